@@ -1,0 +1,14 @@
+# Flags that every target shares. No fused multiply-add that the source does not ask for: results
+# must not depend on the compiler's taste (the image size formula and all scalar references rely on it).
+add_library(lapidary_flags INTERFACE)
+target_compile_options(lapidary_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+                                                -ffp-contract=off)
+option(LAP_WERROR "Treat warnings as errors" OFF)
+if(LAP_WERROR)
+  target_compile_options(lapidary_flags INTERFACE -Werror)
+endif()
+set(LAP_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined or thread")
+if(LAP_SANITIZE)
+  add_compile_options(-fsanitize=${LAP_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
+  add_link_options(-fsanitize=${LAP_SANITIZE})
+endif()

@@ -1,0 +1,92 @@
+// Errors as values. Every fallible call of the library returns Result<T>: a value or an Error with a
+// code, a message that names the thing and the numbers, and a hint that says what to do.
+// Nothing here allocates unless an error is made; nothing throws except value() on an error.
+#pragma once
+
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace lapidary {
+
+enum class Errc {
+    ok,
+    invalid_argument,    // the caller's options, numbers, token ids, UTF-8 or messages are wrong
+    not_found,           // a file other than the model is missing
+    io_error,            // reading or writing failed (permissions, full disk)
+    model_not_found,     // the model, projector or drafter file is missing
+    bad_model_file,      // ... is damaged or inconsistent
+    unsupported_model,   // ... is whole, but not what this library runs
+    does_not_fit,        // more memory than the budget
+    out_of_memory,       // an allocation failed
+    device_unavailable,  // a device was asked for and is absent
+    device_lost,
+    context_full,        // the prompt or the reply does not fit into the context
+    media_unsupported,   // a picture, recording or video cannot be used
+    bad_grammar,
+    cancelled,
+    internal,
+};
+
+struct Error {
+    Errc code = Errc::internal;
+    std::string message;
+    std::string hint = {};
+};
+
+// A value or an Error. Read it with `if (!r) return r.error();` or the macros below.
+template <class T>
+class [[nodiscard]] Result {
+  public:
+    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+    Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+
+    bool has_value() const { return state_.index() == 0; }
+    explicit operator bool() const { return has_value(); }
+    T& operator*() & { return *std::get_if<0>(&state_); }
+    const T& operator*() const& { return *std::get_if<0>(&state_); }
+    T&& operator*() && { return std::move(*std::get_if<0>(&state_)); }
+    T* operator->() { return std::get_if<0>(&state_); }
+    const T* operator->() const { return std::get_if<0>(&state_); }
+    const Error& error() const { return *std::get_if<1>(&state_); }
+    // The value; throws std::bad_variant_access when there is none.
+    T& value() & { return std::get<0>(state_); }
+    T&& value() && { return std::get<0>(std::move(state_)); }
+
+  private:
+    std::variant<T, Error> state_;
+};
+
+template <>
+class [[nodiscard]] Result<void> {
+  public:
+    Result() = default;
+    Result(Error error) : error_(std::move(error)), failed_(true) {}
+
+    bool has_value() const { return !failed_; }
+    explicit operator bool() const { return !failed_; }
+    const Error& error() const { return error_; }
+
+  private:
+    Error error_{Errc::ok, {}, {}};
+    bool failed_ = false;
+};
+
+}  // namespace lapidary
+
+#define LAP_CONCAT_INNER(a, b) a##b
+#define LAP_CONCAT(a, b) LAP_CONCAT_INNER(a, b)
+
+// Returns the error of `expr` from the enclosing function, if it has one.
+#define LAP_TRY(expr)                                         \
+    do {                                                      \
+        if (auto lap_result = (expr); !lap_result) return lap_result.error(); \
+    } while (0)
+
+// LAP_ASSIGN(auto x, call()): declares or assigns x, or returns the error of the call.
+#define LAP_ASSIGN(target, expr) LAP_ASSIGN_INNER(LAP_CONCAT(lap_result_, __LINE__), target, expr)
+#define LAP_ASSIGN_INNER(result, target, expr) \
+    auto result = (expr);                      \
+    if (!result) return result.error();        \
+    target = std::move(*result)

@@ -1,0 +1,111 @@
+// The CPU kernels: pure functions on slices of rows, and the table that chooses one per operation.
+// The contract is kernels/README.md. Every pointer is host memory owned by the caller; nothing is
+// allocated, nothing fails. Weights and cache rows need no alignment. Axis letters: T tokens (columns)
+// of this call, R output rows, K the summed axis, H query heads, G kv heads, C cached positions.
+#pragma once
+
+#include "kernels/formats.h"
+
+namespace lapidary::kernels {
+
+// ---- weights --------------------------------------------------------------------------------------
+// out[i] = value i of the blocks; count is a multiple of block_values(format).
+using ExpandFn = void (*)(const void* blocks, int64_t count, float* out);
+
+// ---- matmul ---------------------------------------------------------------------------------------
+// y[t][r] = sum over k of W[r][k] * x[t][k] (+ bias[r]), for rows [row_begin, row_end) and all T columns.
+// Accumulates in f32, one accumulator per (t, r), K ascending, so that the bits of a row do not depend
+// on T, on the slice or on the thread. Input is f32 (`x`) or int8 (`xq`, `x_scales`), never both.
+struct MatmulArgs {
+    const void* weights = nullptr;   // [R][row_bytes]
+    int64_t row_bytes = 0;           // from one weight row to the next
+    int64_t k = 0;                   // a multiple of block_values(format)
+    const float* x = nullptr;        // [T][x_stride]
+    const int8_t* xq = nullptr;      // [T][x_stride]
+    const float* x_scales = nullptr; // [T][k / kActivationBlock]
+    int64_t x_stride = 0;            // values from one column to the next
+    int64_t columns = 0;             // T
+    const float* bias = nullptr;     // [R] or null
+    float* y = nullptr;              // [T][y_stride]
+    int64_t y_stride = 0;
+    int64_t row_begin = 0, row_end = 0;
+    void* scratch = nullptr;         // matmul_scratch_bytes(columns), 64-byte aligned, one per thread
+};
+using MatmulFn = void (*)(const MatmulArgs&);
+
+// q[i] = round(x[i] / s), s = max|x| / 127 over each block of kActivationBlock; k a multiple of it.
+using QuantizeFn = void (*)(const float* x, int64_t k, int8_t* q, float* scales);
+
+// ---- rows -----------------------------------------------------------------------------------------
+// y = x / sqrt(mean(x^2) + eps) * w; w may be null (no weight). x == y is allowed. n values.
+using RmsNormFn = void (*)(const float* x, const float* w, int64_t n, float eps, float* y);
+// y = (x - mean) / sqrt(var + eps) * w + b, var the biased variance. x == y is allowed.
+using LayerNormFn = void (*)(const float* x, const float* w, const float* b, int64_t n, float eps, float* y);
+// x = (x + y / sqrt(mean(y^2) + eps) * w) * scale: residual add of a normed branch, then layer_scalar.
+using AddNormFn = void (*)(float* x, const float* y, const float* w, int64_t n, float eps, float scale);
+// y = gelu_tanh(gate) * up. y may be gate or up.
+using GegluFn = void (*)(const float* gate, const float* up, int64_t n, float* y);
+// Rotates one head in place, NEOX pairs (j, j + n/2) for j < pairs: (a, b) -> (a cos - b sin, b cos + a sin).
+using RopeFn = void (*)(float* x, int64_t n, int64_t pairs, const float* cosine, const float* sine);
+// x = cap * tanh(x / cap).
+using SoftCapFn = void (*)(float* x, int64_t n, float cap);
+// x = x * s + y, element-wise; y may be null.
+using ScaleAddFn = void (*)(float* x, float s, const float* y, int64_t n);
+
+// ---- KV cache -------------------------------------------------------------------------------------
+// One run of consecutive positions whose keys and values lie row after row. Rows are [G][dim] in the
+// cache format. q8_0 rows: int8 values in k/v, f16 scales (one per 32) in k_scales/v_scales.
+struct KvRun {
+    const void* k = nullptr;
+    const void* v = nullptr;
+    const void* k_scales = nullptr;
+    const void* v_scales = nullptr;
+    int64_t row_bytes = 0;        // from one position to the next, in k and v
+    int64_t scale_row_bytes = 0;  // the same in the scale planes
+    int32_t position = 0;         // of the first row
+    int32_t count = 0;
+};
+// Writes n f32 values as one cache row (scales only for q8_0, where n is a multiple of 32).
+using StoreKvFn = void (*)(const float* x, int64_t n, void* row, void* scales);
+
+// out[h] = softmax(scale-free q[h] . k) V over the visible positions [first, last), for one token and
+// query heads [head_begin, head_end); query head h reads kv head h / (heads / kv_heads).
+// Order of summation (part of the contract): blocks of 256 absolute positions, each with its own
+// maximum, sum and accumulator in ascending position; block results merge in ascending order. Hence the
+// bits do not depend on how the cache is cut into runs.
+struct AttentionArgs {
+    const float* q = nullptr;     // [H][dim] of this token
+    float* out = nullptr;         // [H][dim]
+    int32_t heads = 0, kv_heads = 0, dim = 0;  // dim a multiple of 2, q8_0: of 32
+    KvFormat format = KvFormat::f16;
+    const KvRun* runs = nullptr;  // ascending positions, together covering [first, last)
+    int32_t run_count = 0;
+    int32_t first = 0, last = 0;  // visible positions
+    int32_t head_begin = 0, head_end = 0;
+    float* scratch = nullptr;     // attention_scratch_bytes(dim, head_end - head_begin), 64-byte aligned
+};
+using AttentionFn = void (*)(const AttentionArgs&);
+
+// ---- the table ------------------------------------------------------------------------------------
+struct KernelTable {
+    const char* isa = "";              // "ref", "avx2", "avx512", "neon"
+    ExpandFn expand[kFormats] = {};    // by Format
+    MatmulFn matmul[kFormats] = {};    // f32 input
+    MatmulFn matmul_q8[kFormats] = {}; // int8 input; null for f32, f16, bf16
+    QuantizeFn quantize = nullptr;
+    RmsNormFn rms_norm = nullptr;
+    LayerNormFn layer_norm = nullptr;
+    AddNormFn add_norm = nullptr;
+    GegluFn geglu = nullptr;
+    RopeFn rope = nullptr;
+    SoftCapFn soft_cap = nullptr;
+    ScaleAddFn scale_add = nullptr;
+    StoreKvFn store_kv[3] = {};        // by KvFormat
+    AttentionFn attention = nullptr;
+};
+
+// Per-thread scratch that any kernel of any table may need for these sizes.
+int64_t matmul_scratch_bytes(int64_t columns);
+int64_t attention_scratch_bytes(int64_t dim, int64_t heads);
+
+}  // namespace lapidary::kernels

@@ -1,0 +1,31 @@
+// Which kernels this machine may use: CPU features -> one KernelTable per level.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace lapidary::kernels {
+
+struct Level {
+    std::string_view name;   // ref, avx2, avx512, neon
+    bool built = false;      // compiled into this binary
+    bool supported = false;  // this CPU and operating system can run it
+    const KernelTable* table = nullptr;  // null unless built and supported
+};
+// All levels that exist, lowest first; ref is always built and supported.
+const std::vector<Level>& levels();
+
+// The highest supported level, or the one named (LAPIDARY_CPU's value; empty = highest).
+// Null when the name is unknown or that level cannot run here; `why` then says so and lists what works.
+const KernelTable* select(std::string_view level, std::string* why);
+
+// Every row of kernels.inc: for `doctor`, `inspect`, tests and benches.
+struct KernelRow {
+    std::string_view op, isa, function;
+};
+const std::vector<KernelRow>& rows();
+
+}  // namespace lapidary::kernels

@@ -1,0 +1,60 @@
+// Buffers and views: where numbers lie, not what they mean.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "kernels/formats.h"
+
+namespace lapidary::runtime {
+
+using kernels::Format;
+using kernels::KvFormat;
+
+// Memory that a device can compute on. `host` is its address for the CPU, null if the CPU cannot see it.
+// Shared ownership: views keep nothing alive, whoever holds the Buffer does.
+struct BufferData {
+    std::byte* host = nullptr;
+    size_t bytes = 0;
+    virtual ~BufferData() = default;
+};
+using Buffer = std::shared_ptr<BufferData>;
+
+// A matrix [rows][cols] inside a buffer. Rows lie row_bytes apart. Non-owning.
+struct TensorView {
+    BufferData* buffer = nullptr;
+    size_t offset = 0;
+    Format format = Format::f32;
+    int64_t rows = 0, cols = 0;
+    int64_t row_bytes = 0;
+
+    explicit operator bool() const { return buffer != nullptr; }
+    std::byte* data() const { return buffer->host + offset; }
+    float* f32(int64_t row = 0) const { return reinterpret_cast<float*>(data() + row * row_bytes); }
+    TensorView first_rows(int64_t n) const {
+        TensorView v = *this;
+        v.rows = n;
+        return v;
+    }
+    TensorView row_range(int64_t begin, int64_t end) const {
+        TensorView v = *this;
+        v.offset += static_cast<size_t>(begin * row_bytes);
+        v.rows = end - begin;
+        return v;
+    }
+    // The first n columns of every row; n a multiple of the format's block.
+    TensorView first_cols(int64_t n) const {
+        TensorView v = *this;
+        v.cols = n;
+        return v;
+    }
+    int64_t bytes() const { return rows * kernels::row_bytes(format, cols); }
+};
+
+inline TensorView view(const Buffer& b, Format f, int64_t rows, int64_t cols, size_t offset = 0) {
+    return {b.get(), offset, f, rows, cols, kernels::row_bytes(f, cols)};
+}
+
+}  // namespace lapidary::runtime
