@@ -1,0 +1,47 @@
+// Opens a model path: a GGUF file (text, first part of a split, with or without a projector beside it), a
+// Hugging Face folder, or a folder that holds a GGUF and its mmproj. Everything is checked against the
+// config before a view is handed out: sizes, offsets, shapes, missing and duplicate tensors.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lapidary/result.h"
+#include "model/config.h"
+#include "model/text/vocabulary.h"
+#include "model/weights.h"
+
+namespace lapidary::model {
+
+struct TensorInfo {  // for `inspect`: what the file holds, in file order
+    std::string name;
+    std::string type;                // f32, q4_0, ...
+    std::vector<int64_t> shape;      // outermost first: [rows, cols]
+    uint64_t bytes = 0;
+    std::string file;
+};
+
+struct LoadedModel {
+    ModelConfig config;
+    Weights weights;
+    std::optional<Vocabulary> vocabulary;  // absent: a synthetic file; text verbs then refuse
+    std::string vocabulary_problem;        // why it is absent
+    std::string source;                    // "gguf" or "hf"
+    std::string chat_template;             // the file's Jinja text, shown by inspect, never executed
+    std::vector<std::filesystem::path> files;
+    std::vector<TensorInfo> tensors;
+    std::vector<std::pair<std::string, std::string>> metadata;  // for inspect, long values cut
+};
+
+struct LoadOptions {
+    std::filesystem::path model;
+    std::filesystem::path mmproj;  // empty: look beside the model
+    bool weights = true;           // false: headers, shapes and tokenizer only
+};
+
+Result<LoadedModel> load_model(const LoadOptions& options);
+
+}  // namespace lapidary::model
