@@ -1,0 +1,237 @@
+// Lapidary: Gemma 4 12B in your program. This header is the manual.
+//
+//   auto engine  = lapidary::Engine::open({.model = "gemma-4-12b.gguf"});
+//   auto session = engine->new_session();
+//   auto prompt  = engine->render({{{.role = lapidary::Role::user, .parts = {lapidary::Part::text("Hi!")}}}});
+//   session->append(*prompt);
+//   auto reply   = session->generate({}, [](const lapidary::Token& t) {
+//       std::cout << t.text;
+//       return lapidary::Flow::go;
+//   });
+//
+// Rules. Every fallible call returns Result<T>; nothing aborts, prints, or writes to stdout or stderr.
+// Paths are UTF-8. An Engine may be used from several threads; a Session from one thread at a time.
+// Calls that read the model file, run the model or decode media block; the rest return at once.
+// A Session shares ownership of its engine's weights, so either may be destroyed first.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lapidary/result.h"
+
+namespace lapidary {
+
+// ---- what goes in ---------------------------------------------------------------------------------
+
+// One piece of a message: text, or a picture or recording that becomes rows of the model's width.
+struct Part {
+    enum class Kind { text, image, audio, video };
+    Kind kind = Kind::text;
+    std::string text_value;             // text, UTF-8
+    std::filesystem::path path;         // media in a file: PNG or JPEG; WAV, FLAC, Ogg, MP3
+    std::vector<uint8_t> rgb;           // or a picture in memory: [height][width][3]
+    int32_t width = 0, height = 0;
+    std::vector<float> samples;         // or a recording in memory: mono, -1 to 1
+    int32_t sample_rate = 16000;        // per second
+
+    static Part text(std::string value);
+    static Part image(std::filesystem::path file);
+    static Part image(std::vector<uint8_t> rgb, int32_t width, int32_t height);
+    static Part audio(std::filesystem::path file);
+    static Part audio(std::vector<float> samples, int32_t sample_rate);
+};
+
+enum class Role { system, developer, user, assistant };
+
+struct Message {
+    Role role = Role::user;
+    std::vector<Part> parts;
+    std::string reasoning = {};   // an assistant's earlier thoughts
+    bool plain_string = false;    // content was one string, not a list of parts: trimmed differently
+};
+
+struct Conversation {
+    std::vector<Message> messages;
+    bool think = false;           // ask the model to think before it answers
+    bool allow_special = false;   // let `<turn|>` and the like inside texts act as control tokens
+};
+
+// Token ids ready for a session, with the media rows that stand at the placeholder ids.
+// Cheap to copy; immutable; belongs to the engine that made it.
+class Prompt {
+  public:
+    const std::vector<int32_t>& ids() const;
+    const std::string& text() const;      // as the template prints it, one placeholder per medium
+    bool starts_in_thought() const;       // the reply begins inside the thought channel
+    struct Data;
+    explicit Prompt(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
+    const Data& data() const { return *data_; }
+
+  private:
+    std::shared_ptr<const Data> data_;
+};
+
+// ---- engine ---------------------------------------------------------------------------------------
+
+enum class Placement { automatic, cpu, gpu, split };
+enum class KvFormat { f32, f16, q8_0 };
+
+using ProgressSink = std::function<bool(std::string_view stage, uint64_t done, uint64_t total)>;
+
+struct EngineOptions {
+    std::filesystem::path model = {};     // GGUF file, Hugging Face folder, or folder with GGUF and mmproj
+    std::filesystem::path mmproj = {};    // projector; empty: look beside the model
+    uint32_t context = 0;                 // tokens per session; 0 = min(8192, the model's own limit)
+    int threads = 0;                      // 0 = LAPIDARY_THREADS, else every core this process may use
+    Placement placement = Placement::automatic;  // gpu and split: device_unavailable in this version
+    KvFormat kv = KvFormat::f16;
+    bool precise = false;                 // f32 matmul inputs, f32 KV: what parity tests use
+    int image_tokens = 0;                 // 70 140 280 560 1120; 0 = the model's
+    bool vision_blocks_everywhere = false;  // research: bidirectional picture blocks in full layers too
+    uint32_t prefill_chunk = 512;         // tokens per prefill step; a picture is never cut
+    std::string cpu_level = {};           // kernels: ref, avx2, avx512, ...; empty = LAPIDARY_CPU, else best
+    ProgressSink progress = {};           // return false to give up loading
+};
+
+struct ModelInfo {
+    std::string name, source, type;       // "gguf" or "hf"; the commonest matrix format
+    std::string isa;                      // kernels in use
+    int32_t layers = 0, hidden = 0, vocab = 0;
+    uint32_t context = 0;                 // of a session
+    uint32_t model_context = 0;           // that the checkpoint was made for
+    uint64_t parameters = 0, weight_bytes = 0;
+    uint64_t kv_bytes_per_session = 0;
+    bool image = false, audio = false, text = false;  // inputs; text false: no usable tokenizer
+    int threads = 0;
+    KvFormat kv = KvFormat::f16;
+    double load_seconds = 0;
+    std::vector<int32_t> stop_ids, suppress_ids;
+};
+
+class Session;
+
+struct TokenizeOptions {
+    bool special = false;   // parse control tokens in the text
+    bool bos = false;       // put the beginning-of-sequence id in front
+};
+
+class Engine {
+  public:
+    // Maps the model and checks it; reads weights only as far as the checks need.
+    static Result<Engine> open(const EngineOptions& options);
+
+    const ModelInfo& info() const;
+    Result<Session> new_session() const;
+
+    // Errors of these three when the model has no usable tokenizer: bad_model_file.
+    Result<std::vector<int32_t>> tokenize(std::string_view text, const TokenizeOptions& options = {}) const;
+    Result<std::string> detokenize(std::span<const int32_t> ids, bool special = false) const;
+    Result<std::string> piece(int32_t id) const;   // the vocabulary's own text for one id
+
+    // The chat template applied, media decoded, resized and framed.
+    Result<Prompt> render(const Conversation& conversation) const;
+    // The parts as they are, without a template: BOS, then text and media in order.
+    Result<Prompt> raw(std::span<const Part> parts, bool special = true) const;
+    // Bare ids; checked against the vocabulary size.
+    Result<Prompt> tokens(std::span<const int32_t> ids) const;
+
+    struct State;
+    explicit Engine(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+  private:
+    std::shared_ptr<State> state_;
+};
+
+// ---- session: one sequence and its KV cache -------------------------------------------------------
+
+// What a sink answers: go on, stop and keep what was said, or stop and forget this reply.
+enum class Flow { go, stop, discard };
+
+struct TokenProb {
+    int32_t id = 0;
+    float logprob = 0;
+};
+
+struct Token {
+    int32_t id = 0;
+    std::string_view text;       // newly complete UTF-8 of the answer; may be empty; valid during the call
+    std::string_view thinking;   // the same of the thought channel
+    float logprob = 0;           // of this token, at temperature 1
+    std::span<const TokenProb> top;
+};
+using TokenSink = std::function<Flow(const Token&)>;
+
+struct Sampling {                // unset: the checkpoint's generation settings, else Gemma's
+    std::optional<float> temperature = {}, top_p = {}, min_p = {};  // temperature 0: greedy
+    std::optional<int> top_k = {};                                  // 0: off
+    std::optional<uint64_t> seed = {};                              // unset: random, see Reply::seed
+};
+
+struct GenerateOptions {
+    uint32_t max_tokens = 1024;
+    Sampling sampling = {};
+    int logprobs = 0;            // alternatives to report per token
+    std::vector<std::string> stop = {};  // texts that end the reply; they are not part of it
+    bool ignore_eos = false;     // benchmarks: run to max_tokens
+    std::stop_token cancel = {}; // honoured between layers
+};
+
+enum class FinishReason { stop, length, cancelled };
+
+struct Usage {
+    uint32_t prompt = 0, cached = 0, generated = 0;  // tokens
+};
+
+struct Timings {                 // seconds; tokenising, media decoding and sampling are not prefill
+    double prefill_s = 0, decode_s = 0, ttft_s = 0;
+    uint64_t decode_bytes = 0;   // weight and KV bytes read while decoding
+};
+
+struct Reply {
+    std::string text, thinking;
+    FinishReason finish = FinishReason::stop;
+    std::vector<int32_t> tokens;
+    uint64_t seed = 0;
+    Usage usage;
+    Timings timings;
+};
+
+enum class Rows { last, all };
+// Receives one row of logits [vocab] after the soft cap; row counts from 0. Valid during the call.
+using LogitsSink = std::function<Flow(int64_t row, std::span<const float> logits)>;
+
+class Session {
+  public:
+    // Queues tokens; they are computed by the next generate or forward. context_full when they do not fit.
+    Result<void> append(const Prompt& prompt);
+
+    // Computes what is queued, then samples until a stop. The reply's tokens join the sequence.
+    Result<Reply> generate(const GenerateOptions& options = {}, const TokenSink& sink = {});
+
+    // Computes what is queued and hands out logits: of the last token, or of every queued one.
+    Result<void> forward(Rows rows, const LogitsSink& sink, std::stop_token cancel = {});
+
+    uint32_t position() const;      // tokens in the sequence, queued ones included
+    // Forgets everything from `position` on. Positions the cache cannot go back to are computed again.
+    Result<void> rewind(uint32_t position);
+
+    struct State;
+    explicit Session(std::unique_ptr<State> state);
+    Session(Session&&) noexcept;
+    Session& operator=(Session&&) noexcept;
+    ~Session();
+
+  private:
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace lapidary

@@ -1,0 +1,88 @@
+// What the command line needs beyond chatting: looking into files, making synthetic ones, measuring,
+// and reading conversations from JSON. Same rules as lapidary.h.
+#pragma once
+
+#include "lapidary/lapidary.h"
+
+namespace lapidary {
+
+// ---- inspect --------------------------------------------------------------------------------------
+struct TensorReport {
+    std::string name, type, kernel, file;   // kernel: which one will serve it
+    std::vector<int64_t> shape;             // outermost first
+    uint64_t bytes = 0;
+};
+struct ModelReport {
+    ModelInfo info;
+    std::vector<std::pair<std::string, std::string>> config;    // name, value; in reading order
+    std::vector<std::pair<std::string, std::string>> metadata;  // the file's own keys, long values cut
+    std::vector<TensorReport> tensors;
+    std::vector<std::filesystem::path> files;
+    std::string chat_template;              // the file's Jinja text; shown, never executed
+    std::string text_problem;               // why there is no tokenizer, if there is none
+};
+Result<ModelReport> inspect(const EngineOptions& options);
+
+// ---- synth ----------------------------------------------------------------------------------------
+struct SynthOptions {
+    std::filesystem::path out;
+    std::string preset = "12b";             // 12b, tiny
+    std::string type = "q4_0";              // q4_0 q8_0 q4_k q6_k bf16 f16
+    std::string format = "gguf";            // gguf, hf
+    int layers = 0;                         // 0 = the preset's
+    ProgressSink progress = {};
+};
+// Random weights of the exact shapes. Written beside OUT and renamed: OUT is whole or absent.
+Result<void> synth(const SynthOptions& options);
+
+// ---- doctor ---------------------------------------------------------------------------------------
+struct IsaReport {
+    std::string name;
+    bool built = false, supported = false, selected = false;
+};
+struct KernelReport {
+    std::string op, isa, function;
+};
+struct DoctorReport {
+    std::string version, cpu;
+    int cores = 0, threads = 0;
+    std::vector<IsaReport> isa;
+    std::vector<KernelReport> kernels;
+    uint64_t memory_total_bytes = 0, memory_free_bytes = 0, memory_limit_bytes = 0;  // limit: cgroup, 0 = none
+    std::string gpu;                        // "none" and why
+    std::vector<std::string> advice;
+};
+Result<DoctorReport> doctor();
+
+// ---- bench ----------------------------------------------------------------------------------------
+struct BenchOptions {
+    EngineOptions engine;                   // .model unused with `synthetic`
+    std::string synthetic = {}, type = "q4_0";  // preset to make in memory instead of a file
+    int layers = 0;
+    std::vector<int> prompt = {512}, generate = {32}, depth = {0};
+    int repetitions = 5;
+    std::stop_token cancel = {};
+};
+struct BenchRow {                           // the fields of `bench --json`
+    std::string test;                       // pp512, tg32, ... "@ d4096" is in `depth`
+    int n_prompt = 0, n_gen = 0, depth = 0, reps = 0;
+    double tps_median = 0, tps_mean = 0, tps_sd = 0;
+    double gbps = 0, gmacs = 0;             // what the model read and multiplied per second, medians
+    double machine_gbps = 0, machine_gmacs = 0;  // measured between the repetitions
+    std::string cpu, isa, placement, model, type, kv, logits_hash;
+    int threads = 0;
+    uint64_t model_bytes = 0, peak_rss_bytes = 0;
+};
+using BenchSink = std::function<Flow(const BenchRow&)>;
+Result<void> bench(const BenchOptions& options, const BenchSink& sink);
+
+// ---- conversations --------------------------------------------------------------------------------
+// {"messages":[...]} in the OpenAI form; media parts name files. Errors name the message.
+Result<Conversation> conversation_from_json(std::string_view json);
+
+// The model that every verb uses when none is named: found relative to the running program.
+Result<std::filesystem::path> bundled_model();
+
+std::string_view version();
+
+}  // namespace lapidary
