@@ -1,0 +1,62 @@
+// The CPU as a Device: every operation runs at once, cut into slices for the thread pool.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "runtime/cpu/thread_pool.h"
+#include "runtime/device.h"
+
+namespace lapidary::runtime {
+
+class CpuDevice final : public Device {
+  public:
+    // precise: matmul inputs stay f32; otherwise quantised weights take int8 inputs.
+    CpuDevice(const kernels::KernelTable& table, int threads, bool precise);
+
+    Result<Buffer> allocate(size_t bytes) override;
+    bool replay(const StepShape&, const StepParams&) override { return false; }
+    void begin(const StepShape& shape, const StepParams& params) override;
+    void end() override {}
+    Ticket submit() override { return 0; }
+    Result<void> wait(Ticket) override { return {}; }
+    void write(const TensorView& to, const float* values) override;
+    const float* read(const TensorView& from) override { return from.f32(); }
+
+    void embed_rows(const TensorView& table, float scale, const TensorView& out) override;
+    void rms_norm(const TensorView& x, const TensorView& w, float eps, const TensorView& out) override;
+    void layer_norm(const TensorView& x, const TensorView& w, const TensorView& b, float eps,
+                    const TensorView& out) override;
+    void matmul(std::span<const MatmulPart> parts, const TensorView& x) override;
+    void geglu(const TensorView& gate, const TensorView& up, const TensorView& out) override;
+    void norm_rope(const TensorView& q, const TensorView& weight, float eps, const RopeTable& rope) override;
+    void norm_rope_store(const TensorView& k, const TensorView& v, const TensorView& k_weight, float eps,
+                         const RopeTable& rope, const KvView& kv) override;
+    void attention(const TensorView& q, const KvView& kv, const TensorView& out) override;
+    void commit_kv(const KvView& kv) override;
+    void add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps, float scale) override;
+    void add(const TensorView& x, const TensorView& y) override;
+    void soft_cap(const TensorView& x, float cap) override;
+
+    int threads() const { return pool_.size(); }
+
+  private:
+    struct Quantised {  // int8 image of a matmul's input
+        const int8_t* values = nullptr;
+        const float* scales = nullptr;
+    };
+    Quantised quantise(const TensorView& x);
+    std::byte* scratch(int thread) { return scratch_[static_cast<size_t>(thread)]->host; }
+    void reserve_scratch(int64_t bytes);
+
+    const kernels::KernelTable& table_;
+    bool precise_;
+    ThreadPool pool_;
+    const StepParams* params_ = nullptr;
+    std::vector<Buffer> scratch_;  // one per thread
+    std::vector<int8_t> q8_;
+    std::vector<float> q8_scales_;
+};
+
+}  // namespace lapidary::runtime

@@ -1,0 +1,29 @@
+// Anonymous mappings as buffers.
+#include "runtime/memory/host_buffer.h"
+
+#include <sys/mman.h>
+
+namespace lapidary::runtime {
+namespace {
+
+struct HostBuffer final : BufferData {
+    ~HostBuffer() override {
+        if (host) munmap(host, bytes);
+    }
+};
+
+}  // namespace
+
+Result<Buffer> allocate_host(size_t bytes) {
+    auto buffer = std::make_shared<HostBuffer>();
+    if (bytes == 0) return Buffer(buffer);
+    void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return Error{Errc::out_of_memory, "the system refused " + std::to_string(bytes >> 20) + " MiB of memory",
+                     "close other programs or use a smaller --ctx"};
+    buffer->host = static_cast<std::byte*>(p);
+    buffer->bytes = bytes;
+    return Buffer(buffer);
+}
+
+}  // namespace lapidary::runtime

@@ -1,0 +1,12 @@
+// Anonymous, zeroed, page-aligned host memory. Pages are taken only when touched.
+#pragma once
+
+#include "lapidary/result.h"
+#include "runtime/tensor.h"
+
+namespace lapidary::runtime {
+
+// out_of_memory names the size when the system refuses.
+Result<Buffer> allocate_host(size_t bytes);
+
+}  // namespace lapidary::runtime
