@@ -45,7 +45,7 @@ struct AudioConfig {
     float rms_eps = 1e-6f;
 };
 
-struct SpecialIds {  // -1: the checkpoint has none
+struct TokenIds {  // -1: the checkpoint has none
     int32_t bos = 2, pad = 0;
     int32_t image = -1, begin_image = -1, end_image = -1;
     int32_t audio = -1, begin_audio = -1, end_audio = -1;
@@ -69,7 +69,7 @@ struct ModelConfig {
     RopeConfig sliding_rope, full_rope;
     std::optional<VisionConfig> vision;
     std::optional<AudioConfig> audio;
-    SpecialIds ids;
+    TokenIds ids;
     std::vector<int32_t> stop_ids;      // ends a reply
     std::vector<int32_t> suppress_ids;  // never sampled
     SamplingDefaults sampling;

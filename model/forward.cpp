@@ -1,0 +1,68 @@
+// tokens -> embed -> layers -> logits. Everything else in this folder serves this file.
+// Axes: T tokens of the step, D width, V vocabulary. Formulas: the transformers class Gemma4Unified.
+#include "model/forward.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace lapidary::model {
+namespace {
+
+using runtime::Device;
+using runtime::Format;
+using runtime::TensorView;
+using runtime::view;
+
+// [T, D]: table rows times sqrt(D); picture and sound rows replace theirs, unscaled.
+void embed(const Network& net, Device& device, const Step& step, Workspace& ws) {
+    const int64_t width = net.config.hidden;
+    const TensorView x = view(ws.x, Format::f32, step.shape.columns, width);
+    device.embed_rows(net.weights.embed, std::sqrt(static_cast<float>(width)), x);
+    for (const SoftRows* s : step.soft) {
+        const int32_t from = std::max(s->position, step.params.position);
+        const int32_t to = std::min(s->position + s->count, step.params.position + step.shape.columns);
+        const int64_t row = from - step.params.position;
+        device.write(x.row_range(row, row + to - from), s->rows.data() + (from - s->position) * width);
+    }
+}
+
+// Final norm, tied head and soft cap for the last rows_wanted columns, a few rows at a time.
+Result<void> logits(const Network& net, Device& device, const Step& step, Workspace& ws, const RowSink& sink) {
+    const ModelConfig& c = net.config;
+    const int32_t wanted = step.shape.rows_wanted;
+    const TensorView x = view(ws.x, Format::f32, step.shape.columns, c.hidden);
+    for (int32_t row = 0; row < wanted; row += kLogitsRows) {
+        const int32_t n = std::min(kLogitsRows, wanted - row);
+        const int64_t first = step.shape.columns - wanted + row;
+        const TensorView normed = view(ws.normed, Format::f32, n, c.hidden);
+        const TensorView out = view(ws.logits, Format::f32, n, c.vocab);
+        device.rms_norm(x.row_range(first, first + n), net.weights.final_norm, c.rms_eps, normed);
+        const runtime::MatmulPart head{net.weights.embed, out};
+        device.matmul({&head, 1}, normed);
+        if (c.soft_cap > 0) device.soft_cap(out, c.soft_cap);
+        LAP_TRY(device.wait(device.submit()));
+        const float* values = device.read(out);
+        for (int32_t i = 0; i < n; ++i)
+            if (!sink(row + i, {values + int64_t{i} * c.vocab, static_cast<size_t>(c.vocab)})) return {};
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<void> forward(const Network& net, Device& device, const Step& step, KvCache& kv, Workspace& ws,
+                     const std::stop_token& cancel, const RowSink& sink) {
+    if (!device.replay(step.shape, step.params)) {
+        device.begin(step.shape, step.params);
+        embed(net, device, step, ws);
+        for (size_t l = 0; l < net.weights.layers.size(); ++l) {
+            if (cancel.stop_requested()) return Error{Errc::cancelled, "stopped on request"};
+            const bool is_last = l + 1 == net.weights.layers.size();
+            run_layer(net, device, l, step, is_last ? step.shape.rows_wanted : step.shape.columns, kv, ws);
+        }
+        device.end();
+    }
+    return logits(net, device, step, ws, sink);
+}
+
+}  // namespace lapidary::model

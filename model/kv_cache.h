@@ -1,0 +1,69 @@
+// The keys and values of one sequence. Sliding layers keep a ring of the last window + slack rows; full
+// layers grow in segments of 4096 positions. The rows of the step being computed lie in a scratch segment
+// that all sliding layers share and enter the ring after attention, so a long picture needs no larger ring.
+// Layout and reasons: docs/adr on KV storage. One owner, one thread at a time.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "lapidary/result.h"
+#include "model/config.h"
+#include "runtime/device.h"
+
+namespace lapidary::model {
+
+inline constexpr int32_t kSegmentRows = 4096;
+inline constexpr int32_t kRingSlack = 16;  // rows that may be taken back (rejected drafts, cancelled steps)
+
+// Scratch rows for the keys and values of one step; one per workspace.
+struct KvScratch {
+    runtime::KvSegment segment;
+    size_t row_bytes = 0;
+};
+
+class KvCache {
+  public:
+    static Result<KvCache> create(runtime::Device& device, const ModelConfig& config, runtime::KvFormat format,
+                                  int32_t context);
+
+    // Makes room for positions [0, end). Existing rows stay where they are.
+    Result<void> reserve(int32_t end);
+    Result<void> reserve_scratch(KvScratch& scratch, int32_t rows) const;
+
+    // Spans, stores and commits of a step of `columns` tokens at `position`, for both classes.
+    void plan_step(int32_t position, int32_t columns, runtime::StepParams& params) const;
+
+    // Whether the rows below `position` are all still there when `computed` positions were stored.
+    bool can_rewind(int32_t computed, int32_t position) const;
+
+    // The view of one layer; valid until the next reserve.
+    struct LayerView {
+        std::vector<const runtime::KvSegment*> segments;
+        runtime::KvView view;
+    };
+    LayerView layer(size_t index, const KvScratch& scratch) const;
+
+    uint64_t bytes() const;                        // allocated
+    uint64_t read_bytes(int32_t position) const;   // that one decoded token at `position` reads
+    int32_t context() const { return context_; }
+
+    static uint64_t bytes_for(const ModelConfig& config, runtime::KvFormat format, int32_t context);
+
+  private:
+    struct Layer {
+        runtime::KvClass kv_class;
+        int32_t kv_heads, dim;
+        int64_t row_bytes, scale_row_bytes;
+        std::vector<std::unique_ptr<runtime::KvSegment>> segments;
+    };
+    Result<std::unique_ptr<runtime::KvSegment>> make_segment(const Layer& layer, int32_t rows) const;
+
+    runtime::Device* device_ = nullptr;
+    runtime::KvFormat format_ = runtime::KvFormat::f16;
+    int32_t context_ = 0, window_ = 0, ring_rows_ = 0;
+    int32_t reserved_ = 0;
+    std::vector<Layer> layers_;
+};
+
+}  // namespace lapidary::model

@@ -1,0 +1,81 @@
+// One transformer block. Axes: T tokens, R the last columns that leave the block, D width, F ffn,
+// H query heads, G kv heads, K head size. Specification text-core 2.4 to 2.9.
+#include "model/forward.h"
+
+namespace lapidary::model {
+namespace {
+
+using runtime::Device;
+using runtime::Format;
+using runtime::KvClass;
+using runtime::MatmulPart;
+using runtime::RopeTable;
+using runtime::TensorView;
+using runtime::view;
+
+// The branch of attention: normed x in, ws.branch [R, D] out; keys and values of all T columns are stored.
+void attend(const Network& net, Device& device, size_t index, const Step& step, int32_t rows, KvCache& kv,
+            Workspace& ws) {
+    const ModelConfig& c = net.config;
+    const LayerConfig& l = c.layers[index];
+    const LayerWeights& w = net.weights.layers[index];
+    const int64_t columns = step.shape.columns;
+    const size_t kind = static_cast<size_t>(l.kind == LayerKind::sliding ? KvClass::window : KvClass::linear);
+    const int32_t pairs = c.rope(l.kind).pairs;
+    const RopeTable rope{view(ws.cosine[kind], Format::f32, columns, pairs),
+                         view(ws.sine[kind], Format::f32, columns, pairs)};
+
+    const TensorView x = view(ws.x, Format::f32, columns, c.hidden);
+    const TensorView normed = view(ws.normed, Format::f32, columns, c.hidden);
+    const TensorView q = view(ws.q, Format::f32, rows, int64_t{c.heads} * l.head_dim);
+    const TensorView k = view(ws.k, Format::f32, columns, int64_t{l.kv_heads} * l.head_dim);
+    const TensorView v = l.k_eq_v ? k : view(ws.v, Format::f32, columns, k.cols);
+
+    device.rms_norm(x, w.attn_norm, c.rms_eps, normed);
+    const MatmulPart keys_values[] = {{w.k, k}, {w.v, v}};
+    device.matmul({keys_values, l.k_eq_v ? 1u : 2u}, normed);
+    const KvCache::LayerView cache = kv.layer(index, ws.kv);
+    device.norm_rope_store(k, v, w.k_norm, c.rms_eps, rope, cache.view);
+    if (rows > 0) {
+        const TensorView heads = view(ws.heads, Format::f32, rows, q.cols);
+        const MatmulPart queries{w.q, q};
+        device.matmul({&queries, 1}, normed.row_range(columns - rows, columns));
+        device.norm_rope(q, w.q_norm, c.rms_eps, rope);
+        device.attention(q, cache.view, heads);
+        const MatmulPart output{w.o, view(ws.branch, Format::f32, rows, c.hidden)};
+        device.matmul({&output, 1}, heads);
+    }
+    device.commit_kv(cache.view);
+}
+
+// The branch of the feed-forward network: normed x [R, D] in, ws.branch [R, D] out.
+void feed_forward(const Network& net, Device& device, const LayerWeights& w, const TensorView& x, Workspace& ws) {
+    const ModelConfig& c = net.config;
+    const TensorView normed = view(ws.normed, Format::f32, x.rows, c.hidden);
+    const TensorView gate = view(ws.gate, Format::f32, x.rows, c.ffn);
+    const TensorView up = view(ws.up, Format::f32, x.rows, c.ffn);
+    device.rms_norm(x, w.ffn_norm, c.rms_eps, normed);
+    const MatmulPart gate_up[] = {{w.gate, gate}, {w.up, up}};
+    device.matmul(gate_up, normed);
+    device.geglu(gate, up, gate);
+    const MatmulPart down{w.down, view(ws.branch, Format::f32, x.rows, c.hidden)};
+    device.matmul({&down, 1}, gate);
+}
+
+}  // namespace
+
+void run_layer(const Network& net, Device& device, size_t index, const Step& step, int32_t rows, KvCache& kv,
+               Workspace& ws) {
+    const ModelConfig& c = net.config;
+    const LayerWeights& w = net.weights.layers[index];
+    attend(net, device, index, step, rows, kv, ws);
+    if (rows == 0) return;
+    const TensorView x = view(ws.x, Format::f32, step.shape.columns, c.hidden)
+                             .row_range(step.shape.columns - rows, step.shape.columns);
+    const TensorView branch = view(ws.branch, Format::f32, rows, c.hidden);
+    device.add_norm(x, branch, w.post_attn_norm, c.rms_eps, 1.0f);
+    feed_forward(net, device, w, x, ws);
+    device.add_norm(x, branch, w.post_ffn_norm, c.rms_eps, w.scale);  // layer_scalar: of the whole residual
+}
+
+}  // namespace lapidary::model
