@@ -1,0 +1,255 @@
+// Walks the bytes of a GGUF file: header, metadata, tensor list. Every length is compared with the bytes
+// that are left before it is used; nothing is allocated in proportion to a number that the file only claims.
+#include "runtime/file/gguf_parse.h"
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_set>
+
+#include "runtime/file/describe.h"
+#include "runtime/file/gguf_types.h"
+
+namespace lapidary::runtime {
+namespace {
+
+constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
+constexpr size_t kMinEntryBytes = 8 + 4 + 1;       // empty key, type, one byte
+constexpr size_t kMinTensorBytes = 8 + 4 + 8 + 4 + 8;  // empty name, dims, one dim, type, offset
+constexpr size_t kMaxNameBytes = 1024;
+constexpr uint32_t kMaxDims = 4;
+constexpr uint64_t kMaxValues = uint64_t{1} << 48;  // far above any model; keeps products below 2^63
+
+// Bytes of one scalar; 0 for strings, arrays and unknown types.
+size_t scalar_bytes(GgufType type) {
+    switch (type) {
+        case GgufType::u8: case GgufType::i8: case GgufType::boolean: return 1;
+        case GgufType::u16: case GgufType::i16: return 2;
+        case GgufType::u32: case GgufType::i32: case GgufType::f32: return 4;
+        case GgufType::u64: case GgufType::i64: case GgufType::f64: return 8;
+        default: return 0;
+    }
+}
+
+class Parser {
+  public:
+    Parser(std::string_view file, const std::string& path) : file_(file), path_(path) {}
+
+    Result<GgufHeader> run() {
+        LAP_TRY(read_preamble());
+        LAP_TRY(read_metadata());
+        LAP_TRY(read_tensors());
+        LAP_TRY(place_tensors());
+        return std::move(header_);
+    }
+
+  private:
+    Error bad(const std::string& what) const {
+        return {Errc::bad_model_file, concat(in_quotes(path_), " is damaged: ", what),
+                "fetch the file again, or convert the model again"};
+    }
+    Error truncated(const std::string& what) const {
+        return bad(concat("it ends at byte ", file_.size(), ", inside ", what, " at byte ", at_));
+    }
+    size_t left() const { return file_.size() - at_; }
+
+    template <class T>
+    Result<T> number(const std::string& what) {
+        if (left() < sizeof(T)) return truncated(what);
+        T value;
+        std::memcpy(&value, file_.data() + at_, sizeof(T));  // the format and all our machines are little-endian
+        at_ += sizeof(T);
+        return value;
+    }
+    Result<std::string_view> bytes(uint64_t count, const std::string& what) {
+        if (count > left()) return truncated(what);
+        const std::string_view taken = file_.substr(at_, count);
+        at_ += count;
+        return taken;
+    }
+    Result<std::string_view> string(const std::string& what) {
+        LAP_ASSIGN(const uint64_t length, number<uint64_t>(what));
+        return bytes(length, what);
+    }
+    Result<std::string_view> short_name(const std::string& what) {
+        LAP_ASSIGN(const std::string_view text, string(what));
+        if (text.size() > kMaxNameBytes)
+            return bad(concat(what, " has ", text.size(), " bytes, more than ", kMaxNameBytes));
+        return text;
+    }
+
+    Result<void> read_preamble() {
+        LAP_ASSIGN(const uint32_t magic, number<uint32_t>("the magic number"));
+        if (magic != kMagic)
+            return Error{Errc::bad_model_file, concat(in_quotes(path_), " is not a GGUF file"),
+                         "give a GGUF file or a Hugging Face folder"};
+        LAP_ASSIGN(const uint32_t version, number<uint32_t>("the version"));
+        if (version != 0 && (version & 0xffff) == 0)
+            return Error{Errc::unsupported_model, concat(in_quotes(path_), " is a big-endian GGUF file"),
+                         "convert the model for little-endian machines"};
+        if (version != 2 && version != 3)
+            return Error{Errc::unsupported_model,
+                         concat(in_quotes(path_), " has GGUF version ", version, "; 2 and 3 are read"),
+                         "convert the model again with a current converter"};
+        LAP_ASSIGN(tensor_count_, number<uint64_t>("the number of tensors"));
+        LAP_ASSIGN(entry_count_, number<uint64_t>("the number of keys"));
+        if (entry_count_ > left() / kMinEntryBytes)
+            return bad(concat("it claims ", entry_count_, " keys in ", left(), " bytes"));
+        if (tensor_count_ > left() / kMinTensorBytes)
+            return bad(concat("it claims ", tensor_count_, " tensors in ", left(), " bytes"));
+        return {};
+    }
+
+    Result<void> read_metadata() {
+        std::unordered_set<std::string_view> seen;
+        for (uint64_t i = 0; i < entry_count_; i++) {
+            LAP_ASSIGN(const std::string_view key, short_name(concat("key ", i)));
+            LAP_ASSIGN(const GgufValue value, read_value(key));
+            if (!seen.insert(key).second) return bad(concat("key ", in_quotes(key), " occurs twice"));
+            header_.metadata.emplace_back(key, value);
+            if (key == "general.alignment") LAP_TRY(set_alignment(value));
+        }
+        return {};
+    }
+
+    Result<GgufValue> read_value(std::string_view key) {
+        const std::string what = concat("the value of ", in_quotes(key));
+        GgufValue value;
+        LAP_ASSIGN(const uint32_t type, number<uint32_t>(what));
+        value.type = static_cast<GgufType>(type);
+        if (value.type == GgufType::array) {
+            LAP_TRY(read_array(value, what));
+        } else if (value.type == GgufType::string) {
+            LAP_ASSIGN(value.raw, string(what));
+        } else if (const size_t size = scalar_bytes(value.type)) {
+            LAP_ASSIGN(value.raw, bytes(size, what));
+        } else {
+            return bad(concat(what, " has the unknown type ", type));
+        }
+        return value;
+    }
+
+    Result<void> read_array(GgufValue& value, const std::string& what) {
+        LAP_ASSIGN(const uint32_t element, number<uint32_t>(what));
+        LAP_ASSIGN(value.count, number<uint64_t>(what));
+        value.element = static_cast<GgufType>(element);
+        const size_t begin = at_;
+        if (value.element == GgufType::array) return bad(concat(what, " is an array of arrays"));
+        if (value.element == GgufType::string) {
+            if (value.count > left() / sizeof(uint64_t)) return truncated(what);
+            LAP_TRY(skip_strings(value.count, what));
+        } else if (const size_t size = scalar_bytes(value.element)) {
+            if (value.count > left() / size) return truncated(what);
+            at_ += value.count * size;
+        } else {
+            return bad(concat(what, " is an array of the unknown type ", element));
+        }
+        value.raw = file_.substr(begin, at_ - begin);
+        return {};
+    }
+
+    Result<void> skip_strings(uint64_t count, const std::string& what) {
+        for (uint64_t i = 0; i < count; i++) {
+            uint64_t length = 0;
+            if (left() < sizeof(length)) return truncated(what);
+            std::memcpy(&length, file_.data() + at_, sizeof(length));
+            at_ += sizeof(length);
+            if (length > left()) return truncated(what);
+            at_ += length;
+        }
+        return {};
+    }
+
+    Result<void> set_alignment(const GgufValue& value) {
+        const auto alignment = value.integer();
+        if (!alignment || *alignment < 8 || *alignment > (1 << 20) || (*alignment & (*alignment - 1)) != 0)
+            return bad(concat("general.alignment is ", value.describe(), ", not a power of two from 8 to 1048576"));
+        alignment_ = static_cast<uint64_t>(*alignment);
+        return {};
+    }
+
+    Result<void> read_tensors() {
+        std::unordered_set<std::string_view> seen;
+        for (uint64_t i = 0; i < tensor_count_; i++) {
+            LAP_ASSIGN(const std::string_view tensor_name, short_name(concat("the name of tensor ", i)));
+            if (!seen.insert(tensor_name).second) return bad(concat("tensor ", in_quotes(tensor_name), " occurs twice"));
+            LAP_ASSIGN(GgufTensor tensor, read_tensor(tensor_name));
+            header_.tensors.push_back(std::move(tensor));
+        }
+        return {};
+    }
+
+    Result<GgufTensor> read_tensor(std::string_view tensor_name) {
+        const std::string what = concat("tensor ", in_quotes(tensor_name));
+        GgufTensor tensor;
+        tensor.name = tensor_name;
+        LAP_ASSIGN(const uint32_t dims, number<uint32_t>(what));
+        if (dims == 0 || dims > kMaxDims)
+            return bad(concat(what, " has ", dims, " dimensions; 1 to ", kMaxDims, " are possible"));
+        uint64_t values = 1;
+        for (uint32_t d = 0; d < dims; d++) {
+            LAP_ASSIGN(const uint64_t extent, number<uint64_t>(what));
+            if (extent == 0) return bad(concat(what, " has a dimension of 0"));
+            if (extent > kMaxValues / values) return bad(concat(what, " has an impossible dimension of ", extent));
+            values *= extent;
+            tensor.shape.insert(tensor.shape.begin(), static_cast<int64_t>(extent));
+        }
+        LAP_ASSIGN(const uint32_t type, number<uint32_t>(what));
+        LAP_ASSIGN(tensor.offset, number<uint64_t>(what));
+        LAP_TRY(set_format(tensor, type, what));
+        const auto block = kernels::block_values(tensor.format);
+        if (tensor.shape.back() % block != 0)
+            return bad(concat(what, " has rows of ", tensor.shape.back(), " values, not a multiple of the ", block,
+                              " of ", kernels::name(tensor.format)));
+        tensor.bytes = values / block * kernels::block_bytes(tensor.format);
+        return tensor;
+    }
+
+    Result<void> set_format(GgufTensor& tensor, uint32_t type, const std::string& what) const {
+        if (const auto format = gguf_format(type)) {
+            tensor.format = *format;
+            return {};
+        }
+        const char* type_name = gguf_foreign_type(type);
+        if (!type_name) return bad(concat(what, " has the unknown type number ", type));
+        return Error{Errc::unsupported_model,
+                     concat(what, " in ", in_quotes(path_), " has type ", type_name, " (", type,
+                            "), which is not supported"),
+                     "use a file in f32, f16, bf16, q4_0 to q8_0, q2_k to q6_k, iq4_nl or iq4_xs"};
+    }
+
+    // Turns offsets within the data section into offsets within the file, and checks that the tensors lie
+    // inside it, aligned and apart from each other.
+    Result<void> place_tensors() {
+        if (header_.tensors.empty()) return {};
+        const uint64_t data = (at_ + alignment_ - 1) / alignment_ * alignment_;
+        const uint64_t room = data <= file_.size() ? file_.size() - data : 0;
+        std::vector<const GgufTensor*> order;
+        for (GgufTensor& tensor : header_.tensors) {
+            const std::string what = concat("tensor ", in_quotes(tensor.name));
+            if (tensor.offset % alignment_ != 0)
+                return bad(concat(what, " begins at ", tensor.offset, ", not a multiple of ", alignment_));
+            if (tensor.offset > room || tensor.bytes > room - tensor.offset)
+                return bad(concat(what, " needs ", tensor.bytes, " bytes at ", tensor.offset, " but the data has ",
+                                  room, " bytes"));
+            tensor.offset += data;
+            order.push_back(&tensor);
+        }
+        std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->offset < b->offset; });
+        for (size_t i = 1; i < order.size(); i++)
+            if (order[i - 1]->offset + order[i - 1]->bytes > order[i]->offset)
+                return bad(concat("tensors ", in_quotes(order[i - 1]->name), " and ", in_quotes(order[i]->name), " overlap"));
+        return {};
+    }
+
+    std::string_view file_;
+    const std::string& path_;
+    size_t at_ = 0;
+    uint64_t tensor_count_ = 0, entry_count_ = 0, alignment_ = 32;
+    GgufHeader header_;
+};
+
+}  // namespace
+
+Result<GgufHeader> parse_gguf(std::string_view file, const std::string& path) { return Parser(file, path).run(); }
+
+}  // namespace lapidary::runtime

@@ -1,0 +1,21 @@
+// One GGUF file's header, checked. Private to gguf.cpp, which joins the parts of a split model.
+#pragma once
+
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lapidary/result.h"
+#include "runtime/file/gguf.h"
+
+namespace lapidary::runtime {
+
+struct GgufHeader {
+    std::vector<std::pair<std::string_view, GgufValue>> metadata;
+    std::vector<GgufTensor> tensors;  // part is left 0
+};
+
+// `file` is the whole file, `path` names it in errors.
+Result<GgufHeader> parse_gguf(std::string_view file, const std::string& path);
+
+}  // namespace lapidary::runtime

@@ -1,0 +1,219 @@
+// The safetensors container: 8 bytes of length, a JSON header, data. See safetensors.h.
+#include "runtime/file/safetensors.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "runtime/file/describe.h"
+#include "runtime/file/json_file.h"
+#include "runtime/memory/mapping.h"
+
+namespace lapidary::runtime {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kLengthBytes = 8;
+constexpr size_t kMaxDims = 8;
+constexpr uint64_t kMaxValues = uint64_t{1} << 48;  // keeps products below 2^63
+constexpr const char* kSingleName = "model.safetensors";
+constexpr const char* kIndexName = "model.safetensors.index.json";
+
+std::optional<Format> format_of(std::string_view dtype) {
+    if (dtype == "F32") return Format::f32;
+    if (dtype == "F16") return Format::f16;
+    if (dtype == "BF16") return Format::bf16;
+    return std::nullopt;
+}
+
+// A JSON number that is an integer from 0 to below 2^63.
+std::optional<uint64_t> natural(const json& value) {
+    if (!value.is_number_integer()) return std::nullopt;
+    if (value.is_number_unsigned()) {
+        const auto number = value.get<uint64_t>();
+        return number <= static_cast<uint64_t>(INT64_MAX) ? std::optional(number) : std::nullopt;
+    }
+    const auto number = value.get<int64_t>();
+    return number >= 0 ? std::optional(static_cast<uint64_t>(number)) : std::nullopt;
+}
+
+class HeaderReader {
+  public:
+    HeaderReader(std::string_view file, const std::string& path) : file_(file), path_(path) {}
+
+    Result<std::vector<SafetensorsTensor>> run() {
+        LAP_ASSIGN(const json header, read_header());
+        std::vector<SafetensorsTensor> tensors;
+        for (const auto& [name, entry] : header.items()) {
+            if (name == "__metadata__") continue;
+            LAP_ASSIGN(SafetensorsTensor tensor, read_tensor(name, entry));
+            tensors.push_back(std::move(tensor));
+        }
+        std::sort(tensors.begin(), tensors.end(), [](auto& a, auto& b) { return a.offset < b.offset; });
+        for (size_t i = 1; i < tensors.size(); i++)
+            if (tensors[i - 1].offset + tensors[i - 1].bytes > tensors[i].offset)
+                return bad(concat("tensors ", in_quotes(tensors[i - 1].name), " and ", in_quotes(tensors[i].name), " overlap"));
+        return tensors;
+    }
+
+  private:
+    Error bad(const std::string& what) const {
+        return {Errc::bad_model_file, concat(in_quotes(path_), " is damaged: ", what), "fetch the file again"};
+    }
+
+    Result<json> read_header() {
+        uint64_t length = 0;
+        if (file_.size() < kLengthBytes) return bad(concat("it has only ", file_.size(), " bytes"));
+        std::memcpy(&length, file_.data(), kLengthBytes);
+        if (length > kMaxIndexBytes || length > file_.size() - kLengthBytes)
+            return bad(concat("its header claims ", length, " bytes, the file has ", file_.size()));
+        data_ = kLengthBytes + length;
+        return parse_json_object(file_.substr(kLengthBytes, length), path_);
+    }
+
+    Result<SafetensorsTensor> read_tensor(const std::string& name, const json& entry) {
+        const std::string what = concat("tensor ", in_quotes(name));
+        if (!entry.is_object()) return bad(concat(what, " is not described by an object"));
+        const auto dtype = entry.find("dtype"), shape = entry.find("shape"), place = entry.find("data_offsets");
+        if (dtype == entry.end() || shape == entry.end() || place == entry.end())
+            return bad(concat(what, " lacks dtype, shape or data_offsets"));
+        if (!dtype->is_string() || !shape->is_array() || !place->is_array() || place->size() != 2)
+            return bad(concat(what, " has a dtype, shape or data_offsets of the wrong kind"));
+
+        SafetensorsTensor tensor;
+        tensor.name = name;
+        const auto format = format_of(dtype->get_ref<const std::string&>());
+        if (!format)
+            return Error{Errc::unsupported_model,
+                         concat(what, " in ", in_quotes(path_), " has type ",
+                                in_quotes(dtype->get_ref<const std::string&>()), ", which is not supported"),
+                         "use a folder in F32, F16 or BF16, or a quantised GGUF file"};
+        tensor.format = *format;
+        LAP_ASSIGN(const uint64_t values, read_shape(tensor, *shape, what));
+        LAP_TRY(read_place(tensor, *place, values, what));
+        return tensor;
+    }
+
+    Result<uint64_t> read_shape(SafetensorsTensor& tensor, const json& shape, const std::string& what) const {
+        if (shape.size() > kMaxDims) return bad(concat(what, " has ", shape.size(), " dimensions"));
+        uint64_t values = 1;
+        for (const json& item : shape) {
+            const auto extent = natural(item);
+            if (!extent || *extent == 0) return bad(concat(what, " has a dimension that is no number above 0"));
+            if (*extent > kMaxValues / values) return bad(concat(what, " has an impossible dimension of ", *extent));
+            values *= *extent;
+            tensor.shape.push_back(static_cast<int64_t>(*extent));
+        }
+        return values;
+    }
+
+    Result<void> read_place(SafetensorsTensor& tensor, const json& place, uint64_t values,
+                            const std::string& what) const {
+        const auto begin = natural(place[0]), end = natural(place[1]);
+        const uint64_t room = file_.size() - data_;
+        if (!begin || !end || *begin > *end || *end > room)
+            return bad(concat(what, " lies at ", place.dump(), ", outside the ", room, " bytes of data"));
+        tensor.bytes = values * static_cast<uint64_t>(kernels::block_bytes(tensor.format));
+        if (*end - *begin != tensor.bytes)
+            return bad(concat(what, " of shape ", shape_text(tensor.shape), " in ", kernels::name(tensor.format),
+                              " needs ", tensor.bytes, " bytes, the file gives it ", *end - *begin));
+        tensor.offset = data_ + *begin;
+        return {};
+    }
+
+    std::string_view file_;
+    const std::string& path_;
+    size_t data_ = 0;
+};
+
+Result<void> append(Safetensors& model, const std::filesystem::path& path) {
+    LAP_ASSIGN(const auto mapping, Mapping::open(path));
+    LAP_ASSIGN(auto tensors, HeaderReader(mapping->text(), path.string()).run());
+    for (auto& tensor : tensors) {
+        tensor.part = model.parts.size();
+        model.tensors.push_back(std::move(tensor));
+    }
+    model.parts.push_back({path, mapping});
+    return {};
+}
+
+// A shard must lie in the folder itself.
+bool is_plain_name(const std::string& name) {
+    return !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos &&
+           name.find('\\') == std::string::npos && name.find('\0') == std::string::npos;
+}
+
+// Tensor name -> shard name.
+Result<std::map<std::string, std::string>> read_index(const std::filesystem::path& path) {
+    LAP_ASSIGN(const json index, read_json_file(path, kMaxIndexBytes));
+    const auto entries = index.find("weight_map");
+    if (entries == index.end() || !entries->is_object() || entries->empty())
+        return Error{Errc::bad_model_file, concat(in_quotes(path.string()), " has no weight_map")};
+    std::map<std::string, std::string> out;
+    for (const auto& [tensor, shard] : entries->items()) {
+        if (!shard.is_string() || !is_plain_name(shard.get_ref<const std::string&>()))
+            return Error{Errc::bad_model_file,
+                         concat(in_quotes(path.string()), " places tensor ", in_quotes(tensor), " in ",
+                                in_quotes(shard.dump()), ", which is not a file of the same folder")};
+        out[tensor] = shard.get<std::string>();
+    }
+    return out;
+}
+
+Result<void> compare_with_index(const Safetensors& model, const std::map<std::string, std::string>& index) {
+    std::unordered_map<std::string, const SafetensorsTensor*> found;
+    for (const auto& tensor : model.tensors) {
+        const auto [at, fresh] = found.emplace(tensor.name, &tensor);
+        if (!fresh)
+            return Error{Errc::bad_model_file,
+                         concat("tensor ", in_quotes(tensor.name), " lies in two shards, ",
+                                in_quotes(model.parts[at->second->part].path.string()), " and ",
+                                in_quotes(model.parts[tensor.part].path.string()))};
+    }
+    for (const auto& [tensor, shard] : index) {
+        const auto at = found.find(tensor);
+        if (at == found.end() || model.parts[at->second->part].path.filename() != shard)
+            return Error{Errc::bad_model_file,
+                         concat("the index places tensor ", in_quotes(tensor), " in ", in_quotes(shard),
+                                ", which does not hold it"),
+                         "the folder may mix files of two downloads; fetch it again"};
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<Safetensors> open_safetensors(const std::filesystem::path& file) {
+    Safetensors model;
+    LAP_TRY(append(model, file));
+    return model;
+}
+
+Result<Safetensors> open_safetensors_folder(const std::filesystem::path& folder) {
+    std::error_code ignored;
+    if (std::filesystem::exists(folder / kSingleName, ignored)) return open_safetensors(folder / kSingleName);
+    if (!std::filesystem::exists(folder / kIndexName, ignored))
+        return Error{Errc::model_not_found,
+                     concat("the folder ", in_quotes(folder.string()), " holds neither ", kSingleName, " nor ", kIndexName)};
+    LAP_ASSIGN(const auto index, read_index(folder / kIndexName));
+    std::unordered_set<std::string> opened;
+    Safetensors model;
+    for (const auto& [tensor, shard] : index) {
+        if (!opened.insert(shard).second) continue;
+        auto added = append(model, folder / shard);
+        if (!added && added.error().code == Errc::model_not_found)
+            return Error{Errc::model_not_found,
+                         concat("the shard ", in_quotes(shard), " with tensor ", in_quotes(tensor), " is missing in ",
+                                in_quotes(folder.string())),
+                         "fetch the missing file"};
+        if (!added) return added.error();
+    }
+    LAP_TRY(compare_with_index(model, index));
+    return model;
+}
+
+}  // namespace lapidary::runtime

@@ -1,0 +1,63 @@
+// Maps a file with mmap(2); see mapping.h.
+#include "runtime/memory/mapping.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "runtime/file/describe.h"
+
+namespace lapidary::runtime {
+namespace {
+
+struct Descriptor {
+    int fd = -1;
+    ~Descriptor() {
+        if (fd >= 0) ::close(fd);
+    }
+};
+
+Error cannot_open(const std::filesystem::path& path, int reason) {
+    if (reason == ENOENT || reason == ENOTDIR)
+        return {Errc::model_not_found, concat("there is no file ", in_quotes(path.string())),
+                "check the path of the model"};
+    return {Errc::model_not_found, concat("cannot open ", in_quotes(path.string()), ": ", std::strerror(reason)),
+            "check the permissions of the file and of its folder"};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Mapping>> Mapping::open(const std::filesystem::path& path) {
+    // O_NONBLOCK: a named pipe must not block before it is seen to be no regular file.
+    const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+    if (file.fd < 0) return cannot_open(path, errno);
+    struct stat info = {};
+    if (::fstat(file.fd, &info) != 0) return cannot_open(path, errno);
+    if (S_ISDIR(info.st_mode))
+        return Error{Errc::bad_model_file, concat(in_quotes(path.string()), " is a folder, not a file")};
+    if (!S_ISREG(info.st_mode))
+        return Error{Errc::bad_model_file, concat(in_quotes(path.string()), " is not a regular file")};
+    if (info.st_size == 0)
+        return Error{Errc::bad_model_file, concat(in_quotes(path.string()), " is empty"),
+                     "the download may have failed; fetch the file again"};
+
+    const auto size = static_cast<size_t>(info.st_size);
+    void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
+    if (address == MAP_FAILED)
+        return Error{Errc::out_of_memory, concat("cannot map ", in_quotes(path.string()), " of ", size,
+                                                 " bytes into memory: ", std::strerror(errno))};
+    std::shared_ptr<Mapping> mapping(new Mapping);
+    mapping->host = static_cast<std::byte*>(address);
+    mapping->bytes = size;
+    return mapping;
+}
+
+Mapping::~Mapping() {
+    if (host) ::munmap(host, bytes);
+}
+
+}  // namespace lapidary::runtime

@@ -1,0 +1,28 @@
+// A model file mapped read-only into memory. Weights are used where they lie; nothing is copied. The error
+// codes are those of model files (missing, damaged), because nothing else is mapped.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+#include "lapidary/result.h"
+#include "runtime/tensor.h"
+
+namespace lapidary::runtime {
+
+// Writing through `host` is a fault of the caller: the pages are read-only.
+class Mapping final : public BufferData {
+  public:
+    static Result<std::shared_ptr<Mapping>> open(const std::filesystem::path& path);
+    ~Mapping() override;
+    Mapping(const Mapping&) = delete;
+    Mapping& operator=(const Mapping&) = delete;
+
+    std::string_view text() const { return {reinterpret_cast<const char*>(host), bytes}; }
+
+  private:
+    Mapping() = default;
+};
+
+}  // namespace lapidary::runtime
