@@ -1,0 +1,148 @@
+// The JSON form of a conversation. Unknown keys of a message are passed over, as chat templates do.
+#include "model/text/chat_messages.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace lapidary::model {
+namespace {
+
+using nlohmann::json;
+
+Error invalid(std::string message, std::string hint) {
+    return {Errc::invalid_argument, std::move(message), std::move(hint)};
+}
+
+Error tools_unsupported(const std::string& where) {
+    return invalid(where + ": tools are not supported yet", "leave out tools, tool_calls and tool messages");
+}
+
+bool present(const json& object, const char* key) {
+    const auto found = object.find(key);
+    return found != object.end() && !found->is_null();
+}
+
+std::optional<Role> role_from(const std::string& name) {
+    if (name == "system") return Role::system;
+    if (name == "developer") return Role::developer;
+    if (name == "user") return Role::user;
+    if (name == "assistant" || name == "model") return Role::assistant;
+    return std::nullopt;
+}
+
+std::optional<PartKind> media_kind_from(const std::string& type) {
+    if (type == "image") return PartKind::image;
+    if (type == "audio") return PartKind::audio;
+    if (type == "video") return PartKind::video;
+    return std::nullopt;
+}
+
+std::string string_at(const json& object, const char* key) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+Result<ChatPart> read_part(const json& part, const std::string& where, std::vector<MediaReference>& media) {
+    if (!part.is_object())
+        return invalid(where + " is not an object", "write {\"type\":\"text\",\"text\":\"...\"}");
+    const std::string type = string_at(part, "type");
+    if (type == "text") {
+        if (!part.contains("text") || !part["text"].is_string()) {
+            return invalid(where + " has no string \"text\"", "write {\"type\":\"text\",\"text\":\"...\"}");
+        }
+        return ChatPart{PartKind::text, part["text"].get<std::string>(), -1};
+    }
+    const auto kind = media_kind_from(type);
+    if (!kind) {
+        return invalid(where + " has the type \"" + type + "\"",
+                       "the types are text, image, audio and video");
+    }
+    const std::string path = string_at(part, "path");
+    if (path.empty()) {
+        return invalid(where + " has no \"path\"", "write {\"type\":\"" + type + "\",\"path\":\"FILE\"}");
+    }
+    media.push_back({*kind, path});
+    return ChatPart{*kind, {}, static_cast<int>(media.size()) - 1};
+}
+
+Result<void> read_content(const json& item, const std::string& where, ChatMessage& message,
+                          std::vector<MediaReference>& media) {
+    if (!present(item, "content")) {
+        if (message.role == Role::assistant) return {};  // an answer may be empty
+        return invalid(where + " has no \"content\"", "give it a string or a list of parts");
+    }
+    const json& content = item["content"];
+    if (content.is_string()) {
+        message.parts.push_back({PartKind::text, content.get<std::string>(), -1});
+        return {};
+    }
+    if (!content.is_array())
+        return invalid(where + ": \"content\" is neither a string nor a list", "use one of them");
+    message.content_is_string = false;
+    for (size_t i = 0; i < content.size(); ++i) {
+        LAP_ASSIGN(ChatPart part, read_part(content[i], where + ", part " + std::to_string(i), media));
+        message.parts.push_back(std::move(part));
+    }
+    return {};
+}
+
+Result<ChatMessage> read_message(const json& item, size_t index, std::vector<MediaReference>& media) {
+    const std::string where = "message " + std::to_string(index);
+    if (!item.is_object())
+        return invalid(where + " is not an object", "write {\"role\":\"user\",\"content\":\"...\"}");
+    const std::string role_name = string_at(item, "role");
+    if (role_name == "tool") return tools_unsupported(where);
+    for (const char* key : {"tool_calls", "tool_responses", "tool_call_id"}) {
+        if (present(item, key) && !item[key].empty()) return tools_unsupported(where);
+    }
+    const auto role = role_from(role_name);
+    if (!role) {
+        return invalid(where + " has the role \"" + role_name + "\"",
+                       "the roles are system, developer, user and assistant");
+    }
+    ChatMessage message;
+    message.role = *role;
+    for (const char* key : {"reasoning", "reasoning_content"}) {
+        if (!present(item, key) || !message.reasoning.empty()) continue;
+        if (!item[key].is_string())
+            return invalid(where + ": \"" + key + "\" is not a string", "give it a string");
+        message.reasoning = item[key].get<std::string>();
+    }
+    LAP_TRY(read_content(item, where, message, media));
+    return message;
+}
+
+}  // namespace
+
+ChatMessage text_message(Role role, std::string text) {
+    ChatMessage message;
+    message.role = role;
+    message.parts.push_back({PartKind::text, std::move(text), -1});
+    return message;
+}
+
+Result<Conversation> messages_from_json(std::string_view text) {
+    json root;
+    try {
+        root = json::parse(text.begin(), text.end());
+    } catch (const json::parse_error& error) {
+        return invalid("messages: not valid JSON at byte " + std::to_string(error.byte),
+                       "check the text with a JSON tool");
+    }
+    if (root.is_object() && present(root, "tools") && !root["tools"].empty())
+        return tools_unsupported("messages");
+    const bool wrapped = root.is_object() && root.contains("messages");
+    const json& list = wrapped ? root["messages"] : root;
+    if (!list.is_array() || list.empty()) {
+        return invalid("messages: there is no list of messages",
+                       "write {\"messages\":[{\"role\":\"user\",...}]}");
+    }
+    Conversation conversation;
+    for (size_t i = 0; i < list.size(); ++i) {
+        LAP_ASSIGN(ChatMessage message, read_message(list[i], i, conversation.media));
+        conversation.messages.push_back(std::move(message));
+    }
+    return conversation;
+}
+
+}  // namespace lapidary::model

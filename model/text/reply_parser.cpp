@@ -1,0 +1,108 @@
+// The grammar: [<|channel>thought WS text <channel|>] answer, by token ids. White space is held back until it
+// is known not to stand before a mark.
+#include "model/text/reply_parser.h"
+
+#include "model/text/tokenizer.h"
+#include "model/text/utf8.h"
+
+namespace lapidary::model {
+namespace {
+
+constexpr std::string_view kThoughtName = "thought";
+
+}  // namespace
+
+Result<ReplyParser> ReplyParser::create(const Tokenizer& tokenizer, bool starts_in_thought) {
+    Marks marks{};
+    LAP_ASSIGN(marks.channel_open, tokenizer.require_special("<|channel>"));
+    LAP_ASSIGN(marks.channel_close, tokenizer.require_special("<channel|>"));
+    LAP_ASSIGN(marks.tool_response, tokenizer.require_special("<|tool_response>"));
+    return ReplyParser(tokenizer, marks, starts_in_thought);
+}
+
+ReplyParser::ReplyParser(const Tokenizer& tokenizer, Marks marks, bool starts_in_thought)
+    : marks_(marks),
+      decoder_(tokenizer),
+      state_(starts_in_thought ? State::thought : State::answer),
+      skip_spaces_(starts_in_thought) {}
+
+ReplyDelta ReplyParser::feed(int32_t id) {
+    ReplyDelta delta;
+    const bool is_mark =
+        id == marks_.channel_open || id == marks_.channel_close || id == marks_.tool_response;
+    if (!is_mark) {
+        take(decoder_.push(id), delta);
+        return delta;
+    }
+    take(decoder_.finish(), delta);  // a broken character belongs to the text before the mark
+    if (id == marks_.channel_open) open_channel(delta);
+    if (id == marks_.channel_close) close_channel();
+    return delta;
+}
+
+ReplyDelta ReplyParser::finish() {
+    ReplyDelta delta;
+    take(decoder_.finish(), delta);
+    if (state_ == State::header && header_ != kThoughtName) delta.thinking += header_;
+    if (state_ == State::answer) delta.text += held_spaces_;
+    header_.clear();
+    held_spaces_.clear();
+    state_ = State::answer;
+    return delta;
+}
+
+void ReplyParser::take(std::string_view text, ReplyDelta& delta) {
+    if (text.empty()) return;
+    switch (state_) {
+        case State::answer: give(text, delta.text); break;
+        case State::header: take_header(text, delta); break;
+        case State::thought: give(text, delta.thinking); break;
+    }
+}
+
+// Reads "thought" and one white space; a channel of another name is a thought whose name is kept as text.
+void ReplyParser::take_header(std::string_view text, ReplyDelta& delta) {
+    header_ += text;
+    const std::string_view name = trim_left(header_);
+    if (name.size() <= kThoughtName.size() && kThoughtName.starts_with(name)) return;  // more to come
+    std::string_view thought = name;
+    if (name.starts_with(kThoughtName)) {
+        const std::string_view rest = name.substr(kThoughtName.size());
+        if (trim_left(rest).size() != rest.size()) thought = rest;
+    }
+    const std::string kept(thought);
+    header_.clear();
+    state_ = State::thought;
+    skip_spaces_ = true;
+    give(kept, delta.thinking);
+}
+
+void ReplyParser::give(std::string_view text, std::string& out) {
+    if (skip_spaces_) text = trim_left(text);
+    if (text.empty()) return;
+    skip_spaces_ = false;
+    const std::string_view solid = trim_right(text);
+    if (!solid.empty()) {
+        out += held_spaces_;
+        out += solid;
+        held_spaces_.clear();
+    }
+    held_spaces_ += text.substr(solid.size());
+}
+
+void ReplyParser::open_channel(ReplyDelta& delta) {
+    if (state_ == State::thought) return;  // a doubled mark
+    if (state_ == State::header && header_ != kThoughtName) delta.thinking += header_;
+    header_.clear();
+    held_spaces_.clear();
+    state_ = State::header;
+}
+
+void ReplyParser::close_channel() {
+    header_.clear();
+    held_spaces_.clear();
+    state_ = State::answer;
+    skip_spaces_ = true;
+}
+
+}  // namespace lapidary::model

@@ -1,0 +1,80 @@
+// Chooses the next token from a row of logits (after the soft cap): temperature, top-k, top-p, min-p, in the
+// order of the reference implementation, or the greatest logit. Its own random numbers make a seed give
+// the same choices on every platform. One sampler per stream.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "lapidary/result.h"
+
+namespace lapidary::model {
+
+// SplitMix64 (Steele, Lea, Flood 2014): a counter stepped by 0x9E3779B97F4A7C15 and mixed. One step a number.
+class RandomStream {
+  public:
+    explicit RandomStream(uint64_t seed) : state_(seed) {}
+    uint64_t next();
+    double next_unit();  // in [0, 1), the upper 53 bits
+
+  private:
+    uint64_t state_;
+};
+
+struct SamplerOptions {
+    float temperature = 1.0f;  // 0: greedy, equal logits go to the lowest id
+    int top_k = 0;             // 0: off; ties with the k-th logit stay in
+    float top_p = 1.0f;        // 1: off; the smallest set of at least this mass, at least one token
+    float min_p = 0.0f;        // 0: off; drops tokens below this part of the greatest probability
+    uint64_t seed = 0;
+    std::vector<int32_t> suppressed = {};  // ids that are never chosen, also when greedy
+    bool want_logprobs = false;
+    int top_alternatives = 0;  // with want_logprobs: how many of the most probable tokens to report
+};
+
+struct TokenLogprob {
+    int32_t id = 0;
+    float logprob = 0.0f;  // natural logarithm
+};
+
+struct Sample {
+    int32_t id = 0;
+    // With want_logprobs: under the model's own distribution (temperature 1, nothing cut but the suppressed).
+    float logprob = 0.0f;
+    std::vector<TokenLogprob> alternatives;  // by falling logprob, then rising id
+};
+
+class Sampler {
+  public:
+    static Result<Sampler> create(SamplerOptions options, int32_t vocabulary_size);
+
+    // `logits` must have vocabulary_size entries. NaN, +infinity or no choosable token is an error.
+    Result<Sample> sample(std::span<const float> logits);
+
+  private:
+    struct Candidate {
+        int32_t id;
+        float logit;
+        double weight;  // exp((logit - greatest) / temperature)
+    };
+
+    Sampler(SamplerOptions options, int32_t vocabulary_size);
+    bool is_suppressed(int32_t id) const { return suppressed_[id] != 0; }
+    Result<int32_t> greatest(std::span<const float> logits) const;
+    int32_t draw(std::span<const float> logits, float greatest_logit);
+    void collect(std::span<const float> logits, float greatest_logit);
+    float top_k_threshold(std::span<const float> logits);
+    void cut_top_p();
+    void cut_min_p();
+    void add_logprobs(std::span<const float> logits, float greatest_logit, Sample& sample) const;
+
+    SamplerOptions options_;
+    int32_t vocabulary_size_;
+    std::vector<uint8_t> suppressed_;  // by id
+    RandomStream random_;
+    std::vector<Candidate> candidates_;  // scratch, kept between calls
+    std::vector<float> best_logits_;     // scratch: min-heap of the k greatest
+};
+
+}  // namespace lapidary::model

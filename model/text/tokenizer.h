@@ -1,0 +1,79 @@
+// Text to token ids and back, by the byte-fallback BPE of Gemma 4. Immutable after create(), so any number
+// of threads may share one. It knows no chat layout (chat_template.h) and reads no files (vocabulary.h).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lapidary/result.h"
+#include "model/text/piece_index.h"
+#include "model/text/vocabulary.h"
+
+namespace lapidary::model {
+
+// A stretch of text and whether added tokens written in it (`<turn|>`...) become those tokens.
+struct TextSpan {
+    std::string_view text;
+    bool parse_special = false;
+};
+
+struct EncodeOptions {
+    bool parse_special = false;
+    bool add_bos = false;  // put the bos id first, unless the ids begin with it already
+};
+
+class Tokenizer {
+  public:
+    static Result<Tokenizer> create(Vocabulary vocabulary);
+
+    Result<std::vector<int32_t>> encode(std::string_view text, EncodeOptions options = {}) const;
+    // Encodes the spans as one text: ordinary text on both sides of a border merges as if it were never cut.
+    // `queue_steps`, if given, receives the number of entries the merge queue took (the unit of work).
+    Result<std::vector<int32_t>> encode_spans(std::span<const TextSpan> spans, bool add_bos = false,
+                                              int64_t* queue_steps = nullptr) const;
+
+    // The text of the ids. Control tokens give nothing unless `render_special`; broken bytes give U+FFFD
+    // each.
+    Result<std::string> decode(std::span<const int32_t> ids, bool render_special = false) const;
+
+    // The bytes one id stands for: a byte piece may be part of a character only. id must be valid.
+    std::string token_bytes(int32_t id, bool render_special = false) const;
+    // The piece as the vocabulary spells it (U+2581 for a space). id must be valid.
+    std::string_view piece(int32_t id) const { return vocabulary_.piece(id); }
+    TokenType type(int32_t id) const { return vocabulary_.types[id]; }
+    bool is_added(int32_t id) const;
+    bool valid_id(int32_t id) const { return id >= 0 && id < vocabulary_.size(); }
+    int32_t size() const { return vocabulary_.size(); }
+
+    // The id of an added token such as `<|turn>`; nothing if the vocabulary has none of that text.
+    std::optional<int32_t> special(std::string_view text) const;
+    // The same for a token the caller cannot do without.
+    Result<int32_t> require_special(std::string_view text) const;
+    const Vocabulary& vocabulary() const { return vocabulary_; }
+
+  private:
+    struct MergeScratch;
+
+    explicit Tokenizer(Vocabulary vocabulary);
+    void index_merges();
+    uint32_t merge_rank(int32_t left, int32_t right) const;  // kNoRank if the pair never merges
+    int32_t added_token_at(std::string_view text) const;     // the longest that text begins with, -1 if none
+    int32_t character_id(std::string_view character) const;  // -1: written as bytes
+    void encode_fragment(std::string_view text, MergeScratch& scratch, std::vector<int32_t>& ids) const;
+    void encode_run(std::string_view run, MergeScratch& scratch, std::vector<int32_t>& ids) const;
+    void append_bytes(std::string_view bytes, std::vector<int32_t>& ids) const;
+
+    Vocabulary vocabulary_;
+    PieceIndex index_;
+    std::vector<uint32_t> merge_slots_;           // hash table of ranks
+    std::vector<int32_t> added_longest_first_;    // added tokens by falling length
+    std::array<bool, 256> starts_added_token_{};  // by first byte
+    std::array<int32_t, 128> ascii_ids_{};        // character_id of one-byte characters
+};
+
+}  // namespace lapidary::model
