@@ -1,0 +1,165 @@
+// Decodes with libsndfile from memory, in blocks, and hands them to the resampler.
+#include "model/media/audio_file.h"
+
+#include <sndfile.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string>
+
+#include "model/media/media_bytes.h"
+#include "model/media/resample.h"
+
+namespace lapidary::model {
+
+namespace {
+
+constexpr size_t kBlockFrames = 16384;
+
+// The file as libsndfile's virtual input. Positions are clamped, so no offset can leave the bytes.
+struct MemoryFile {
+    std::span<const uint8_t> bytes;
+    sf_count_t position = 0;
+
+    sf_count_t size() const { return static_cast<sf_count_t>(bytes.size()); }
+};
+
+MemoryFile& memory(void* user) { return *static_cast<MemoryFile*>(user); }
+
+sf_count_t on_size(void* user) { return memory(user).size(); }
+
+sf_count_t on_tell(void* user) { return memory(user).position; }
+
+sf_count_t on_seek(sf_count_t offset, int whence, void* user) {
+    MemoryFile& file = memory(user);
+    const sf_count_t base = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? file.position : file.size();
+    // base is at most 1 GiB; clamping the offset first keeps the sum from overflowing.
+    const sf_count_t step = std::clamp<sf_count_t>(offset, -file.size(), file.size());
+    file.position = std::clamp<sf_count_t>(base + step, 0, file.size());
+    return file.position;
+}
+
+sf_count_t on_read(void* target, sf_count_t count, void* user) {
+    MemoryFile& file = memory(user);
+    const sf_count_t available = std::clamp<sf_count_t>(count, 0, file.size() - file.position);
+    std::memcpy(target, file.bytes.data() + file.position, static_cast<size_t>(available));
+    file.position += available;
+    return available;
+}
+
+sf_count_t on_write(const void*, sf_count_t, void*) { return 0; }
+
+struct CloseSound {
+    void operator()(SNDFILE* file) const { sf_close(file); }
+};
+
+uint32_t little_endian_32(const uint8_t* bytes) {
+    return bytes[0] | uint32_t{bytes[1]} << 8 | uint32_t{bytes[2]} << 16 | uint32_t{bytes[3]} << 24;
+}
+
+// libsndfile quietly shortens a WAV whose data chunk claims more than the file holds; we call it truncated.
+// Programs that write to a pipe cannot know the length and leave 0, 0x7fffffff or above: those are read to
+// the end.
+Result<void> check_wav_is_whole(std::span<const uint8_t> bytes, std::string_view name) {
+    constexpr size_t kHeaderBytes = 8;
+    constexpr uint32_t kUnknownLength = 0x7fffffff - 0x1000;
+    if (bytes.size() < 12 || std::memcmp(bytes.data(), "RIFF", 4) != 0) return {};
+    size_t position = 12;
+    while (bytes.size() - position >= kHeaderBytes) {
+        const uint32_t claimed = little_endian_32(bytes.data() + position + 4);
+        const bool is_data = std::memcmp(bytes.data() + position, "data", 4) == 0;
+        position += kHeaderBytes;
+        const size_t there = bytes.size() - position;
+        if (is_data && claimed > there && claimed < kUnknownLength) {
+            return media_error(name,
+                               "truncated WAV: its data chunk claims " + std::to_string(claimed) +
+                                   " bytes, " + std::to_string(there) + " are there",
+                               "copy or export the recording again");
+        }
+        if (is_data || claimed >= there) return {};
+        position += std::min<size_t>(claimed + size_t{claimed & 1}, there);
+    }
+    return {};
+}
+
+Error not_audio(std::span<const uint8_t> bytes, std::string_view name, const char* reason) {
+    const std::string type(detect_media_type(bytes));
+    return media_error(name, "is " + type + ", or damaged: no recording can be read (" + reason + ")",
+                       "convert the recording to WAV or FLAC");
+}
+
+Result<std::vector<float>> read_blocks(SNDFILE* file, const SF_INFO& info, std::string_view name) {
+    LAP_ASSIGN(Resampler resampler,
+               Resampler::create(static_cast<uint32_t>(std::max(info.channels, 0)),
+                                 static_cast<uint32_t>(std::max(info.samplerate, 0)), name));
+    const auto channels = static_cast<size_t>(info.channels);
+    std::vector<float> block(kBlockFrames * channels);
+    sf_count_t frames_read = 0;
+    while (const sf_count_t got = sf_readf_float(file, block.data(), kBlockFrames)) {
+        if (got < 0) break;
+        frames_read += got;
+        LAP_TRY(resampler.push(std::span(block).first(static_cast<size_t>(got) * channels)));
+    }
+    const bool length_known = info.frames > 0 && info.frames < SF_COUNT_MAX;
+    if (sf_error(file) != SF_ERR_NO_ERROR || (length_known && frames_read < info.frames)) {
+        return media_error(name,
+                           "damaged recording: " + std::to_string(frames_read) + " of " +
+                               std::to_string(info.frames) + " frames can be read (" + sf_strerror(file) +
+                               ")",
+                           "copy or export the recording again");
+    }
+    return resampler.finish();
+}
+
+Error out_of_memory(std::string_view name) {
+    return {Errc::out_of_memory, std::string(name) + ": no memory for its samples",
+            "close other programs or use a shorter recording"};
+}
+
+}  // namespace
+
+Result<std::vector<float>> decode_audio(std::span<const uint8_t> bytes, std::string_view name) {
+    if (bytes.empty()) return media_error(name, "is empty (0 bytes)", "check how the file was written");
+    if (detect_media_type(bytes) == "text") return not_audio(bytes, name, "text is not decoded");
+    LAP_TRY(check_wav_is_whole(bytes, name));
+    SF_VIRTUAL_IO io{on_size, on_seek, on_read, on_write, on_tell};
+    MemoryFile source{bytes, 0};
+    SF_INFO info{};
+    const std::unique_ptr<SNDFILE, CloseSound> file(sf_open_virtual(&io, SFM_READ, &info, &source));
+    if (!file) return not_audio(bytes, name, sf_strerror(nullptr));
+    try {
+        return read_blocks(file.get(), info, name);
+    } catch (const std::bad_alloc&) {
+        return out_of_memory(name);
+    }
+}
+
+Result<std::vector<float>> read_audio(const std::filesystem::path& path) {
+    LAP_ASSIGN(const std::vector<uint8_t> bytes, read_media_file(path));
+    return decode_audio(bytes, path.string());
+}
+
+Result<std::vector<float>> prepare_samples(std::span<const float> interleaved, uint32_t channels,
+                                           uint32_t sample_rate, std::string_view name) {
+    LAP_ASSIGN(Resampler resampler, Resampler::create(channels, sample_rate, name));
+    if (interleaved.size() % channels != 0) {
+        return Error{Errc::invalid_argument,
+                     std::string(name) + ": " + std::to_string(interleaved.size()) +
+                         " values are no whole frames of " + std::to_string(channels) + " channels",
+                     "pass channels * frames values"};
+    }
+    try {
+        for (size_t at = 0; at < interleaved.size();) {
+            const size_t count = std::min(kBlockFrames * channels, interleaved.size() - at);
+            LAP_TRY(resampler.push(interleaved.subspan(at, count)));
+            at += count;
+        }
+        return resampler.finish();
+    } catch (const std::bad_alloc&) {
+        return out_of_memory(name);
+    }
+}
+
+}  // namespace lapidary::model

@@ -1,0 +1,30 @@
+// Recordings to mono float at 16 kHz: any format libsndfile reads, channels averaged, resampled by
+// libsamplerate with its best sinc filter. No scaling, clipping or splitting: 16-bit full scale is [-1, 1),
+// float files pass as they are.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "lapidary/result.h"
+
+namespace lapidary::model {
+
+inline constexpr uint32_t kAudioSampleRate = 16000;
+// 262,144 tokens of 40 ms, the model's whole context (2.9 hours). The model itself is made for clips of 30 s.
+inline constexpr uint64_t kMaxAudioSamples = uint64_t{262144} * 640;
+
+// Mono samples at kAudioSampleRate, exactly ceil(frames * 16000 / rate) of them.
+Result<std::vector<float>> read_audio(const std::filesystem::path& path);
+
+// `name` stands in error messages for the file.
+Result<std::vector<float>> decode_audio(std::span<const uint8_t> bytes, std::string_view name);
+
+// Samples that are already decoded, [frames][channels] interleaved, at any rate from 1 to 768 kHz.
+Result<std::vector<float>> prepare_samples(std::span<const float> interleaved, uint32_t channels,
+                                           uint32_t sample_rate, std::string_view name);
+
+}  // namespace lapidary::model

@@ -1,0 +1,25 @@
+// Splits a waveform into zero-padded rows.
+#include "model/media/frames.h"
+
+#include <algorithm>
+#include <new>
+#include <string>
+
+#include "model/media/placeholders.h"
+
+namespace lapidary::model {
+
+Result<FrameRows> samples_to_frames(std::span<const float> samples, uint32_t samples_per_token) {
+    LAP_ASSIGN(const size_t count, audio_soft_tokens(samples.size(), samples_per_token));
+    FrameRows frames{samples_per_token, count, {}};
+    try {
+        frames.values.resize(count * samples_per_token);
+    } catch (const std::bad_alloc&) {
+        return Error{Errc::out_of_memory, "no memory for " + std::to_string(count) + " audio rows",
+                     "use a shorter recording"};
+    }
+    std::copy(samples.begin(), samples.end(), frames.values.begin());
+    return frames;
+}
+
+}  // namespace lapidary::model

@@ -1,0 +1,37 @@
+// What image_file.cpp shares with its two decoders, png_decoder.cpp and jpeg_decoder.cpp. Internal to
+// model/media.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "lapidary/result.h"
+#include "model/media/image_file.h"
+
+namespace lapidary::model {
+
+struct DecodedImage {
+    Image image;
+    int orientation = 1;  // EXIF, not yet applied
+};
+
+Result<DecodedImage> decode_png(std::span<const uint8_t> bytes, std::string_view name);
+Result<DecodedImage> decode_jpeg(std::span<const uint8_t> bytes, std::string_view name);
+
+// Refuses more than kMaxImagePixels, and more than `max_plausible_pixels`, the most that a file of this many
+// bytes can hold: a header must not make us allocate what its body cannot fill.
+Result<void> check_image_size(uint64_t width, uint64_t height, uint64_t max_plausible_pixels,
+                              size_t file_bytes, std::string_view name);
+
+// `count` zero bytes, or out_of_memory.
+Result<std::vector<uint8_t>> allocate_pixels(size_t count, std::string_view name);
+
+// round(a*b/255) for bytes, exact.
+inline uint32_t multiply_255(uint32_t a, uint32_t b) {
+    const uint32_t t = a * b + 128;
+    return ((t >> 8) + t) >> 8;
+}
+
+}  // namespace lapidary::model

@@ -1,0 +1,62 @@
+// Chooses the decoder by signature, and turns its result upright.
+#include "model/media/image_file.h"
+
+#include <new>
+#include <string>
+#include <utility>
+
+#include "model/media/exif.h"
+#include "model/media/image_codecs.h"
+#include "model/media/media_bytes.h"
+
+namespace lapidary::model {
+
+Result<void> check_image_size(uint64_t width, uint64_t height, uint64_t max_plausible_pixels,
+                              size_t file_bytes, std::string_view name) {
+    const std::string size = std::to_string(width) + "x" + std::to_string(height);
+    if (width == 0 || height == 0)
+        return media_error(name, "claims " + size + " pixels", "the file is damaged");
+    if (width > kMaxImagePixels / height) {
+        return media_error(name, "has " + size + " pixels, the limit is " + std::to_string(kMaxImagePixels),
+                           "scale the picture down first");
+    }
+    if (width * height > max_plausible_pixels) {
+        return media_error(name,
+                           "claims " + size + " pixels, but its " + std::to_string(file_bytes) +
+                               " bytes hold at most " + std::to_string(max_plausible_pixels),
+                           "the file is truncated or damaged");
+    }
+    return {};
+}
+
+Result<std::vector<uint8_t>> allocate_pixels(size_t count, std::string_view name) {
+    try {
+        return std::vector<uint8_t>(count);
+    } catch (const std::bad_alloc&) {
+        return Error{Errc::out_of_memory,
+                     std::string(name) + ": no memory for " + std::to_string(count) + " bytes of pixels",
+                     "close other programs or scale the picture down"};
+    }
+}
+
+Result<Image> decode_image(std::span<const uint8_t> bytes, std::string_view name) {
+    const std::string_view type = detect_media_type(bytes);
+    DecodedImage decoded;
+    if (type == "PNG") {
+        LAP_ASSIGN(decoded, decode_png(bytes, name));
+    } else if (type == "JPEG") {
+        LAP_ASSIGN(decoded, decode_jpeg(bytes, name));
+    } else {
+        const std::string what =
+            bytes.empty() ? "is empty (0 bytes)" : "is " + std::string(type) + ", not PNG or JPEG";
+        return media_error(name, what, "convert the picture to PNG or JPEG");
+    }
+    return apply_orientation(std::move(decoded.image), decoded.orientation, name);
+}
+
+Result<Image> read_image(const std::filesystem::path& path) {
+    LAP_ASSIGN(const std::vector<uint8_t> bytes, read_media_file(path));
+    return decode_image(bytes, path.string());
+}
+
+}  // namespace lapidary::model

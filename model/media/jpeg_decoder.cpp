@@ -1,0 +1,170 @@
+// JPEG to RGB8 with libjpeg(-turbo), with the settings Pillow uses (the library's defaults: accurate integer
+// DCT, smooth chroma upsampling). libjpeg reports errors through a hook that may not return, so the calls
+// that can fail sit in C-like functions under setjmp, which own nothing with a destructor.
+#include <cstddef>
+#include <cstdio>
+// jpeglib.h needs FILE and size_t declared before it.
+#include <jerror.h>
+#include <jpeglib.h>
+
+#include <csetjmp>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model/media/exif.h"
+#include "model/media/image_codecs.h"
+#include "model/media/media_bytes.h"
+
+namespace lapidary::model {
+
+namespace {
+
+// A Huffman-coded file spends at least one bit per 8x8 block of its largest component.
+constexpr uint64_t kMaxPixelsPerByte = 8 * 64;
+// A progressive file may repeat scans without end, each costing a pass over the picture; real ones have
+// about 10.
+constexpr int kMaxScans = 256;
+
+struct JpegState {
+    jpeg_decompress_struct info = {};
+    jpeg_error_mgr errors = {};
+    jpeg_progress_mgr progress = {};
+    jmp_buf on_failure;
+    char message[JMSG_LENGTH_MAX] = {};
+    const uint8_t* data = nullptr;
+    size_t size_bytes = 0;
+    int orientation = 1;
+};
+
+JpegState* state_of(j_common_ptr info) { return static_cast<JpegState*>(info->client_data); }
+
+[[noreturn]] void fail(j_common_ptr info) {
+    JpegState* s = state_of(info);
+    info->err->format_message(info, s->message);
+    std::longjmp(s->on_failure, 1);
+}
+
+// Warnings are damage (premature end, bad codes) and end decoding, except those that leave the pixels right.
+void on_message(j_common_ptr info, int level) {
+    if (level >= 0) return;
+    const int code = info->err->msg_code;
+    const bool harmless = code == JWRN_EXTRANEOUS_DATA || code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR;
+    if (!harmless) fail(info);
+}
+
+void on_output(j_common_ptr) {}
+
+void on_progress(j_common_ptr info) {
+    auto* decoder = reinterpret_cast<j_decompress_ptr>(info);
+    if (decoder->input_scan_number <= kMaxScans) return;
+    JpegState* s = state_of(info);
+    std::snprintf(s->message, sizeof s->message, "more than %d scans", kMaxScans);
+    std::longjmp(s->on_failure, 1);
+}
+
+void read_orientation(JpegState* s) {
+    constexpr size_t kPrefixBytes = 6;
+    for (jpeg_saved_marker_ptr marker = s->info.marker_list; marker != nullptr; marker = marker->next) {
+        const bool is_exif = marker->marker == JPEG_APP0 + 1 && marker->data_length >= kPrefixBytes &&
+                             std::memcmp(marker->data, "Exif\0\0", kPrefixBytes) == 0;
+        if (!is_exif) continue;
+        s->orientation = exif_orientation({marker->data + kPrefixBytes, marker->data_length - kPrefixBytes});
+        return;
+    }
+}
+
+bool read_header(JpegState* s) {
+    s->info.err = jpeg_std_error(&s->errors);
+    s->errors.error_exit = fail;
+    s->errors.emit_message = on_message;
+    s->errors.output_message = on_output;
+    s->info.client_data = s;
+    if (setjmp(s->on_failure)) return false;
+    jpeg_create_decompress(&s->info);
+    s->progress.progress_monitor = on_progress;
+    s->info.progress = &s->progress;
+    jpeg_mem_src(&s->info, s->data, static_cast<unsigned long>(s->size_bytes));
+    jpeg_save_markers(&s->info, JPEG_APP0 + 1, 0xffff);
+    jpeg_read_header(&s->info, TRUE);
+    read_orientation(s);
+    return true;
+}
+
+bool read_rows(JpegState* s, uint8_t* pixels) {
+    if (setjmp(s->on_failure)) return false;
+    jpeg_start_decompress(&s->info);
+    const size_t row_bytes = size_t{s->info.output_width} * static_cast<size_t>(s->info.output_components);
+    while (s->info.output_scanline < s->info.output_height) {
+        JSAMPROW row = pixels + s->info.output_scanline * row_bytes;
+        jpeg_read_scanlines(&s->info, &row, 1);
+    }
+    jpeg_finish_decompress(&s->info);
+    return true;
+}
+
+void grey_to_rgb(const std::vector<uint8_t>& grey, std::vector<uint8_t>& rgb) {
+    for (size_t i = 0; i < grey.size(); ++i) std::memset(rgb.data() + 3 * i, grey[i], 3);
+}
+
+// Four-component JPEGs follow Adobe and store inverted ink, so a stored value is 255 - ink, and Pillow's
+// (255-k) - round(c*(255-k)/255) becomes the below. Like Pillow, no colour profile is applied.
+void inverted_cmyk_to_rgb(const std::vector<uint8_t>& cmyk, std::vector<uint8_t>& rgb) {
+    for (size_t i = 0; i < cmyk.size() / 4; ++i) {
+        const uint32_t not_black = cmyk[4 * i + 3];
+        for (size_t c = 0; c < 3; ++c) {
+            const uint32_t ink = 255u - cmyk[4 * i + c];
+            rgb[3 * i + c] = static_cast<uint8_t>(not_black - multiply_255(ink, not_black));
+        }
+    }
+}
+
+Error damaged(const JpegState& s, std::string_view name) {
+    return media_error(name, "damaged JPEG (" + std::to_string(s.size_bytes) + " bytes): " + s.message,
+                       "copy or export the picture again");
+}
+
+Result<void> check_header(JpegState& s, std::string_view name) {
+    const int components = s.info.num_components;
+    if (components != 1 && components != 3 && components != 4) {
+        return media_error(name,
+                           "JPEG with " + std::to_string(components) + " components; 1, 3 and 4 are read",
+                           "convert the picture to RGB");
+    }
+    if (s.info.arith_code) {
+        return media_error(name, "JPEG with arithmetic coding",
+                           "save the picture as an ordinary JPEG or as PNG");
+    }
+    return check_image_size(s.info.image_width, s.info.image_height, s.size_bytes * kMaxPixelsPerByte,
+                            s.size_bytes, name);
+}
+
+Result<DecodedImage> decode(JpegState& s, std::string_view name) {
+    if (!read_header(&s)) return damaged(s, name);
+    LAP_TRY(check_header(s, name));
+    const uint32_t width = s.info.image_width;
+    const uint32_t height = s.info.image_height;
+    const int components = s.info.num_components;
+    s.info.out_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
+    const size_t count = size_t{width} * height;
+    LAP_ASSIGN(std::vector<uint8_t> pixels, allocate_pixels(count * static_cast<size_t>(components), name));
+    if (!read_rows(&s, pixels.data())) return damaged(s, name);
+    if (components == 3) return DecodedImage{{width, height, std::move(pixels)}, s.orientation};
+    LAP_ASSIGN(std::vector<uint8_t> rgb, allocate_pixels(count * 3, name));
+    components == 1 ? grey_to_rgb(pixels, rgb) : inverted_cmyk_to_rgb(pixels, rgb);
+    return DecodedImage{{width, height, std::move(rgb)}, s.orientation};
+}
+
+}  // namespace
+
+Result<DecodedImage> decode_jpeg(std::span<const uint8_t> bytes, std::string_view name) {
+    JpegState state;
+    state.data = bytes.data();
+    state.size_bytes = bytes.size();
+    Result<DecodedImage> result = decode(state, name);
+    jpeg_destroy_decompress(&state.info);
+    return result;
+}
+
+}  // namespace lapidary::model

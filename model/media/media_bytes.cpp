@@ -1,0 +1,140 @@
+// Reads media files whole and recognises their type by signature.
+#include "model/media/media_bytes.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <system_error>
+
+namespace lapidary::model {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Signature {
+    size_t offset;
+    std::string_view bytes;
+    std::string_view type;
+};
+
+using namespace std::string_view_literals;
+
+// Order matters: a container's outer signature (RIFF, ftyp) is told apart by its inner one.
+constexpr Signature kSignatures[] = {
+    {0, "\x89PNG\r\n\x1a\n"sv, "PNG"},
+    {0, "\xff\xd8\xff"sv, "JPEG"},
+    {8, "WEBP"sv, "WebP"},
+    {0, "GIF87a"sv, "GIF"},
+    {0, "GIF89a"sv, "GIF"},
+    {0, "II*\0"sv, "TIFF"},
+    {0, "MM\0*"sv, "TIFF"},
+    {0, "\0\0\0\x0cjP  "sv, "JPEG 2000"},
+    {0, "\xff\x0a"sv, "JPEG XL"},
+    {0, "\0\0\0\x0cJXL "sv, "JPEG XL"},
+    {4, "ftypavif"sv, "AVIF"},
+    {4, "ftypheic"sv, "HEIC"},
+    {4, "ftypmif1"sv, "HEIF"},
+    {4, "ftypM4A "sv, "MPEG-4 audio"},
+    {4, "ftyp"sv, "MPEG-4 video"},
+    {0, "\x1a\x45\xdf\xa3"sv, "Matroska or WebM video"},
+    {8, "AVI "sv, "AVI video"},
+    {8, "WAVE"sv, "WAV"},
+    {0, "fLaC"sv, "FLAC"},
+    {0, "OggS"sv, "Ogg"},
+    {0, "ID3"sv, "MP3"},
+    {8, "AIFF"sv, "AIFF"},
+    {8, "AIFC"sv, "AIFF"},
+    {0, "%PDF"sv, "PDF"},
+    {0, "PK\x03\x04"sv, "ZIP"},
+    {0, "BM"sv, "BMP"},
+};
+
+bool matches(std::span<const uint8_t> bytes, const Signature& signature) {
+    if (bytes.size() < signature.offset + signature.bytes.size()) return false;
+    return std::memcmp(bytes.data() + signature.offset, signature.bytes.data(), signature.bytes.size()) == 0;
+}
+
+// Text holds no control characters but tab, line ends and form feed in its first kilobyte.
+bool looks_like_text(std::span<const uint8_t> bytes) {
+    const auto head = bytes.first(std::min<size_t>(bytes.size(), 1024));
+    const auto is_text = [](uint8_t c) { return c >= 0x20 ? c != 0x7f : (c >= '\t' && c <= '\r'); };
+    return !head.empty() && std::all_of(head.begin(), head.end(), is_text);
+}
+
+// A regular, non-empty file of bearable size; anything else could block (a pipe) or never end (a device).
+Result<uint64_t> checked_size(const fs::path& path) {
+    const std::string name = path.string();
+    std::error_code code;
+    const fs::file_status status = fs::status(path, code);
+    if (status.type() == fs::file_type::not_found) {
+        return Error{Errc::not_found, name + ": no such file", "check the path"};
+    }
+    if (code)
+        return Error{Errc::io_error, name + ": " + code.message(), "check the path and its permissions"};
+    if (status.type() == fs::file_type::directory) {
+        return media_error(name, "is a directory", "name one picture or recording in it");
+    }
+    if (status.type() != fs::file_type::regular) {
+        return media_error(name, "is not a regular file", "pass a regular file, or the bytes themselves");
+    }
+    const uintmax_t size_bytes = fs::file_size(path, code);
+    if (code)
+        return Error{Errc::io_error, name + ": " + code.message(), "check the path and its permissions"};
+    if (size_bytes == 0) return media_error(name, "is empty (0 bytes)", "check how the file was written");
+    if (size_bytes > kMaxMediaFileBytes) {
+        return media_error(name,
+                           "has " + std::to_string(size_bytes) + " bytes, the limit is " +
+                               std::to_string(kMaxMediaFileBytes),
+                           "pass a smaller picture or a shorter recording");
+    }
+    return static_cast<uint64_t>(size_bytes);
+}
+
+struct CloseFile {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+};
+
+}  // namespace
+
+Error media_error(std::string_view name, std::string_view what, std::string_view hint) {
+    return {Errc::media_unsupported, std::string(name) + ": " + std::string(what), std::string(hint)};
+}
+
+std::string_view detect_media_type(std::span<const uint8_t> bytes) {
+    for (const Signature& signature : kSignatures) {
+        if (matches(bytes, signature)) return signature.type;
+    }
+    return looks_like_text(bytes) ? "text" : "unknown data";
+}
+
+Result<std::vector<uint8_t>> read_media_file(const fs::path& path) {
+    LAP_ASSIGN(const uint64_t size_bytes, checked_size(path));
+    std::vector<uint8_t> bytes;
+    try {
+        bytes.resize(size_bytes);
+    } catch (const std::bad_alloc&) {
+        return Error{Errc::out_of_memory,
+                     path.string() + ": no memory for its " + std::to_string(size_bytes) + " bytes",
+                     "close other programs or pass a smaller file"};
+    }
+    const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rb"));
+    const int open_errno = errno;
+    if (!file) {
+        return Error{Errc::io_error, path.string() + ": cannot be opened: " + std::strerror(open_errno),
+                     "check its permissions"};
+    }
+    const size_t read_bytes = std::fread(bytes.data(), 1, bytes.size(), file.get());
+    if (read_bytes != bytes.size()) {
+        return Error{Errc::io_error,
+                     path.string() + ": read " + std::to_string(read_bytes) + " of " +
+                         std::to_string(bytes.size()) + " bytes",
+                     "check the disk, or whether another program is writing the file"};
+    }
+    return bytes;
+}
+
+}  // namespace lapidary::model

@@ -1,0 +1,29 @@
+// Bytes of a media file and what they look like: the common first step of image_file and audio_file.
+// No decoding here; the type is told from the first bytes, never from the file's extension.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lapidary/result.h"
+
+namespace lapidary::model {
+
+// Larger files are refused before a byte is read: no picture or recording that fits a context is that big.
+inline constexpr uint64_t kMaxMediaFileBytes = uint64_t{1} << 30;
+
+// The whole file. A missing file is not_found; directories, pipes, empty and huge files are
+// media_unsupported.
+Result<std::vector<uint8_t>> read_media_file(const std::filesystem::path& path);
+
+// "PNG", "JPEG", "WebP", ... "text", or "unknown data".
+std::string_view detect_media_type(std::span<const uint8_t> bytes);
+
+// An error with code media_unsupported whose message is "<name>: <what>".
+Error media_error(std::string_view name, std::string_view what, std::string_view hint);
+
+}  // namespace lapidary::model

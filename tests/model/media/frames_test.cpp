@@ -1,0 +1,36 @@
+// Frame counts of the specification and the zero padding.
+#include "model/media/frames.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "model/media/placeholders.h"
+
+using namespace lapidary;
+using namespace lapidary::model;
+
+TEST_CASE("audio_soft_tokens: the partial last frame counts") {
+    const size_t rows[][2] = {{1, 1},      {639, 1},      {640, 1},     {641, 2},
+                              {16000, 25}, {480000, 750}, {480001, 751}};
+    for (const auto& [samples, tokens] : rows) {
+        CHECK(audio_soft_tokens(samples, kSamplesPerToken).value() == tokens);
+        const FrameRows frames = samples_to_frames(std::vector<float>(samples, 1.0f)).value();
+        CHECK(frames.count == tokens);
+        CHECK(frames.values.size() == tokens * 640);
+        CHECK(std::count(frames.values.begin(), frames.values.end(), 1.0f) == static_cast<long>(samples));
+    }
+    CHECK(audio_soft_tokens(UINT64_MAX, 2).value() == size_t{1} << 63);
+}
+
+TEST_CASE("samples_to_frames: samples in order, zeros on the right") {
+    const std::vector<float> samples = {1, 2, 3, 4, 5, 6, 7};
+    const FrameRows frames = samples_to_frames(samples, 3).value();
+    CHECK(frames.values_per_row == 3);
+    CHECK(frames.values == std::vector<float>{1, 2, 3, 4, 5, 6, 7, 0, 0});
+}
+
+TEST_CASE("samples_to_frames: nothing to frame is an error") {
+    CHECK(samples_to_frames({}).error().code == Errc::media_unsupported);
+    CHECK(samples_to_frames(std::vector<float>(3), 0).error().code == Errc::media_unsupported);
+}
