@@ -1,0 +1,1 @@
+"""Parts of scripts/make_goldens.py: everything that produces tests/data/goldens/."""
