@@ -144,8 +144,9 @@ class Engine {
     // Bare ids; checked against the vocabulary size.
     Result<Prompt> tokens(std::span<const int32_t> ids) const;
 
-    struct State;
+    struct State;  // the library's own
     explicit Engine(std::shared_ptr<State> state) : state_(std::move(state)) {}
+    const State& state() const { return *state_; }
 
   private:
     std::shared_ptr<State> state_;
@@ -162,10 +163,10 @@ struct TokenProb {
 };
 
 struct Token {
-    int32_t id = 0;
+    int32_t id = 0;              // -1: no token, only text that was held back until the end
     std::string_view text;       // newly complete UTF-8 of the answer; may be empty; valid during the call
     std::string_view thinking;   // the same of the thought channel
-    float logprob = 0;           // of this token, at temperature 1
+    float logprob = 0;           // of this token, at temperature 1; only with GenerateOptions::logprobs
     std::span<const TokenProb> top;
 };
 using TokenSink = std::function<Flow(const Token&)>;

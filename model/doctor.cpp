@@ -1,0 +1,71 @@
+// What this machine offers: processor, kernels, memory.
+#include <algorithm>
+#include <cstdlib>
+
+#include "kernels/select.h"
+#include "lapidary/tools.h"
+#include "runtime/cpu/topology.h"
+#include "runtime/memory/budget.h"
+
+namespace lapidary {
+namespace {
+
+// The program's bundled model: share/lapidary/models/tiny beside bin/.
+constexpr const char* kBundled = "share/lapidary/models/tiny";
+
+void advise(DoctorReport& report) {
+    const auto selected = std::find_if(report.isa.begin(), report.isa.end(), [](const auto& i) { return i.selected; });
+    const auto best = std::find_if(report.isa.rbegin(), report.isa.rend(),
+                                   [](const auto& i) { return i.built && i.supported; });
+    if (selected != report.isa.end() && best != report.isa.rend() && selected->name != best->name)
+        report.advice.push_back("LAPIDARY_CPU lowers the kernels to " + selected->name + "; unset it to use " +
+                                best->name);
+    if (selected != report.isa.end() && selected->name == "ref")
+        report.advice.push_back("only the scalar reference kernels run here: expect a small fraction of the speed");
+    constexpr uint64_t kNeeded = uint64_t{9} << 30;  // a 12B Q4_0 file, an 8k cache and the step buffers
+    const uint64_t limit = report.memory_limit_bytes ? std::min(report.memory_limit_bytes, report.memory_free_bytes)
+                                                     : report.memory_free_bytes;
+    if (limit < kNeeded)
+        report.advice.push_back(std::to_string(limit >> 20) + " MiB of memory are available; a 12B model in 4 bits wants " +
+                                std::to_string(kNeeded >> 20) + " MiB: close other programs");
+}
+
+}  // namespace
+
+Result<DoctorReport> doctor() {
+    DoctorReport report;
+    report.version = version();
+    report.cpu = runtime::cpu_name();
+    report.cores = runtime::usable_cores();
+    report.threads = report.cores;
+    const char* wanted = std::getenv("LAPIDARY_CPU");
+    std::string why;
+    const auto* selected = kernels::select(wanted ? wanted : "", &why);
+    if (!selected) return Error{Errc::invalid_argument, why, "unset LAPIDARY_CPU to use the best level"};
+    for (const auto& level : kernels::levels())
+        report.isa.push_back({std::string(level.name), level.built, level.supported, level.name == selected->isa});
+    for (const auto& row : kernels::rows())
+        report.kernels.push_back({std::string(row.op), std::string(row.isa), std::string(row.function)});
+    const runtime::Memory memory = runtime::memory();
+    report.memory_total_bytes = memory.total_bytes;
+    report.memory_free_bytes = memory.available_bytes;
+    report.memory_limit_bytes = memory.limit_bytes;
+    report.gpu = "none: this version computes on the CPU only";
+    advise(report);
+    return report;
+}
+
+Result<std::filesystem::path> bundled_model() {
+    std::error_code ec;
+    const auto program = std::filesystem::read_symlink("/proc/self/exe", ec);
+    const auto prefix = program.parent_path().parent_path();
+    const auto path = prefix / kBundled;
+    if (ec || !std::filesystem::is_directory(path, ec))
+        return Error{Errc::model_not_found, "the bundled model is missing: " + path.string(),
+                     "name a model, or install lapidary again"};
+    return path;
+}
+
+std::string_view version() { return LAPIDARY_VERSION; }
+
+}  // namespace lapidary

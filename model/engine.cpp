@@ -1,0 +1,170 @@
+// Opening a model and describing it. Prompts are built in prompt.cpp, sessions live in session.cpp.
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <map>
+
+#include "kernels/select.h"
+#include "model/engine_state.h"
+#include "runtime/cpu/topology.h"
+
+namespace lapidary {
+
+using model::LoadedModel;
+
+namespace {
+
+constexpr uint32_t kDefaultContext = 8192;
+
+std::string environment(const char* name) {
+    const char* value = std::getenv(name);
+    return value ? value : "";
+}
+
+Result<int> thread_count(int wanted) {
+    if (wanted > 0) return wanted;
+    const std::string text = environment("LAPIDARY_THREADS");
+    if (text.empty()) return runtime::usable_cores();
+    char* end = nullptr;
+    const long n = std::strtol(text.c_str(), &end, 10);
+    if (*end != 0 || n < 1 || n > 1024)
+        return Error{Errc::invalid_argument, "LAPIDARY_THREADS is '" + text + "', not a number from 1 to 1024",
+                     "unset it to use every core"};
+    return static_cast<int>(n);
+}
+
+Result<const kernels::KernelTable*> kernel_table(const std::string& wanted) {
+    std::string why;
+    const auto* table = kernels::select(wanted.empty() ? environment("LAPIDARY_CPU") : wanted, &why);
+    if (!table) return Error{Errc::invalid_argument, why, "unset LAPIDARY_CPU to use the best level"};
+    return table;
+}
+
+Result<uint32_t> context_of(const EngineOptions& options, const model::ModelConfig& config) {
+    const uint32_t limit = static_cast<uint32_t>(config.context);
+    if (options.context == 0) return std::min(kDefaultContext, limit);
+    if (options.context > limit)
+        return Error{Errc::invalid_argument,
+                     "a context of " + std::to_string(options.context) + " tokens was asked for, the model is made for " +
+                         std::to_string(limit),
+                     "use --ctx " + std::to_string(limit) + " or less"};
+    return options.context;
+}
+
+Result<void> check_options(const EngineOptions& o) {
+    if (o.placement == Placement::gpu || o.placement == Placement::split)
+        return Error{Errc::device_unavailable, "a GPU was asked for; this build computes on the CPU only",
+                     "use --placement cpu"};
+    constexpr int kBudgets[] = {0, 70, 140, 280, 560, 1120};
+    if (std::find(std::begin(kBudgets), std::end(kBudgets), o.image_tokens) == std::end(kBudgets))
+        return Error{Errc::invalid_argument,
+                     std::to_string(o.image_tokens) + " image tokens were asked for",
+                     "a picture takes at most 70, 140, 280, 560 or 1120 tokens"};
+    if (o.prefill_chunk == 0)
+        return Error{Errc::invalid_argument, "a prefill chunk of 0 tokens was asked for", "use 1 or more"};
+    return {};
+}
+
+// The format that holds most of the matrix bytes.
+std::string commonest_type(const model::Weights& w) {
+    std::map<std::string, int64_t> bytes;
+    for (const auto& l : w.layers)
+        for (const auto* t : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down})
+            if (*t) bytes[kernels::name(t->format)] += t->bytes();
+    const auto most = std::max_element(bytes.begin(), bytes.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    return most == bytes.end() ? "" : most->first;
+}
+
+// Every layer matrix and the tied head; of the embedding as a table only one row is read.
+uint64_t bytes_per_token(const model::Weights& w) {
+    int64_t total = w.embed.bytes() + kernels::row_bytes(w.embed.format, w.embed.cols);
+    for (const auto& l : w.layers)
+        for (const auto* t : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down})
+            if (*t) total += t->bytes();
+    return static_cast<uint64_t>(total);
+}
+
+uint64_t parameters(const LoadedModel& m) {
+    uint64_t n = 0;
+    for (const auto& t : m.tensors) {
+        uint64_t values = 1;
+        for (int64_t d : t.shape) values *= static_cast<uint64_t>(d);
+        n += values;
+    }
+    return n;
+}
+
+}  // namespace
+
+runtime::KvFormat Engine::State::kv_format() const {
+    if (options.precise) return runtime::KvFormat::f32;
+    switch (options.kv) {
+        case KvFormat::f32: return runtime::KvFormat::f32;
+        case KvFormat::q8_0: return runtime::KvFormat::q8_0;
+        case KvFormat::f16: break;
+    }
+    return runtime::KvFormat::f16;
+}
+
+Result<const model::Tokenizer*> tokenizer_of(const Engine::State& state) {
+    if (state.tokenizer) return &*state.tokenizer;
+    return Error{Errc::bad_model_file, "this model has no usable tokenizer: " + state.loaded.vocabulary_problem,
+                 "give token ids (logits --tokens) or use a complete model"};
+}
+
+Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded, double load_seconds) {
+    LAP_TRY(check_options(options));
+    auto state = std::make_shared<Engine::State>();
+    state->options = options;
+    state->loaded = std::move(loaded);
+    const model::ModelConfig& config = state->loaded.config;
+    LAP_ASSIGN(const uint32_t context, context_of(options, config));
+    LAP_ASSIGN(const int threads, thread_count(options.threads));
+    LAP_ASSIGN(const kernels::KernelTable* table, kernel_table(options.cpu_level));
+    state->device = std::make_unique<runtime::CpuDevice>(*table, threads, options.precise);
+    state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);
+    if (state->loaded.vocabulary) {
+        LAP_ASSIGN(auto tokenizer, model::Tokenizer::create(std::move(*state->loaded.vocabulary)));
+        state->tokenizer = std::move(tokenizer);
+        state->loaded.vocabulary.reset();
+    }
+
+    ModelInfo& info = state->info;
+    info.name = config.name;
+    info.source = state->loaded.source;
+    info.type = commonest_type(state->loaded.weights);
+    info.isa = table->isa;
+    info.layers = static_cast<int32_t>(config.layers.size());
+    info.hidden = config.hidden;
+    info.vocab = config.vocab;
+    info.context = context;
+    info.model_context = static_cast<uint32_t>(config.context);
+    info.parameters = parameters(state->loaded);
+    info.weight_bytes = state->loaded.weights.bytes;
+    info.kv_bytes_per_session =
+        model::KvCache::bytes_for(config, state->kv_format(), static_cast<int32_t>(context));
+    info.text = state->tokenizer.has_value();
+    info.image = config.vision.has_value();
+    info.audio = config.audio.has_value();
+    info.threads = threads;
+    info.kv = options.precise ? KvFormat::f32 : options.kv;
+    info.load_seconds = load_seconds;
+    info.stop_ids = config.stop_ids;
+    info.suppress_ids = config.suppress_ids;
+    return Engine(std::move(state));
+}
+
+Result<Engine> Engine::open(const EngineOptions& options) {
+    const auto start = std::chrono::steady_clock::now();
+    LAP_TRY(check_options(options));
+    LAP_ASSIGN(auto loaded, model::load_model({.model = options.model, .mmproj = options.mmproj}));
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    if (options.progress && !options.progress("load", loaded.weights.bytes, loaded.weights.bytes))
+        return Error{Errc::cancelled, "loading was stopped"};
+    return make_engine(options, std::move(loaded), took.count());
+}
+
+const ModelInfo& Engine::info() const { return state_->info; }
+
+}  // namespace lapidary

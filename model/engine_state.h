@@ -1,0 +1,56 @@
+// What an Engine and its Sessions share. Private to model/.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lapidary/lapidary.h"
+#include "model/forward.h"
+#include "model/load/loader.h"
+#include "model/text/tokenizer.h"
+#include "model/turns.h"
+#include "runtime/cpu/cpu_device.h"
+
+namespace lapidary {
+
+// A picture or a recording, decoded and cut into rows of the projection's width.
+struct MediaRows {
+    bool picture = false;
+    model::Patches patches;     // picture
+    std::vector<float> frames;  // recording: [N][samples_per_token]
+};
+
+struct Prompt::Data {
+    std::string text;
+    std::vector<int32_t> ids;
+    bool starts_in_thought = false;
+    struct Placed {
+        int32_t first = 0, count = 0;  // indices of its soft tokens in ids
+        std::shared_ptr<const MediaRows> rows;
+    };
+    std::vector<Placed> media;
+};
+
+struct Engine::State {
+    EngineOptions options;
+    model::LoadedModel loaded;
+    std::optional<model::Tokenizer> tokenizer;
+    std::unique_ptr<runtime::CpuDevice> device;
+    ModelInfo info;
+    model::Turns turns;      // guards device and workspace
+    model::Workspace workspace;
+
+    model::Network network() const { return {loaded.config, loaded.weights}; }
+    runtime::KvFormat kv_format() const;
+    uint64_t weight_bytes_per_token = 0;  // that one decoded token reads
+};
+
+// bad_model_file when the model came without a usable tokenizer.
+Result<const model::Tokenizer*> tokenizer_of(const Engine::State& state);
+
+// Builds an engine around a model that is already loaded (files or synthetic weights).
+Result<Engine> make_engine(const EngineOptions& options, model::LoadedModel loaded, double load_seconds);
+
+}  // namespace lapidary

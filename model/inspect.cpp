@@ -1,0 +1,95 @@
+// What a model file holds and which kernels will serve it.
+#include "kernels/select.h"
+#include "lapidary/tools.h"
+#include "model/engine_state.h"
+
+namespace lapidary {
+namespace {
+
+using Rows = std::vector<std::pair<std::string, std::string>>;
+
+std::string list(const std::vector<int32_t>& ids) {
+    std::string out;
+    for (int32_t id : ids) out += (out.empty() ? "" : ", ") + std::to_string(id);
+    return out;
+}
+
+std::string number(double value) {
+    std::string text = std::to_string(value);
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.back() == '.') text.pop_back();
+    return text;
+}
+
+void describe_layers(const model::ModelConfig& c, Rows& rows) {
+    std::string pattern;
+    for (const auto& l : c.layers) pattern += l.kind == model::LayerKind::sliding ? 's' : 'F';
+    rows.push_back({"layers", std::to_string(c.layers.size()) + " (" + pattern + ": s sliding, F full)"});
+    for (const auto kind : {model::LayerKind::sliding, model::LayerKind::full}) {
+        for (const auto& l : c.layers) {
+            if (l.kind != kind) continue;
+            const model::RopeConfig& r = c.rope(kind);
+            rows.push_back({kind == model::LayerKind::sliding ? "sliding layers" : "full layers",
+                            std::to_string(l.kv_heads) + " kv heads of " + std::to_string(l.head_dim) +
+                                (l.k_eq_v ? ", keys as values" : "") + ", rope theta " + number(r.theta) + ", " +
+                                std::to_string(r.pairs) + " of " + std::to_string(l.head_dim / 2) + " pairs"});
+            break;
+        }
+    }
+}
+
+Rows describe(const model::ModelConfig& c) {
+    Rows rows{{"name", c.name},
+              {"hidden", std::to_string(c.hidden)},
+              {"feed-forward", std::to_string(c.ffn)},
+              {"vocabulary", std::to_string(c.vocab)},
+              {"query heads", std::to_string(c.heads)}};
+    describe_layers(c, rows);
+    rows.push_back({"window", std::to_string(c.window)});
+    rows.push_back({"context", std::to_string(c.context)});
+    rows.push_back({"soft cap", c.soft_cap > 0 ? number(c.soft_cap) : "none"});
+    rows.push_back({"picture blocks", c.vision_blocks ? "bidirectional in sliding layers" : "causal"});
+    if (c.vision)
+        rows.push_back({"pictures", std::to_string(c.vision->model_patch) + " x " +
+                                        std::to_string(c.vision->model_patch) + " pixels per token, " +
+                                        std::to_string(c.vision->soft_tokens) + " tokens each"});
+    if (c.audio)
+        rows.push_back({"sound", std::to_string(c.audio->samples_per_token) + " samples per token"});
+    rows.push_back({"stop ids", list(c.stop_ids)});
+    rows.push_back({"suppressed ids", list(c.suppress_ids)});
+    rows.push_back({"sampling", "temperature " + number(c.sampling.temperature) + ", top-k " +
+                                    std::to_string(c.sampling.top_k) + ", top-p " + number(c.sampling.top_p) +
+                                    ", min-p " + number(c.sampling.min_p)});
+    return rows;
+}
+
+// Two-dimensional tensors are matmul operands, everything else is expanded to f32 at load.
+std::string kernel_for(const model::TensorInfo& t, const EngineOptions& options, const std::string& isa) {
+    if (t.shape.size() != 2 || t.shape[0] <= 1) return "f32 vector";
+    for (int f = 0; f < kernels::kFormats; ++f) {
+        const auto format = static_cast<kernels::Format>(f);
+        if (t.type != kernels::name(format)) continue;
+        const bool int8_input = !options.precise && kernels::is_quantised(format);
+        return isa + ":matmul_" + t.type + (int8_input ? "_q8" : "");
+    }
+    return "none";
+}
+
+}  // namespace
+
+Result<ModelReport> inspect(const EngineOptions& options) {
+    LAP_ASSIGN(Engine engine, Engine::open(options));
+    ModelReport report;
+    report.info = engine.info();
+    const Engine::State& state = engine.state();
+    report.config = describe(state.loaded.config);
+    report.metadata = state.loaded.metadata;
+    report.files = state.loaded.files;
+    report.chat_template = state.loaded.chat_template;
+    report.text_problem = state.tokenizer ? "" : state.loaded.vocabulary_problem;
+    for (const auto& t : state.loaded.tensors)
+        report.tensors.push_back({t.name, t.type, kernel_for(t, options, report.info.isa), t.file, t.shape, t.bytes});
+    return report;
+}
+
+}  // namespace lapidary

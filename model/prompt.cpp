@@ -1,0 +1,282 @@
+// From conversations, parts and ids to prompts: the chat template, the tokenizer and the media room meet here.
+#include <algorithm>
+
+#include "lapidary/tools.h"
+#include "model/engine_state.h"
+#include "model/media/audio_file.h"
+#include "model/media/frames.h"
+#include "model/media/image_file.h"
+#include "model/media/patches.h"
+#include "model/media/placeholders.h"
+#include "model/media/resize.h"
+#include "model/text/chat_template.h"
+#include "model/text/prompt_tokens.h"
+
+namespace lapidary {
+
+// ---- parts ----------------------------------------------------------------------------------------
+
+Part Part::text(std::string value) {
+    Part p;
+    p.text_value = std::move(value);
+    return p;
+}
+Part Part::image(std::filesystem::path file) {
+    Part p;
+    p.kind = Kind::image;
+    p.path = std::move(file);
+    return p;
+}
+Part Part::image(std::vector<uint8_t> rgb, int32_t width, int32_t height) {
+    Part p;
+    p.kind = Kind::image;
+    p.rgb = std::move(rgb);
+    p.width = width;
+    p.height = height;
+    return p;
+}
+Part Part::audio(std::filesystem::path file) {
+    Part p;
+    p.kind = Kind::audio;
+    p.path = std::move(file);
+    return p;
+}
+Part Part::audio(std::vector<float> samples, int32_t sample_rate) {
+    Part p;
+    p.kind = Kind::audio;
+    p.samples = std::move(samples);
+    p.sample_rate = sample_rate;
+    return p;
+}
+
+const std::vector<int32_t>& Prompt::ids() const { return data_->ids; }
+const std::string& Prompt::text() const { return data_->text; }
+bool Prompt::starts_in_thought() const { return data_->starts_in_thought; }
+
+namespace {
+
+using model::ChatMessage;
+using model::ChatPart;
+using model::PartKind;
+
+struct Decoded {
+    std::shared_ptr<MediaRows> rows;
+    int soft_tokens = 0;
+};
+
+Error no_input(const char* what) {
+    return {Errc::media_unsupported, std::string("this model takes no ") + what + ": it was loaded without a projector",
+            "give the projector with --mmproj, or use a checkpoint that has one"};
+}
+
+Result<model::Image> picture(const Part& part) {
+    if (part.rgb.empty()) return model::read_image(part.path);
+    const uint64_t expected = uint64_t(std::max(part.width, 0)) * uint64_t(std::max(part.height, 0)) * 3;
+    if (expected == 0 || part.rgb.size() != expected)
+        return Error{Errc::invalid_argument,
+                     "a picture of " + std::to_string(part.width) + " x " + std::to_string(part.height) + " came with " +
+                         std::to_string(part.rgb.size()) + " bytes, not " + std::to_string(expected),
+                     "pass width * height * 3 bytes of RGB"};
+    return model::Image{static_cast<uint32_t>(part.width), static_cast<uint32_t>(part.height), part.rgb};
+}
+
+Result<Decoded> decode_picture(const Engine::State& state, const Part& part) {
+    if (!state.loaded.config.vision) return no_input("pictures");
+    const model::VisionConfig& c = *state.loaded.config.vision;
+    const int budget = state.options.image_tokens ? state.options.image_tokens : c.soft_tokens;
+    const model::PatchGeometry geometry{static_cast<uint32_t>(c.patch_size), static_cast<uint32_t>(c.pooling)};
+    LAP_ASSIGN(model::Image image, picture(part));
+    LAP_ASSIGN(const model::ImageSize size,
+               model::target_size({image.width, image.height}, static_cast<uint32_t>(budget), geometry));
+    LAP_ASSIGN(image, model::resize_image(image, size));
+    LAP_ASSIGN(auto patches, model::image_to_patches(image, geometry.side(),
+                                                     c.planar ? model::PatchOrder::planar
+                                                              : model::PatchOrder::interleaved));
+    Decoded out{std::make_shared<MediaRows>(), static_cast<int>(patches.positions.size())};
+    out.rows->picture = true;
+    out.rows->patches.values = std::move(patches.values);
+    for (const auto& p : patches.positions) {
+        out.rows->patches.x.push_back(p.x);
+        out.rows->patches.y.push_back(p.y);
+    }
+    return out;
+}
+
+Result<Decoded> decode_recording(const Engine::State& state, const Part& part) {
+    if (!state.loaded.config.audio) return no_input("sound");
+    const model::AudioConfig& c = *state.loaded.config.audio;
+    std::vector<float> samples;
+    if (part.samples.empty()) {
+        LAP_ASSIGN(samples, model::read_audio(part.path));
+    } else {
+        if (part.sample_rate < 1)
+            return Error{Errc::invalid_argument,
+                         "a recording came with a sample rate of " + std::to_string(part.sample_rate),
+                         "pass samples per second, such as 16000"};
+        LAP_ASSIGN(samples, model::prepare_samples(part.samples, 1, static_cast<uint32_t>(part.sample_rate),
+                                                   "the recording"));
+    }
+    LAP_ASSIGN(auto frames, model::samples_to_frames(samples, static_cast<uint32_t>(c.samples_per_token)));
+    Decoded out{std::make_shared<MediaRows>(), static_cast<int>(frames.count)};
+    out.rows->frames = std::move(frames.values);
+    return out;
+}
+
+Result<Decoded> decode(const Engine::State& state, const Part& part) {
+    switch (part.kind) {
+        case Part::Kind::image: return decode_picture(state, part);
+        case Part::Kind::audio: return decode_recording(state, part);
+        default: break;
+    }
+    return Error{Errc::media_unsupported, "video is not available in this version: " + part.path.string(),
+                 "give single frames with --image"};
+}
+
+model::Role role_of(Role role) {
+    switch (role) {
+        case Role::system: return model::Role::system;
+        case Role::developer: return model::Role::developer;
+        case Role::assistant: return model::Role::assistant;
+        case Role::user: break;
+    }
+    return model::Role::user;
+}
+
+PartKind kind_of(Part::Kind kind) {
+    switch (kind) {
+        case Part::Kind::image: return PartKind::image;
+        case Part::Kind::audio: return PartKind::audio;
+        case Part::Kind::video: return PartKind::video;
+        case Part::Kind::text: break;
+    }
+    return PartKind::text;
+}
+
+// Tokenises a rendered prompt and puts the decoded media into their places.
+Result<std::shared_ptr<Prompt::Data>> assemble(const Engine::State& state, const model::RenderedPrompt& rendered,
+                                               const std::vector<Decoded>& media) {
+    LAP_ASSIGN(const model::Tokenizer* tokenizer, tokenizer_of(state));
+    std::vector<std::vector<model::SoftBlock>> blocks;
+    for (const Decoded& d : media) blocks.push_back({{"", d.soft_tokens}});
+    LAP_ASSIGN(model::PromptTokens tokens, model::tokenize_prompt(*tokenizer, rendered, blocks));
+    auto data = std::make_shared<Prompt::Data>();
+    data->text = rendered.text;
+    data->ids = std::move(tokens.ids);
+    const int32_t bos = state.loaded.config.ids.bos;
+    const bool add_bos = bos >= 0 && (data->ids.empty() || data->ids.front() != bos);
+    if (add_bos) data->ids.insert(data->ids.begin(), bos);
+    for (const model::SoftRun& run : tokens.runs)
+        data->media.push_back({static_cast<int32_t>(run.position) + (add_bos ? 1 : 0), run.soft_tokens,
+                               media[static_cast<size_t>(run.media_index)].rows});
+    return data;
+}
+
+}  // namespace
+
+// ---- the engine's ways to a prompt ----------------------------------------------------------------
+
+Result<std::vector<int32_t>> Engine::tokenize(std::string_view text, const TokenizeOptions& options) const {
+    LAP_ASSIGN(const model::Tokenizer* tokenizer, tokenizer_of(*state_));
+    return tokenizer->encode(text, {.parse_special = options.special, .add_bos = options.bos});
+}
+
+Result<std::string> Engine::detokenize(std::span<const int32_t> ids, bool special) const {
+    LAP_ASSIGN(const model::Tokenizer* tokenizer, tokenizer_of(*state_));
+    return tokenizer->decode(ids, special);
+}
+
+Result<std::string> Engine::piece(int32_t id) const {
+    LAP_ASSIGN(const model::Tokenizer* tokenizer, tokenizer_of(*state_));
+    if (!tokenizer->valid_id(id))
+        return Error{Errc::invalid_argument,
+                     "token id " + std::to_string(id) + " is outside the vocabulary of " +
+                         std::to_string(tokenizer->size()),
+                     "ids go from 0 to " + std::to_string(tokenizer->size() - 1)};
+    return std::string(tokenizer->piece(id));
+}
+
+Result<Prompt> Engine::render(const Conversation& conversation) const {
+    LAP_TRY(tokenizer_of(*state_));
+    std::vector<ChatMessage> messages;
+    std::vector<Decoded> media;
+    for (const Message& m : conversation.messages) {
+        ChatMessage out{role_of(m.role), {}, m.reasoning, m.plain_string};
+        for (const Part& p : m.parts) {
+            ChatPart part{kind_of(p.kind), p.text_value};
+            if (p.kind != Part::Kind::text) {
+                part.media_index = static_cast<int>(media.size());
+                LAP_ASSIGN(Decoded d, decode(*state_, p));
+                media.push_back(std::move(d));
+            }
+            out.parts.push_back(std::move(part));
+        }
+        messages.push_back(std::move(out));
+    }
+    LAP_ASSIGN(const model::RenderedPrompt rendered,
+               model::render_chat(messages, {.thinking = conversation.think,
+                                             .allow_special = conversation.allow_special}));
+    LAP_ASSIGN(auto data, assemble(*state_, rendered, media));
+    return Prompt(std::move(data));
+}
+
+Result<Prompt> Engine::raw(std::span<const Part> parts, bool special) const {
+    LAP_TRY(tokenizer_of(*state_));
+    model::RenderedPrompt rendered;
+    std::vector<Decoded> media;
+    for (const Part& p : parts) {
+        model::RenderedPiece piece{kind_of(p.kind), p.text_value, special};
+        if (p.kind != Part::Kind::text) {
+            piece.text = p.kind == Part::Kind::image ? "<|image|>" : "<|audio|>";
+            piece.media_index = static_cast<int>(media.size());
+            LAP_ASSIGN(Decoded d, decode(*state_, p));
+            media.push_back(std::move(d));
+        }
+        rendered.text += piece.text;
+        rendered.pieces.push_back(std::move(piece));
+    }
+    LAP_ASSIGN(auto data, assemble(*state_, rendered, media));
+    return Prompt(std::move(data));
+}
+
+Result<Prompt> Engine::tokens(std::span<const int32_t> ids) const {
+    const int32_t vocab = state_->loaded.config.vocab;
+    for (size_t i = 0; i < ids.size(); ++i)
+        if (ids[i] < 0 || ids[i] >= vocab)
+            return Error{Errc::invalid_argument,
+                         "token id " + std::to_string(ids[i]) + " (number " + std::to_string(i) +
+                             ") is outside the vocabulary of " + std::to_string(vocab),
+                         "ids go from 0 to " + std::to_string(vocab - 1)};
+    auto data = std::make_shared<Prompt::Data>();
+    data->ids.assign(ids.begin(), ids.end());
+    return Prompt(std::move(data));
+}
+
+Result<Conversation> conversation_from_json(std::string_view json) {
+    LAP_ASSIGN(const model::Conversation parsed, model::messages_from_json(json));
+    Conversation out;
+    for (const ChatMessage& m : parsed.messages) {
+        Message message;
+        switch (m.role) {
+            case model::Role::system: message.role = Role::system; break;
+            case model::Role::developer: message.role = Role::developer; break;
+            case model::Role::assistant: message.role = Role::assistant; break;
+            default: message.role = Role::user;
+        }
+        message.reasoning = m.reasoning;
+        message.plain_string = m.content_is_string;
+        for (const ChatPart& p : m.parts) {
+            Part part = Part::text(p.text);
+            if (p.kind != PartKind::text) {
+                part.kind = p.kind == PartKind::image   ? Part::Kind::image
+                            : p.kind == PartKind::audio ? Part::Kind::audio
+                                                        : Part::Kind::video;
+                part.path = parsed.media[static_cast<size_t>(p.media_index)].path;
+            }
+            message.parts.push_back(std::move(part));
+        }
+        out.messages.push_back(std::move(message));
+    }
+    return out;
+}
+
+}  // namespace lapidary

@@ -1,0 +1,154 @@
+// A sequence in time: what is queued, what is computed, and how to go back. Sampling is in generate.cpp.
+#include "model/session_state.h"
+
+#include <algorithm>
+
+namespace lapidary {
+
+Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+Session::~Session() = default;
+
+Result<Session> Engine::new_session() const {
+    auto state = std::make_unique<Session::State>();
+    state->engine = state_;
+    LAP_ASSIGN(state->kv, model::KvCache::create(*state_->device, state_->loaded.config, state_->kv_format(),
+                                                 static_cast<int32_t>(state_->info.context)));
+    return Session(std::move(state));
+}
+
+Result<void> Session::append(const Prompt& prompt) {
+    State& s = *state_;
+    const Prompt::Data& data = prompt.data();
+    const size_t total = s.ids.size() + data.ids.size();
+    if (total > static_cast<size_t>(s.context()))
+        return Error{Errc::context_full,
+                     "the prompt has " + std::to_string(data.ids.size()) + " tokens, " +
+                         std::to_string(s.context() - s.size()) + " of the context of " + std::to_string(s.context()) +
+                         " are free",
+                     total <= s.engine->info.model_context
+                         ? "use --ctx " + std::to_string(total) + " or more"
+                         : "shorten the prompt; the model itself ends at " +
+                               std::to_string(s.engine->info.model_context)};
+    for (const auto& m : data.media) {
+        model::SoftRows soft;
+        soft.position = s.size() + m.first;
+        soft.count = m.count;
+        soft.block = m.rows->picture;
+        s.pending.push_back({s.soft.size(), m.rows});
+        s.soft.push_back(std::move(soft));
+    }
+    s.ids.insert(s.ids.end(), data.ids.begin(), data.ids.end());
+    s.starts_in_thought = data.starts_in_thought;
+    return {};
+}
+
+uint32_t Session::position() const { return static_cast<uint32_t>(state_->ids.size()); }
+
+Result<void> Session::rewind(uint32_t position) {
+    if (position > state_->ids.size())
+        return Error{Errc::invalid_argument,
+                     "cannot rewind to " + std::to_string(position) + ": the sequence has " +
+                         std::to_string(state_->ids.size()) + " tokens",
+                     "give a position from 0 to " + std::to_string(state_->ids.size())};
+    return state_->rewind(static_cast<int32_t>(position));
+}
+
+Result<void> Session::forward(Rows rows, const LogitsSink& sink, std::stop_token cancel) {
+    bool discard = false;
+    const int32_t begin = state_->computed;
+    const auto row_sink = [&](int32_t row, std::span<const float> logits) {
+        const Flow flow = sink(row, logits);
+        discard = flow == Flow::discard;
+        return flow == Flow::go;
+    };
+    LAP_TRY(state_->compute(rows == Rows::all, row_sink, cancel));
+    if (discard) return state_->rewind(begin);
+    return {};
+}
+
+void Session::State::roll_back(int32_t target) {
+    target = std::min(target, computed);
+    for (const model::SoftRows& s : soft)  // a picture is computed whole or not at all
+        if (s.block && s.position < target && target < s.position + s.count) target = s.position;
+    computed = kv.can_rewind(computed, target) ? target : 0;
+}
+
+Result<void> Session::State::rewind(int32_t position) {
+    for (const model::SoftRows& s : soft)
+        if (s.position < position && position < s.position + s.count)
+            return Error{Errc::invalid_argument,
+                         "position " + std::to_string(position) + " lies inside a picture or recording (" +
+                             std::to_string(s.position) + " to " + std::to_string(s.position + s.count - 1) + ")",
+                         "rewind to its first position or behind it"};
+    roll_back(position);
+    ids.resize(static_cast<size_t>(position));
+    while (!soft.empty() && soft.back().position >= position) {
+        std::erase_if(pending, [&](const Pending& p) { return p.index + 1 == soft.size(); });
+        soft.pop_back();
+    }
+    return {};
+}
+
+Result<void> Session::State::compute_media() {
+    const model::Network net = engine->network();
+    for (const Pending& p : pending) {
+        auto rows = p.rows->picture ? model::embed_patches(net, *engine->device, p.rows->patches)
+                                    : model::embed_frames(net, *engine->device, p.rows->frames);
+        if (!rows) return rows.error();
+        soft[p.index].rows = std::move(*rows);
+    }
+    pending.clear();
+    return {};
+}
+
+// A step that was stopped midway has written rows of some layers; those up to the ring's slack can be taken
+// back, otherwise the sequence is computed again from its start.
+void Session::State::undo_step(int32_t begin, int32_t end) {
+    computed = kv.can_rewind(end, begin) ? begin : 0;
+}
+
+Result<void> Session::State::compute_step(int32_t end, int32_t rows_wanted, const model::RowSink& sink,
+                                          const std::stop_token& cancel) {
+    Engine::State& e = *engine;
+    const int32_t begin = computed, columns = end - begin;
+    LAP_TRY(e.workspace.reserve(*e.device, e.loaded.config, columns));
+    LAP_TRY(kv.reserve(end));
+    LAP_TRY(kv.reserve_scratch(e.workspace.kv, columns));
+    model::build_step(e.loaded.config, kv, begin,
+                      std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(columns)), soft,
+                      rows_wanted, e.options.vision_blocks_everywhere, e.workspace, step);
+    auto done = model::forward(e.network(), *e.device, step, kv, e.workspace, cancel, sink);
+    if (!done) {
+        undo_step(begin, end);
+        return done;
+    }
+    computed = end;
+    return {};
+}
+
+Result<void> Session::State::compute(bool all, const model::RowSink& sink, const std::stop_token& cancel) {
+    if (ids.empty())
+        return Error{Errc::invalid_argument, "there is nothing to compute: the sequence is empty",
+                     "append a prompt of at least one token"};
+    if (computed == size()) roll_back(size() - 1);  // the logits of the last token are wanted again
+    Engine::State& e = *engine;
+    int32_t row = 0;
+    bool go = true;
+    const auto counted = [&](int32_t, std::span<const float> logits) { return go = sink(row++, logits); };
+    while (computed < size()) {
+        if (!e.turns.take(cancel)) return Error{Errc::cancelled, "stopped on request"};
+        Result<void> done = compute_media();
+        if (done) {
+            const int32_t end = model::chunk_end(computed, size(), static_cast<int32_t>(e.options.prefill_chunk), soft);
+            const int32_t wanted = !go ? 0 : all ? end - computed : end == size() ? 1 : 0;
+            done = compute_step(end, wanted, counted, cancel);
+        }
+        e.turns.give();
+        if (!done) return done;
+    }
+    return {};
+}
+
+}  // namespace lapidary
