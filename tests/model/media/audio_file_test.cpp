@@ -1,0 +1,248 @@
+// Decoding, mixing and resampling of recordings, with derived error bounds, and every way a file can be
+// wrong.
+#include "model/media/audio_file.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <numbers>
+#include <string>
+
+#include "model/media/placeholders.h"
+#include "tests/model/media/support.h"
+
+using namespace lapidary;
+using namespace lapidary::model;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<float> sine(double frequency, uint32_t sample_rate, size_t frames, double amplitude) {
+    std::vector<float> wave(frames);
+    for (size_t i = 0; i < frames; ++i) {
+        const double turns = frequency * static_cast<double>(i) / sample_rate;
+        wave[i] = static_cast<float>(amplitude * std::sin(2.0 * std::numbers::pi * turns));
+    }
+    return wave;
+}
+
+void put(std::vector<uint8_t>& bytes, uint32_t value, size_t count) {
+    for (size_t i = 0; i < count; ++i) bytes.push_back(static_cast<uint8_t>(value >> 8 * i));
+}
+
+void put(std::vector<uint8_t>& bytes, std::string_view text) {
+    for (const char letter : text) bytes.push_back(static_cast<uint8_t>(letter));
+}
+
+// A WAV file; format 1 is PCM, 3 is float.
+std::vector<uint8_t> wav(uint32_t format, uint32_t channels, uint32_t rate, uint32_t bits,
+                         uint32_t claimed_bytes, const std::vector<uint8_t>& data) {
+    std::vector<uint8_t> bytes;
+    put(bytes, "RIFF");
+    put(bytes, 36 + claimed_bytes, 4);
+    put(bytes, "WAVEfmt ");
+    put(bytes, 16, 4);
+    put(bytes, format, 2);
+    put(bytes, channels, 2);
+    put(bytes, rate, 4);
+    put(bytes, rate * channels * bits / 8, 4);
+    put(bytes, channels * bits / 8, 2);
+    put(bytes, bits, 2);
+    put(bytes, "data");
+    put(bytes, claimed_bytes, 4);
+    bytes.insert(bytes.end(), data.begin(), data.end());
+    return bytes;
+}
+
+std::vector<uint8_t> float_wav(const std::vector<float>& samples) {
+    std::vector<uint8_t> data(samples.size() * 4);
+    std::memcpy(data.data(), samples.data(), data.size());
+    return wav(3, 1, 16000, 32, static_cast<uint32_t>(data.size()), data);
+}
+
+Error decode_error(const std::vector<uint8_t>& bytes) {
+    const auto samples = decode_audio(bytes, "the recording");
+    REQUIRE_FALSE(samples.has_value());
+    CHECK(samples.error().message.find("the recording") == 0);
+    CHECK_FALSE(samples.error().hint.empty());
+    return samples.error();
+}
+
+bool mentions(const Error& error, std::string_view text) {
+    return error.message.find(text) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("decode_audio: PCM of all widths is scaled by a power of two, exactly") {
+    const auto pcm8 = decode_audio(wav(1, 1, 16000, 8, 3, {0, 128, 255}), "8 bit");
+    CHECK(pcm8.has_value());
+    CHECK(*pcm8 == std::vector<float>{-1.0f, 0.0f, 127.0f / 128.0f});
+    const auto pcm16 = decode_audio(wav(1, 1, 16000, 16, 6, {0x00, 0x80, 0x01, 0x00, 0xff, 0x7f}), "16 bit");
+    CHECK(*pcm16 == std::vector<float>{-1.0f, 1.0f / 32768.0f, 32767.0f / 32768.0f});
+    const auto pcm24 = decode_audio(wav(1, 1, 16000, 24, 6, {0x00, 0x00, 0x80, 0xff, 0xff, 0x7f}), "24 bit");
+    CHECK(*pcm24 == std::vector<float>{-1.0f, 8388607.0f / 8388608.0f});
+    const std::vector<float> loud = {0.25f, -1.5f, 3.0f};
+    CHECK(decode_audio(float_wav(loud), "float").value() == loud);
+}
+
+TEST_CASE("decode_audio: channels are averaged") {
+    // (1/2 + 1/4) / 2 and (-1 + 1/2) / 2 as 16-bit samples.
+    const auto samples =
+        decode_audio(wav(1, 2, 16000, 16, 8, {0, 0x40, 0, 0x20, 0, 0x80, 0, 0x40}), "stereo");
+    REQUIRE(samples.has_value());
+    CHECK(*samples == std::vector<float>{0.375f, -0.25f});
+}
+
+TEST_CASE("read_audio: the bundled speech is what its bytes say, and as long") {
+    for (int i = 1; i <= 6; ++i) {
+        const fs::path path = samples_dir() / ("speech_" + std::to_string(i) + ".wav");
+        const auto samples = read_audio(path);
+        REQUIRE(samples.has_value());
+        const std::vector<uint8_t> bytes = file_bytes(path);
+        REQUIRE(bytes.size() == 44 + 2 * samples->size());
+        size_t wrong = 0;
+        for (size_t n = 0; n < samples->size(); ++n) {
+            int16_t value;
+            std::memcpy(&value, bytes.data() + 44 + 2 * n, 2);
+            wrong += (*samples)[n] != static_cast<float>(value) / 32768.0f;
+        }
+        CHECK(wrong == 0);
+    }
+}
+
+TEST_CASE("read_audio: token counts of the bundled speech as in samples.json") {
+    const auto bytes = file_bytes(samples_dir() / "samples.json");
+    const auto json = nlohmann::json::parse(bytes.begin(), bytes.end());
+    int seen = 0;
+    for (const auto& sample : json.at("samples")) {
+        if (sample.at("type") != "audio") continue;
+        const auto samples = read_audio(samples_dir() / sample.at("file").get<std::string>());
+        REQUIRE(samples.has_value());
+        CHECK(audio_soft_tokens(samples->size(), 640).value() == sample.at("soft_tokens").get<size_t>());
+        ++seen;
+    }
+    CHECK(seen == 6);
+}
+
+TEST_CASE("prepare_samples: resampling keeps frequency, phase and amplitude") {
+    // libsamplerate's best converter rejects images and aliases by 144 dB and passes 97 % of the lower
+    // Nyquist; float filter coefficients and sums leave about 2^-20. Its documented pass band is flat far
+    // below 1e-4, which we demand away from both ends, where the filter (half length 150 zero crossings of
+    // the lower rate) sees the zeros outside.
+    constexpr double kFrequency = 1000.0;
+    constexpr double kAmplitude = 0.5;
+    for (const uint32_t rate : {8000u, 11025u, 22050u, 44100u, 48000u, 96000u}) {
+        CAPTURE(rate);
+        const auto samples = prepare_samples(sine(kFrequency, rate, rate, kAmplitude), 1, rate, "sine");
+        REQUIRE(samples.has_value());
+        REQUIRE(samples->size() == 16000);
+        const std::vector<float> want = sine(kFrequency, 16000, 16000, kAmplitude);
+        double worst = 0.0;
+        for (size_t i = 1000; i < 15000; ++i)
+            worst = std::max(worst, std::abs(double{(*samples)[i]} - want[i]));
+        CHECK(worst < 1e-4);
+    }
+}
+
+TEST_CASE("prepare_samples: what 16 kHz cannot hold is removed, not folded down") {
+    const auto samples = prepare_samples(sine(15000.0, 48000, 48000, 1.0), 1, 48000, "sine").value();
+    float worst = 0.0f;
+    for (size_t i = 1000; i < 15000; ++i) worst = std::max(worst, std::abs(samples[i]));
+    CHECK(worst < 1e-5f);  // 100 dB, well inside the converter's 144 dB
+}
+
+TEST_CASE("prepare_samples: the length is ceil(frames * 16000 / rate), for every remainder") {
+    for (const uint32_t rate : {8000u, 44100u, 47999u, 192000u}) {
+        for (const size_t frames : {1u, 2u, 3u, 440u, 441u, 442u, 20001u}) {
+            const auto samples = prepare_samples(std::vector<float>(frames, 0.5f), 1, rate, "constant");
+            REQUIRE(samples.has_value());
+            CHECK(samples->size() == (frames * 16000 + rate - 1) / rate);
+        }
+    }
+}
+
+TEST_CASE("prepare_samples: 16 kHz passes untouched, channels averaged") {
+    const std::vector<float> stereo = {1.0f, 0.0f, -0.5f, -0.25f};
+    CHECK(prepare_samples(stereo, 2, 16000, "stereo").value() == std::vector<float>{0.5f, -0.375f});
+}
+
+TEST_CASE("prepare_samples: nonsense is refused with the numbers") {
+    const std::vector<float> three(3, 0.5f);
+    CHECK(prepare_samples(three, 2, 16000, "x").error().code == Errc::invalid_argument);
+    CHECK(mentions(prepare_samples(three, 0, 16000, "x").error(), "0 channels"));
+    CHECK(mentions(prepare_samples(three, 65, 16000, "x").error(), "65 channels"));
+    CHECK(mentions(prepare_samples(three, 1, 0, "x").error(), "0 Hz"));
+    CHECK(mentions(prepare_samples(three, 1, 4000000000u, "x").error(), "4000000000 Hz"));
+    CHECK(mentions(prepare_samples({}, 1, 16000, "x").error(), "no samples"));
+    for (const float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 1e30f}) {
+        const std::vector<float> wave = {0.0f, bad};
+        CHECK(mentions(prepare_samples(wave, 1, 44100, "x").error(), "sample 1 is not a usable number"));
+    }
+}
+
+TEST_CASE("decode_audio: files that are no recordings") {
+    CHECK(mentions(decode_error({}), "0 bytes"));
+    CHECK(mentions(decode_error({'h', 'e', 'l', 'l', 'o', '\n'}), "is text"));
+    CHECK(mentions(decode_error(file_bytes(fixture_dir() / "rgb.png")), "is PNG"));
+    CHECK(decode_error(std::vector<uint8_t>(3000, 0)).code == Errc::media_unsupported);
+    CHECK(read_audio(fixture_dir() / "absent.wav").error().code == Errc::not_found);
+    CHECK(mentions(read_audio(fixture_dir()).error(), "directory"));
+    CHECK(mentions(read_audio(samples_dir() / "samples.json").error(), "is text"));
+}
+
+TEST_CASE("decode_audio: wrong headers") {
+    const std::vector<uint8_t> data(64, 7);
+    CHECK(mentions(decode_error(wav(1, 1, 16000, 16, 0, {})), "0 frames"));
+    CHECK(mentions(decode_error(wav(1, 1, 16000, 16, 1000000, data)), "claims 1000000 bytes, 64 are there"));
+    CHECK(decode_error(wav(1, 1, 0, 16, 64, data)).code == Errc::media_unsupported);
+    CHECK(decode_error(wav(1, 1, 2000000000u, 16, 64, data)).code == Errc::media_unsupported);
+    CHECK(decode_error(wav(1, 0, 16000, 16, 64, data)).code == Errc::media_unsupported);
+    CHECK(decode_error(wav(1, 1000, 16000, 16, 2000, std::vector<uint8_t>(2000))).code ==
+          Errc::media_unsupported);
+    CHECK(decode_error(wav(3, 1, 16000, 32, 4, {0, 0, 0xc0, 0x7f})).code == Errc::media_unsupported);  // NaN
+}
+
+TEST_CASE("decode_audio: a length left open by a pipe is read to the end") {
+    const std::vector<uint8_t> data(640, 0);
+    CHECK(decode_audio(wav(1, 1, 16000, 16, 0xffffffffu, data), "piped").value().size() == 320);
+}
+
+TEST_CASE("decode_audio: every truncation of every fixture is an error") {
+    for (const char* name : {"stereo_8k_16bit.wav", "mono_16k_8bit.wav", "mono_16k_24bit.wav"}) {
+        CAPTURE(name);
+        const std::vector<uint8_t> whole = file_bytes(fixture_dir() / name);
+        REQUIRE(decode_audio(whole, name).has_value());
+        size_t accepted = 0;
+        for (size_t size = 0; size < whole.size(); ++size) {
+            const std::vector<uint8_t> cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
+            const auto samples = decode_audio(cut, "cut");
+            accepted += samples.has_value() || samples.error().code != Errc::media_unsupported;
+        }
+        CHECK(accepted == 0);
+    }
+}
+
+TEST_CASE("decode_audio: any damaged header byte gives finite samples or one error") {
+    std::vector<uint8_t> bytes = file_bytes(fixture_dir() / "stereo_8k_16bit.wav");
+    for (size_t i = 0; i < 60; ++i) {
+        for (int value = 0; value < 256; value += 5) {
+            const uint8_t original = bytes[i];
+            bytes[i] = static_cast<uint8_t>(value);
+            const auto samples = decode_audio(bytes, "damaged");
+            bytes[i] = original;
+            if (!samples) {
+                CHECK(samples.error().code == Errc::media_unsupported);
+                continue;
+            }
+            size_t not_finite = 0;
+            for (const float sample : *samples) not_finite += !std::isfinite(sample);
+            CHECK(not_finite == 0);
+        }
+    }
+}
