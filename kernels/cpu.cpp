@@ -1,0 +1,61 @@
+// CPU feature detection for select.cpp. Bit numbers: Intel SDM vol. 2A, CPUID; vol. 1, 13.3 for XCR0.
+#include "kernels/cpu.h"
+
+#include <cstdint>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+namespace lapidary::kernels {
+
+#if defined(__x86_64__)
+namespace {
+
+constexpr bool bit(uint32_t word, int index) { return (word >> index & 1) != 0; }
+
+// XCR0: which register files the operating system saves.
+uint64_t read_xcr0() {
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return uint64_t{high} << 32 | low;
+}
+
+}  // namespace
+
+CpuFeatures detect_cpu() {
+    CpuFeatures features;
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return features;
+    const bool os_saves = bit(c, 27), avx = bit(c, 28), fma = bit(c, 12), f16c = bit(c, 29);
+    if (!os_saves || !avx || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return features;
+    const uint64_t saved = read_xcr0();
+    constexpr uint64_t kYmm = 0x06, kZmm = 0xe6;  // SSE, AVX; and opmask, ZMM_Hi256, Hi16_ZMM
+    features.avx2 = (saved & kYmm) == kYmm && bit(b, 5) && fma && f16c;
+    const bool f = bit(b, 16), dq = bit(b, 17), bw = bit(b, 30), vl = bit(b, 31);
+    features.avx512 = features.avx2 && (saved & kZmm) == kZmm && f && dq && bw && vl;
+    return features;
+}
+
+#elif defined(__aarch64__) && defined(__linux__)
+
+CpuFeatures detect_cpu() {
+    CpuFeatures features;
+    constexpr unsigned long kAsimd = 1UL << 1;  // HWCAP_ASIMD
+    features.neon = (getauxval(AT_HWCAP) & kAsimd) != 0;
+    return features;
+}
+
+#elif defined(__aarch64__)
+
+CpuFeatures detect_cpu() { return {false, false, true}; }  // Advanced SIMD is part of every arm64 desktop ABI
+
+#else
+
+CpuFeatures detect_cpu() { return {}; }
+
+#endif
+
+}  // namespace lapidary::kernels

@@ -1,0 +1,13 @@
+// The vector kernels of level "neon": the shared source of this folder, compiled with this level's flags.
+#include <arm_neon.h>
+
+#include "kernels/simd/prelude.h"
+
+namespace lapidary::kernels::neon {
+#include "kernels/simd/lanes_neon.inl"
+// The rest is the same for every level.
+#include "kernels/simd/expand.inl"
+#include "kernels/simd/matmul.inl"
+#include "kernels/simd/rows.inl"
+#include "kernels/simd/attention.inl"
+}  // namespace lapidary::kernels::neon
