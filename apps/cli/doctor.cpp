@@ -1,0 +1,82 @@
+// `lapidary doctor`: what this machine offers, what the program makes of it, and advice.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/verbs.h"
+#include "apps/common/options.h"
+#include "apps/common/tables.h"
+#include "lapidary/tools.h"
+
+namespace lapidary::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(const DoctorReport& report) {
+    Json isa = Json::array(), kernels = Json::array();
+    for (const IsaReport& r : report.isa)
+        isa.push_back(
+            {{"name", r.name}, {"built", r.built}, {"supported", r.supported}, {"selected", r.selected}});
+    for (const KernelReport& k : report.kernels)
+        kernels.push_back({{"op", k.op}, {"isa", k.isa}, {"function", k.function}});
+    return {{"version", report.version},
+            {"cpu", report.cpu},
+            {"cores", report.cores},
+            {"threads", report.threads},
+            {"isa", isa},
+            {"memory",
+             {{"total_bytes", report.memory_total_bytes},
+              {"free_bytes", report.memory_free_bytes},
+              {"limit_bytes", report.memory_limit_bytes}}},
+            {"gpu", report.gpu},
+            {"kernels", kernels},
+            {"advice", report.advice}};
+}
+
+const char* yes_no(bool value) { return value ? "yes" : "no"; }
+
+std::string page_of(const DoctorReport& report, bool kernels) {
+    const std::string limit =
+        report.memory_limit_bytes == 0
+            ? ""
+            : fmt::format(", this process may use {}", human_bytes(report.memory_limit_bytes));
+    std::string page = fmt::format("lapidary {}\n", report.version);
+    page += fmt::format("cpu      {} · {} cores · {} threads\n", report.cpu, report.cores, report.threads);
+    page += fmt::format("memory   {}, {} free{}\n", human_bytes(report.memory_total_bytes),
+                        human_bytes(report.memory_free_bytes), limit);
+    page += fmt::format("gpu      {}\n\n", report.gpu);
+    Table isa({Align::left, Align::left, Align::left, Align::left});
+    isa.row({"kernels", "built", "supported", "selected"});
+    for (const IsaReport& r : report.isa)
+        isa.row({r.name, yes_no(r.built), yes_no(r.supported), yes_no(r.selected)});
+    page += isa.text();
+    if (kernels) {
+        Table table({Align::left, Align::left, Align::left});
+        table.row({"operation", "isa", "function"});
+        for (const KernelReport& k : report.kernels) table.row({k.op, k.isa, k.function});
+        page += "\n" + table.text();
+    }
+    for (const std::string& advice : report.advice) page += fmt::format("\nadvice   {}\n", advice);
+    return page;
+}
+
+}  // namespace
+
+Result<int> doctor_verb(Program& program, Args args) {
+    Console& console = program.console;
+    bool kernels = false;
+    Command command("doctor", "[options]", "What this machine offers, what is used of it, and advice.");
+    command.flag("--kernels", kernels, "list the kernels in use");
+    add_output_options(command, console);
+    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
+    if (!go) return console.write(command.help()), 0;
+    LAP_ASSIGN(const DoctorReport report, doctor());
+    if (console.json)
+        console.write_json(to_json(report));
+    else
+        console.write(page_of(report, kernels));
+    return 0;
+}
+
+}  // namespace lapidary::cli

@@ -1,0 +1,134 @@
+// `lapidary logits`: the forward pass, its rows of scores written to a file as little-endian f32.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/verbs.h"
+#include "apps/common/files.h"
+#include "apps/common/options.h"
+#include "apps/common/progress.h"
+#include "apps/common/prompt.h"
+
+namespace lapidary::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct LogitsOptions {
+    ModelOptions model;
+    PromptOptions prompt;
+    EngineChoices engine;
+    std::optional<std::string> tokens, tokens_file, out;
+    bool all = false;
+};
+
+void describe(Command& command, LogitsOptions& options, Console& console) {
+    command.heading("Input: ids, or any prompt that `run` takes");
+    command.text("--tokens", options.tokens, "IDS", "token ids: 2,105,2364");
+    command.text("--tokens-file", options.tokens_file, "FILE",
+                 "token ids as JSON: [2,105] or {\"ids\":[...]}");
+    add_prompt_options(command, options.prompt);
+    command.heading("Result");
+    command.text("-o,--out", options.out, "FILE", "f32 rows [rows, vocab]; whole or absent");
+    command.flag("--all", options.all, "a row for every token, not only the last");
+    add_output_options(command, console);
+    command.heading("Model and machine");
+    add_model_options(command, options.model);
+    command.text("--mmproj", options.model.mmproj, "FILE", "projector GGUF (default: beside the model)");
+    add_engine_options(command, options.engine);
+}
+
+Result<std::vector<int32_t>> read_ids(const std::string& file) {
+    LAP_ASSIGN(const std::string text, read_text(file));
+    const Json json = Json::parse(text, nullptr, false);
+    const Json ids = json.is_object() && json.contains("ids") ? json["ids"] : json;
+    const Error wrong{Errc::invalid_argument, fmt::format("{} holds no JSON list of token ids", file)};
+    if (!ids.is_array()) return wrong;
+    std::vector<int32_t> values;
+    for (const Json& id : ids) {
+        const int64_t value = id.is_number_integer() ? id.get<int64_t>() : -1;
+        if (value < 0 || value > INT32_MAX)
+            return Error{Errc::invalid_argument,
+                         fmt::format("{}: entry {} is no token id: {}", file, values.size(), to_text(id))};
+        values.push_back(static_cast<int32_t>(value));
+    }
+    return values;
+}
+
+// Either ids or a prompt; read before the model is opened.
+struct Input {
+    std::optional<std::vector<int32_t>> ids;
+    PromptSource prompt;
+};
+Result<Input> read_input(const LogitsOptions& options) {
+    Input input;
+    const int sources =
+        (options.tokens ? 1 : 0) + (options.tokens_file ? 1 : 0) + (names_a_prompt(options.prompt) ? 1 : 0);
+    if (sources > 1)
+        return Error{Errc::invalid_argument, "--tokens, --tokens-file and a prompt exclude each other"};
+    if (options.tokens) {
+        LAP_ASSIGN(input.ids, parse_list("--tokens", *options.tokens, 0, INT32_MAX));
+    } else if (options.tokens_file) {
+        LAP_ASSIGN(input.ids, read_ids(*options.tokens_file));
+    } else {
+        LAP_ASSIGN(input.prompt, read_prompt(options.prompt));
+    }
+    return input;
+}
+
+Result<int64_t> write_rows(Session& session, ResultFile& file, Rows rows, std::stop_token cancel) {
+    int64_t written = 0;
+    Result<void> problem;
+    const auto sink = [&](int64_t, std::span<const float> row) {
+        problem = file.write(row);
+        if (!problem) return Flow::stop;
+        ++written;
+        return Flow::go;
+    };
+    const Result<void> done = session.forward(rows, sink, cancel);
+    if (!problem) return problem.error();  // the cause, not what the library says about being stopped
+    if (!done) return done.error();
+    if (cancel.stop_requested()) return Error{Errc::cancelled, "interrupted"};
+    return written;
+}
+
+}  // namespace
+
+Result<int> logits_verb(Program& program, Args args) {
+    Console& console = program.console;
+    LogitsOptions options;
+    Command command("logits", "[MODEL] --tokens 2,105 --out FILE [options]",
+                    "Scores of the next token, after the soft cap, before suppression.");
+    describe(command, options, console);
+    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
+    if (!go) return console.write(command.help()), 0;
+    LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, false));
+    if (!options.out) return Error{Errc::invalid_argument, "--out FILE is missing", "the rows need a file"};
+    LAP_ASSIGN(const Input input, read_input(options));
+    LAP_ASSIGN(EngineOptions engine_opts,
+               engine_options(console, options.engine, options.model, arguments.model));
+
+    const Interrupt::Scope stoppable(program.interrupt);
+    Progress progress(console, program.interrupt);
+    engine_opts.progress = progress.sink();
+    LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
+    progress.clear();
+    LAP_ASSIGN(const Prompt prompt,
+               input.ids ? engine.tokens(*input.ids) : render_prompt(engine, input.prompt));
+    LAP_ASSIGN(Session session, engine.new_session());
+    LAP_TRY(session.append(prompt));
+    LAP_ASSIGN(ResultFile file, ResultFile::create(*options.out));
+    LAP_ASSIGN(const int64_t rows,
+               write_rows(session, file, options.all ? Rows::all : Rows::last, program.interrupt.token()));
+    LAP_TRY(file.commit());
+
+    const int32_t vocab = engine.info().vocab;
+    if (console.json)
+        console.write_json(
+            {{"prompt_tokens", prompt.ids()}, {"rows", rows}, {"vocab", vocab}, {"out", *options.out}});
+    else
+        console.write(fmt::format("{}: {} x {} f32\n", *options.out, rows, vocab));
+    return 0;
+}
+
+}  // namespace lapidary::cli

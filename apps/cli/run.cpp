@@ -1,0 +1,174 @@
+// `lapidary run`: one prompt in, one answer out, streamed to stdout as it comes.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/verbs.h"
+#include "apps/common/options.h"
+#include "apps/common/progress.h"
+#include "apps/common/prompt.h"
+
+namespace lapidary::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct RunOptions {
+    ModelOptions model;
+    PromptOptions prompt;
+    EngineChoices engine;
+    GenerateOptions generate;
+};
+
+void describe(Command& command, RunOptions& options, Console& console) {
+    command.heading("Prompt");
+    add_prompt_options(command, options.prompt);
+    command.heading("Sampling (default: the model's own settings)");
+    add_sampling_options(command, options.generate);
+    command.heading("Model and machine");
+    add_model_options(command, options.model);
+    command.text("--mmproj", options.model.mmproj, "FILE", "projector GGUF (default: beside the model)");
+    add_engine_options(command, options.engine);
+    command.heading("Output");
+    add_output_options(command, console);
+}
+
+double per_second(double amount, double seconds) { return seconds > 0 ? amount / seconds : 0; }
+
+// What the clock and the counters say about one reply.
+struct Speed {
+    double prefill_tps, decode_tps, decode_gbps;
+};
+Speed speed_of(const Reply& reply) {
+    const Timings& t = reply.timings;
+    // The first token comes out of the prefill; the others cost one decoding step each.
+    const uint32_t steps = reply.usage.generated > 0 ? reply.usage.generated - 1 : 0;
+    return {per_second(reply.usage.prompt - reply.usage.cached, t.prefill_s), per_second(steps, t.decode_s),
+            per_second(static_cast<double>(t.decode_bytes) / 1e9, t.decode_s)};
+}
+
+const char* finish_name(FinishReason reason) {
+    switch (reason) {
+        case FinishReason::stop: return "stop";
+        case FinishReason::length: return "length";
+        case FinishReason::cancelled: return "cancelled";
+    }
+    return "stop";
+}
+
+Json to_json(const Reply& reply, const Prompt& prompt, const ModelInfo& info) {
+    const Speed speed = speed_of(reply);
+    return {{"text", reply.text},
+            {"thinking", reply.thinking},
+            {"tool_calls", Json::array()},
+            {"finish", finish_name(reply.finish)},
+            {"prompt_tokens", prompt.ids()},
+            {"tokens", reply.tokens},
+            {"seed", reply.seed},
+            {"usage",
+             {{"prompt", reply.usage.prompt},
+              {"cached", reply.usage.cached},
+              {"generated", reply.usage.generated}}},
+            {"timings",
+             {{"load_s", info.load_seconds},
+              {"prefill_s", reply.timings.prefill_s},
+              {"decode_s", reply.timings.decode_s},
+              {"prefill_tps", speed.prefill_tps},
+              {"decode_tps", speed.decode_tps},
+              {"decode_gbps", speed.decode_gbps},
+              {"ttft_s", reply.timings.ttft_s}}}};
+}
+
+std::string timing_line(const Reply& reply, const ModelInfo& info) {
+    const Speed speed = speed_of(reply);
+    const Usage& usage = reply.usage;
+    const std::string cached = usage.cached > 0 ? fmt::format(" ({} cached)", usage.cached) : "";
+    const double filled = 100.0 * (usage.prompt + usage.generated) / std::max(info.context, 1u);
+    return fmt::format(
+        "prompt {} tok{} · {:.3g} tok/s │ first token {:.3g} s │ reply {} tok · {:.3g} tok/s · {:.3g} "
+        "GB/s │ ctx {:.0f} %",
+        usage.prompt, cached, speed.prefill_tps, reply.timings.ttft_s, usage.generated, speed.decode_tps,
+        speed.decode_gbps, filled);
+}
+
+// Sends the answer to stdout and the thoughts, dimmed, to stderr.
+class Stream {
+  public:
+    explicit Stream(Console& console) : console_(console) {}
+
+    Flow take(const Token& token) {
+        if (!token.thinking.empty()) {
+            if (!thinking_) console_.dim(true);
+            thinking_ = true;
+            console_.aside(token.thinking);
+        }
+        if (token.text.empty()) return Flow::go;
+        end_thoughts();
+        wrote_ = true;
+        ends_line_ = token.text.back() == '\n';
+        return console_.write(token.text) ? Flow::go : Flow::stop;
+    }
+
+    // The answer ends its line, whatever ended the answer.
+    void finish() {
+        end_thoughts();
+        if (!wrote_ || !ends_line_) console_.write("\n");
+    }
+
+  private:
+    void end_thoughts() {
+        if (!thinking_) return;
+        console_.dim(false);
+        console_.aside("\n");
+        thinking_ = false;
+    }
+
+    Console& console_;
+    bool thinking_ = false, wrote_ = false, ends_line_ = false;
+};
+
+void show_timing(const Console& console, const std::string& line) {
+    console.dim(true);
+    console.aside(line);
+    console.dim(false);
+    console.aside("\n");
+}
+
+Result<int> answer(Program& program, const Engine& engine, const Prompt& prompt, GenerateOptions& options) {
+    Console& console = program.console;
+    LAP_ASSIGN(Session session, engine.new_session());
+    LAP_TRY(session.append(prompt));
+    options.cancel = program.interrupt.token();
+    Stream stream(console);
+    TokenSink sink = [&stream](const Token& token) { return stream.take(token); };
+    Result<Reply> reply = session.generate(options, console.json ? TokenSink{} : sink);
+    if (!console.json) stream.finish();
+    if (!reply) return reply.error();
+    if (console.json) console.write_json(to_json(*reply, prompt, engine.info()));
+    if (!console.json) show_timing(console, timing_line(*reply, engine.info()));
+    return reply->finish == FinishReason::cancelled ? exit_code(Errc::cancelled) : 0;
+}
+
+}  // namespace
+
+Result<int> run_verb(Program& program, Args args) {
+    RunOptions options;
+    Command command("run", "[MODEL] -p TEXT [options]", "One prompt in, one answer out, streamed to stdout.");
+    describe(command, options, program.console);
+    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
+    if (!go) return program.console.write(command.help()), 0;
+    LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, false));
+    LAP_ASSIGN(const PromptSource source, read_prompt(options.prompt));
+    LAP_ASSIGN(EngineOptions engine_opts,
+               engine_options(program.console, options.engine, options.model, arguments.model));
+
+    const Interrupt::Scope stoppable(program.interrupt);
+    Progress progress(program.console, program.interrupt);
+    engine_opts.progress = progress.sink();
+    LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
+    progress.clear();
+    LAP_ASSIGN(const Prompt prompt, render_prompt(engine, source));
+    return answer(program, engine, prompt, options.generate);
+}
+
+}  // namespace lapidary::cli

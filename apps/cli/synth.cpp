@@ -1,0 +1,67 @@
+// `lapidary synth`: writes a model of random weights with the exact shapes of a real one.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/verbs.h"
+#include "apps/common/options.h"
+#include "apps/common/progress.h"
+#include "lapidary/tools.h"
+
+namespace lapidary::cli {
+namespace {
+
+// Size of a file, or of all files of a folder.
+uint64_t size_on_disk(const std::filesystem::path& path) {
+    namespace fs = std::filesystem;
+    std::error_code problem;
+    if (!fs::is_directory(path, problem)) return fs::file_size(path, problem);
+    uint64_t bytes = 0;
+    for (const auto& entry : fs::recursive_directory_iterator(path, problem))
+        if (entry.is_regular_file(problem)) bytes += entry.file_size(problem);
+    return bytes;
+}
+
+}  // namespace
+
+Result<int> synth_verb(Program& program, Args args) {
+    Console& console = program.console;
+    SynthOptions options;
+    std::vector<std::string> positionals;
+    Command command("synth", "OUT [options]", "Writes a model of random weights; OUT is whole or absent.");
+    command.positionals(positionals);
+    command.choice("--preset", options.preset, {"12b", "tiny"}, "shapes (default 12b)");
+    command.custom("--type", "TYPE", "q4_0, q8_0, q4_k, q6_k, bf16 or f16 (default q4_0)",
+                   [&options](const auto&, const auto& value) -> Result<void> {
+                       options.type = value;  // the library knows which types it can make
+                       return {};
+                   });
+    command.choice("--format", options.format, {"gguf", "hf"}, "one file, or a Hugging Face folder");
+    command.count("--layers", options.layers, 1, 1000, "fewer or more layers than the preset has");
+    add_output_options(command, console);
+    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
+    if (!go) return console.write(command.help()), 0;
+    if (positionals.empty()) return Error{Errc::invalid_argument, "OUT is missing", "name the file to write"};
+    if (positionals.size() > 1)
+        return Error{Errc::invalid_argument, fmt::format("unexpected argument '{}'", positionals[1])};
+    options.out = positionals[0];
+
+    const Interrupt::Scope stoppable(program.interrupt);
+    Progress progress(console, program.interrupt);
+    options.progress = progress.sink();
+    LAP_TRY(synth(options));
+    progress.clear();
+    const uint64_t bytes = size_on_disk(options.out);
+    if (console.json)
+        console.write_json({{"out", options.out.string()},
+                            {"preset", options.preset},
+                            {"type", options.type},
+                            {"format", options.format},
+                            {"bytes", bytes}});
+    else
+        console.write(fmt::format("{}: {} {} {}, {}\n", options.out.string(), options.preset, options.type,
+                                  options.format, human_bytes(bytes)));
+    return 0;
+}
+
+}  // namespace lapidary::cli

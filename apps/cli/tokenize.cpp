@@ -1,0 +1,90 @@
+// `lapidary tokenize`: text, or a whole conversation, to token ids.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/verbs.h"
+#include "apps/common/files.h"
+#include "apps/common/options.h"
+#include "apps/common/prompt.h"
+
+namespace lapidary::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct TokenizeVerbOptions {
+    ModelOptions model;
+    PromptOptions prompt;  // only text and messages have options here
+    TokenizeOptions tokenize;
+};
+
+void describe(Command& command, TokenizeVerbOptions& options, Console& console) {
+    command.text("-p,--prompt", options.prompt.text, "TEXT",
+                 "the text, instead of the argument; - reads stdin");
+    command.flag("--special", options.tokenize.special, "read <bos>, <|turn> and the like as control tokens");
+    command.flag("--bos", options.tokenize.bos, "put the beginning-of-sequence id in front");
+    command.text("--messages", options.prompt.messages, "FILE",
+                 "render a conversation: prompt and ids as JSON");
+    command.choice("--think", options.prompt.think, {"on", "off"}, "with --messages (default off)");
+    add_model_options(command, options.model);
+    add_output_options(command, console);
+}
+
+Result<std::string> text_of(const PromptOptions& prompt, const std::optional<std::string>& argument) {
+    if (argument && prompt.text)
+        return Error{Errc::invalid_argument, "-p and a TEXT argument exclude each other"};
+    if (argument) return *argument;
+    if (prompt.text && *prompt.text != "-") return *prompt.text;
+    if (!prompt.text && stdin_is_terminal())
+        return Error{Errc::invalid_argument, "there is no text", "give it as an argument or through a pipe"};
+    return read_text("-");
+}
+
+Result<int> print_conversation(Console& console, const Engine& engine, const PromptSource& source) {
+    LAP_ASSIGN(const Prompt prompt, engine.render(source.conversation));
+    console.write_json({{"prompt", prompt.text()}, {"ids", prompt.ids()}});
+    return 0;
+}
+
+Result<int> print_ids(Console& console, const Engine& engine, const std::string& text,
+                      const TokenizeOptions& options) {
+    LAP_ASSIGN(const std::vector<int32_t> ids, engine.tokenize(text, options));
+    if (!console.json) return console.write(fmt::format("{}\n", fmt::join(ids, ","))), 0;
+    Json pieces = Json::array();
+    for (const int32_t id : ids) {
+        LAP_ASSIGN(std::string piece, engine.piece(id));
+        pieces.push_back(std::move(piece));
+    }
+    console.write_json({{"ids", ids}, {"pieces", std::move(pieces)}});
+    return 0;
+}
+
+}  // namespace
+
+Result<int> tokenize_verb(Program& program, Args args) {
+    Console& console = program.console;
+    TokenizeVerbOptions options;
+    Command command("tokenize", "[MODEL] TEXT [options]", "Text to token ids, on one line.");
+    describe(command, options, console);
+    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
+    if (!go) return console.write(command.help()), 0;
+    const bool takes_text = !options.prompt.messages;
+    LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, takes_text));
+
+    PromptSource conversation;
+    std::string text;
+    if (takes_text) {
+        LAP_ASSIGN(text, text_of(options.prompt, arguments.own));
+    } else {
+        options.prompt.think_given = options.prompt.think == "on";
+        LAP_ASSIGN(conversation, read_prompt(options.prompt));
+    }
+    EngineOptions engine_opts;
+    LAP_ASSIGN(engine_opts.model, resolve_model(console, arguments.model));
+    LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
+    if (takes_text) return print_ids(console, engine, text, options.tokenize);
+    return print_conversation(console, engine, conversation);
+}
+
+}  // namespace lapidary::cli

@@ -1,0 +1,43 @@
+// The verbs of the program, one file each. A verb parses its arguments, does its work and returns the exit
+// code, or the error that main reports.
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "apps/common/interrupt.h"
+#include "apps/common/output.h"
+
+namespace lapidary::cli {
+
+struct Program {
+    Interrupt interrupt;  // first: its signal must be blocked before any thread starts
+    Console console;
+};
+using Args = std::vector<std::string>;
+
+Result<int> run_verb(Program& program, Args args);
+Result<int> logits_verb(Program& program, Args args);
+Result<int> tokenize_verb(Program& program, Args args);
+Result<int> inspect_verb(Program& program, Args args);
+Result<int> doctor_verb(Program& program, Args args);
+Result<int> synth_verb(Program& program, Args args);
+Result<int> bench_verb(Program& program, Args args);
+
+struct Verb {
+    std::string_view name, summary;
+    Result<int> (*run)(Program&, Args);
+};
+inline constexpr std::array<Verb, 7> kVerbs = {{
+    {"run", "one prompt in, one answer out; text, pictures, recordings", run_verb},
+    {"logits", "the forward pass: scores of the next token, to a file", logits_verb},
+    {"tokenize", "text to token ids", tokenize_verb},
+    {"inspect", "what is in a model file, and which kernels serve it", inspect_verb},
+    {"bench", "speed: prompt and generation, beside what the machine can do", bench_verb},
+    {"synth", "write a model of random weights, for measuring", synth_verb},
+    {"doctor", "what this machine offers, and advice", doctor_verb},
+}};
+
+}  // namespace lapidary::cli

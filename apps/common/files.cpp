@@ -1,0 +1,111 @@
+// POSIX reading and writing; see files.h.
+#include "apps/common/files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace lapidary::cli {
+namespace {
+
+Error cannot(std::string_view what, const std::string& name, int problem) {
+    const Errc code = problem == ENOENT && what == "read" ? Errc::not_found : Errc::io_error;
+    return {code, fmt::format("cannot {} {}: {}", what, name, std::strerror(problem))};
+}
+
+class Descriptor {
+  public:
+    explicit Descriptor(int fd) : fd_(fd) {}
+    ~Descriptor() {
+        if (fd_ > STDERR_FILENO) close(fd_);
+    }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    int get() const { return fd_; }
+
+  private:
+    int fd_;
+};
+
+}  // namespace
+
+bool stdin_is_terminal() { return isatty(STDIN_FILENO) != 0; }
+
+Result<std::string> read_text(const std::string& name) {
+    const std::string shown = name == "-" ? "standard input" : name;
+    const Descriptor file(name == "-" ? STDIN_FILENO : open(name.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.get() < 0) return cannot("read", shown, errno);
+    std::string text;
+    char buffer[1 << 16];
+    for (;;) {
+        const ssize_t n = read(file.get(), buffer, sizeof buffer);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return cannot("read", shown, errno);
+        if (n == 0) return text;
+        text.append(buffer, static_cast<size_t>(n));
+        if (text.size() > kMaxTextBytes)
+            return Error{Errc::io_error, fmt::format("{} is longer than {} bytes", shown, kMaxTextBytes)};
+    }
+}
+
+Result<ResultFile> ResultFile::create(const std::filesystem::path& target) {
+    struct stat info = {};
+    const bool exists = stat(target.c_str(), &info) == 0;
+    if (exists && S_ISDIR(info.st_mode)) return cannot("write", target.string(), EISDIR);
+    if (exists && !S_ISREG(info.st_mode)) {
+        const int fd = open(target.c_str(), O_WRONLY | O_CLOEXEC);
+        if (fd < 0) return cannot("write", target.string(), errno);
+        return ResultFile(fd, target, {});
+    }
+    std::string pattern = target.string() + ".XXXXXX";
+    const int fd = mkostemp(pattern.data(), O_CLOEXEC);
+    if (fd < 0) return cannot("write", target.string(), errno);
+    const mode_t mask = umask(0);
+    umask(mask);
+    fchmod(fd, exists ? info.st_mode & 0777 : 0666 & ~mask);
+    return ResultFile(fd, target, pattern);
+}
+
+ResultFile::ResultFile(ResultFile&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)),
+      target_(std::move(other.target_)),
+      temporary_(std::move(other.temporary_)) {}
+
+ResultFile::~ResultFile() {
+    if (fd_ < 0) return;
+    close(fd_);
+    if (!temporary_.empty()) unlink(temporary_.c_str());
+}
+
+Error ResultFile::failure(int problem) const { return cannot("write", target_.string(), problem); }
+
+Result<void> ResultFile::write(std::span<const float> values) {
+    static_assert(std::endian::native == std::endian::little, "rows are written as they lie in memory");
+    const char* bytes = reinterpret_cast<const char*>(values.data());
+    size_t left = values.size_bytes();
+    while (left > 0) {
+        const ssize_t n = ::write(fd_, bytes, left);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return failure(errno);
+        bytes += n;
+        left -= static_cast<size_t>(n);
+    }
+    return {};
+}
+
+Result<void> ResultFile::commit() {
+    // Some file systems report a full disk only here.
+    if (!temporary_.empty() && fsync(fd_) != 0) return failure(errno);
+    if (!temporary_.empty() && rename(temporary_.c_str(), target_.c_str()) != 0) return failure(errno);
+    temporary_.clear();
+    if (close(std::exchange(fd_, -1)) != 0) return failure(errno);
+    return {};
+}
+
+}  // namespace lapidary::cli

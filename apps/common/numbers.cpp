@@ -1,0 +1,97 @@
+// Parsing and printing of numbers for the command line; see numbers.h.
+#include "apps/common/numbers.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+
+namespace lapidary::cli {
+namespace {
+
+Error usage(std::string message) { return {Errc::invalid_argument, std::move(message)}; }
+
+Error out_of_range(std::string_view option, std::string_view text, int64_t low, int64_t high) {
+    return usage(fmt::format("{} is {}, allowed are {} to {}", option, text, low, high));
+}
+
+// 1, 1024 or 1024 squared; takes the letter off the text.
+int64_t take_suffix(std::string_view& text) {
+    if (text.size() < 2) return 1;
+    const char last = text.back();
+    const int64_t scale = last == 'k' || last == 'K' ? 1024 : last == 'm' || last == 'M' ? 1024 * 1024 : 1;
+    if (scale != 1) text.remove_suffix(1);
+    return scale;
+}
+
+}  // namespace
+
+Result<int64_t> parse_count(std::string_view option, std::string_view text, int64_t low, int64_t high,
+                            bool suffix) {
+    std::string_view digits = text;
+    const int64_t scale = suffix ? take_suffix(digits) : 1;
+    int64_t value = 0;
+    const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (problem == std::errc::result_out_of_range) return out_of_range(option, text, low, high);
+    if (problem != std::errc() || end != digits.data() + digits.size())
+        return usage(fmt::format("{} takes a whole number, not '{}'", option, text));
+    if (value > high / scale || value < low / scale || value * scale < low)
+        return out_of_range(option, text, low, high);
+    return value * scale;
+}
+
+Result<uint64_t> parse_u64(std::string_view option, std::string_view text) {
+    uint64_t value = 0;
+    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (problem != std::errc() || end != text.data() + text.size())
+        return usage(fmt::format("{} takes a whole number from 0 to {}, not '{}'", option, UINT64_MAX, text));
+    return value;
+}
+
+Result<double> parse_real(std::string_view option, std::string_view text, double low, double high) {
+    double value = 0;
+    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (problem != std::errc() || end != text.data() + text.size())
+        return usage(fmt::format("{} takes a number, not '{}'", option, text));
+    if (!std::isfinite(value) || value < low || value > high)
+        return usage(fmt::format("{} is {}, allowed are {} to {}", option, text, low, high));
+    return value;
+}
+
+Result<std::vector<int32_t>> parse_list(std::string_view option, std::string_view text, int64_t low,
+                                        int64_t high) {
+    std::vector<int32_t> values;
+    size_t begin = 0;
+    while (begin < text.size()) {
+        const size_t end = std::min(text.find_first_of(", \t\n", begin), text.size());
+        if (end > begin) {
+            LAP_ASSIGN(const int64_t value, parse_count(option, text.substr(begin, end - begin), low, high));
+            values.push_back(static_cast<int32_t>(value));
+        } else if (text[end] == ',') {
+            return usage(fmt::format("{} has an empty number at character {}", option, begin));
+        }
+        begin = end + 1;
+    }
+    if (values.empty()) return usage(fmt::format("{} is an empty list", option));
+    return values;
+}
+
+std::string human_bytes(uint64_t bytes) {
+    static constexpr const char* kUnits[] = {"KiB", "MiB", "GiB", "TiB"};
+    if (bytes < 1024) return fmt::format("{} B", bytes);
+    double value = static_cast<double>(bytes) / 1024;
+    size_t unit = 0;
+    for (; value >= 1024 && unit + 1 < std::size(kUnits); ++unit) value /= 1024;
+    return fmt::format("{:.{}f} {}", value, value < 10 ? 2 : value < 100 ? 1 : 0, kUnits[unit]);
+}
+
+std::string human_count(uint64_t count) {
+    static constexpr const char* kUnits[] = {"k", "M", "B", "T"};
+    if (count < 1000) return fmt::format("{}", count);
+    double value = static_cast<double>(count) / 1000;
+    size_t unit = 0;
+    for (; value >= 1000 && unit + 1 < std::size(kUnits); ++unit) value /= 1000;
+    return fmt::format("{:.{}f} {}", value, value < 10 ? 2 : value < 100 ? 1 : 0, kUnits[unit]);
+}
+
+}  // namespace lapidary::cli

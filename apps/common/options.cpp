@@ -1,0 +1,129 @@
+// Shared option tables and the search for the model; see options.h.
+#include "apps/common/options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#include "lapidary/tools.h"
+
+namespace lapidary::cli {
+namespace {
+
+constexpr int64_t kMaxContext = int64_t{1} << 20;  // four times what the 12B was made for
+constexpr int64_t kMaxThreads = 1024;
+constexpr int64_t kMaxTokens = int64_t{1} << 24;
+constexpr std::array kImageTokens = {70, 140, 280, 560, 1120};
+
+Result<void> take_image_tokens(EngineOptions& engine, const std::string& option, const std::string& text) {
+    LAP_ASSIGN(const int64_t value, parse_count(option, text, 1, kImageTokens.back()));
+    if (std::find(kImageTokens.begin(), kImageTokens.end(), value) == kImageTokens.end())
+        return Error{Errc::invalid_argument,
+                     fmt::format("{} is {}, allowed are {}", option, value, fmt::join(kImageTokens, ", "))};
+    engine.image_tokens = static_cast<int>(value);
+    return {};
+}
+
+// The names under which other programs keep models.
+bool is_store_name(const std::string& name) {
+    return name.starts_with("ollama:") || name.starts_with("hf:") || name.starts_with("lmstudio:");
+}
+
+}  // namespace
+
+void add_model_options(Command& command, ModelOptions& options) {
+    command.positionals(options.positionals);
+    command.text("-m,--model", options.model, "MODEL", "the model, instead of the first argument");
+}
+
+void add_output_options(Command& command, Console& console) {
+    command.flag("--json", console.json, "JSON on stdout, errors too");
+    command.flag("-q,--quiet", console.quiet, "no notes, thoughts and timings on stderr");
+}
+
+Result<Arguments> split_positionals(const ModelOptions& options, bool verb_has_own) {
+    const auto& given = options.positionals;
+    const size_t allowed = (options.model ? 0 : 1) + (verb_has_own ? 1 : 0);
+    if (given.size() > allowed)
+        return Error{Errc::invalid_argument, fmt::format("unexpected argument '{}'", given[allowed]),
+                     options.model ? "the model is already named by -m" : ""};
+    Arguments arguments;
+    if (options.model) arguments.model = *options.model;
+    if (verb_has_own && !given.empty()) arguments.own = given.back();
+    if (given.size() == allowed && !options.model && !given.empty()) arguments.model = given.front();
+    return arguments;
+}
+
+Result<std::filesystem::path> resolve_model(const Console& console, const std::string& given) {
+    const char* variable = std::getenv("LAPIDARY_MODEL");
+    const std::string name = !given.empty() ? given : variable != nullptr ? variable : "";
+    if (is_store_name(name))
+        return Error{
+            Errc::unsupported_model,
+            fmt::format("{}: models that other programs keep cannot be opened by name in this version", name),
+            "give the path of the GGUF file or of the Hugging Face folder"};
+    if (!name.empty()) {
+        if (given.empty()) console.note(fmt::format("model: {} (from LAPIDARY_MODEL)", name));
+        return std::filesystem::path(name);
+    }
+    LAP_ASSIGN(std::filesystem::path bundled, bundled_model());
+    console.note(fmt::format("model: {} (bundled; name another as the first argument)", bundled.string()));
+    return bundled;
+}
+
+void add_engine_options(Command& command, EngineChoices& choices) {
+    EngineOptions& engine = choices.engine;
+    command.count("-c,--ctx", engine.context, 1, kMaxContext, "context in tokens, 8k works too (default 8k)",
+                  true);
+    command.count("-t,--threads", engine.threads, 1, kMaxThreads, "threads (default: every core)");
+    command.choice("--placement", choices.placement, {"auto", "cpu", "gpu", "split"}, "where layers run");
+    command.choice("--kv", choices.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");
+    command.flag("--precise", engine.precise, "f32 matmul inputs and f32 KV");
+    command.custom(
+        "--image-tokens", "N", "70, 140, 280, 560 or 1120 per picture",
+        [&engine](const auto& option, const auto& text) { return take_image_tokens(engine, option, text); });
+    command.choice("--vision-mask", choices.vision_mask, {"sliding", "all"}, "layers with picture blocks");
+    command.unavailable({"--gpu-layers", "--device"}, true, Errc::device_unavailable,
+                        "this version runs on the CPU; use --placement cpu");
+    command.unavailable({"--memory", "--trace", "--draft", "--schema", "--video-tokens"}, true,
+                        Errc::invalid_argument, "leave it out");
+    command.unavailable({"--profile"}, false, Errc::invalid_argument, "leave it out");
+}
+
+Result<EngineOptions> engine_options(const Console& console, const EngineChoices& choices,
+                                     const ModelOptions& model, const std::string& model_name) {
+    if (choices.placement == "gpu" || choices.placement == "split")
+        return Error{Errc::device_unavailable,
+                     fmt::format("--placement {}: this version has no GPU part", choices.placement),
+                     "use --placement cpu"};
+    EngineOptions engine = choices.engine;
+    engine.placement = choices.placement == "cpu" ? Placement::cpu : Placement::automatic;
+    engine.kv = choices.kv == "f32" ? KvFormat::f32 : choices.kv == "q8_0" ? KvFormat::q8_0 : KvFormat::f16;
+    engine.vision_blocks_everywhere = choices.vision_mask == "all";
+    if (model.mmproj) engine.mmproj = *model.mmproj;
+    LAP_ASSIGN(engine.model, resolve_model(console, model_name));
+    return engine;
+}
+
+void add_sampling_options(Command& command, GenerateOptions& options) {
+    Sampling& sampling = options.sampling;
+    command.real("--temp", sampling.temperature, 0, 100, "temperature; 0 is greedy and deterministic");
+    command.count("--top-k", sampling.top_k, 0, INT32_MAX, "keep the k likeliest tokens; 0: all");
+    command.real("--top-p", sampling.top_p, 0, 1, "keep tokens up to this probability in sum");
+    command.real("--min-p", sampling.min_p, 0, 1, "drop tokens below this share of the likeliest");
+    command.custom("-s,--seed", "N", "seed of the sampler (default random)",
+                   [&sampling](const auto& option, const auto& text) -> Result<void> {
+                       LAP_ASSIGN(sampling.seed, parse_u64(option, text));
+                       return {};
+                   });
+    command.count("-n,--max-tokens", options.max_tokens, 1, kMaxTokens, "end the reply here (default 1024)");
+    command.texts("--stop", options.stop, "TEXT", "end the reply before this text; repeatable");
+}
+
+std::string kv_name(KvFormat kv) {
+    return kv == KvFormat::f32 ? "f32" : kv == KvFormat::q8_0 ? "q8_0" : "f16";
+}
+
+}  // namespace lapidary::cli

@@ -1,0 +1,45 @@
+// The options that verbs share: which model, how to run it, how to sample. The names are the contract.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/common/command.h"
+#include "apps/common/output.h"
+#include "lapidary/lapidary.h"
+
+namespace lapidary::cli {
+
+struct ModelOptions {
+    std::optional<std::string> model, mmproj;  // -m, --mmproj
+    std::vector<std::string> positionals;      // MODEL, and what a verb takes after it
+};
+void add_model_options(Command& command, ModelOptions& options);
+void add_output_options(Command& command, Console& console);  // --json --quiet
+
+// What the user named: MODEL (empty: none) and the verb's own argument (unset: none). A verb with an own
+// argument that gets one positional takes it as that.
+struct Arguments {
+    std::string model;
+    std::optional<std::string> own;
+};
+Result<Arguments> split_positionals(const ModelOptions& options, bool verb_has_own);
+
+// The path to open: the name given, else LAPIDARY_MODEL, else the bundled model (said on stderr).
+Result<std::filesystem::path> resolve_model(const Console& console, const std::string& given);
+
+struct EngineChoices {
+    EngineOptions engine;
+    std::string placement = "auto", kv = "f16", vision_mask = "sliding";
+};
+void add_engine_options(Command& command, EngineChoices& choices);
+// The library's form of the choices, with the model resolved. gpu and split: device_unavailable.
+Result<EngineOptions> engine_options(const Console& console, const EngineChoices& choices,
+                                     const ModelOptions& model, const std::string& model_name);
+
+void add_sampling_options(Command& command, GenerateOptions& options);
+
+std::string kv_name(KvFormat kv);
+
+}  // namespace lapidary::cli

@@ -1,0 +1,133 @@
+// Checked output and error reports; see output.h.
+#include "apps/common/output.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+namespace lapidary::cli {
+namespace {
+
+// 0, or the errno of the write that failed.
+int write_all(int fd, std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t n = ::write(fd, text.data(), text.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return errno;
+        text.remove_prefix(static_cast<size_t>(n));
+    }
+    return 0;
+}
+
+bool wants_colour(bool terminal) {
+    const auto set = [](const char* name) {
+        const char* value = std::getenv(name);
+        return value != nullptr && *value != '\0';
+    };
+    return !set("NO_COLOR") && (terminal || set("FORCE_COLOR"));
+}
+
+// One line, whatever a file name contains.
+std::string one_line(std::string text) {
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+    return text;
+}
+
+}  // namespace
+
+int exit_code(Errc code) {
+    switch (code) {
+        case Errc::ok: return 0;
+        case Errc::invalid_argument: return 2;
+        case Errc::model_not_found:
+        case Errc::bad_model_file:
+        case Errc::unsupported_model: return 3;
+        case Errc::does_not_fit:
+        case Errc::out_of_memory: return 4;
+        case Errc::device_unavailable:
+        case Errc::device_lost: return 5;
+        case Errc::cancelled: return 130;
+        case Errc::not_found:
+        case Errc::io_error:
+        case Errc::context_full:
+        case Errc::media_unsupported:
+        case Errc::bad_grammar:
+        case Errc::internal: return 1;
+    }
+    return 1;
+}
+
+std::string_view errc_name(Errc code) {
+    switch (code) {
+        case Errc::ok: return "ok";
+        case Errc::invalid_argument: return "invalid_argument";
+        case Errc::not_found: return "not_found";
+        case Errc::io_error: return "io_error";
+        case Errc::model_not_found: return "model_not_found";
+        case Errc::bad_model_file: return "bad_model_file";
+        case Errc::unsupported_model: return "unsupported_model";
+        case Errc::does_not_fit: return "does_not_fit";
+        case Errc::out_of_memory: return "out_of_memory";
+        case Errc::device_unavailable: return "device_unavailable";
+        case Errc::device_lost: return "device_lost";
+        case Errc::context_full: return "context_full";
+        case Errc::media_unsupported: return "media_unsupported";
+        case Errc::bad_grammar: return "bad_grammar";
+        case Errc::cancelled: return "cancelled";
+        case Errc::internal: return "internal";
+    }
+    return "internal";
+}
+
+Console::Console() : terminal_(isatty(STDERR_FILENO) != 0), colour_(wants_colour(terminal_)) {}
+
+bool Console::write(std::string_view text) {
+    if (reader_gone_ || write_errno_ != 0) return false;
+    const int problem = write_all(STDOUT_FILENO, text);
+    if (problem == EPIPE) reader_gone_ = true;
+    if (problem != EPIPE) write_errno_ = problem;
+    return problem == 0;
+}
+
+bool Console::write_json(const nlohmann::ordered_json& value) { return write(to_text(value) + "\n"); }
+
+Result<void> Console::status() const {
+    if (write_errno_ == 0) return {};
+    return Error{Errc::io_error,
+                 fmt::format("cannot write to standard output: {}", std::strerror(write_errno_))};
+}
+
+void Console::note(std::string_view line) const { aside(fmt::format("{}\n", line)); }
+
+void Console::aside(std::string_view text) const {
+    if (!quiet) write_all(STDERR_FILENO, text);
+}
+
+void Console::dim(bool on) const {
+    if (colour_) aside(on ? "\x1b[2m" : "\x1b[0m");
+}
+
+int Console::fail(const Error& error) {
+    if (reader_gone_) return 0;
+    const bool reported_as_json =
+        json &&
+        write_json(
+            {{"error", {{"code", errc_name(error.code)}, {"message", error.message}, {"hint", error.hint}}}});
+    if (!reported_as_json) {
+        const std::string hint = error.hint.empty() ? "" : fmt::format(" ({})", error.hint);
+        write_all(STDERR_FILENO, one_line(fmt::format("lapidary: {}{}", error.message, hint)) + "\n");
+    }
+    return exit_code(error.code);
+}
+
+std::string to_text(const nlohmann::ordered_json& value) {
+    return value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace lapidary::cli

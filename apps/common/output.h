@@ -1,0 +1,47 @@
+// Where words go: results to stdout, everything else to stderr, errors as one line or one JSON object,
+// and the exit codes that scripts rely on. Every verb writes through a Console, nothing else prints.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "lapidary/result.h"
+
+namespace lapidary::cli {
+
+int exit_code(Errc code);               // 0 1 2 3 4 5 130
+std::string_view errc_name(Errc code);  // as in the JSON form of errors
+
+class Console {
+  public:
+    Console();
+
+    bool json = false;   // the user wants JSON on stdout and nothing else there
+    bool quiet = false;  // no notes, thoughts and timings
+
+    // Writes to stdout at once. False when stdout is closed or full; status() then says why.
+    bool write(std::string_view text);
+    bool write_json(const nlohmann::ordered_json& value);  // one line
+    // An error when something could not be written. A reader that went away is no error.
+    Result<void> status() const;
+    bool reader_gone() const { return reader_gone_; }
+
+    void note(std::string_view line) const;   // one line on stderr, unless quiet
+    void aside(std::string_view text) const;  // stderr without newline, unless quiet: thoughts
+    void dim(bool on) const;                  // stderr's colour, when it is a terminal that wants it
+    bool stderr_is_terminal() const { return terminal_; }
+
+    // Reports the error in the form the user asked for; returns the exit code.
+    int fail(const Error& error);
+
+  private:
+    bool terminal_ = false, colour_ = false;
+    bool reader_gone_ = false;
+    int write_errno_ = 0;
+};
+
+// JSON text that never fails on bytes that are not UTF-8 (a file name, say).
+std::string to_text(const nlohmann::ordered_json& value);
+
+}  // namespace lapidary::cli

@@ -1,0 +1,119 @@
+// From options to a conversation; see prompt.h.
+#include "apps/common/prompt.h"
+
+#include <fmt/format.h>
+
+#include "apps/common/files.h"
+#include "lapidary/tools.h"
+
+namespace lapidary::cli {
+namespace {
+
+Error usage(std::string message, std::string hint = {}) {
+    return {Errc::invalid_argument, std::move(message), std::move(hint)};
+}
+
+Result<void> take_think(PromptOptions& options, const std::string& option, const std::string& text) {
+    if (text != "on" && text != "off") {
+        LAP_TRY(parse_count(option, text, 1, INT32_MAX));
+        return usage(fmt::format("a thinking budget ({} {}) is not available in this version", option, text),
+                     "use --think on or --think off");
+    }
+    options.think = text;
+    options.think_given = true;
+    return {};
+}
+
+// What must not stand together, told before anything is read.
+Result<void> check_combination(const PromptOptions& options) {
+    const bool media = !options.images.empty() || !options.audios.empty();
+    if (options.messages) {
+        if (options.text) return usage("-p and --messages exclude each other");
+        if (media) return usage("--messages excludes --image and --audio", "name the files in the messages");
+        if (options.system)
+            return usage("--messages excludes --system", "put a system message into the file");
+        if (options.raw) return usage("--messages excludes --raw", "a conversation needs the template");
+    }
+    if (options.raw && options.system) return usage("--raw excludes --system", "a raw prompt has no roles");
+    if (options.raw && options.think_given)
+        return usage("--raw excludes --think", "a raw prompt has no template");
+    return {};
+}
+
+Result<std::string> read_text_prompt(const PromptOptions& options) {
+    if (options.text && *options.text != "-") return *options.text;
+    if (!options.text && stdin_is_terminal()) {
+        if (!options.images.empty() || !options.audios.empty()) return std::string();
+        return usage("there is no prompt", "give one with -p TEXT, --messages FILE or through a pipe");
+    }
+    LAP_ASSIGN(std::string text, read_text("-"));
+    if (text.empty() && options.images.empty() && options.audios.empty())
+        return usage("standard input held no prompt", "give one with -p TEXT");
+    return text;
+}
+
+// Pictures before the text, recordings after it.
+std::vector<Part> parts_in_order(const PromptOptions& options, std::string text) {
+    std::vector<Part> parts;
+    for (const std::string& file : options.images) parts.push_back(Part::image(std::filesystem::path(file)));
+    if (!text.empty()) parts.push_back(Part::text(std::move(text)));
+    for (const std::string& file : options.audios) parts.push_back(Part::audio(std::filesystem::path(file)));
+    return parts;
+}
+
+Message plain(Role role, std::string text) {
+    return {.role = role, .parts = {Part::text(std::move(text))}, .plain_string = true};
+}
+
+}  // namespace
+
+void add_prompt_options(Command& command, PromptOptions& options) {
+    command.text("-p,--prompt", options.text, "TEXT", "the prompt; - reads standard input");
+    command.flag("--raw", options.raw, "the prompt as it is, without the chat template");
+    command.texts("--image", options.images, "FILE", "a PNG or JPEG picture, before the text; repeatable");
+    command.texts("--audio", options.audios, "FILE", "WAV, FLAC, Ogg or MP3, after the text; repeatable");
+    command.text("--messages", options.messages, "FILE", "a conversation in JSON instead of -p; - for stdin");
+    command.text("--system", options.system, "TEXT", "the system prompt");
+    command.custom(
+        "--think", "on|off", "let the model think before it answers (default off)",
+        [&options](const auto& option, const auto& text) { return take_think(options, option, text); });
+    command.unavailable({"--video"}, true, Errc::media_unsupported,
+                        "video comes later; give single frames with --image");
+    command.unavailable({"--frames", "--fps"}, true, Errc::invalid_argument, "video comes later");
+    command.unavailable({"--sound"}, false, Errc::invalid_argument, "video comes later");
+}
+
+bool names_a_prompt(const PromptOptions& options) {
+    return options.text || options.messages || !options.images.empty() || !options.audios.empty();
+}
+
+Result<PromptSource> read_prompt(const PromptOptions& options) {
+    LAP_TRY(check_combination(options));
+    PromptSource source;
+    source.raw = options.raw;
+    if (options.messages) {
+        LAP_ASSIGN(const std::string json, read_text(*options.messages));
+        LAP_ASSIGN(source.conversation, conversation_from_json(json));
+    } else {
+        LAP_ASSIGN(std::string text, read_text_prompt(options));
+        const bool media = !options.images.empty() || !options.audios.empty();
+        if (options.raw) {
+            source.parts = parts_in_order(options, std::move(text));
+            return source;
+        }
+        auto& messages = source.conversation.messages;
+        if (options.system) messages.push_back(plain(Role::system, *options.system));
+        messages.push_back(
+            media ? Message{.role = Role::user, .parts = parts_in_order(options, std::move(text))}
+                  : plain(Role::user, std::move(text)));
+    }
+    if (options.think_given) source.conversation.think = options.think == "on";
+    return source;
+}
+
+Result<Prompt> render_prompt(const Engine& engine, const PromptSource& source) {
+    if (source.raw) return engine.raw(source.parts);
+    return engine.render(source.conversation);
+}
+
+}  // namespace lapidary::cli

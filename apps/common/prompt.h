@@ -1,0 +1,33 @@
+// A prompt as the command line gives it: text, pictures and recordings, or a conversation in JSON.
+// `run`, `logits` and `tokenize` share it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/common/command.h"
+#include "lapidary/lapidary.h"
+
+namespace lapidary::cli {
+
+struct PromptOptions {
+    std::optional<std::string> text, messages, system;
+    std::vector<std::string> images, audios;
+    std::string think = "off";
+    bool think_given = false, raw = false;
+};
+void add_prompt_options(Command& command, PromptOptions& options);
+bool names_a_prompt(const PromptOptions& options);
+
+// Text read from where the options say, ready for the template.
+struct PromptSource {
+    bool raw = false;
+    Conversation conversation;  // unless raw
+    std::vector<Part> parts;    // raw
+};
+// Reads stdin only with `-p -`, `--messages -`, or without a text when stdin is not a terminal.
+Result<PromptSource> read_prompt(const PromptOptions& options);
+Result<Prompt> render_prompt(const Engine& engine, const PromptSource& source);
+
+}  // namespace lapidary::cli

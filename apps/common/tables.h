@@ -1,0 +1,26 @@
+// Plain tables for people: columns padded to their widest cell, numbers to the right.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace lapidary::cli {
+
+enum class Align { left, right };
+
+class Table {
+  public:
+    explicit Table(std::vector<Align> columns) : columns_(std::move(columns)) {}
+    void row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+    // Every row, indented by two spaces, without trailing blanks.
+    std::string text() const;
+
+  private:
+    std::vector<Align> columns_;
+    std::vector<std::vector<std::string>> rows_;
+};
+
+// "| a | b |": one row of a Markdown table, cells padded to the widths given.
+std::string markdown_row(const std::vector<std::string>& cells, const std::vector<size_t>& widths);
+
+}  // namespace lapidary::cli
