@@ -8,6 +8,7 @@
     goldens-venv/bin/python scripts/make_goldens.py [part ...] [--template FILE] [--vocabulary FILE]
 
 Parts (default: all): checkpoints processor tokenizer chat. CPU builds of torch do; the whole run takes about a minute.
+On one machine a second run gives the same bytes; another CPU may differ in the last bits of the logits.
 Two inputs are not in this repository, and what needs them keeps its committed results when they are not given:
   --template    the canonical Gemma 4 chat template (model/renderers/testdata/gemma4_31b_chat_template.jinja2 of
                 ollama/ollama): needed for the part `chat`

@@ -44,6 +44,13 @@ SHAPES = {
         num_attention_heads=5, num_key_value_heads=1, head_dim=32, num_global_key_value_heads=1, global_head_dim=64,
         attention_k_eq_v=True, partial_rotary_factor=0.5, final_logit_softcapping=30.0, patch_size=8,
         mm_embed_dim=48, audio_embed_dim=640, layer_types=[F, S, S, F], thetas=(5.0e3, 2.0e5), nested_names=True),
+    # No pictures, no sound, and everything that has a default is left out of config.json: layer types, RoPE, global
+    # head size (512) and KV heads, soft cap; the end of sequence is a plain number.
+    "text_defaults": dict(
+        seed=55, dtype=torch.bfloat16, sliding_window=21, num_hidden_layers=8, hidden_size=40, intermediate_size=88,
+        num_attention_heads=2, num_key_value_heads=1, head_dim=32, num_global_key_value_heads=None,
+        global_head_dim=512, attention_k_eq_v=True, partial_rotary_factor=0.25, final_logit_softcapping=None,
+        text_only=True),
 }
 
 POSITION_ROWS = 80  # more than the longest side of a 70-token picture
@@ -65,12 +72,17 @@ def _config(shape, tiny):
             F: {"rope_type": "proportional", "rope_theta": theta_full,
                 "partial_rotary_factor": shape["partial_rotary_factor"]}},
         **{field: shape[field] for field in text_fields})
+    media = {} if shape.get("text_only") else _media_config(shape)
+    return Gemma4UnifiedConfig(text_config=text, eos_token_id=tiny["eos_token_id"], **media,
+                               **{key: tiny[key] for key in SPECIAL_IDS})
+
+
+def _media_config(shape):
     vision = Gemma4UnifiedVisionConfig(
         patch_size=shape["patch_size"], pooling_kernel_size=3, mm_embed_dim=shape["mm_embed_dim"],
         output_proj_dims=shape["mm_embed_dim"], mm_posemb_size=POSITION_ROWS)
     audio = Gemma4UnifiedAudioConfig(audio_embed_dim=shape["audio_embed_dim"])
-    return Gemma4UnifiedConfig(text_config=text, vision_config=vision, audio_config=audio,
-                               eos_token_id=tiny["eos_token_id"], **{key: tiny[key] for key in SPECIAL_IDS})
+    return {"vision_config": vision, "audio_config": audio}
 
 
 def _randomise(model, seed, suppressed, placeholders):
@@ -126,6 +138,19 @@ def _to_old_form(folder, shape):
     path.write_text(json.dumps(config, indent=2) + "\n")
 
 
+def _to_defaults(folder):
+    """Leaves out of config.json what readers must know by themselves."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    for field in ("layer_types", "rope_parameters", "per_layer_config", "final_logit_softcapping", "rms_norm_eps",
+                  "use_bidirectional_attention", "hidden_activation", "num_kv_shared_layers", "use_double_wide_mlp"):
+        config["text_config"].pop(field, None)
+    for field in ("vision_config", "audio_config"):
+        config.pop(field, None)
+    config["eos_token_id"] = 1
+    path.write_text(json.dumps(config, indent=2) + "\n")
+
+
 def _to_nested_names(folder):
     """The names of the module itself: save_pretrained writes the published ones, yet both load."""
     path = folder / "model.safetensors"
@@ -154,7 +179,10 @@ def write(name):
         _to_old_form(folder, shape)
     if shape.get("nested_names"):
         _to_nested_names(folder)
-    _write_processor(folder, shape, json.loads((TINY / "processor_config.json").read_text()))
+    if shape.get("text_only"):
+        _to_defaults(folder)
+    else:
+        _write_processor(folder, shape, json.loads((TINY / "processor_config.json").read_text()))
     for file in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(TINY / file, folder / file)
     for file in folder.iterdir():

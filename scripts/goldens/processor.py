@@ -5,6 +5,7 @@ Pictures come from media.pattern, a formula any test can compute, or from the PN
 import numpy as np
 from PIL import Image
 from transformers import Gemma4UnifiedAudioFeatureExtractor, Gemma4UnifiedImageProcessor
+from transformers.image_transforms import convert_to_rgb
 from transformers.models.gemma4_unified.image_processing_gemma4_unified import get_aspect_ratio_preserving_size
 
 from . import media
@@ -28,7 +29,7 @@ SAMPLES = [1, 2, 159, 160, 161, 639, 640, 641, 1279, 1280, 1281, 4801, 16000, 16
 
 
 def target(height, width, budget, patch=16):
-    """[height, width] after the resize, or the error's first word when there is none."""
+    """[height, width] after the resize, or transformers' message when it refuses the size."""
     try:
         return list(get_aspect_ratio_preserving_size(height, width, patch, budget * 9, 3))
     except ValueError as error:
@@ -57,7 +58,6 @@ def _resized_pattern(height, width, budget, patch=16):
 
 def _decoded(name):
     """Bytes before the resize: what the processor turns the file into (RGB, alpha on white)."""
-    from transformers.image_transforms import convert_to_rgb
     image = media.load_picture(name)
     rgb = np.asarray(convert_to_rgb(image))
     return {"file": name, "height": rgb.shape[0], "width": rgb.shape[1], "mode": image.mode,
