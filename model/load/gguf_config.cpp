@@ -1,0 +1,237 @@
+// Key names are those of llama.cpp's converter for the architecture "gemma4" (text) and "clip" (projector).
+#include "model/load/gguf_config.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "model/load/config_check.h"
+#include "model/load/gguf_fields.h"
+#include "runtime/file/describe.h"
+
+namespace lapidary::model {
+namespace {
+
+using runtime::concat;
+using runtime::Gguf;
+using runtime::GgufTensor;
+using runtime::in_quotes;
+
+constexpr const char* kHint = "this program runs Gemma 4 12B Unified and other sizes of that architecture";
+
+Error unsupported(const GgufFields& keys, const std::string& what) {
+    return {Errc::unsupported_model, concat(keys.file(), ": ", what), kHint};
+}
+
+Result<void> check_architecture(const GgufFields& general) {
+    LAP_ASSIGN(const std::string architecture, general.text("general.architecture", ""));
+    if (architecture == "gemma4") return {};
+    if (architecture.empty()) return general.wrong("general.architecture", "\"gemma4\"");
+    if (architecture == "clip")
+        return Error{Errc::unsupported_model, concat(general.file(), ": this is a projector for pictures and sound"),
+                     "give the model itself here, and this one with --mmproj"};
+    if (architecture == "gemma4-assistant" || architecture == "gemma4_assistant" || architecture == "gemma4_mtp")
+        return Error{Errc::unsupported_model,
+                     concat(general.file(), ": this is a drafter (", in_quotes(architecture), "), not a model"),
+                     "give the model itself here, and this one with --draft"};
+    return unsupported(general, concat("the architecture is ", in_quotes(architecture)));
+}
+
+Result<void> check_features(const GgufFields& keys) {
+    LAP_ASSIGN(const int32_t per_layer, keys.integer("embedding_length_per_layer_input", 0));
+    if (per_layer > 0) return unsupported(keys, "it has per-layer embeddings, as Gemma 4 E2B and E4B do");
+    LAP_ASSIGN(const int32_t experts, keys.integer("expert_count", 0));
+    if (experts > 0) return unsupported(keys, concat("it is a mixture of ", experts, " experts"));
+    LAP_ASSIGN(const int32_t shared, keys.integer("attention.shared_kv_layers", 0));
+    if (shared > 0) return unsupported(keys, concat(shared, " layers share keys and values of others"));
+    return {};
+}
+
+// true for sliding layers: a list, a period (the last of each period is full), or the family's default of 6.
+Result<std::vector<bool>> read_pattern(const GgufFields& keys, int32_t count) {
+    constexpr const char* kKey = "attention.sliding_window_pattern";
+    std::vector<bool> sliding(static_cast<size_t>(count));
+    const auto* value = keys.get(kKey);
+    if (value && value->type == runtime::GgufType::array) {
+        LAP_ASSIGN(const auto list, keys.integers(kKey));
+        if (list.size() != sliding.size())
+            return keys.wrong(kKey, concat("one entry for each of the ", count, " layers").c_str());
+        for (size_t i = 0; i < sliding.size(); i++) sliding[i] = list[i] != 0;
+        return sliding;
+    }
+    LAP_ASSIGN(const int32_t period, keys.integer(kKey, 6));
+    if (period < 1) return keys.wrong(kKey, "a period from 1");
+    for (size_t i = 0; i < sliding.size(); i++) sliding[i] = (i + 1) % static_cast<size_t>(period) != 0;
+    if (!value) sliding.back() = false;
+    return sliding;
+}
+
+Result<void> read_layers(const Gguf& gguf, const GgufFields& keys, ModelConfig& config) {
+    LAP_ASSIGN(const int32_t count, keys.integer("block_count"));
+    if (count < 1 || count > kMaxLayers) return keys.wrong("block_count", "1 to 1024");
+    LAP_ASSIGN(const std::vector<bool> sliding, read_pattern(keys, count));
+    LAP_ASSIGN(const auto kv_heads, keys.per_layer("attention.head_count_kv", count));
+    LAP_ASSIGN(const int32_t full_dim, keys.integer("attention.key_length"));
+    LAP_ASSIGN(const int32_t full_value, keys.integer("attention.value_length", full_dim));
+    LAP_ASSIGN(const int32_t sliding_dim, keys.integer("attention.key_length_swa", full_dim));
+    LAP_ASSIGN(const int32_t sliding_value, keys.integer("attention.value_length_swa", sliding_dim));
+    if (full_value != full_dim || sliding_value != sliding_dim)
+        return unsupported(keys, "its keys and values have different head sizes");
+    for (size_t i = 0; i < sliding.size(); i++) {
+        LayerConfig layer;
+        layer.kind = sliding[i] ? LayerKind::sliding : LayerKind::full;
+        layer.kv_heads = kv_heads[i];
+        layer.head_dim = sliding[i] ? sliding_dim : full_dim;
+        layer.k_eq_v = gguf.find_tensor(concat("blk.", i, ".attn_v.weight")) == nullptr;
+        config.layers.push_back(layer);
+    }
+    return {};
+}
+
+// rope_freqs divides the frequencies of full layers: 1 leaves a pair as it is, 1e30 stops it. Only a run of
+// ones followed by a run of stops has a form in RopeConfig.
+Result<int32_t> read_rotating_pairs(const Gguf& gguf, const GgufFields& keys, int32_t head_dim) {
+    const GgufTensor* tensor = gguf.find_tensor("rope_freqs.weight");
+    if (!tensor)
+        return Error{Errc::bad_model_file, concat(keys.file(), ": tensor 'rope_freqs.weight' is missing"),
+                     "convert the model again with a current converter"};
+    if (tensor->format != runtime::Format::f32 || tensor->shape != std::vector<int64_t>{head_dim / 2})
+        return Error{Errc::bad_model_file,
+                     concat(keys.file(), ": tensor 'rope_freqs.weight' is ", runtime::shape_text(tensor->shape), " in ",
+                            kernels::name(tensor->format), ", expected [", head_dim / 2, "] in f32")};
+    const std::byte* from = gguf.parts[tensor->part].buffer->host + tensor->offset;
+    int32_t pairs = 0;
+    for (int32_t i = 0; i < head_dim / 2; i++) {
+        float factor;
+        std::memcpy(&factor, from + static_cast<size_t>(i) * sizeof factor, sizeof factor);
+        const bool stopped = factor > 1e29f;
+        if (!stopped && (factor != 1.0f || pairs != i))
+            return unsupported(keys, concat("rope_freqs has the factor ", factor, " at ", i));
+        if (!stopped) pairs++;
+    }
+    return pairs;
+}
+
+Result<void> read_ropes(const Gguf& gguf, const GgufFields& keys, ModelConfig& config) {
+    LAP_ASSIGN(config.full_rope.theta, keys.number("rope.freq_base", 1000000.0));
+    LAP_ASSIGN(config.sliding_rope.theta, keys.number("rope.freq_base_swa", 10000.0));
+    LAP_ASSIGN(const std::string scaling, keys.text("rope.scaling.type", "none"));
+    if (scaling != "none") return unsupported(keys, concat("its rotary embedding is scaled: ", in_quotes(scaling)));
+    LAP_ASSIGN(const int32_t full_dim, keys.integer("attention.key_length"));
+    LAP_ASSIGN(const int32_t sliding_dim, keys.integer("attention.key_length_swa", full_dim));
+    LAP_ASSIGN(const int32_t full_turned, keys.integer("rope.dimension_count", full_dim));
+    LAP_ASSIGN(const int32_t sliding_turned, keys.integer("rope.dimension_count_swa", sliding_dim));
+    if (full_turned != full_dim || sliding_turned != sliding_dim)
+        return unsupported(keys, concat("rope.dimension_count is ", full_turned, " and ", sliding_turned,
+                                        ", the head sizes are ", full_dim, " and ", sliding_dim));
+    config.sliding_rope.pairs = sliding_dim / 2;
+    LAP_ASSIGN(config.full_rope.pairs, read_rotating_pairs(gguf, keys, full_dim));
+    return {};
+}
+
+Result<void> read_sampling(const GgufFields& general, SamplingDefaults& sampling) {
+    LAP_ASSIGN(const double temperature, general.number("general.sampling.temp", sampling.temperature));
+    LAP_ASSIGN(const double top_p, general.number("general.sampling.top_p", sampling.top_p));
+    LAP_ASSIGN(const double min_p, general.number("general.sampling.min_p", sampling.min_p));
+    LAP_ASSIGN(sampling.top_k, general.integer("general.sampling.top_k", sampling.top_k));
+    sampling.temperature = static_cast<float>(temperature);
+    sampling.top_p = static_cast<float>(top_p);
+    sampling.min_p = static_cast<float>(min_p);
+    return {};
+}
+
+// rows of a tensor whose last dimension is known
+Result<const GgufTensor*> matrix(const Gguf& gguf, const GgufFields& keys, const char* name) {
+    const GgufTensor* tensor = gguf.find_tensor(name);
+    if (!tensor || tensor->shape.size() < 2)
+        return Error{Errc::bad_model_file,
+                     concat(keys.file(), ": the matrix ", in_quotes(name), tensor ? " has no rows" : " is missing"),
+                     "the file may be cut short"};
+    return tensor;
+}
+
+int32_t extent(int64_t value) { return static_cast<int32_t>(std::min<int64_t>(value, INT32_MAX)); }
+
+}  // namespace
+
+Result<ModelConfig> read_gguf_config(const Gguf& gguf) {
+    const GgufFields general(gguf, ""), keys(gguf, "gemma4."), tokens(gguf, "tokenizer.ggml.");
+    LAP_TRY(check_architecture(general));
+    LAP_TRY(check_features(keys));
+    ModelConfig config;
+    LAP_ASSIGN(config.name, general.text("general.name", gguf.parts.front().path.stem().string()));
+    LAP_ASSIGN(config.hidden, keys.integer("embedding_length"));
+    LAP_ASSIGN(config.context, keys.integer("context_length"));
+    LAP_ASSIGN(config.window, keys.integer("attention.sliding_window"));
+    LAP_ASSIGN(const int32_t count, keys.integer("block_count"));
+    if (count < 1 || count > kMaxLayers) return keys.wrong("block_count", "1 to 1024");
+    LAP_ASSIGN(const auto ffn, keys.per_layer("feed_forward_length", count));
+    LAP_ASSIGN(const auto heads, keys.per_layer("attention.head_count", count));
+    config.ffn = ffn.front();
+    config.heads = heads.front();
+    for (size_t i = 0; i < ffn.size(); i++)
+        if (ffn[i] != config.ffn || heads[i] != config.heads)
+            return unsupported(keys, concat("layer ", i, " has another feed-forward size or number of heads"));
+    LAP_ASSIGN(const double eps, keys.number("attention.layer_norm_rms_epsilon", 1e-6));
+    LAP_ASSIGN(const double cap, keys.number("final_logit_softcapping", 30.0));  // as other readers assume
+    config.rms_eps = static_cast<float>(eps);
+    config.soft_cap = static_cast<float>(cap);
+    LAP_ASSIGN(const GgufTensor* embed, matrix(gguf, keys, "token_embd.weight"));
+    config.vocab = extent(embed->shape[0]);
+    LAP_TRY(read_layers(gguf, keys, config));
+    LAP_TRY(read_ropes(gguf, keys, config));
+    LAP_TRY(read_sampling(general, config.sampling));
+    LAP_ASSIGN(config.ids.bos, tokens.integer("bos_token_id", 2));
+    LAP_ASSIGN(config.ids.pad, tokens.integer("padding_token_id", 0));
+    LAP_ASSIGN(config.suppress_ids, tokens.integers("suppress_tokens"));
+    if (tokens.has("eos_token_id")) {
+        LAP_ASSIGN(const int32_t eos, tokens.integer("eos_token_id"));
+        config.stop_ids.push_back(eos);
+    }
+    return config;
+}
+
+Result<void> read_projector_config(const Gguf& projector, ModelConfig& config) {
+    const GgufFields general(projector, ""), clip(projector, "clip."), vision(projector, "clip.vision."),
+        audio(projector, "clip.audio.");
+    LAP_ASSIGN(const std::string architecture, general.text("general.architecture", ""));
+    if (architecture != "clip")
+        return Error{Errc::unsupported_model,
+                     concat(general.file(), ": this is no projector, its architecture is ", in_quotes(architecture)),
+                     "give a projector (mmproj) file with --mmproj"};
+    LAP_ASSIGN(const bool has_vision, clip.boolean("has_vision_encoder", false));
+    LAP_ASSIGN(const bool has_audio, clip.boolean("has_audio_encoder", false));
+    LAP_ASSIGN(const std::string shared_type, clip.text("projector_type", ""));
+    if (!has_vision && !has_audio) return unsupported(general, "the projector has neither vision nor audio");
+    if (has_vision) {
+        LAP_ASSIGN(const std::string type, vision.text("projector_type", shared_type));
+        if (type != "gemma4uv")
+            return unsupported(general, concat("the projector's vision type is ", in_quotes(type), ", not 'gemma4uv'"));
+        VisionConfig out;
+        out.planar = true;
+        LAP_ASSIGN(out.patch_size, vision.integer("patch_size", 16));
+        LAP_ASSIGN(out.pooling, vision.integer("projector.scale_factor", 3));
+        const int64_t pixels = static_cast<int64_t>(out.patch_size) * out.pooling;
+        out.model_patch = pixels > 0 && pixels <= 1024 ? static_cast<int32_t>(pixels) : 0;
+        LAP_ASSIGN(const double eps, vision.number("attention.layer_norm_epsilon", 1e-6));
+        out.rms_eps = static_cast<float>(eps);
+        LAP_ASSIGN(const GgufTensor* dense, matrix(projector, general, "v.patch_embd.weight"));
+        LAP_ASSIGN(const GgufTensor* table, matrix(projector, general, "v.position_embd.weight"));
+        out.embed_dim = extent(dense->shape[0]);
+        out.positions = extent(table->shape[table->shape.size() - 2]);
+        config.vision = out;
+    }
+    if (has_audio) {
+        LAP_ASSIGN(const std::string type, audio.text("projector_type", shared_type));
+        if (type != "gemma4ua")
+            return unsupported(general, concat("the projector's audio type is ", in_quotes(type), ", not 'gemma4ua'"));
+        AudioConfig out;
+        LAP_ASSIGN(const GgufTensor* projection, matrix(projector, general, "mm.a.input_projection.weight"));
+        out.samples_per_token = extent(projection->shape.back());
+        LAP_ASSIGN(const double eps, audio.number("attention.layer_norm_epsilon", 1e-6));
+        out.rms_eps = static_cast<float>(eps);
+        config.audio = out;
+    }
+    return {};
+}
+
+}  // namespace lapidary::model

@@ -1,0 +1,17 @@
+// ModelConfig from the metadata of a text GGUF, and its media part from a projector GGUF. What the keys do
+// not say is read off the tensors: the vocabulary's size, keys used as values, the rotating pairs.
+#pragma once
+
+#include "lapidary/result.h"
+#include "model/config.h"
+#include "runtime/file/gguf.h"
+
+namespace lapidary::model {
+
+// Refuses drafters, projectors and other architectures by name.
+Result<ModelConfig> read_gguf_config(const runtime::Gguf& gguf);
+
+// Adds config.vision and config.audio as far as the projector has them.
+Result<void> read_projector_config(const runtime::Gguf& projector, ModelConfig& config);
+
+}  // namespace lapidary::model

@@ -1,0 +1,78 @@
+// Typed access to GGUF metadata; see gguf_fields.h.
+#include "model/load/gguf_fields.h"
+
+#include <cmath>
+
+#include "runtime/file/describe.h"
+
+namespace lapidary::model {
+
+using runtime::concat;
+using runtime::in_quotes;
+
+std::string GgufFields::file() const { return in_quotes(gguf_->parts.front().path.string()); }
+
+Error GgufFields::wrong(const char* key, const char* expected) const {
+    const auto* value = get(key);
+    const std::string found = value ? in_quotes(value->describe(60)) : std::string("missing");
+    return {Errc::bad_model_file, concat(file(), ": the key ", prefix_, key, " is ", found, ", expected ", expected)};
+}
+
+Result<int32_t> GgufFields::integer(const char* key, std::optional<int32_t> fallback) const {
+    const auto* value = get(key);
+    if (!value && fallback) return *fallback;
+    const auto number = value ? value->integer() : std::nullopt;
+    if (!number || *number < INT32_MIN || *number > INT32_MAX) return wrong(key, "a whole number of 32 bits");
+    return static_cast<int32_t>(*number);
+}
+
+Result<double> GgufFields::number(const char* key, std::optional<double> fallback) const {
+    const auto* value = get(key);
+    if (!value && fallback) return *fallback;
+    const auto number = value ? value->number() : std::nullopt;
+    if (!number || !std::isfinite(*number)) return wrong(key, "a finite number");
+    return *number;
+}
+
+Result<bool> GgufFields::boolean(const char* key, bool fallback) const {
+    const auto* value = get(key);
+    if (!value) return fallback;
+    const auto flag = value->boolean();
+    if (!flag) return wrong(key, "true or false");
+    return *flag;
+}
+
+Result<std::string> GgufFields::text(const char* key, const std::string& fallback) const {
+    const auto* value = get(key);
+    if (!value) return fallback;
+    const auto text = value->text();
+    if (!text) return wrong(key, "a text");
+    return std::string(*text);
+}
+
+Result<std::vector<int32_t>> GgufFields::integers(const char* key) const {
+    std::vector<int32_t> out;
+    const auto* value = get(key);
+    if (!value) return out;
+    const auto numbers = value->integers();
+    if (!numbers) return wrong(key, "a list of whole numbers");
+    for (const int64_t number : *numbers) {
+        if (number < INT32_MIN || number > INT32_MAX) return wrong(key, "whole numbers of 32 bits");
+        out.push_back(static_cast<int32_t>(number));
+    }
+    return out;
+}
+
+Result<std::vector<int32_t>> GgufFields::per_layer(const char* key, int32_t count) const {
+    const auto* value = get(key);
+    if (value && value->type != runtime::GgufType::array) {
+        LAP_ASSIGN(const int32_t number, integer(key));
+        return std::vector<int32_t>(static_cast<size_t>(count), number);
+    }
+    LAP_ASSIGN(auto numbers, integers(key));
+    if (numbers.size() != static_cast<size_t>(count))
+        return wrong(key, concat("a number, or one for each of the ", count, " layers").c_str());
+    return numbers;
+}
+
+}  // namespace lapidary::model

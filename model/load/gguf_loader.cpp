@@ -1,0 +1,165 @@
+// Brings a text GGUF, its tokenizer lists and its projector together; see gguf_loader.h.
+#include "model/load/gguf_loader.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "model/load/bind.h"
+#include "model/load/config_check.h"
+#include "model/load/gguf_config.h"
+#include "model/load/gguf_fields.h"
+#include "model/load/report.h"
+#include "model/load/special_ids.h"
+#include "runtime/file/describe.h"
+#include "runtime/file/gguf.h"
+
+namespace lapidary::model {
+namespace {
+
+namespace fs = std::filesystem;
+using runtime::concat;
+using runtime::Gguf;
+using runtime::in_quotes;
+
+Result<TensorSource> collect(const Gguf& gguf) {
+    TensorSource source;
+    for (const auto& tensor : gguf.tensors) {
+        SourceTensor item;
+        item.key = item.file_name = tensor.name;
+        item.format = tensor.format;
+        item.shape = tensor.shape;
+        item.buffer = gguf.parts[tensor.part].buffer;
+        item.offset = tensor.offset;
+        item.bytes = tensor.bytes;
+        item.file = gguf.parts[tensor.part].path;
+        item.used = tensor.name == "rope_freqs.weight";  // read by the config
+        LAP_TRY(source.add(std::move(item)));
+    }
+    return source;
+}
+
+// Files of other tokenizer kinds still load (synthetic ones have a made-up list); a broken list is an error.
+Result<void> read_vocabulary(const Gguf& gguf, LoadedModel& model) {
+    const GgufFields keys(gguf, "tokenizer.ggml.");
+    const auto* tokens = keys.get("tokens");
+    const auto pieces = tokens ? tokens->strings() : std::nullopt;
+    if (tokens && !pieces) return keys.wrong("tokens", "a list of texts");
+
+    SpecialTexts texts;
+    if (pieces)
+        for (size_t id = 0; id < pieces->size(); id++) texts.see(static_cast<int32_t>(id), (*pieces)[id]);
+    fill_media_ids(model.config.ids, texts);
+    add_stop_texts(model.config.stop_ids, texts, /*chat=*/true);  // a GGUF says nothing better
+    add_suppressed_media(model.config.suppress_ids, model.config.ids);
+
+    LAP_ASSIGN(const std::string kind, keys.text("model", ""));
+    if (kind != "gemma4") {
+        model.vocabulary_problem = kind.empty() ? concat(keys.file(), " has no tokenizer")
+                                                : concat(keys.file(), " has a tokenizer of the kind ", in_quotes(kind),
+                                                         ", not 'gemma4'");
+        return {};
+    }
+    if (!pieces) return keys.wrong("tokens", "a list of texts");
+    LAP_ASSIGN(const auto types, keys.integers("token_type"));
+    const auto* merge_list = keys.get("merges");
+    const auto merges = merge_list ? merge_list->strings() : std::nullopt;
+    if (!merges) return keys.wrong("merges", "a list of texts");
+    decltype(Vocabulary::special) special;
+    LAP_ASSIGN(special.bos, keys.integer("bos_token_id", -1));
+    LAP_ASSIGN(special.eos, keys.integer("eos_token_id", -1));
+    LAP_ASSIGN(special.pad, keys.integer("padding_token_id", -1));
+    LAP_ASSIGN(special.unk, keys.integer("unknown_token_id", -1));
+    LAP_ASSIGN(const bool add_bos, keys.boolean("add_bos_token", true));
+    auto vocabulary = vocabulary_from_lists(*pieces, types, *merges, special, add_bos);
+    if (!vocabulary) return as_model_error(vocabulary.error(), gguf.parts.front().path);
+    model.vocabulary = std::move(*vocabulary);
+    return {};
+}
+
+// The projector beside a model: none, or exactly one.
+Result<fs::path> find_projector(const fs::path& model) {
+    std::vector<fs::path> found;
+    std::error_code failed;
+    const fs::path folder = model.has_parent_path() ? model.parent_path() : fs::path(".");
+    for (const auto& entry : fs::directory_iterator(folder, failed)) {
+        std::error_code ignored;
+        const std::string file_name = entry.path().filename().string();
+        if (is_projector_name(file_name) && entry.is_regular_file(ignored)) found.push_back(entry.path());
+    }
+    if (found.empty()) return fs::path();
+    if (found.size() == 1) return found.front();
+    std::sort(found.begin(), found.end());
+    std::string list;
+    for (const auto& path : found) list += (list.empty() ? "" : ", ") + in_quotes(path.filename().string());
+    return Error{Errc::model_not_found,
+                 concat("there are ", found.size(), " projectors beside ", in_quotes(model.string()), ": ", list),
+                 "name one of them with --mmproj"};
+}
+
+void list_metadata(const Gguf& gguf, LoadedModel& model) {
+    for (const auto& [key, value] : gguf.metadata) model.metadata.emplace_back(std::string(key), value.describe());
+}
+
+Result<void> add_projector(const Gguf& projector, const LoadOptions& options, LoadedModel& model) {
+    LAP_ASSIGN(TensorSource source, collect(projector));
+    LAP_TRY(bind_media(source, kGgufNames, model.config, options.weights, model.weights));
+    if (options.weights) keep_files(source, model.weights);
+    model.weights.bytes += source.used_bytes();
+    for (const auto& part : projector.parts) model.files.push_back(part.path);
+    list_tensors(source, model);
+    list_metadata(projector, model);
+    return {};
+}
+
+// An untied head would be ignored silently otherwise.
+Result<void> refuse_own_head(const TensorSource& source) {
+    const SourceTensor* head = source.find("output.weight");
+    if (!head) return {};
+    return Error{Errc::unsupported_model,
+                 concat("tensor 'output.weight' in ", in_quotes(head->file.string()),
+                        " is an output head of its own; Gemma 4 uses the embedding")};
+}
+
+}  // namespace
+
+bool is_projector_name(const std::string& file_name) {
+    std::string lower = file_name;
+    for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return lower.find("mmproj") != std::string::npos && lower.size() > 5 && lower.substr(lower.size() - 5) == ".gguf";
+}
+
+Result<LoadedModel> load_gguf_file(const LoadOptions& options) {
+    LAP_ASSIGN(const Gguf gguf, runtime::open_gguf(options.model));
+    LoadedModel model;
+    model.source = "gguf";
+    LAP_ASSIGN(model.config, read_gguf_config(gguf));
+    fs::path projector_path = options.mmproj;
+    if (projector_path.empty()) {
+        LAP_ASSIGN(projector_path, find_projector(options.model));
+    }
+    Gguf projector;
+    if (!projector_path.empty()) {
+        LAP_ASSIGN(projector, runtime::open_gguf(projector_path));
+        LAP_TRY(read_projector_config(projector, model.config));
+    }
+    LAP_TRY(read_vocabulary(gguf, model));
+    const std::string file = options.model.string();
+    LAP_TRY(check_config(model.config, file));
+    LAP_TRY(check_vocabulary(model, file));
+    if (const auto* text = gguf.find("tokenizer.chat_template"))
+        model.chat_template = text->text().value_or(std::string_view());
+
+    LAP_ASSIGN(TensorSource source, collect(gguf));
+    LAP_TRY(refuse_own_head(source));
+    LAP_TRY(bind_text(source, kGgufNames, model.config, options.weights, model.weights));
+    LAP_TRY(refuse_unused_layers(source, kGgufNames));
+    if (options.weights) keep_files(source, model.weights);
+    model.weights.bytes = source.used_bytes();
+    for (const auto& part : gguf.parts) model.files.push_back(part.path);
+    list_tensors(source, model);
+    list_metadata(gguf, model);
+    if (!projector_path.empty()) LAP_TRY(add_projector(projector, options, model));
+    return model;
+}
+
+}  // namespace lapidary::model

@@ -1,0 +1,302 @@
+// Field names and defaults are those of the transformers configuration classes Gemma4Unified*Config.
+// Anything that would need other arithmetic than ours is refused by name.
+#include "model/load/hf_config.h"
+
+#include "model/load/config_check.h"
+#include "model/load/json_fields.h"
+#include "runtime/file/describe.h"
+#include "runtime/file/json_file.h"
+
+namespace lapidary::model {
+namespace {
+
+using nlohmann::json;
+using runtime::concat;
+using runtime::in_quotes;
+
+Error unsupported(const std::string& where, const std::string& what) {
+    return {Errc::unsupported_model, concat(where, ": ", what),
+            "this program runs Gemma 4 12B Unified and other sizes of that architecture"};
+}
+
+Result<void> check_architecture(const JsonFields& top) {
+    LAP_ASSIGN(const std::string type, top.text("model_type", ""));
+    LAP_ASSIGN(const json* architectures, top.array("architectures"));
+    std::string architecture = type;
+    if (architectures && !architectures->empty() && architectures->front().is_string())
+        architecture = architectures->front().get<std::string>();
+    const bool drafter = type.find("assistant") != std::string::npos ||
+                         architecture.find("Assistant") != std::string::npos;
+    if (drafter)
+        return Error{Errc::unsupported_model,
+                     concat(top.where(), ": this is a drafter (", in_quotes(architecture), "), not a model"),
+                     "give the model itself here, and this one with --draft"};
+    if (top.has("quantization_config") || top.has("quantization"))
+        return unsupported(top.where(), "the weights are quantised in a format of another program");
+    if (type == "gemma4_unified" || type == "gemma4_unified_text") return {};
+    if (type.empty()) return top.wrong("model_type", "a text");
+    return unsupported(top.where(), concat("the architecture is ", in_quotes(architecture), " (model_type ",
+                                           in_quotes(type), ")"));
+}
+
+// Features of bigger and smaller siblings that this architecture lacks.
+Result<void> check_features(const JsonFields& text) {
+    LAP_ASSIGN(const int32_t per_layer, text.integer("hidden_size_per_layer_input", 0));
+    if (per_layer > 0) return unsupported(text.where(), "it has per-layer embeddings, as Gemma 4 E2B and E4B do");
+    LAP_ASSIGN(const bool moe, text.boolean("enable_moe_block", false));
+    LAP_ASSIGN(const int32_t experts, text.integer("num_experts", 0));
+    if (moe || experts > 0) return unsupported(text.where(), "it is a mixture of experts");
+    LAP_ASSIGN(const int32_t shared, text.integer("num_kv_shared_layers", 0));
+    if (shared > 0) return unsupported(text.where(), concat(shared, " layers share keys and values of others"));
+    LAP_ASSIGN(const bool wide, text.boolean("use_double_wide_mlp", false));
+    if (wide) return unsupported(text.where(), "it has double-wide feed-forward layers");
+    LAP_ASSIGN(const bool bias, text.boolean("attention_bias", false));
+    if (bias) return unsupported(text.where(), "its attention has biases");
+    LAP_ASSIGN(const bool tied, text.boolean("tie_word_embeddings", true));
+    if (!tied) return unsupported(text.where(), "its output head is not tied to the embedding");
+    LAP_ASSIGN(const std::string activation, text.text("hidden_activation", "gelu_pytorch_tanh"));
+    if (activation != "gelu_pytorch_tanh")
+        return unsupported(text.where(), concat("its activation is ", in_quotes(activation)));
+    return {};
+}
+
+Result<void> read_kinds(const JsonFields& text, int32_t count, ModelConfig& config) {
+    LAP_ASSIGN(const json* types, text.array("layer_types"));
+    if (types && types->size() != static_cast<size_t>(count))
+        return Error{Errc::bad_model_file, concat(text.where(), ": layer_types has ", types->size(),
+                                                  " entries for ", count, " layers")};
+    config.layers.resize(static_cast<size_t>(count));
+    for (int32_t i = 0; i < count; i++) {
+        LayerKind& kind = config.layers[i].kind;
+        kind = (i + 1) % 6 == 0 ? LayerKind::full : LayerKind::sliding;
+        if (!types) continue;
+        const json& name = (*types)[i];
+        if (name == "sliding_attention")
+            kind = LayerKind::sliding;
+        else if (name == "full_attention")
+            kind = LayerKind::full;
+        else
+            return unsupported(text.where(), concat("layer ", i, " has an unknown type"));
+    }
+    config.layers.back().kind = LayerKind::full;  // as transformers forces it
+    return {};
+}
+
+// The older form: one head size and count for all full layers.
+Result<void> read_global_heads(const JsonFields& text, ModelConfig& config) {
+    LAP_ASSIGN(const int32_t kv_heads, text.integer("num_key_value_heads"));
+    LAP_ASSIGN(const int32_t head_dim, text.integer("head_dim", 256));
+    LAP_ASSIGN(const int32_t global_dim, text.integer("global_head_dim", 512));
+    LAP_ASSIGN(const bool k_eq_v, text.boolean("attention_k_eq_v", false));
+    LAP_ASSIGN(const int32_t global_kv, text.integer("num_global_key_value_heads", kv_heads));
+    const bool overrides = text.has("per_layer_config");
+    for (LayerConfig& layer : config.layers) {
+        const bool full = layer.kind == LayerKind::full;
+        layer.k_eq_v = full && k_eq_v;
+        layer.head_dim = full && !overrides ? global_dim : head_dim;
+        layer.kv_heads = full && k_eq_v && !overrides ? global_kv : kv_heads;
+    }
+    return {};
+}
+
+// The newer form: per_layer_config {"5": {"head_dim": ..., "num_key_value_heads": ...}}.
+Result<void> read_per_layer(const JsonFields& text, ModelConfig& config) {
+    LAP_ASSIGN(const json* overrides, text.object("per_layer_config"));
+    if (!overrides) return {};
+    for (const auto& [key, entry] : overrides->items()) {
+        const bool digits = !key.empty() && key.size() <= 4 && key.find_first_not_of("0123456789") == std::string::npos;
+        const size_t index = digits ? static_cast<size_t>(std::stoi(key)) : SIZE_MAX;
+        if (index >= config.layers.size() || !entry.is_object())
+            return Error{Errc::bad_model_file, concat(text.where(), ": per_layer_config has a bad entry ",
+                                                      in_quotes(key), " for ", config.layers.size(), " layers")};
+        const JsonFields layer(entry, concat(text.where(), " per_layer_config ", key));
+        LayerConfig& target = config.layers[index];
+        LAP_ASSIGN(target.head_dim, layer.integer("head_dim", target.head_dim));
+        LAP_ASSIGN(target.kv_heads, layer.integer("num_key_value_heads", target.kv_heads));
+        for (const auto& [name, value] : entry.items())
+            if (name != "head_dim" && name != "num_key_value_heads")
+                return unsupported(text.where(), concat("layer ", key, " has its own ", in_quotes(name)));
+    }
+    return {};
+}
+
+int32_t head_dim_of(const ModelConfig& config, LayerKind kind) {
+    for (const LayerConfig& layer : config.layers)
+        if (layer.kind == kind) return layer.head_dim;
+    return 0;
+}
+
+Result<RopeConfig> read_rope(const JsonFields& text, const char* kind_name, int32_t head_dim, RopeConfig fallback) {
+    LAP_ASSIGN(const json* all, text.object("rope_parameters"));
+    if (!all) return fallback;
+    const JsonFields kinds(*all, text.where() + " rope_parameters");
+    LAP_ASSIGN(const json* own, kinds.object(kind_name));
+    if (!own) return fallback;
+    const JsonFields fields(*own, concat(kinds.where(), " ", kind_name));
+    LAP_ASSIGN(const std::string type, fields.text("rope_type", "default"));
+    LAP_ASSIGN(const double factor, fields.number("partial_rotary_factor", 1.0));
+    RopeConfig rope;
+    LAP_ASSIGN(rope.theta, fields.number("rope_theta", fallback.theta));
+    if (!(factor >= 0 && factor <= 1)) return fields.wrong("partial_rotary_factor", "a number from 0 to 1");
+    if (type == "proportional") {
+        rope.pairs = static_cast<int32_t>(factor * head_dim / 2);
+    } else if (type == "default") {
+        rope.pairs = head_dim / 2;  // transformers ignores the factor here
+    } else {
+        return unsupported(text.where(), concat("rotary type ", in_quotes(type)));
+    }
+    LAP_ASSIGN(const double scale, fields.number("factor", 1.0));
+    if (scale != 1.0) return unsupported(text.where(), "its rotary embedding is scaled");
+    return rope;
+}
+
+Result<void> read_text(const JsonFields& text, ModelConfig& config) {
+    LAP_TRY(check_features(text));
+    LAP_ASSIGN(config.hidden, text.integer("hidden_size"));
+    LAP_ASSIGN(config.ffn, text.integer("intermediate_size"));
+    LAP_ASSIGN(config.vocab, text.integer("vocab_size"));
+    LAP_ASSIGN(config.heads, text.integer("num_attention_heads"));
+    LAP_ASSIGN(config.context, text.integer("max_position_embeddings", 262144));
+    LAP_ASSIGN(config.window, text.integer("sliding_window", 1024));
+    LAP_ASSIGN(const double eps, text.number("rms_norm_eps", 1e-6));
+    LAP_ASSIGN(const double cap, text.number("final_logit_softcapping", 0.0));
+    config.rms_eps = static_cast<float>(eps);
+    config.soft_cap = static_cast<float>(cap);
+    LAP_ASSIGN(const int32_t layers, text.integer("num_hidden_layers"));
+    if (layers < 1 || layers > kMaxLayers) return text.wrong("num_hidden_layers", "1 to 1024");
+    LAP_TRY(read_kinds(text, layers, config));
+    LAP_TRY(read_global_heads(text, config));
+    LAP_TRY(read_per_layer(text, config));
+    const int32_t sliding = head_dim_of(config, LayerKind::sliding), full = head_dim_of(config, LayerKind::full);
+    LAP_ASSIGN(config.sliding_rope, read_rope(text, "sliding_attention", sliding, {10000.0, sliding / 2}));
+    LAP_ASSIGN(config.full_rope, read_rope(text, "full_attention", full, {1000000.0, full / 8}));
+    return {};
+}
+
+// An explicit null means causal everywhere; a missing field means "vision".
+Result<void> read_blocks(const json& text, const std::string& where, ModelConfig& config) {
+    const auto value = text.find("use_bidirectional_attention");
+    if (value == text.end() || *value == "vision") return {};
+    if (!value->is_null()) return unsupported(where, concat("use_bidirectional_attention is ", value->dump()));
+    config.vision_blocks = false;
+    return {};
+}
+
+Result<void> read_media(const JsonFields& top, ModelConfig& config) {
+    LAP_ASSIGN(const json* vision_json, top.object("vision_config"));
+    if (vision_json) {
+        const JsonFields fields(*vision_json, top.where() + " vision_config");
+        VisionConfig vision;
+        LAP_ASSIGN(vision.patch_size, fields.integer("patch_size", 16));
+        LAP_ASSIGN(vision.pooling, fields.integer("pooling_kernel_size", 3));
+        const int64_t product = static_cast<int64_t>(vision.patch_size) * vision.pooling;
+        LAP_ASSIGN(vision.model_patch, fields.integer("model_patch_size",
+                                                      product > 0 && product <= 1024 ? static_cast<int32_t>(product) : 0));
+        LAP_ASSIGN(vision.embed_dim, fields.integer("mm_embed_dim", 3840));
+        LAP_ASSIGN(vision.positions, fields.integer("mm_posemb_size", 1120));
+        LAP_ASSIGN(const double eps, fields.number("rms_norm_eps", 1e-6));
+        vision.rms_eps = static_cast<float>(eps);
+        config.vision = vision;
+    }
+    LAP_ASSIGN(const json* audio_json, top.object("audio_config"));
+    if (audio_json) {
+        const JsonFields fields(*audio_json, top.where() + " audio_config");
+        AudioConfig audio;
+        LAP_ASSIGN(audio.samples_per_token, fields.integer("audio_embed_dim", 640));
+        LAP_ASSIGN(const double eps, fields.number("rms_norm_eps", 1e-6));
+        audio.rms_eps = static_cast<float>(eps);
+        config.audio = audio;
+    }
+    return {};
+}
+
+Result<void> read_ids(const JsonFields& top, const JsonFields& text, ModelConfig& config) {
+    LAP_ASSIGN(config.ids.bos, text.integer("bos_token_id", 2));
+    LAP_ASSIGN(config.ids.pad, text.integer("pad_token_id", 0));
+    LAP_ASSIGN(config.ids.image, top.integer("image_token_id", -1));
+    LAP_ASSIGN(config.ids.begin_image, top.integer("boi_token_id", -1));
+    LAP_ASSIGN(config.ids.end_image, top.integer("eoi_token_id", -1));
+    LAP_ASSIGN(config.ids.audio, top.integer("audio_token_id", -1));
+    LAP_ASSIGN(config.ids.begin_audio, top.integer("boa_token_id", -1));
+    LAP_ASSIGN(const int32_t end_audio, top.integer("eoa_token_id", -1));
+    LAP_ASSIGN(config.ids.end_audio, top.integer("eoa_token_index", end_audio));
+    LAP_ASSIGN(config.ids.video, top.integer("video_token_id", -1));
+    LAP_ASSIGN(config.stop_ids, top.integers("eos_token_id"));
+    if (config.stop_ids.empty()) {
+        LAP_ASSIGN(config.stop_ids, text.integers("eos_token_id"));
+    }
+    return {};
+}
+
+// Absent files leave the published values in place.
+Result<void> read_generation(const std::filesystem::path& folder, ModelConfig& config) {
+    const auto path = folder / "generation_config.json";
+    std::error_code ignored;
+    if (!std::filesystem::exists(path, ignored)) return {};
+    LAP_ASSIGN(const json file, runtime::read_json_file(path));
+    const JsonFields fields(file, in_quotes(path.string()));
+    LAP_ASSIGN(const std::vector<int32_t> stop_ids, fields.integers("eos_token_id"));
+    if (!stop_ids.empty()) config.stop_ids = stop_ids;
+    LAP_ASSIGN(config.suppress_ids, fields.integers("suppress_tokens"));
+    LAP_ASSIGN(config.ids.bos, fields.integer("bos_token_id", config.ids.bos));
+    LAP_ASSIGN(config.ids.pad, fields.integer("pad_token_id", config.ids.pad));
+    SamplingDefaults& sampling = config.sampling;
+    LAP_ASSIGN(const double temperature, fields.number("temperature", sampling.temperature));
+    LAP_ASSIGN(const double top_p, fields.number("top_p", sampling.top_p));
+    LAP_ASSIGN(const double min_p, fields.number("min_p", sampling.min_p));
+    LAP_ASSIGN(sampling.top_k, fields.integer("top_k", sampling.top_k));
+    sampling.temperature = static_cast<float>(temperature);
+    sampling.top_p = static_cast<float>(top_p);
+    sampling.min_p = static_cast<float>(min_p);
+    return {};
+}
+
+Result<void> read_processor(const std::filesystem::path& folder, ModelConfig& config) {
+    const auto path = folder / "processor_config.json";
+    std::error_code ignored;
+    if (!std::filesystem::exists(path, ignored)) return {};
+    LAP_ASSIGN(const json file, runtime::read_json_file(path));
+    const JsonFields fields(file, in_quotes(path.string()));
+    const json nothing = json::object();
+    LAP_ASSIGN(const json* image, fields.object("image_processor"));
+    LAP_ASSIGN(const json* video, fields.object("video_processor"));
+    LAP_ASSIGN(const json* audio, fields.object("feature_extractor"));
+    const JsonFields images(image ? *image : nothing, fields.where() + " image_processor");
+    const JsonFields videos(video ? *video : nothing, fields.where() + " video_processor");
+    const JsonFields sounds(audio ? *audio : nothing, fields.where() + " feature_extractor");
+    if (config.vision) {
+        LAP_ASSIGN(config.vision->soft_tokens, images.integer("max_soft_tokens", config.vision->soft_tokens));
+        LAP_ASSIGN(config.vision->video_soft_tokens,
+                   videos.integer("max_soft_tokens", config.vision->video_soft_tokens));
+    }
+    LAP_ASSIGN(config.video_frames, videos.integer("num_frames", config.video_frames));
+    if (config.audio) {
+        LAP_ASSIGN(config.audio->sample_rate, sounds.integer("sampling_rate", config.audio->sample_rate));
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<ModelConfig> read_hf_config(const std::filesystem::path& folder) {
+    const auto path = folder / "config.json";
+    LAP_ASSIGN(const json file, runtime::read_json_file(path));
+    const JsonFields top(file, in_quotes(path.string()));
+    LAP_TRY(check_architecture(top));
+    LAP_ASSIGN(const json* nested, top.object("text_config"));
+    const json& text_json = nested ? *nested : file;  // a text-only checkpoint has no sections
+    const JsonFields text(text_json, nested ? top.where() + " text_config" : top.where());
+
+    ModelConfig config;
+    LAP_ASSIGN(config.name, top.text("_name_or_path", ""));
+    if (config.name.empty()) config.name = std::filesystem::absolute(folder).lexically_normal().filename().string();
+    LAP_TRY(read_text(text, config));
+    LAP_TRY(read_blocks(text_json, text.where(), config));
+    LAP_TRY(read_media(top, config));
+    LAP_TRY(read_ids(top, text, config));
+    LAP_TRY(read_generation(folder, config));
+    LAP_TRY(read_processor(folder, config));
+    return config;
+}
+
+}  // namespace lapidary::model

@@ -1,0 +1,137 @@
+// Brings the parts of a Hugging Face folder together; see hf_loader.h.
+#include "model/load/hf_loader.h"
+
+#include "model/load/bind.h"
+#include "model/load/config_check.h"
+#include "model/load/hf_config.h"
+#include "model/load/json_fields.h"
+#include "model/load/report.h"
+#include "model/load/special_ids.h"
+#include "runtime/file/describe.h"
+#include "runtime/file/json_file.h"
+#include "runtime/file/safetensors.h"
+
+namespace lapidary::model {
+namespace {
+
+namespace fs = std::filesystem;
+using runtime::concat;
+using runtime::in_quotes;
+
+bool drop_front(std::string& text, std::string_view prefix) {
+    if (text.rfind(prefix, 0) != 0) return false;
+    text.erase(0, prefix.size());
+    return true;
+}
+
+void drop_inside(std::string& text, std::string_view part) {
+    const size_t at = text.find(part);
+    if (at != std::string::npos) text.erase(at, part.size());
+}
+
+// Published files, older and newer classes, and text-only checkpoints differ in the modules around the same
+// parts: model.language_model.layers..., language_model.model.layers..., model.layers...; the vision parts
+// may all lie under embed_vision, and the projections under a multimodal_embedder.
+std::string canonical_name(std::string name) {
+    drop_front(name, "model.");
+    if (drop_front(name, "language_model.")) drop_front(name, "model.");
+    drop_inside(name, "multimodal_embedder.");
+    if (drop_front(name, "embed_vision.")) {
+        drop_front(name, "vision_embedder.");
+        name = (name.rfind("embedding_projection", 0) == 0 ? "embed_vision." : "vision_embedder.") + name;
+    }
+    return name;
+}
+
+Result<TensorSource> collect(const runtime::Safetensors& files) {
+    TensorSource source;
+    for (const auto& tensor : files.tensors) {
+        SourceTensor item;
+        item.key = canonical_name(tensor.name);
+        if (item.key == "lm_head.weight") continue;  // the head is tied; a copy says nothing new
+        item.file_name = tensor.name;
+        item.format = tensor.format;
+        item.shape = tensor.shape;
+        item.buffer = files.parts[tensor.part].buffer;
+        item.offset = tensor.offset;
+        item.bytes = tensor.bytes;
+        item.file = files.parts[tensor.part].path;
+        LAP_TRY(source.add(std::move(item)));
+    }
+    return source;
+}
+
+// The text of a file that may be absent.
+Result<std::string> optional_text(const fs::path& path, uint64_t limit) {
+    std::error_code ignored;
+    if (!fs::exists(path, ignored)) return std::string();
+    return runtime::read_text_file(path, limit);
+}
+
+// chat_template.jinja, or the older place inside tokenizer_config.json.
+Result<std::string> read_template(const fs::path& folder, const std::string& tokenizer_config) {
+    LAP_ASSIGN(std::string text, optional_text(folder / "chat_template.jinja", runtime::kMaxConfigBytes));
+    if (!text.empty() || tokenizer_config.empty()) return text;
+    const auto path = folder / "tokenizer_config.json";
+    LAP_ASSIGN(const auto json, runtime::parse_json_object(tokenizer_config, path.string()));
+    const auto at = json.find("chat_template");
+    return at != json.end() && at->is_string() ? at->get<std::string>() : std::string();
+}
+
+// A folder without tokenizer.json still loads (synthetic models have none); a broken one is an error.
+Result<void> read_vocabulary(const fs::path& folder, LoadedModel& model) {
+    const auto path = folder / "tokenizer.json";
+    LAP_ASSIGN(const std::string settings,
+               optional_text(folder / "tokenizer_config.json", runtime::kMaxConfigBytes));
+    LAP_ASSIGN(model.chat_template, read_template(folder, settings));
+    std::error_code ignored;
+    if (!fs::exists(path, ignored)) {
+        model.vocabulary_problem = concat("there is no ", in_quotes(path.string()));
+        return {};
+    }
+    LAP_ASSIGN(const std::string text, runtime::read_text_file(path, runtime::kMaxTokenizerBytes));
+    auto vocabulary = vocabulary_from_json(text, settings);
+    if (!vocabulary) return as_model_error(vocabulary.error(), path);
+    model.vocabulary = std::move(*vocabulary);
+    return {};
+}
+
+void complete_ids(LoadedModel& model) {
+    SpecialTexts texts;
+    if (model.vocabulary)
+        for (int32_t id = 0; id < model.vocabulary->size(); id++) texts.see(id, model.vocabulary->piece(id));
+    fill_media_ids(model.config.ids, texts);
+    add_stop_texts(model.config.stop_ids, texts, !model.chat_template.empty());
+    add_suppressed_media(model.config.suppress_ids, model.config.ids);
+}
+
+}  // namespace
+
+Result<LoadedModel> load_hf_folder(const LoadOptions& options) {
+    if (!options.mmproj.empty())
+        return Error{Errc::invalid_argument,
+                     concat("a projector (", in_quotes(options.mmproj.string()),
+                            ") was given, but a Hugging Face folder brings its own"),
+                     "leave --mmproj away, or give a GGUF model"};
+    LoadedModel model;
+    model.source = "hf";
+    LAP_ASSIGN(model.config, read_hf_config(options.model));
+    LAP_TRY(read_vocabulary(options.model, model));
+    complete_ids(model);
+    const std::string file = (options.model / "config.json").string();
+    LAP_TRY(check_config(model.config, file));
+    LAP_TRY(check_vocabulary(model, file));
+
+    LAP_ASSIGN(const auto files, runtime::open_safetensors_folder(options.model));
+    LAP_ASSIGN(TensorSource source, collect(files));
+    LAP_TRY(bind_text(source, kHfNames, model.config, options.weights, model.weights));
+    LAP_TRY(bind_media(source, kHfNames, model.config, options.weights, model.weights));
+    LAP_TRY(refuse_unused_layers(source, kHfNames));
+    if (options.weights) keep_files(source, model.weights);
+    model.weights.bytes = source.used_bytes();
+    for (const auto& part : files.parts) model.files.push_back(part.path);
+    list_tensors(source, model);
+    return model;
+}
+
+}  // namespace lapidary::model

@@ -1,0 +1,38 @@
+// Reads typed fields of a JSON object. A missing or null field takes the fallback, or is an error without
+// one; a field of the wrong type is always an error that names file and key.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lapidary/result.h"
+
+namespace lapidary::model {
+
+class JsonFields {
+  public:
+    // `where` names the object in errors: the file, and the section in it. Both must outlive this.
+    JsonFields(const nlohmann::json& object, std::string where) : object_(&object), where_(std::move(where)) {}
+
+    bool has(const char* key) const { return get(key) != nullptr; }
+    Result<int32_t> integer(const char* key, std::optional<int32_t> fallback = {}) const;
+    Result<double> number(const char* key, std::optional<double> fallback = {}) const;
+    Result<bool> boolean(const char* key, bool fallback) const;
+    Result<std::string> text(const char* key, const std::string& fallback) const;
+    Result<std::vector<int32_t>> integers(const char* key) const;  // a number, a list, or nothing
+    Result<const nlohmann::json*> object(const char* key) const;   // null when absent
+    Result<const nlohmann::json*> array(const char* key) const;    // null when absent
+
+    const std::string& where() const { return where_; }
+    Error wrong(const char* key, const char* expected) const;
+
+  private:
+    const nlohmann::json* get(const char* key) const;  // null when absent or null
+
+    const nlohmann::json* object_;
+    std::string where_;
+};
+
+}  // namespace lapidary::model

@@ -1,0 +1,47 @@
+// Lists and last checks; see report.h.
+#include "model/load/report.h"
+
+#include "runtime/file/describe.h"
+
+namespace lapidary::model {
+
+using runtime::concat;
+using runtime::in_quotes;
+
+void list_tensors(const TensorSource& source, LoadedModel& model) {
+    std::string unused;
+    for (const SourceTensor& tensor : source.all()) {
+        model.tensors.push_back({tensor.file_name, kernels::name(tensor.format), tensor.shape, tensor.bytes,
+                                 tensor.file.filename().string()});
+        if (!tensor.used) unused += (unused.empty() ? "" : ", ") + tensor.file_name;
+    }
+    constexpr size_t kLimit = 500;
+    if (unused.size() > kLimit) unused = unused.substr(0, kLimit) + "...";
+    if (!unused.empty()) model.metadata.emplace_back("unused tensors", unused);
+}
+
+Result<void> check_vocabulary(const LoadedModel& model, const std::string& file) {
+    if (!model.vocabulary) return {};
+    const ModelConfig& config = model.config;
+    if (model.vocabulary->size() > config.vocab)
+        return Error{Errc::bad_model_file,
+                     concat(in_quotes(file), ": the tokenizer has ", model.vocabulary->size(),
+                            " pieces, the embedding only ", config.vocab, " rows"),
+                     "the tokenizer belongs to another model"};
+    const char* missing = config.vision && config.ids.image < 0   ? "<|image|>"
+                          : config.audio && config.ids.audio < 0 ? "<|audio|>"
+                                                                 : nullptr;
+    if (missing)
+        return Error{Errc::bad_model_file,
+                     concat(in_quotes(file), ": the tokenizer has no token ", missing,
+                            " although the model takes such input")};
+    return {};
+}
+
+Error as_model_error(Error error, const std::filesystem::path& file) {
+    if (error.code != Errc::unsupported_model) error.code = Errc::bad_model_file;
+    error.message = concat(in_quotes(file.string()), ": ", error.message);
+    return error;
+}
+
+}  // namespace lapidary::model

@@ -1,0 +1,21 @@
+// What both loaders say at the end: lists for `inspect`, and checks that need config and vocabulary.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "model/load/loader.h"
+#include "model/load/tensor_source.h"
+
+namespace lapidary::model {
+
+// Appends the source's tensors to model.tensors; those that the model does not use go to the metadata too.
+void list_tensors(const TensorSource& source, LoadedModel& model);
+
+// The vocabulary must not name ids that the embedding lacks, and media need their placeholder tokens.
+Result<void> check_vocabulary(const LoadedModel& model, const std::string& file);
+
+// A complaint about a model's tokenizer, whatever its code, is one about the model file.
+Error as_model_error(Error error, const std::filesystem::path& file);
+
+}  // namespace lapidary::model

@@ -1,0 +1,54 @@
+// Token texts of the Gemma 4 family; see special_ids.h.
+#include "model/load/special_ids.h"
+
+#include <algorithm>
+
+namespace lapidary::model {
+namespace {
+
+constexpr std::string_view kTexts[] = {"<eos>",    "<turn|>",   "<|tool_response>", "<|image>", "<|image|>",
+                                       "<image|>", "<|audio>",  "<|audio|>",        "<audio|>", "<|video|>"};
+
+void add_once(std::vector<int32_t>& ids, int32_t id) {
+    if (id >= 0 && std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+}
+
+}  // namespace
+
+void SpecialTexts::see(int32_t id, std::string_view piece) {
+    if (piece.size() < 5 || piece.front() != '<' || piece.back() != '>') return;
+    for (const std::string_view text : kTexts)
+        if (text == piece) found_.emplace(text, id);
+}
+
+int32_t SpecialTexts::id(std::string_view text) const {
+    const auto at = found_.find(text);
+    return at == found_.end() ? -1 : at->second;
+}
+
+void fill_media_ids(TokenIds& ids, const SpecialTexts& texts) {
+    const struct {
+        int32_t& id;
+        std::string_view text;
+    } all[] = {
+        {ids.begin_image, "<|image>"}, {ids.image, "<|image|>"}, {ids.end_image, "<image|>"},
+        {ids.begin_audio, "<|audio>"}, {ids.audio, "<|audio|>"}, {ids.end_audio, "<audio|>"},
+        {ids.video, "<|video|>"},
+    };
+    for (const auto& entry : all)
+        if (entry.id < 0) entry.id = texts.id(entry.text);
+}
+
+void add_stop_texts(std::vector<int32_t>& stop_ids, const SpecialTexts& texts, bool chat) {
+    add_once(stop_ids, texts.id("<eos>"));
+    if (!chat) return;
+    add_once(stop_ids, texts.id("<turn|>"));
+    add_once(stop_ids, texts.id("<|tool_response>"));
+}
+
+void add_suppressed_media(std::vector<int32_t>& suppress_ids, const TokenIds& ids) {
+    add_once(suppress_ids, ids.end_image);
+    add_once(suppress_ids, ids.end_audio);
+}
+
+}  // namespace lapidary::model

@@ -1,0 +1,42 @@
+// The tensors of a checkpoint, whatever container they came in, by canonical name; each remembers whether
+// the model took it, so that nothing that matters is silently left out.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lapidary/result.h"
+#include "runtime/tensor.h"
+
+namespace lapidary::model {
+
+struct SourceTensor {
+    std::string key;        // canonical name that the loader asks for
+    std::string file_name;  // name in the file
+    runtime::Format format = runtime::Format::f32;
+    std::vector<int64_t> shape;  // outermost first
+    runtime::Buffer buffer;
+    size_t offset = 0;
+    uint64_t bytes = 0;
+    std::filesystem::path file;
+    bool used = false;
+};
+
+class TensorSource {
+  public:
+    // Two names of one file may have the same canonical name; that is an error.
+    Result<void> add(SourceTensor tensor);
+    const SourceTensor* find(const std::string& key) const;
+    // Marks the tensor as used; missing is an error that names `file`.
+    Result<const SourceTensor*> take(const std::string& key);
+    const std::vector<SourceTensor>& all() const { return tensors_; }
+    uint64_t used_bytes() const;
+
+  private:
+    std::vector<SourceTensor> tensors_;
+    std::unordered_map<std::string, size_t> index_;
+};
+
+}  // namespace lapidary::model
