@@ -211,8 +211,8 @@ struct ExpandByRow {
     static constexpr Format kFormat = kAnyFormat;
     template <class Sink>
     LAP_INLINE static void run(const uint8_t* w, int64_t stride, int64_t count, float* buffer, Sink& sink) {
-        for (int r = 0; r < kLanes; ++r) kExpand(w + r * stride, count, buffer + r * kRowBufferStride);
-        constexpr int64_t kStride = kRowBufferStride * static_cast<int64_t>(sizeof(float));
+        for (int r = 0; r < kLanes; ++r) kExpand(w + r * stride, count, buffer + r * kRowStride);
+        constexpr int64_t kStride = kRowStride * static_cast<int64_t>(sizeof(float));
         ExpandF32::run(reinterpret_cast<const uint8_t*>(buffer), kStride, count, buffer, sink);
     }
 };

@@ -8,15 +8,17 @@ constexpr int kVectors = static_cast<int>(kPanelRows) / kLanes;  // registers th
 
 // Scratch, divided as kernels/tiles.h says.
 struct Scratch {
-    float* weights;    // [k][16 rows]
-    float* rows;       // [row][k], for expanders that go row by row
-    uint8_t* tail;     // bytes of a panel that has fewer than 16 rows
-    float* x;          // [tile][column][kColumnStride]
+    float* weights;  // [k][16 rows]
+    float* sums;     // [column][16 rows]
+    float* rows;     // [row][k], for expanders that go row by row
+    uint8_t* tail;   // bytes of a panel that has fewer than 16 rows
+    float* x;        // [tile][column][kColumnStride]
     explicit Scratch(void* memory) {
         weights = static_cast<float*>(memory);
-        rows = weights + kWeightTileFloats;
-        tail = reinterpret_cast<uint8_t*>(rows + kRowBufferFloats);
-        x = rows + kRowBufferFloats + kTailRowsFloats;
+        sums = weights + kWeightTileFloats;
+        rows = sums + kSumFloats;
+        tail = reinterpret_cast<uint8_t*>(rows + kRowFloats);
+        x = rows + kRowFloats + kTailFloats;
     }
 };
 
@@ -47,39 +49,14 @@ void pack_column(const MatmulArgs& a, int64_t column, int64_t k_begin, int64_t c
     }
 }
 
-// The outputs of one panel: y itself, or a padded copy when the panel has fewer than 16 rows.
+// sums [columns][16 rows] += tile [count][16 rows] * x [columns][count]
 template <int kColumns>
-class PanelOutput {
-  public:
-    LAP_INLINE PanelOutput(float* y, int64_t stride, int64_t rows) : y_(y), stride_(stride), rows_(rows) {}
-    LAP_INLINE F load(int column, int vector) const {
-        const float* from = y_ + column * stride_ + vector * kLanes;
-        if (rows_ == kPanelRows) return F::load_unaligned(from);
-        alignas(64) float lanes[kLanes] = {};
-        for (int i = 0; i < kLanes && vector * kLanes + i < rows_; ++i) lanes[i] = from[i];
-        return F::load_aligned(lanes);
-    }
-    LAP_INLINE void store(int column, int vector, F value) const {
-        float* to = y_ + column * stride_ + vector * kLanes;
-        if (rows_ == kPanelRows) return value.store_unaligned(to);
-        alignas(64) float lanes[kLanes];
-        value.store_aligned(lanes);
-        for (int i = 0; i < kLanes && vector * kLanes + i < rows_; ++i) to[i] = lanes[i];
-    }
-
-  private:
-    float* y_;
-    int64_t stride_, rows_;
-};
-
-// y[columns][16 rows] (+)= tile [count][16 rows] * x[columns][count]
-template <int kColumns>
-void multiply(const float* w, const float* x, int64_t count, bool first, PanelOutput<kColumns> y) {
-    F sums[kColumns][kVectors];
+void multiply(const float* w, const float* x, int64_t count, float* sums) {
+    F acc[kColumns][kVectors];
     LAP_UNROLL
     for (int c = 0; c < kColumns; ++c) {
         LAP_UNROLL
-        for (int v = 0; v < kVectors; ++v) sums[c][v] = first ? F(0.0f) : y.load(c, v);
+        for (int v = 0; v < kVectors; ++v) acc[c][v] = F::load_aligned(sums + c * kPanelRows + v * kLanes);
     }
     for (int64_t k = 0; k < count; ++k) {
         F weights[kVectors];
@@ -89,29 +66,26 @@ void multiply(const float* w, const float* x, int64_t count, bool first, PanelOu
         for (int c = 0; c < kColumns; ++c) {
             const F value(x[c * kColumnStride + k]);
             LAP_UNROLL
-            for (int v = 0; v < kVectors; ++v) sums[c][v] = fused(weights[v], value, sums[c][v]);
+            for (int v = 0; v < kVectors; ++v) acc[c][v] = fused(weights[v], value, acc[c][v]);
         }
     }
     LAP_UNROLL
     for (int c = 0; c < kColumns; ++c) {
         LAP_UNROLL
-        for (int v = 0; v < kVectors; ++v) y.store(c, v, sums[c][v]);
+        for (int v = 0; v < kVectors; ++v) acc[c][v].store_aligned(sums + c * kPanelRows + v * kLanes);
     }
 }
 
 // All columns of one tile: whole groups, then the rest as one smaller group.
-struct TileShape {
-    int64_t count, columns, y_stride, rows;
-    bool first;
-};
 template <int kColumns>
-void multiply_groups(const float* w, const float* x, float* y, const TileShape& shape, int64_t column) {
-    for (; column + kColumns <= shape.columns; column += kColumns) {
-        const PanelOutput<kColumns> out(y + column * shape.y_stride, shape.y_stride, shape.rows);
-        multiply<kColumns>(w, x + column * kColumnStride, shape.count, shape.first, out);
+void multiply_groups(const float* w, const float* x, int64_t count, int64_t columns, float* sums) {
+    for (; columns >= kColumns; columns -= kColumns) {
+        multiply<kColumns>(w, x, count, sums);
+        x += kColumns * kColumnStride;
+        sums += kColumns * kPanelRows;
     }
     if constexpr (kColumns > 1) {
-        if (column < shape.columns) multiply_groups<kColumns - 1>(w, x, y, shape, column);
+        if (columns > 0) multiply_groups<kColumns - 1>(w, x, count, columns, sums);
     }
 }
 
@@ -124,7 +98,7 @@ PanelBytes panel_bytes(const MatmulArgs& a, Format format, int64_t row, int64_t 
                        uint8_t* tail) {
     const auto* at = static_cast<const uint8_t*>(a.weights) + row * a.row_bytes + row_bytes(format, k);
     if (rows == kPanelRows) return {at, a.row_bytes};
-    constexpr int64_t kStride = kTailRowsFloats / kPanelRows * static_cast<int64_t>(sizeof(float));
+    constexpr int64_t kStride = kTailFloats / kPanelRows * static_cast<int64_t>(sizeof(float));
     const auto bytes = static_cast<size_t>(row_bytes(format, count));
     for (int64_t r = 0; r < kPanelRows; ++r) {  // missing rows repeat the last one; their results are dropped
         memcpy(tail + r * kStride, at + (r < rows ? r : rows - 1) * a.row_bytes, bytes);
@@ -134,71 +108,110 @@ PanelBytes panel_bytes(const MatmulArgs& a, Format format, int64_t row, int64_t 
 
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// The tiles of K that are packed at once.
-struct Chunk {
-    int64_t begin, end;
+// A panel's rows and the stretch of K whose activations are packed.
+struct Panel {
+    int64_t row, rows, k_begin, k_end;
 };
 
 template <class Expander>
-void panel_many(const MatmulArgs& a, const Scratch& s, int64_t row, int64_t rows, Chunk chunk) {
+void panel_many(const MatmulArgs& a, const Scratch& s, const Panel& p) {
     const float* x = s.x;
-    for (int64_t k = chunk.begin; k < chunk.end; k += kTileK, x += a.columns * kColumnStride) {
-        const int64_t count = smaller(kTileK, chunk.end - k);
-        const PanelBytes panel = panel_bytes(a, Expander::kFormat, row, rows, k, count, s.tail);
+    for (int64_t k = p.k_begin; k < p.k_end; k += kTileK, x += a.columns * kColumnStride) {
+        const int64_t count = smaller(kTileK, p.k_end - k);
+        const PanelBytes bytes = panel_bytes(a, Expander::kFormat, p.row, p.rows, k, count, s.tail);
         for (int v = 0; v < kVectors; ++v) {
             StoreSink sink{s.weights + v * kLanes};
-            Expander::run(panel.at + v * kLanes * panel.stride, panel.stride, count, s.rows, sink);
+            Expander::run(bytes.at + v * kLanes * bytes.stride, bytes.stride, count, s.rows, sink);
         }
-        const TileShape shape = {count, a.columns, a.y_stride, rows, k == 0};
-        multiply_groups<kColumnGroup>(s.weights, x, a.y + row, shape, 0);
+        multiply_groups<kColumnGroup>(s.weights, x, count, a.columns, s.sums);
     }
 }
 
+// The registers of a panel take turns block by block, so that their chains of additions overlap.
 template <class Expander>
-void panel_one(const MatmulArgs& a, const Scratch& s, int64_t row, int64_t rows, Chunk chunk) {
-    const PanelOutput<1> y(a.y + row, a.y_stride, rows);
-    for (int v = 0; v < kVectors; ++v) {
-        F sum = chunk.begin == 0 ? F(0.0f) : y.load(0, v);
-        const float* x = s.x;
-        for (int64_t k = chunk.begin; k < chunk.end; k += kTileK, x += kColumnStride) {
-            const int64_t count = smaller(kTileK, chunk.end - k);
-            const PanelBytes panel = panel_bytes(a, Expander::kFormat, row, rows, k, count, s.tail);
-            DotSink sink{x, sum};
-            Expander::run(panel.at + v * kLanes * panel.stride, panel.stride, count, s.rows, sink);
-            sum = sink.sum;
-        }
-        y.store(0, v, sum);
-    }
-}
-
-void add_bias(const MatmulArgs& a) {
-    for (int64_t t = 0; t < a.columns; ++t) {
-        for (int64_t r = a.row_begin; r < a.row_end; ++r) a.y[t * a.y_stride + r] += a.bias[r];
-    }
-}
-
-template <class Expander>
-void matmul(const MatmulArgs& a) {
-    if (a.columns == 0) return;
-    const Scratch s(a.scratch);
-    const int64_t fitting = activation_floats(a.columns) / (a.columns * kColumnStride) * kTileK;
-    for (int64_t begin = 0; begin < a.k; begin += fitting) {
-        const Chunk chunk = {begin, smaller(begin + fitting, a.k)};
-        float* x = s.x;
-        for (int64_t k = chunk.begin; k < chunk.end; k += kTileK) {
-            const int64_t count = smaller(kTileK, chunk.end - k);
-            for (int64_t c = 0; c < a.columns; ++c, x += kColumnStride) pack_column(a, c, k, count, x);
-        }
-        for (int64_t row = a.row_begin; row < a.row_end; row += kPanelRows) {
-            const int64_t rows = smaller(kPanelRows, a.row_end - row);
-            if (a.columns == 1) {
-                panel_one<Expander>(a, s, row, rows, chunk);
-            } else {
-                panel_many<Expander>(a, s, row, rows, chunk);
+void panel_one(const MatmulArgs& a, const Scratch& s, const Panel& p) {
+    constexpr int64_t kStep = block_values(Expander::kFormat) > 32 ? block_values(Expander::kFormat) : 32;
+    F sums[kVectors];
+    LAP_UNROLL
+    for (int v = 0; v < kVectors; ++v) sums[v] = F::load_aligned(s.sums + v * kLanes);
+    const float* x = s.x;
+    for (int64_t k = p.k_begin; k < p.k_end; k += kTileK, x += kColumnStride) {
+        const int64_t count = smaller(kTileK, p.k_end - k);
+        const PanelBytes bytes = panel_bytes(a, Expander::kFormat, p.row, p.rows, k, count, s.tail);
+        for (int64_t i = 0; i < count; i += kStep) {
+            const uint8_t* blocks = bytes.at + row_bytes(Expander::kFormat, i);
+            LAP_UNROLL
+            for (int v = 0; v < kVectors; ++v) {
+                DotSink sink{x + i, sums[v]};
+                Expander::run(blocks + v * kLanes * bytes.stride, bytes.stride, smaller(kStep, count - i), s.rows,
+                              sink);
+                sums[v] = sink.sum;
             }
         }
     }
-    if (a.bias) add_bias(a);
+    LAP_UNROLL
+    for (int v = 0; v < kVectors; ++v) sums[v].store_aligned(s.sums + v * kLanes);
+}
+
+// Partial sums of a panel come from y and go back there, [column][16 rows] in between.
+void load_sums(const MatmulArgs& a, const Panel& p, float* sums) {
+    for (int64_t c = 0; c < a.columns; ++c) {
+        const float* y = a.y + c * a.y_stride + p.row;
+        for (int64_t r = 0; r < kPanelRows; ++r) {
+            sums[c * kPanelRows + r] = p.k_begin > 0 && r < p.rows ? y[r] : 0.0f;
+        }
+    }
+}
+void store_sums(const MatmulArgs& a, const Panel& p, const float* sums) {
+    const bool add_bias = a.bias && p.k_end == a.k;
+    for (int64_t c = 0; c < a.columns; ++c) {
+        float* y = a.y + c * a.y_stride + p.row;
+        for (int64_t r = 0; r < p.rows; ++r) {
+            y[r] = add_bias ? sums[c * kPanelRows + r] + a.bias[p.row + r] : sums[c * kPanelRows + r];
+        }
+    }
+}
+
+// At most kColumnBlock columns.
+template <class Expander>
+void matmul_block(const MatmulArgs& a) {
+    const Scratch s(a.scratch);
+    const int64_t fitting = kActivationFloats / (a.columns * kColumnStride) * kTileK;
+    for (int64_t begin = 0; begin < a.k; begin += fitting) {
+        const int64_t end = smaller(begin + fitting, a.k);
+        float* x = s.x;
+        for (int64_t k = begin; k < end; k += kTileK) {
+            for (int64_t c = 0; c < a.columns; ++c, x += kColumnStride) {
+                pack_column(a, c, k, smaller(kTileK, end - k), x);
+            }
+        }
+        for (int64_t row = a.row_begin; row < a.row_end; row += kPanelRows) {
+            const Panel panel = {row, smaller(kPanelRows, a.row_end - row), begin, end};
+            load_sums(a, panel, s.sums);
+            if (a.columns == 1) {
+                panel_one<Expander>(a, s, panel);
+            } else {
+                panel_many<Expander>(a, s, panel);
+            }
+            store_sums(a, panel, s.sums);
+        }
+    }
+}
+
+template <class Expander>
+void matmul(const MatmulArgs& args) {
+    for (int64_t column = 0; column < args.columns; column += kColumnBlock) {
+        MatmulArgs a = args;
+        a.columns = smaller(kColumnBlock, args.columns - column);
+        a.y += column * a.y_stride;
+        if (a.x) {
+            a.x += column * a.x_stride;
+        } else {
+            a.xq += column * a.x_stride;
+            a.x_scales += column * a.k / kActivationBlock;
+        }
+        matmul_block<Expander>(a);
+    }
 }
 
 }  // namespace
