@@ -198,7 +198,7 @@ TEST_CASE("every file type that llama.cpp's quantiser writes") {
         CHECK(model.vocabulary->size() == 2048);
         CHECK(model.chat_template.size() > 1000);
     }
-    CHECK(files == 14);
+    CHECK(files == 13);
 }
 
 TEST_CASE("both containers give one vocabulary") {
