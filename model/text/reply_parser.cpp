@@ -43,7 +43,7 @@ ReplyDelta ReplyParser::feed(int32_t id) {
 ReplyDelta ReplyParser::finish() {
     ReplyDelta delta;
     take(decoder_.finish(), delta);
-    if (state_ == State::header && header_ != kThoughtName) delta.thinking += header_;
+    if (state_ == State::header && trim(header_) != kThoughtName) delta.thinking += header_;
     if (state_ == State::answer) delta.text += held_spaces_;
     header_.clear();
     held_spaces_.clear();
@@ -90,11 +90,11 @@ void ReplyParser::give(std::string_view text, std::string& out) {
     held_spaces_ += text.substr(solid.size());
 }
 
+// Inside a thought this is a doubled mark: a repeated name is dropped, the thought goes on.
 void ReplyParser::open_channel(ReplyDelta& delta) {
-    if (state_ == State::thought) return;  // a doubled mark
-    if (state_ == State::header && header_ != kThoughtName) delta.thinking += header_;
+    if (state_ == State::header && trim(header_) != kThoughtName) delta.thinking += header_;
+    if (state_ == State::answer) held_spaces_.clear();
     header_.clear();
-    held_spaces_.clear();
     state_ = State::header;
 }
 
