@@ -5,10 +5,10 @@ For every picture NAME there is NAME.rgb: two little-endian uint32 (width, heigh
 ImageOps.exif_transpose and the white compositing of transformers' convert_to_rgb. Recordings are described by
 tests/model/media/audio_file_test.cpp, which knows their formulas.
 
-    python3 -m venv /somewhere && /somewhere/bin/pip install pillow==13.0.0 numpy==2.4.6
+    python3 -m venv /somewhere && /somewhere/bin/pip install pillow==13.0.0 numpy==2.4.6 soundfile==0.14.0
     /somewhere/bin/python scripts/make_media_fixtures.py
 
-Deterministic for equal versions, which end up in tests/data/media/README.md.
+Deterministic for equal versions (but for the random serial number of an Ogg stream), which end up in tests/data/media/README.md.
 """
 import io
 import struct
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL
+import soundfile
 from PIL import Image, ImageOps, features
 
 OUT = Path(__file__).resolve().parent.parent / "tests" / "data" / "media"
@@ -164,6 +165,13 @@ def make_wav():
             out.writeframes(rng.integers(0, 256, channels * width * frames, dtype=np.uint8).tobytes())
 
 
+def make_compressed():
+    soundfile.write(OUT / "ramp.flac", (np.arange(1000) * 37 % 2000 - 1000).astype(np.int16), 16000)
+    tone = 0.4 * np.sin(2 * np.pi * 440 * np.arange(4000) / 22050)
+    soundfile.write(OUT / "tone.ogg", tone, 22050)
+    soundfile.write(OUT / "tone.mp3", tone, 22050, format="MP3")
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     for old in list(OUT.glob("*")):
@@ -173,12 +181,14 @@ def main():
     make_jpeg()
     make_others()
     make_wav()
+    make_compressed()
     (OUT / "README.md").write_text(
         "# Pictures and recordings for tests/model/media\n\n"
         "Written by `scripts/make_media_fixtures.py` (how: see its head). `NAME.rgb` holds what Pillow makes of the\n"
         "picture `NAME`, upright and on white: width and height as little-endian uint32, then RGB8 bytes.\n\n"
-        "Made with Pillow %s (libjpeg-turbo %s, zlib %s), numpy %s.\n" %
-        (PIL.__version__, features.version_feature("libjpeg_turbo"), features.version("zlib"), np.__version__))
+        "Made with Pillow %s (libjpeg-turbo %s, zlib %s), numpy %s,\nsoundfile %s (%s).\n" %
+        (PIL.__version__, features.version_feature("libjpeg_turbo"), features.version("zlib"), np.__version__,
+         soundfile.__version__, soundfile.__libsndfile_version__))
 
 
 if __name__ == "__main__":
