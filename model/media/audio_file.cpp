@@ -60,7 +60,7 @@ uint32_t little_endian_32(const uint8_t* bytes) {
 }
 
 // libsndfile quietly shortens a WAV whose data chunk claims more than the file holds; we call it truncated.
-// Programs that write to a pipe cannot know the length and leave 0, 0x7fffffff or above: those are read to
+// Programs that write to a pipe cannot know the length and leave 0x7fffffff or above: those are read to
 // the end.
 Result<void> check_wav_is_whole(std::span<const uint8_t> bytes, std::string_view name) {
     constexpr size_t kHeaderBytes = 8;

@@ -11,14 +11,16 @@ using namespace lapidary;
 using namespace lapidary::model;
 
 TEST_CASE("audio_soft_tokens: the partial last frame counts") {
-    const size_t rows[][2] = {{1, 1},      {639, 1},      {640, 1},     {641, 2},
-                              {16000, 25}, {480000, 750}, {480001, 751}};
-    for (const auto& [samples, tokens] : rows) {
-        CHECK(audio_soft_tokens(samples, kSamplesPerToken).value() == tokens);
-        const FrameRows frames = samples_to_frames(std::vector<float>(samples, 1.0f)).value();
-        CHECK(frames.count == tokens);
-        CHECK(frames.values.size() == tokens * 640);
-        CHECK(std::count(frames.values.begin(), frames.values.end(), 1.0f) == static_cast<long>(samples));
+    struct Row {
+        size_t samples, tokens;
+    };
+    const Row rows[] = {{1, 1}, {639, 1}, {640, 1}, {641, 2}, {16000, 25}, {480000, 750}, {480001, 751}};
+    for (const Row& row : rows) {
+        CHECK(audio_soft_tokens(row.samples, kSamplesPerToken).value() == row.tokens);
+        const FrameRows frames = samples_to_frames(std::vector<float>(row.samples, 1.0f)).value();
+        CHECK(frames.count == row.tokens);
+        CHECK(frames.values.size() == row.tokens * 640);
+        CHECK(std::count(frames.values.begin(), frames.values.end(), 1.0f) == static_cast<long>(row.samples));
     }
     CHECK(audio_soft_tokens(UINT64_MAX, 2).value() == size_t{1} << 63);
 }
