@@ -19,9 +19,9 @@ TOP = 4  # of the others the best four
 STORED_FEATURES = ("image_one", "audio_one")
 
 STORY = ("The weather in Paris is sunny today, and the capital of France is full of people. Monday comes before "
-         "Tuesday; three plus four is seven, five plus six is eleven. A red circle, a blue square and a green triangle "
-         "lie on the table. \"Who are you?\" asked the teacher.\nI am a tiny demo model. I can count: 1, 2, 3, 4, 5, 6, "
-         "7, 8, 9, 10.\n\nThen the old man told a story about the sea, the wind and a small boat that went away.")
+         "Tuesday; three plus four is seven, five plus six is eleven. A red circle, a blue square and a green "
+         "triangle lie on the table. \"Who are you?\" asked the teacher.\nI am a tiny demo model. I can count: "
+         "1, 2, 3, 4, 5, 6, 7, 8, 9, 10.\n\nThen the old man told a story about the sea, the wind and a small boat that went away.")
 
 
 def _turn(text):
@@ -37,8 +37,8 @@ CASES = {
     "audio_one": dict(text=_turn("Write down what you hear.<|audio|>"), sounds=["chirp_4801.wav"]),
     "mixed": dict(text=_turn("Look: <|image|> listen: <|audio|> again <|image|>and <|audio|> now answer."),
                   images=["grey_45x83.png", "palette_40x72.png"], sounds=["hum_1999.wav", "chirp_4801.wav"]),
-    "video": dict(text=_turn("<|video|>Where does the disc go?"), frames=["frame_0.png", "frame_1.png", "frame_2.png"],
-                  fps=2.0),
+    "video": dict(text=_turn("<|video|>Where does the disc go?"),
+                  frames=["frame_0.png", "frame_1.png", "frame_2.png"], fps=2.0),
 }
 
 

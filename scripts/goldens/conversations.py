@@ -84,7 +84,8 @@ PLAIN = {
     "audio_plain": [user([AUDIO])],
     "video_text": [user([VIDEO, text("What happens?")])],
     "images_between": [user([text("First "), IMAGE, text(" then "), image(), IMAGE, text(" done")])],
-    "all_media": [system("Look."), user([IMAGE, VIDEO, text("and hear"), AUDIO]), model("Fine."), user([image(), text("again")])],
+    "all_media": [system("Look."), user([IMAGE, VIDEO, text("and hear"), AUDIO]), model("Fine."),
+                  user([image(), text("again")])],
     "unknown_part": [user([{"type": "file", "file": {}}, text("x")])],
     "channel_in_model": [HI, model("<|channel>thought\nsecret<channel|>Hello!"), BYE],
     "channel_twice_in_model": [HI, model(" a <|channel>x<channel|> b <|channel>y<channel|> c "), BYE],
@@ -111,15 +112,16 @@ RICH = function("plan_trip", "Plans a trip.", {
         "Budget": {"type": "number", "nullable": True},
         "options": {"type": "object", "properties": {"quiet": {"type": "boolean"}, "seat": {"type": "string"}},
                     "required": ["quiet"]},
-        "legs": {"type": "array", "items": {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}},
+        "legs": {"type": "array", "items": {
+            "type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}},
         "anything": {"description": "No type given"},
     },
     "required": ["days", "mode"]})
 BARE = function("now", "Tells the time.")
 ASK = user("Weather in Paris?")
 PARIS = {"role": "assistant", "content": None, "tool_calls": [call("get_weather", {"city": "Paris"})]}
-MANY = {"zeta": 1, "Alpha": -2.5, "beta": True, "gamma": None, "list": ["a", 2, [False, None]], "map": {"b": 1, "A": {"c": "d"}},
-        "none": {}, "empty": [], "text": "line\n\"quoted\" \u00e9", "big": 15000000000.0}
+MANY = {"zeta": 1, "Alpha": -2.5, "beta": True, "gamma": None, "list": ["a", 2, [False, None]],
+        "map": {"b": 1, "A": {"c": "d"}}, "none": {}, "empty": [], "text": "line\n\"quoted\" \u00e9", "big": 15000000000.0}
 
 TOOLS = {
     "tools_declared": ([WEATHER], [ASK]),
@@ -136,8 +138,8 @@ TOOLS = {
     "tool_text_and_call": ([WEATHER], [ASK, model("Let me look.", tool_calls=PARIS["tool_calls"]), result("sunny")]),
     "tool_two_calls": ([WEATHER], [ASK, model("", tool_calls=[call("get_weather", {"city": "Paris"}), call(
         "get_weather", {"city": "Rome"}, "call_2")]), result("sunny"), result("rain", "call_2")]),
-    "tool_chain": ([WEATHER], [ASK, PARIS, result("sunny"), model(None, tool_calls=[call("get_weather", {"city": "Rome"}, "c2")]),
-                               result("rain", "c2")]),
+    "tool_chain": ([WEATHER], [ASK, PARIS, result("sunny"), model(None, tool_calls=[call(
+        "get_weather", {"city": "Rome"}, "c2")]), result("rain", "c2")]),
     "tool_reasoning": ([WEATHER], [ASK, {**PARIS, "reasoning": "need data"}, result("sunny")]),
     "tool_reasoning_old": ([WEATHER], [ASK, {**PARIS, "reasoning": "need data"}, result("sunny"), model("Sunny."), BYE]),
     "tool_arguments": ([RICH], [user("Plan"), model(None, tool_calls=[call("plan_trip", MANY)]), result("done")]),
@@ -155,8 +157,10 @@ def conversations():
     groups += [(name, tools, messages) for name, (tools, messages) in TOOLS.items()]
     for name, tools, messages in groups:
         for thinking in (False, True):
-            base = {"name": name + ("_thinking" if thinking else ""), "messages": messages, "enable_thinking": thinking,
-                    "add_generation_prompt": True, **({"tools": tools} if tools else {})}
+            base = {"name": name + ("_thinking" if thinking else ""), "messages": messages,
+                    "enable_thinking": thinking, "add_generation_prompt": True}
+            if tools:
+                base["tools"] = tools
             yield base
             if not thinking and name in WITHOUT_PROMPT:
                 yield {**base, "name": name + "_no_prompt", "add_generation_prompt": False}

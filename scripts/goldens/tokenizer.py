@@ -6,32 +6,37 @@ from tokenizers import Tokenizer
 
 from .environment import OUT, TINY, write_json
 
+SPECIALS = "parsed, none added"
 BY_HAND = [
-    "", " ", "  ", "   ", "\n", "\n\n", "\n" * 3, "\n" * 20, "\n" * 31, "\n" * 32, "\n" * 70, "\t", "\t\t\t", "\t\n",
-    "\r\n", "\r", "\v\f", " \n ", "\n \n", " " * 31, " " * 32, " " * 100, "\u00a0", "\u2581", "\u2581\u2581 \u2581", "a\u2581b", "\u3000",
-    "Hello", " Hello", "  Hello", "Hello ", "Hello  ", "Hello, world!", " Hello, world!", "\n =", "' era", "!!!!!!", "33333",
-    "2024", "0123456789", "3.14159 == pi; x != 42 && y <= 7 || z >= 100", "Hello, world! 12345", "w048 7tuijk dsdfhu",
+    "", " ", "  ", "   ", "\n", "\n\n", "\n" * 3, "\n" * 20, "\n" * 31, "\n" * 32, "\n" * 70, "\t",
+    "\t\t\t", "\t\n", "\r\n", "\r", "\x0b\x0c", " \n ", "\n \n", " " * 31, " " * 32, " " * 100, "\xa0", "▁",
+    "▁▁ ▁", "a▁b", "\u3000", "Hello", " Hello", "  Hello", "Hello ", "Hello  ", "Hello, world!",
+    " Hello, world!", "\n =", "' era", "!!!!!!", "33333", "2024", "0123456789",
+    "3.14159 == pi; x != 42 && y <= 7 || z >= 100", "Hello, world! 12345", "w048 7tuijk dsdfhu",
     "a  b   c    d", "trailing spaces   ", "  spaced  text\n", "alpha\n\nbeta", "The capital of France is",
-    "The quick brown fox jumps over the lazy dog.", "the the the the", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "abcabcabc",
-    "Who are you?", "I am a tiny demo model.", "What is the weather in Paris?", "What is 47 + 38?",
-    "ied 4 \u00bd months", "\u00c4pfel", "C\u1eeda Vi\u1ec7t", "Caf\u00e9 na\u00efve fa\u00e7ade \u00fcber Stra\u00dfe \u017c\u00f3\u0142w j\u0119zyk",
-    "Cafe\u0301 (decomposed)", "\u4f60\u597d\uff0c\u4e16\u754c\uff01", "\u72b6\u614b\u3092\u898b\u3066\u5224\u65ad\u3059\u308b\u3002", "\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440!",
-    "\u03ba\u03cc\u03c3\u03bc\u03bf\u03c2", "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd", "\u0645\u0631\u062d\u0628\u0627 \u0628\u0627\u0644\u0639\u0627\u0644\u0645", "\u0928\u092e\u0938\u094d\u0924\u0947", "\uc548\ub155\ud558\uc138\uc694", "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35",
-    "Hello \U0001f600\U0001f525 world \U0001f30d\u2728 test \U0001f916", " this is \U0001f999.cpp", "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466", "\U0001f1e9\U0001f1ea",
-    "\u200b\u200d\ufeff", "\ufffd", "\uffff", "\U0010ffff", "\ue000", "\x00", "a\x00b", "\x01\x02\x1b[0m", "\x7f",
-    "\u0300\u0301\u0302", "e\u0301\u0301\u0301", "\ud55c\uae00 mixed \u00e9 \u4e2d 1", "\ufb01 \u2167 \u00b2", "A\u030aA\u0308",
-    "<bos>", "<bos><bos>", "<eos>", "<pad><unk><mask>", "<|turn>user\nHello<turn|>\n", "<|turn>model\n<|channel>thought\n<channel|>",
-    "<bos><|turn>user\nWho are you?<turn|>\n<|turn>model\n", "<|turn>", " <|turn> ", "x<|turn>y", "<|turn><|turn>",
-    "<|turn", "turn|>", "<|turn|>", "< |turn>", "<<|turn>>", "<|image|><|image><image|>", "<|audio|> <|audio> <audio|>", "<|video|>",
-    "<|tool_call>call:f{a:<|\"|>b<|\"|>}<tool_call|>", "<|tool_response>", "<|think|>\n", "<start_of_turn>user\n", "</s>", "<unused49>",
-    "<0x41>", "<0x0A>", "<0x", "[INST] <<SYS>>", "{\"a\": [1, 2.5, null, true], \"b\": \"c\\n\"}", "for (int i = 0; i < n; ++i) {\n    x[i] += 1;\n}",
-    "def f(x):\n\treturn x  # tab\n", "https://example.org/a?b=c&d=%20#e", "user@example.org", "C:\\Users\\name", "a_b-c.d,e;f:g", "\"quoted\" 'single' \u201ccurly\u201d",
-    "\u2014 \u2013 \u2026 \u2022", "x\n", "\nx", "x\n\n\ny\n", "\n\n \n\n", "UPPER lower MiXeD", "don't can't I'm", "1,234,567.89", "$5.00 \u20ac6 \u00a37", "-1 +2 *3 /4",
+    "The quick brown fox jumps over the lazy dog.", "the the the the", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "abcabcabc", "Who are you?", "I am a tiny demo model.", "What is the weather in Paris?",
+    "What is 47 + 38?", "ied 4 ½ months", "Äpfel", "Cửa Việt", "Café naïve façade über Straße żółw język",
+    "Cafe\u0301 (decomposed)", "你好，世界！", "状態を見て判断する。", "Привет, мир!", "κόσμος", "שלום עולם", "مرحبا بالعالم",
+    "नमस्ते", "안녕하세요", "สวัสดี", "Hello 😀🔥 world 🌍✨ test 🤖", " this is 🦙.cpp", "👨\u200d👩\u200d👧\u200d👦",
+    "🇩🇪", "\u200b\u200d\ufeff", "\ufffd", "\uffff", "\U0010ffff", "\ue000", "\x00", "a\x00b", "\x01\x02\x1b[0m",
+    "\x7f", "\u0300\u0301\u0302", "e\u0301\u0301\u0301", "한글 mixed é 中 1", "ﬁ Ⅷ ²", "A\u030aA\u0308", "<bos>", "<bos><bos>", "<eos>",
+    "<pad><unk><mask>", "<|turn>user\nHello<turn|>\n", "<|turn>model\n<|channel>thought\n<channel|>",
+    "<bos><|turn>user\nWho are you?<turn|>\n<|turn>model\n", "<|turn>", " <|turn> ", "x<|turn>y",
+    "<|turn><|turn>", "<|turn", "turn|>", "<|turn|>", "< |turn>", "<<|turn>>", "<|image|><|image><image|>",
+    "<|audio|> <|audio> <audio|>", "<|video|>", "<|tool_call>call:f{a:<|\"|>b<|\"|>}<tool_call|>",
+    "<|tool_response>", "<|think|>\n", "<start_of_turn>user\n", "</s>", "<unused49>", "<0x41>", "<0x0A>",
+    "<0x", "[INST] <<SYS>>", "{\"a\": [1, 2.5, null, true], \"b\": \"c\\n\"}",
+    "for (int i = 0; i < n; ++i) {\n    x[i] += 1;\n}", "def f(x):\n\treturn x  # tab\n",
+    "https://example.org/a?b=c&d=%20#e", "user@example.org", "C:\\Users\\name", "a_b-c.d,e;f:g",
+    "\"quoted\" 'single' “curly”", "— – … •", "x\n", "\nx", "x\n\n\ny\n", "\n\n \n\n", "UPPER lower MiXeD",
+    "don't can't I'm", "1,234,567.89", "$5.00 €6 £7", "-1 +2 *3 /4",
 ]
 
 ALPHABETS = [
-    "abcdefghijklmnopqrstuvwxyz", "abc ", "the is of a an ", "0123456789.,-+", " \n\t", "ABCdef \n", "aeiou tnshr.\n",
-    "<|>turnimage", "\u00e4\u00f6\u00fc\u00df\u00e9\u00e8 abc", "\u4f60\u597d\u4e16\u754c \u3042\u3044", "\U0001f600\U0001f680\u2728 a", "\u2581 a", "\x00\x01\x7f\u0080\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff",
+    "abcdefghijklmnopqrstuvwxyz", "abc ", "the is of a an ", "0123456789.,-+", " \n\t", "ABCdef \n",
+    "aeiou tnshr.\n", "<|>turnimage", "äöüßéè abc", "你好世界 あい", "😀🚀✨ a", "▁ a",
+    "\x00\x01\x7f\x80\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff",
 ]
 
 
@@ -76,12 +81,13 @@ def _decodings(tokenizer, count, seed):
 def write_tiny():
     """Writes tokenizer.json: the bundled model's vocabulary."""
     tokenizer = Tokenizer.from_file(str(TINY / "tokenizer.json"))
-    words = [token.replace("\u2581", " ") for token in sorted(tokenizer.get_vocab()) if len(token) > 2 and token[0] != "<"]
+    tokens = sorted(token for token in tokenizer.get_vocab() if len(token) > 2 and token[0] != "<")
+    words = [token.replace("\u2581", " ") for token in tokens]
     strings = _unique([*BY_HAND, *_random_strings(130, 1), *_random_words(120, 2, words)])
     encoded = [{"text": text, "ids": _encode(tokenizer, text)} for text in strings]
     decoded = list(_decodings(tokenizer, 60, 3))
-    write_json(OUT / "tokenizer.json", {"vocabulary": "models/tiny/tokenizer.json", "special_tokens": "parsed, none added"},
-               encode=encoded, decode=decoded)
+    header = {"vocabulary": "models/tiny/tokenizer.json", "special_tokens": SPECIALS}
+    write_json(OUT / "tokenizer.json", header, encode=encoded, decode=decoded)
     return f"{len(encoded)} strings, {len(decoded)} id lists"
 
 
@@ -91,6 +97,6 @@ def write_real(path):
     tokenizer = Tokenizer.from_str(data.decode())
     strings = _unique([*BY_HAND, *_random_strings(39, 4)])
     encoded = [{"text": text, "ids": _encode(tokenizer, text)} for text in strings]
-    write_json(OUT / "tokenizer_real.json", {"vocabulary": "the 262,144 pieces of Gemma 4; tests look for it outside the repository",
-                                             "special_tokens": "parsed, none added"}, encode=encoded)
+    vocabulary = "the 262,144 pieces of Gemma 4; tests look for it outside the repository"
+    write_json(OUT / "tokenizer_real.json", {"vocabulary": vocabulary, "special_tokens": SPECIALS}, encode=encoded)
     return f"{len(encoded)} strings"
