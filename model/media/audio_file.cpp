@@ -84,6 +84,49 @@ Result<void> check_wav_is_whole(std::span<const uint8_t> bytes, std::string_view
     return {};
 }
 
+// CRC of an Ogg page (RFC 3533: polynomial 0x04c11db7, not reflected), its own field at 22 to 25 counted as
+// zero.
+uint32_t ogg_page_crc(std::span<const uint8_t> page) {
+    uint32_t crc = 0;
+    for (size_t i = 0; i < page.size(); ++i) {
+        crc ^= uint32_t{i >= 22 && i < 26 ? uint8_t{0} : page[i]} << 24;
+        for (int bit = 0; bit < 8; ++bit) crc = crc & 0x80000000u ? crc << 1 ^ 0x04c11db7u : crc << 1;
+    }
+    return crc;
+}
+
+// Bytes of the sound Ogg page at the start of `bytes`, or 0.
+size_t ogg_page_bytes(std::span<const uint8_t> bytes) {
+    constexpr size_t kHeaderBytes = 27;
+    if (bytes.size() < kHeaderBytes || std::memcmp(bytes.data(), "OggS", 4) != 0) return 0;
+    const size_t segments = bytes[26];
+    if (bytes.size() < kHeaderBytes + segments) return 0;
+    size_t size = kHeaderBytes + segments;
+    for (size_t i = 0; i < segments; ++i) size += bytes[kHeaderBytes + i];
+    if (size > bytes.size()) return 0;
+    return ogg_page_crc(bytes.first(size)) == little_endian_32(bytes.data() + 22) ? size : 0;
+}
+
+// libsndfile reads a cut Ogg file as if it were whole, and leaks memory over damaged ones; the pages' own
+// checksums and the end-of-stream flag of the last one tell both before it is asked.
+Result<void> check_ogg_is_whole(std::span<const uint8_t> bytes, std::string_view name) {
+    if (detect_media_type(bytes) != "Ogg") return {};
+    bool ended = false;
+    for (size_t position = 0; position < bytes.size();) {
+        const size_t page_bytes = ogg_page_bytes(bytes.subspan(position));
+        if (page_bytes == 0) {
+            return media_error(name,
+                               "damaged or truncated Ogg: the page at byte " + std::to_string(position) +
+                                   " of " + std::to_string(bytes.size()) + " is not whole",
+                               "copy or export the recording again");
+        }
+        ended = (bytes[position + 5] & 4) != 0;
+        position += page_bytes;
+    }
+    if (ended) return {};
+    return media_error(name, "truncated Ogg: no page ends the stream", "copy or export the recording again");
+}
+
 Error not_audio(std::span<const uint8_t> bytes, std::string_view name, const char* reason) {
     const std::string type(detect_media_type(bytes));
     return media_error(name, "is " + type + ", or damaged: no recording can be read (" + reason + ")",
@@ -124,6 +167,7 @@ Result<std::vector<float>> decode_audio(std::span<const uint8_t> bytes, std::str
     if (bytes.empty()) return media_error(name, "is empty (0 bytes)", "check how the file was written");
     if (detect_media_type(bytes) == "text") return not_audio(bytes, name, "text is not decoded");
     LAP_TRY(check_wav_is_whole(bytes, name));
+    LAP_TRY(check_ogg_is_whole(bytes, name));
     SF_VIRTUAL_IO io{on_size, on_seek, on_read, on_write, on_tell};
     MemoryFile source{bytes, 0};
     SF_INFO info{};

@@ -17,7 +17,7 @@ inline constexpr uint32_t kAudioSampleRate = 16000;
 // 262,144 tokens of 40 ms, the model's whole context (2.9 hours). The model itself is made for clips of 30 s.
 inline constexpr uint64_t kMaxAudioSamples = uint64_t{262144} * 640;
 
-// Truncated WAV and FLAC files are errors. Ogg and MP3 carry no length, so a cut one is read as far as it
+// Truncated WAV, FLAC and Ogg files are errors. An MP3 carries no length, so a cut one is read as far as it
 // goes; and of a damaged MP3 libmpg123, below libsndfile, may complain on stderr, which libsndfile gives no
 // way to silence.
 
