@@ -1,0 +1,117 @@
+// Choice of the level, its error text, and that the table leaves no slot of a runnable level empty.
+#include <doctest/doctest.h>
+
+#include <set>
+
+#include "kernels/cpu.h"
+#include "tests/kernels/fixtures.h"
+
+namespace lapidary::test {
+
+TEST_CASE("select: empty takes the highest level, a name takes that level") {
+    std::string why;
+    const kernels::KernelTable* best = kernels::select("", &why);
+    REQUIRE(best != nullptr);
+    CHECK(best == runnable_levels().back());
+    CHECK(why.empty());
+    for (const kernels::KernelTable* table : runnable_levels()) CHECK(kernels::select(table->isa, &why) == table);
+    CHECK(kernels::select("ref", nullptr) == runnable_levels().front());
+}
+
+TEST_CASE("select: an unknown name says so and lists what works") {
+    std::string why;
+    CHECK(kernels::select("avx9", &why) == nullptr);
+    CHECK(why.find("kernel level \"avx9\" is not a level that exists; levels that work here: ref") == 0);
+    CHECK(kernels::select("AVX2", nullptr) == nullptr);
+}
+
+TEST_CASE("select: a level of another machine is refused") {
+    int refused = 0;
+    for (const kernels::Level& level : kernels::levels()) {
+        if (level.table) continue;
+        std::string why;
+        CHECK(kernels::select(level.name, &why) == nullptr);
+        CHECK(why.find(level.built ? "cannot run on this CPU" : "is not part of this build") != std::string::npos);
+        CHECK(why.find("ref") != std::string::npos);
+        ++refused;
+    }
+    CHECK(refused >= 1);  // no machine has both neon and avx2
+}
+
+TEST_CASE("levels: lowest first, ref always there, tables only where they can run") {
+    const auto& levels = kernels::levels();
+    REQUIRE(levels.size() == 4);
+    CHECK(levels.front().name == "ref");
+    CHECK(levels.front().table != nullptr);
+    const kernels::CpuFeatures cpu = kernels::detect_cpu();
+    for (const kernels::Level& level : levels) {
+        CHECK((level.table != nullptr) == (level.built && level.supported));
+        if (level.name == "avx2") CHECK(level.supported == cpu.avx2);
+        if (level.name == "avx512") CHECK(level.supported == cpu.avx512);
+        if (level.name == "neon") CHECK(level.supported == cpu.neon);
+        if (level.table) CHECK(level.name == level.table->isa);
+    }
+}
+
+TEST_CASE("cpu: AVX-512 implies AVX2, and the compiler's own view agrees") {
+    const kernels::CpuFeatures cpu = kernels::detect_cpu();
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    CHECK(cpu.avx2 == (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")));
+    CHECK(cpu.avx512 == (cpu.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")));
+    CHECK_FALSE(cpu.neon);
+#elif defined(__aarch64__)
+    CHECK(cpu.neon);
+    CHECK_FALSE(cpu.avx2);
+#endif
+}
+
+TEST_CASE("the table of a runnable level is complete") {
+    for (const kernels::KernelTable* t : runnable_levels()) {
+        CAPTURE(t->isa);
+        for (const kernels::Format format : all_formats()) {
+            const int i = static_cast<int>(format);
+            CAPTURE(kernels::name(format));
+            CHECK((t->expand[i] != nullptr));
+            CHECK((t->matmul[i] != nullptr));
+            CHECK((t->matmul_q8[i] != nullptr) == kernels::is_quantised(format));
+        }
+        for (const auto store : t->store_kv) CHECK((store != nullptr));
+        CHECK((t->quantize && t->rms_norm && t->layer_norm && t->add_norm && t->geglu && t->rope && t->soft_cap &&
+               t->scale_add && t->attention));
+    }
+}
+
+TEST_CASE("rows: every built level has the same operations, and borrowed functions say ref") {
+    std::multiset<std::string_view> of_ref;
+    for (const kernels::KernelRow& row : kernels::rows()) {
+        if (row.isa == "ref") of_ref.insert(row.op);
+    }
+    CHECK(of_ref.count("matmul") == 15);
+    CHECK(of_ref.count("matmul_q8") == 12);
+    for (const kernels::Level& level : kernels::levels()) {
+        if (!level.built) continue;
+        std::multiset<std::string_view> ops;
+        for (const kernels::KernelRow& row : kernels::rows()) {
+            if (row.isa != level.name) continue;
+            ops.insert(row.op);
+            const std::string_view space = row.function.substr(0, row.function.find("::"));
+            CHECK((space == row.isa || space == "ref"));
+        }
+        CHECK(ops == of_ref);
+    }
+}
+
+TEST_CASE("scratch sizes keep whole cache lines and never shrink") {
+    for (int64_t columns = 1; columns < 2000; columns += 37) {
+        CHECK(kernels::matmul_scratch_bytes(columns) % 64 == 0);
+        CHECK(kernels::matmul_scratch_bytes(columns + 37) >= kernels::matmul_scratch_bytes(columns));
+    }
+    for (const int64_t dim : {2, 30, 256, 512}) {
+        CHECK(kernels::attention_scratch_bytes(dim, 3) % 64 == 0);
+        CHECK(kernels::attention_scratch_bytes(dim, 4) > kernels::attention_scratch_bytes(dim, 3));
+    }
+}
+
+}  // namespace lapidary::test
