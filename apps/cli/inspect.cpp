@@ -1,6 +1,7 @@
 // `lapidary inspect`: what is in a model, and which kernels will serve its tensors.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 

@@ -73,5 +73,7 @@ int run_program(Args args) {
 int main(int argc, char** argv) {
     // `lapidary run ... | head -1`: the failed write tells us, and we end in good order.
     signal(SIGPIPE, SIG_IGN);
+    // The same for a file size limit: an error to report, not a death.
+    signal(SIGXFSZ, SIG_IGN);
     return lapidary::cli::run_program({argv + 1, argv + argc});
 }

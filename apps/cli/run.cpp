@@ -1,6 +1,7 @@
 // `lapidary run`: one prompt in, one answer out, streamed to stdout as it comes.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/verbs.h"

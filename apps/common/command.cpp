@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <numeric>
 
@@ -28,7 +29,7 @@ size_t edits(std::string_view a, std::string_view b) {
 // "-p,--prompt" -> "--prompt": the name that messages use.
 std::string spoken_name(const std::string& names) { return names.substr(names.rfind(',') + 1); }
 
-constexpr size_t kNameColumn = 26;  // width of "  -p, --prompt TEXT" in the help
+constexpr size_t kNameColumn = 30;  // width of "  -p, --prompt TEXT" in the help
 
 }  // namespace
 
@@ -41,14 +42,19 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
 }
 
 Command::Command(std::string verb, std::string usage, std::string summary)
-    : verb_(std::move(verb)), usage_(std::move(usage)), summary_(std::move(summary)) {
-    app_.set_help_flag();
-    app_.allow_extras();
+    : verb_(std::move(verb)),
+      usage_(std::move(usage)),
+      summary_(std::move(summary)),
+      app_(std::make_unique<CLI::App>()) {
+    app_->set_help_flag();
+    app_->allow_extras();
 }
+
+Command::~Command() = default;
 
 void Command::values(const std::string& names, const std::string& metavar, const std::string& description,
                      std::function<void(const std::vector<std::string>&)> take) {
-    CLI::Option* option = app_.add_option(
+    CLI::Option* option = app_->add_option(
         names,
         [take = std::move(take)](const CLI::results_t& given) {
             take(given);
@@ -73,7 +79,7 @@ void Command::value(const std::string& names, const std::string& metavar, const 
 
 void Command::flag(const std::string& names, bool& target, const std::string& description) {
     entries_.push_back({{},
-                        app_.add_flag_callback(
+                        app_->add_flag_callback(
                             names, [&target] { target = true; }, description),
                         {}});
 }
@@ -113,23 +119,22 @@ void Command::unavailable(const std::vector<std::string>& names, bool takes_valu
             throw Refused{{code, fmt::format("{} is not available in this version", name), why}};
         };
         if (takes_value)
-            app_.add_option(name, [refuse](const CLI::results_t&) -> bool {
+            app_->add_option(name, [refuse](const CLI::results_t&) -> bool {
                 refuse();
                 return false;
             });
         else
-            app_.add_flag_callback(name, refuse);
+            app_->add_flag_callback(name, refuse);
     }
 }
 
 void Command::positionals(std::vector<std::string>& target) {
-    has_positionals_ = true;
-    app_.add_option("ARGUMENTS",
-                    [&target](const CLI::results_t& given) {
-                        target = given;
-                        return true;
-                    })
-        ->expected(0, 2);
+    // Two single ones: CLI11 would split a text like "[a,b]" for an option that takes several.
+    for (const char* name : {"FIRST", "SECOND"})
+        app_->add_option(name, [&target](const CLI::results_t& given) {
+            target.push_back(given.front());
+            return true;
+        });
 }
 
 void Command::heading(const std::string& title) { entries_.push_back({title, nullptr, {}}); }
@@ -139,7 +144,7 @@ Error Command::unexpected(const std::string& argument) const {
         return {Errc::invalid_argument, fmt::format("unexpected argument '{}'", argument),
                 fmt::format("usage: lapidary {} {}", verb_, usage_)};
     std::vector<std::string> known;
-    for (const CLI::Option* option : app_.get_options())
+    for (const CLI::Option* option : app_->get_options())
         for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
     const std::string word = argument.substr(0, argument.find('='));
     const std::string guess = nearest(word, known);
@@ -155,8 +160,8 @@ Result<bool> Command::parse(std::vector<std::string> args) {
         return false;
     std::reverse(args.begin(), args.end());  // CLI11 reads its vector from the back
     try {
-        app_.parse(std::move(args));
-        if (!app_.remaining().empty()) return unexpected(app_.remaining().front());
+        app_->parse(std::move(args));
+        if (!app_->remaining().empty()) return unexpected(app_->remaining().front());
         return true;
     } catch (const Refused& refused) {
         return refused.error;

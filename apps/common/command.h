@@ -2,14 +2,19 @@
 // which splits the arguments; ranges, repeats, suggestions and the help page are ours.
 #pragma once
 
-#include <CLI/App.hpp>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "apps/common/numbers.h"
 #include "lapidary/result.h"
+
+namespace CLI {  // known to command.cpp only: its headers take seconds to compile
+class App;
+class Option;
+}  // namespace CLI
 
 namespace lapidary::cli {
 
@@ -20,6 +25,9 @@ class Command {
   public:
     // usage: what follows "lapidary VERB" on the first line of the help.
     Command(std::string verb, std::string usage, std::string summary);
+    ~Command();
+    Command(const Command&) = delete;
+    Command& operator=(const Command&) = delete;
 
     // Names in CLI11's form: "-p,--prompt". Functions later in the list come later in the help.
     void flag(const std::string& names, bool& target, const std::string& description);
@@ -40,8 +48,8 @@ class Command {
     // Names of the contract that this version cannot serve: one clear error, not in the help.
     void unavailable(const std::vector<std::string>& names, bool takes_value, Errc code,
                      const std::string& why);
-    void positionals(std::vector<std::string>& target);
-    void heading(const std::string& title);  // starts a group in the help
+    void positionals(std::vector<std::string>& target);  // at most two
+    void heading(const std::string& title);              // starts a group in the help
 
     // False: the help was asked for and stands in help().
     Result<bool> parse(std::vector<std::string> args);
@@ -70,9 +78,9 @@ class Command {
     Error unexpected(const std::string& argument) const;
 
     std::string verb_, usage_, summary_;
-    CLI::App app_;
+    std::unique_ptr<CLI::App> app_;
     std::vector<Entry> entries_;
-    bool help_ = false, has_positionals_ = false;
+    bool help_ = false;
 };
 
 template <class T>

@@ -1,0 +1,36 @@
+"""`lapidary doctor`: what is built, supported and selected, and how LAPIDARY_CPU lowers it."""
+
+import unittest
+
+from support import CliTest, clean_environment, main
+
+
+class Doctor(CliTest):
+    def test_json(self):
+        report = self.ok_json("doctor")
+        self.assertEqual(set(report), {"version", "cpu", "cores", "threads", "isa", "memory", "gpu", "kernels",
+                                       "advice"})
+        self.assertEqual(len([level for level in report["isa"] if level["selected"]]), 1)
+        for level in report["isa"]:
+            if level["selected"]:
+                self.assertTrue(level["built"] and level["supported"], level)
+        self.assertGreater(report["memory"]["total_bytes"], report["memory"]["free_bytes"])
+        self.assertGreater(len(report["kernels"]), 0)
+        self.assertGreater(report["cores"], 0)
+
+    def test_isa_can_be_lowered(self):
+        report = self.ok_json("doctor", env=clean_environment(LAPIDARY_CPU="ref"))
+        self.assertEqual([level["name"] for level in report["isa"] if level["selected"]], ["ref"])
+
+    def test_threads_from_environment(self):
+        report = self.ok_json("doctor", env=clean_environment(LAPIDARY_THREADS="1"))
+        self.assertEqual(report["threads"], 1)
+
+    def test_page(self):
+        page = self.ok("doctor")
+        self.assertIn("selected", page)
+        self.assertGreater(self.ok("doctor", "--kernels").count("\n"), page.count("\n"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The bundled model's own record: sample answers and reference ids, through the program."""
+
+import json
+import unittest
+
+from support import SAMPLES, TINY, CliTest, main
+
+SKIPPED_CASES = {
+    "text_tool_call": "tools come later",
+    "video": "video comes later",
+}
+
+
+class Samples(CliTest):
+    def answers(self, kind, flag):
+        checked = 0
+        for sample in json.loads((SAMPLES / "samples.json").read_text())["samples"]:
+            if sample["type"] != kind:
+                continue
+            for qa in sample["qa"]:
+                with self.subTest(file=sample["file"], prompt=qa["prompt"]):
+                    answer = self.ok("run", TINY, flag, SAMPLES / sample["file"], "-p", qa["prompt"],
+                                     "--temp", "0", "--quiet")
+                    self.assertEqual(answer, qa["answer"] + "\n")
+                    checked += 1
+        return checked
+
+    def test_pictures(self):
+        self.assertEqual(self.answers("image", "--image"), 17)
+
+    def test_speech(self):
+        self.assertEqual(self.answers("audio", "--audio"), 6)
+
+    def test_reference_cases(self):
+        cases = json.loads((TINY / "reference.json").read_text())["cases"]
+        self.assertLessEqual(set(SKIPPED_CASES), {case["name"] for case in cases})
+        for case in cases:
+            if case["name"] in SKIPPED_CASES:
+                continue
+            with self.subTest(case=case["name"]):
+                messages = self.file("messages.json", json.dumps({"messages": self.with_paths(case)}))
+                think = "on" if case["enable_thinking"] else "off"
+                reply = self.ok_json("run", TINY, "--messages", messages, "--think", think, "--temp", "0")
+                self.assertEqual(reply["prompt_tokens"], case["input_ids"])
+                self.assertEqual(reply["tokens"], case["output_ids"])
+                rendered = self.ok_json("tokenize", TINY, "--messages", messages, "--think", think)
+                self.assertEqual(rendered["ids"], case["input_ids"])
+
+    def with_paths(self, case):
+        media = iter(case["media"])
+        messages = case["messages"]
+        for message in messages:
+            if isinstance(message["content"], str):
+                continue
+            for part in message["content"]:
+                if part["type"] != "text":
+                    part["path"] = str(SAMPLES / next(media))
+        return messages
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Numbers, names and combinations that are wrong: exit 2 (5 for a GPU), one line that names them."""
+
+import unittest
+
+from support import TINY, CliTest, lapidary, main
+
+ASK = ["run", TINY, "-p", "hi"]
+
+
+class Usage(CliTest):
+    def test_numbers_out_of_range(self):
+        for options in (["--max-tokens", "-1"], ["--max-tokens", "0"], ["--ctx", "0"], ["--ctx", "99999999999999"],
+                        ["--threads", "0"], ["--threads", "-3"], ["--temp", "nan"], ["--temp", "-1"],
+                        ["--temp", "inf"], ["--top-p", "1.5"], ["--min-p", "-0.1"], ["--top-k", "-1"],
+                        ["--image-tokens", "71"], ["--seed", "-1"]):
+            with self.subTest(options=options):
+                error = self.fails(2, *ASK, *options, says=options)
+                self.assertEqual(error["code"], "invalid_argument")
+
+    def test_not_numbers(self):
+        for options in (["--max-tokens", "many"], ["--ctx", "8kk"], ["--temp", ""], ["--temp", "0,5"],
+                        ["--top-k", "1.5"], ["--seed", "x"], ["--threads", "2x"]):
+            with self.subTest(options=options):
+                self.fails(2, *ASK, *options, says=options)
+
+    def test_sizes_take_a_suffix(self):
+        self.ok(*ASK, "--ctx", "1k", "--max-tokens", "1", "--temp", "0")
+
+    def test_unknown_options_get_a_suggestion(self):
+        self.fails(2, *ASK, "--tmep", "0", says=["--tmep", "did you mean --temp?"])
+        self.fails(2, *ASK, "--max-token", "3", says="--max-tokens")
+        self.fails(2, *ASK, "--frobnicate", says="--help")
+
+    def test_unknown_verbs(self):
+        self.fails(2, "rum", says=["rum", "did you mean run?"])
+        self.fails(2, "quantise-everything", says="tokenize")
+
+    def test_no_verb_shows_the_verbs(self):
+        done = lapidary()
+        self.assertEqual((done.returncode, done.stdout), (2, b""))
+        self.assertIn("tokenize", done.stderr.decode())
+
+    def test_missing_values_repeats_and_extras(self):
+        self.fails(2, *ASK, "--temp", "1", "--temp", "2", says=["--temp", "2 times"])
+        self.fails(2, "run", TINY, "extra", "-p", "hi", says="extra")
+        self.fails(2, "run", "-m", TINY, "extra", "-p", "hi", says="extra")
+        done = lapidary(*ASK, "--stop")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--stop needs a value", done.stderr.decode())
+
+    def test_choices(self):
+        self.fails(2, *ASK, "--kv", "q4", says=["q4", "f16"])
+        self.fails(2, *ASK, "--placement", "moon", says="moon")
+        self.fails(2, *ASK, "--think", "maybe", says="maybe")
+        self.fails(2, *ASK, "--think", "256", says=["256", "budget"])
+
+    def test_combinations(self):
+        messages = self.file("m.json", '{"messages":[{"role":"user","content":"x"}]}')
+        for options in (["-p", "x"], ["--image", "x.png"], ["--system", "x"], ["--raw"]):
+            with self.subTest(options=options):
+                self.fails(2, "run", TINY, "--messages", messages, *options, says="--messages")
+        self.fails(2, *ASK, "--raw", "--system", "x", says="--raw")
+        self.fails(2, *ASK, "--raw", "--think", "on", says="--raw")
+
+    def test_a_gpu_asked_for_is_absent(self):
+        for options in (["--placement", "gpu"], ["--placement", "split"], ["--gpu-layers", "3"], ["--device", "0"]):
+            with self.subTest(options=options):
+                error = self.fails(5, *ASK, *options)
+                self.assertEqual(error["code"], "device_unavailable")
+
+    def test_what_this_version_lacks_is_said(self):
+        for options in (["--draft", "f"], ["--schema", "f"], ["--memory", "4G"], ["--trace", "f"], ["--profile"],
+                        ["--frames", "4"], ["--fps", "1"], ["--sound"]):
+            with self.subTest(options=options):
+                self.fails(2, *ASK, *options, says=[options[0], "not available in this version"])
+        self.fails(1, *ASK, "--video", "x.mp4", says=["--video", "not available in this version"])
+
+    def test_invalid_utf8_names_the_offset(self):
+        self.fails(2, "run", TINY, "-p", "-", stdin=b"hello \xc3\x28", says="6")
+
+    def test_prompt_longer_than_the_context(self):
+        error = self.fails(1, "run", TINY, "-p", "Who are you?", "--ctx", "16", says=["17", "16"])
+        self.assertEqual(error["code"], "context_full")
+
+    def test_unsupported_isa_lists_those_that_work(self):
+        from support import clean_environment
+        self.fails(2, *ASK, env=clean_environment(LAPIDARY_CPU="quantum"), says=["quantum", "ref"])
+
+    def test_help_fits_a_screen(self):
+        for verb in ["run", "logits", "tokenize", "inspect", "bench", "synth", "doctor"]:
+            with self.subTest(verb=verb):
+                page = self.ok(verb, "--help")
+                self.assertLessEqual(page.count("\n"), 48)
+                self.assertLessEqual(max(map(len, page.splitlines())), 110)
+                self.assertIn("--json", page)
+        self.assertIn("tokenize", self.ok("--help"))
+
+    def test_version(self):
+        self.assertRegex(self.ok("--version"), r"^lapidary \d+\.\d+\.\d+\n$")
+
+
+if __name__ == "__main__":
+    main()
