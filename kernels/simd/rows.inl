@@ -44,27 +44,6 @@ void rms_norm(const float* x, const float* w, int64_t n, float eps, float* y) {
     });
 }
 
-void layer_norm(const float* x, const float* w, const float* b, int64_t n, float eps, float* y) {
-    F sum(0.0f);
-    for_lanes(n, [&](int64_t i, int64_t left) { sum += load(x + i, left); });
-    const F mean(xsimd::hadd(sum) / static_cast<float>(n));
-    F squares(0.0f);
-    for_lanes(n, [&](int64_t i, int64_t left) {
-        F v = load(x + i, left) - mean;
-        if (left < kLanes) {  // the lanes past the end would add mean^2
-            alignas(64) float lanes[kLanes];
-            v.store_aligned(lanes);
-            v = load_part(lanes, left);
-        }
-        squares = fused(v, v, squares);
-    });
-    const F scale(1.0f / __builtin_sqrtf(xsimd::hadd(squares) / static_cast<float>(n) + eps));
-    for_lanes(n, [=](int64_t i, int64_t left) {
-        const F v = (load(x + i, left) - mean) * scale;
-        store(fused(v, load(w + i, left), load(b + i, left)), y + i, left);
-    });
-}
-
 void add_norm(float* x, const float* y, const float* w, int64_t n, float eps, float scale) {
     const F inverse(inverse_rms(y, n, eps)), factor(scale);
     for_lanes(n, [=](int64_t i, int64_t left) {

@@ -39,10 +39,6 @@ class Cache {
     }
     const std::vector<kernels::KvRun>& runs() const { return runs_; }
 
-    static float source(int plane, int position, int64_t i) {
-        Random random(static_cast<uint32_t>(plane * 1000003 + position * 131 + static_cast<int>(i)));
-        return random.uniform(-1, 1);
-    }
     // One stored value, decoded.
     double value(int plane, int position, int kv_head, int i) const {
         for (const kernels::KvRun& run : runs_) {
@@ -71,7 +67,7 @@ class Cache {
         uint8_t* scale_rows = buffers_.back()->data();
         std::vector<float> row(static_cast<size_t>(values));
         for (int p = 0; p < count; ++p) {
-            for (int64_t i = 0; i < values; ++i) row[static_cast<size_t>(i)] = source(plane, begin + p, i);
+            Random(static_cast<uint32_t>(plane * 1000003 + begin + p)).fill(row.data(), values);
             reference().store_kv[static_cast<int>(format_)](row.data(), values, rows + p * bytes,
                                                             scale_rows + p * scale_bytes);
         }

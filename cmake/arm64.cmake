@@ -1,0 +1,11 @@
+# Cross build for arm64 Linux on Debian (g++-aarch64-linux-gnu); tests run under qemu (qemu-user-static).
+# Only the kernels and their tests: the other rooms need libraries of the target system.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64-static -L /usr/aarch64-linux-gnu)
+set(LAP_ONLY_KERNELS ON CACHE BOOL "Build only the kernels and their tests")
+
+# Header-only, but Debian keeps its package file in the folder of the build machine's architecture.
+file(GLOB xsimd_folder /usr/lib/*/cmake/xsimd)
+set(xsimd_DIR ${xsimd_folder} CACHE PATH "Package file of xsimd")
