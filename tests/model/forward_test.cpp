@@ -1,0 +1,169 @@
+// The transformer against Hugging Face transformers in float32: random checkpoints in odd shapes, text,
+// pictures and sound. The tolerance is the project's promise: 1e-4 of the logit range.
+#include "model/forward.h"
+
+#include <doctest/doctest.h>
+
+#include "kernels/select.h"
+#include "model/engine_state.h"
+#include "tests/support/goldens.h"
+
+using namespace lapidary;
+using namespace lapidary::testing;
+
+namespace {
+
+constexpr double kTolerance = 1e-4;  // of the logit range
+const char* const kCheckpoints[] = {"five_layers", "sharded", "full_first", "old_form", "text_defaults"};
+// Video input is a later capability; its golden waits for it.
+bool skipped(const nlohmann::json& golden) { return golden.contains("frames"); }
+
+EngineOptions precise(const std::filesystem::path& model) {
+    EngineOptions o;
+    o.model = model;
+    o.precise = true;
+    o.threads = 2;
+    o.context = 2048;
+    return o;
+}
+
+// The worst distance of prefill rows and of cached steps from the golden ones.
+struct Distance {
+    double prefill = 0, decode = 0;
+    bool same_greedy = true;
+};
+
+Distance distance(const Engine& engine, const Goldens& goldens, const nlohmann::json& golden) {
+    const std::string name = golden["name"];
+    const auto prompt = unwrap(engine.raw(Goldens::parts(golden)));
+    REQUIRE(prompt.ids() == goldens.i32(name + ".input_ids").values);
+
+    Distance d;
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(prompt));
+    const auto rows = all_rows(session);
+    const auto& which = goldens.i32(name + ".prefill_rows").values;
+    const auto& want = goldens.f32(name + ".prefill_logits");
+    for (size_t i = 0; i < which.size(); ++i)
+        d.prefill = std::max(d.prefill, range_error(rows[static_cast<size_t>(which[i])].data(),
+                                                    want.row(static_cast<int64_t>(i)), want.cols()));
+
+    // Cached steps: feed the golden ids one by one.
+    const auto& output = goldens.i32(name + ".output_ids").values;
+    const auto& steps = goldens.i32(name + ".decode_steps").values;
+    const auto& decode = goldens.f32(name + ".decode_logits");
+    size_t next = 0;
+    for (size_t s = 0; s + 1 < output.size(); ++s) {
+        unwrap(session.append(unwrap(engine.tokens({&output[s], 1}))));
+        const auto row = all_rows(session);
+        if (next < steps.size() && steps[next] == static_cast<int32_t>(s)) {
+            d.decode = std::max(d.decode, range_error(row[0].data(), decode.row(static_cast<int64_t>(next)),
+                                                      decode.cols()));
+            ++next;
+        }
+    }
+    REQUIRE(next == steps.size());
+
+    Session fresh = unwrap(engine.new_session());
+    unwrap(fresh.append(prompt));
+    GenerateOptions greedy;
+    greedy.sampling.temperature = 0.0f;
+    greedy.max_tokens = static_cast<uint32_t>(output.size());
+    greedy.ignore_eos = true;
+    d.same_greedy = unwrap(fresh.generate(greedy)).tokens == output;
+    return d;
+}
+
+void check_all(const std::string& level) {
+    for (const char* checkpoint : kCheckpoints) {
+        const Goldens goldens(checkpoint);
+        EngineOptions options = precise(goldens.folder);
+        options.cpu_level = level;
+        const Engine engine = unwrap(Engine::open(options));
+        int cases = 0;
+        for (const auto& golden : goldens.json["cases"]) {
+            if (skipped(golden)) continue;
+            const std::string name = golden["name"];
+            CAPTURE(std::string(checkpoint));
+            CAPTURE(name);
+            const Distance d = distance(engine, goldens, golden);
+            CHECK(d.prefill <= kTolerance);
+            CHECK(d.decode <= kTolerance);
+            CHECK(d.same_greedy);
+            ++cases;
+        }
+        CHECK(cases == (goldens.json["cases"].size() == 2 ? 2 : 6));
+    }
+}
+
+// The same prompt after `change` was done to a loaded model: the worst prefill distance.
+template <class Change>
+double distance_after(const char* checkpoint, const char* name, Change change) {
+    const Goldens goldens(checkpoint);
+    auto loaded = unwrap(model::load_model({.model = goldens.folder, .mmproj = {}}));
+    change(loaded);
+    const Engine engine = unwrap(make_engine(precise(goldens.folder), std::move(loaded), 0));
+    for (const auto& golden : goldens.json["cases"])
+        if (golden["name"] == name) return distance(engine, goldens, golden).prefill;
+    FAIL("no such golden: ", name);
+    return 0;
+}
+
+void add_one(const model::TensorView& norm) {
+    for (int64_t i = 0; i < norm.cols; ++i) norm.f32()[i] += 1.0f;
+}
+
+}  // namespace
+
+TEST_CASE("forward: logits and greedy ids equal transformers' on the scalar kernels") { check_all("ref"); }
+
+TEST_CASE("forward: logits and greedy ids equal transformers' on every other level of this machine") {
+    for (const auto& level : kernels::levels())
+        if (level.built && level.supported && level.name != "ref") check_all(std::string(level.name));
+}
+
+TEST_CASE("forward: picture and sound rows equal transformers' features") {
+    for (const char* checkpoint : kCheckpoints) {
+        const Goldens goldens(checkpoint);
+        const Engine engine = unwrap(Engine::open(precise(goldens.folder)));
+        const auto& state = engine.state();
+        for (const auto& golden : goldens.json["cases"]) {
+            const std::string name = golden["name"];
+            for (const char* kind : {".image_features", ".audio_features"}) {
+                if (!goldens.has(name + kind)) continue;
+                const auto prompt = unwrap(engine.raw(Goldens::parts(golden)));
+                const MediaRows& media = *prompt.data().media.at(0).rows;
+                const auto got = unwrap(media.picture
+                                            ? model::embed_patches(state.network(), *state.device, media.patches)
+                                            : model::embed_frames(state.network(), *state.device, media.frames));
+                const auto& want = goldens.f32(name + kind);
+                REQUIRE(got.size() == want.values.size());
+                CHECK(range_error(got.data(), want.values.data(), static_cast<int64_t>(got.size())) <= kTolerance);
+            }
+        }
+    }
+}
+
+// Each known mistake must be far outside the tolerance, or the tests above prove nothing.
+TEST_CASE("forward: negative controls") {
+    const double far = 10 * kTolerance;
+    CHECK(distance_after("five_layers", "text_long", [](auto&) {}) <= kTolerance);
+    CHECK(distance_after("five_layers", "text_long", [](model::LoadedModel& m) {
+        for (auto& l : m.weights.layers) l.scale = 1.0f;
+    }) > far);
+    CHECK(distance_after("five_layers", "text_long", [](model::LoadedModel& m) {
+        for (auto& l : m.weights.layers) add_one(l.attn_norm);
+    }) > far);
+    CHECK(distance_after("five_layers", "text_long", [](model::LoadedModel& m) { ++m.config.window; }) > far);
+    CHECK(distance_after("five_layers", "text_long", [](model::LoadedModel& m) { --m.config.window; }) > far);
+    CHECK(distance_after("five_layers", "text_long", [](model::LoadedModel& m) {
+        for (const auto& l : m.config.layers)
+            if (l.kind == model::LayerKind::full) m.config.full_rope.pairs = l.head_dim / 2;
+    }) > far);
+    CHECK(distance_after("five_layers", "image_one", [](model::LoadedModel& m) {
+        m.config.vision->planar = !m.config.vision->planar;
+    }) > far);
+    CHECK(distance_after("five_layers", "image_one", [](model::LoadedModel& m) {
+        m.config.vision_blocks = false;
+    }) > far);
+}

@@ -1,0 +1,198 @@
+// Replies of the bundled model: the reference ids, the samples' answers, and how a reply can end.
+#include <doctest/doctest.h>
+
+#include "lapidary/tools.h"
+#include "tests/support/goldens.h"
+
+using namespace lapidary;
+using namespace lapidary::testing;
+
+namespace {
+
+const Engine& tiny() {
+    static const Engine engine = unwrap(Engine::open({.model = kTiny, .threads = 2, .precise = true}));
+    return engine;
+}
+
+GenerateOptions greedy(uint32_t max_tokens = 200) {
+    GenerateOptions o;
+    o.sampling.temperature = 0.0f;
+    o.max_tokens = max_tokens;
+    return o;
+}
+
+// The reference's messages are in the OpenAI form but for media, which stand as a type with a list beside.
+Conversation conversation(const nlohmann::json& c) {
+    Conversation out;
+    out.think = c["enable_thinking"];
+    size_t media = 0;
+    for (const auto& m : c["messages"]) {
+        Message message;
+        message.role = m["role"] == "system" ? Role::system : m["role"] == "user" ? Role::user : Role::assistant;
+        if (m["content"].is_string()) {
+            message.plain_string = true;
+            message.parts.push_back(Part::text(m["content"]));
+        } else {
+            for (const auto& p : m["content"]) {
+                if (p["type"] == "text")
+                    message.parts.push_back(Part::text(p["text"]));
+                else if (p["type"] == "image")
+                    message.parts.push_back(Part::image(kTiny / "samples" / c["media"][media++].get<std::string>()));
+                else
+                    message.parts.push_back(Part::audio(kTiny / "samples" / c["media"][media++].get<std::string>()));
+            }
+        }
+        out.messages.push_back(std::move(message));
+    }
+    return out;
+}
+
+// Tools and video come with later capabilities.
+bool supported(const nlohmann::json& c) { return c["tools"].is_null() && c["name"] != "video"; }
+
+Prompt ask(Part media, const std::string& question) {
+    Message m{Role::user, {}};
+    const bool sound = media.kind == Part::Kind::audio;
+    if (!sound) m.parts.push_back(std::move(media));
+    m.parts.push_back(Part::text(question));
+    if (sound) m.parts.push_back(std::move(media));
+    return unwrap(tiny().render({{m}}));
+}
+
+}  // namespace
+
+TEST_CASE("generate: the bundled model reproduces its reference") {
+    int checked = 0;
+    const auto reference = read_json(kTiny / "reference.json");
+    for (const auto& c : reference["cases"]) {
+        if (!supported(c)) continue;
+        const std::string name = c["name"];
+        CAPTURE(name);
+        const Prompt prompt = unwrap(tiny().render(conversation(c)));
+        CHECK(prompt.text() == c["prompt"].get<std::string>());
+        CHECK(prompt.ids() == c["input_ids"].get<std::vector<int32_t>>());
+        Session session = unwrap(tiny().new_session());
+        unwrap(session.append(prompt));
+        unwrap(session.forward(Rows::last, [&](int64_t, std::span<const float> row) {
+            for (const auto& top : c["first_step_top5"])
+                CHECK(std::abs(row[top[0].get<size_t>()] - top[1].get<float>()) < 2e-3f);
+            return Flow::go;
+        }));
+        CHECK(unwrap(session.generate(greedy())).tokens == c["output_ids"].get<std::vector<int32_t>>());
+        ++checked;
+    }
+    CHECK(checked == 8);
+}
+
+TEST_CASE("generate: the samples' pictures and recordings get their answers") {
+    int answers = 0;
+    const auto samples = read_json(kTiny / "samples/samples.json");
+    for (const auto& sample : samples["samples"]) {
+        const std::string file = sample["file"], type = sample["type"];
+        if (type != "image" && type != "audio") continue;
+        for (const auto& qa : sample["qa"]) {
+            const auto path = kTiny / "samples" / file;
+            Session session = unwrap(tiny().new_session());
+            unwrap(session.append(ask(type == "image" ? Part::image(path) : Part::audio(path), qa["prompt"])));
+            CHECK(unwrap(session.generate(greedy())).text == qa["answer"].get<std::string>());
+            ++answers;
+        }
+    }
+    CHECK(answers == 23);
+}
+
+TEST_CASE("generate: thinking is told apart from the answer, and the pieces add up") {
+    Conversation talk{{{Role::user, {Part::text("What is 63 minus 27?")}}}, true};
+    Session session = unwrap(tiny().new_session());
+    unwrap(session.append(unwrap(tiny().render(talk))));
+    std::string text, thinking;
+    const Reply reply = unwrap(session.generate(greedy(), [&](const Token& t) {
+        text += t.text;
+        thinking += t.thinking;
+        return Flow::go;
+    }));
+    CHECK(!reply.thinking.empty());
+    CHECK(!reply.text.empty());
+    CHECK(text == reply.text);
+    CHECK(thinking == reply.thinking);
+    CHECK(reply.finish == FinishReason::stop);
+    CHECK(reply.usage.generated == reply.tokens.size());
+}
+
+TEST_CASE("generate: a seed repeats itself, another one differs, none is reported") {
+    const auto reply = [&](std::optional<uint64_t> seed) {
+        GenerateOptions o;
+        o.sampling = {.temperature = 2.0f, .top_p = 1.0f, .top_k = 0, .seed = seed};
+        o.max_tokens = 24;
+        o.ignore_eos = true;
+        Session session = unwrap(tiny().new_session());
+        unwrap(session.append(unwrap(tiny().render({{{Role::user, {Part::text("Tell me a story.")}}}}))));
+        return unwrap(session.generate(o));
+    };
+    const Reply one = reply(7);
+    CHECK(one.seed == 7);
+    CHECK(one.tokens == reply(7).tokens);
+    CHECK(one.tokens != reply(8).tokens);
+    const Reply free = reply(std::nullopt);
+    CHECK(free.tokens == reply(free.seed).tokens);
+}
+
+TEST_CASE("generate: stop texts, sinks and cancelling end a reply") {
+    const Prompt prompt = unwrap(tiny().render({{{Role::user, {Part::text("Who are you?")}}}}));
+    const auto fresh = [&] {
+        Session s = unwrap(tiny().new_session());
+        unwrap(s.append(prompt));
+        return s;
+    };
+    const std::string whole = unwrap(fresh().generate(greedy())).text;
+    REQUIRE(whole.size() > 20);
+
+    GenerateOptions stop = greedy();
+    stop.stop = {whole.substr(10, 5)};
+    std::string streamed;
+    Session a = fresh();
+    const Reply cut = unwrap(a.generate(stop, [&](const Token& t) {
+        streamed += t.text;
+        return Flow::go;
+    }));
+    CHECK(cut.text == whole.substr(0, whole.find(stop.stop[0])));
+    CHECK(streamed == cut.text);
+    CHECK(cut.finish == FinishReason::stop);
+
+    Session b = fresh();
+    const Reply kept = unwrap(b.generate(greedy(), [](const Token&) { return Flow::stop; }));
+    CHECK(kept.tokens.size() == 1);
+    CHECK(b.position() == prompt.ids().size() + 1);
+
+    Session c = fresh();
+    unwrap(c.generate(greedy(), [](const Token&) { return Flow::discard; }));
+    CHECK(c.position() == prompt.ids().size());
+    CHECK(unwrap(c.generate(greedy())).text == whole);
+
+    std::stop_source source;
+    GenerateOptions cancelled = greedy();
+    cancelled.cancel = source.get_token();
+    Session d = fresh();
+    int tokens = 0;
+    const Reply early = unwrap(d.generate(cancelled, [&](const Token&) {
+        if (++tokens == 3) source.request_stop();
+        return Flow::go;
+    }));
+    CHECK(early.finish == FinishReason::cancelled);
+    CHECK(early.tokens.size() == 3);
+}
+
+TEST_CASE("generate: log-probabilities describe the model's own distribution") {
+    GenerateOptions o = greedy(4);
+    o.logprobs = 5;
+    Session session = unwrap(tiny().new_session());
+    unwrap(session.append(unwrap(tiny().render({{{Role::user, {Part::text("Who are you?")}}}}))));
+    unwrap(session.generate(o, [](const Token& t) {
+        if (t.id < 0) return Flow::go;
+        CHECK(t.top.size() == 5);
+        CHECK(t.logprob == t.top[0].logprob);  // greedy takes the most probable
+        CHECK(t.logprob <= 0);
+        for (size_t i = 1; i < t.top.size(); ++i) CHECK(t.top[i].logprob <= t.top[i - 1].logprob);
+        return Flow::go;
+    }));
+}

@@ -1,0 +1,104 @@
+// Every visible position lies in exactly one span, in order, and rows are found where they were put.
+#include "model/kv_cache.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+#include "kernels/select.h"
+#include "runtime/cpu/cpu_device.h"
+
+using namespace lapidary;
+using namespace lapidary::model;
+using runtime::KvClass;
+
+namespace {
+
+ModelConfig small(int32_t window) {
+    ModelConfig c;
+    c.hidden = 32;
+    c.window = window;
+    c.heads = 2;
+    c.layers = {{LayerKind::sliding, 1, 16, false}, {LayerKind::full, 1, 32, true}};
+    return c;
+}
+
+runtime::CpuDevice& device() {
+    static runtime::CpuDevice d(*kernels::select("ref", nullptr), 1, true);
+    return d;
+}
+
+}  // namespace
+
+TEST_CASE("kv cache: spans, stores and commits of random step sequences agree with a plain map") {
+    for (const int32_t window : {1, 5, 16, 100}) {
+        const ModelConfig config = small(window);
+        auto cache = KvCache::create(device(), config, runtime::KvFormat::f16, 10000);
+        REQUIRE(cache);
+        std::map<int32_t, int32_t> ring;  // slot -> position it holds
+        uint32_t random = 12345;
+        for (int32_t position = 0; position < 9000;) {
+            random = random * 1664525 + 1013904223;
+            const int32_t columns = 1 + static_cast<int32_t>(random >> 8) % 700;
+            runtime::StepParams params;
+            cache->plan_step(position, columns, params);
+            for (const KvClass c : {KvClass::window, KvClass::linear}) {
+                const auto& step = params.kv[static_cast<size_t>(c)];
+                int32_t next = c == KvClass::window ? std::max(0, position - window + 1) : 0;
+                for (int i = 0; i < step.span_count; ++i) {
+                    const auto& s = step.spans[static_cast<size_t>(i)];
+                    REQUIRE(s.position == next);
+                    REQUIRE(s.count > 0);
+                    if (c == KvClass::window && s.segment == 0)
+                        for (int32_t r = 0; r < s.count; ++r) REQUIRE(ring.at(s.first_row + r) == s.position + r);
+                    next += s.count;
+                }
+                REQUIRE(next == position + columns);
+                int32_t stored = position;
+                for (int i = 0; i < step.store_count; ++i) {
+                    const auto& s = step.stores[static_cast<size_t>(i)];
+                    REQUIRE(s.position == stored);
+                    if (c == KvClass::linear) REQUIRE(s.segment * kSegmentRows + s.first_row == s.position);
+                    stored += s.count;
+                }
+                REQUIRE(stored == position + columns);
+            }
+            const auto& step = params.kv[static_cast<size_t>(KvClass::window)];
+            for (int i = 0; i < step.commit_count; ++i) {
+                const auto& copy = step.commits[static_cast<size_t>(i)];
+                for (int32_t r = 0; r < copy.count; ++r) ring[copy.to_row + r] = position + copy.from_row + r;
+            }
+            position += columns;
+        }
+        CHECK(static_cast<int32_t>(ring.size()) == window + kRingSlack);
+    }
+}
+
+TEST_CASE("kv cache: rewinding is possible within the slack, to the start, and nowhere else") {
+    auto cache = KvCache::create(device(), small(50), runtime::KvFormat::f32, 1000);
+    REQUIRE(cache);
+    CHECK(cache->can_rewind(500, 500));
+    CHECK(cache->can_rewind(500, 500 - kRingSlack - 1));
+    CHECK(!cache->can_rewind(500, 500 - kRingSlack - 2));
+    CHECK(cache->can_rewind(500, 0));
+    CHECK(cache->can_rewind(40, 3));  // nothing was overwritten yet
+}
+
+TEST_CASE("kv cache: q8_0 needs heads of whole blocks, and says so") {
+    const auto cache = KvCache::create(device(), small(8), runtime::KvFormat::q8_0, 64);
+    REQUIRE(!cache);
+    CHECK(cache.error().code == Errc::invalid_argument);
+    CHECK(cache.error().message.find("16") != std::string::npos);
+}
+
+TEST_CASE("kv cache: the 12B cache has the size of the specification") {
+    ModelConfig c;
+    c.window = 1024;
+    for (int i = 0; i < 48; ++i)
+        c.layers.push_back(i % 6 == 5 ? LayerConfig{LayerKind::full, 1, 512, true}
+                                      : LayerConfig{LayerKind::sliding, 8, 256, false});
+    const uint64_t mib = 1 << 20;
+    // 320 MiB of windows and 64 MiB of full rows at 4096 tokens, plus the ring's slack of 16 rows.
+    const uint64_t slack = uint64_t{40} * kRingSlack * 8192;
+    CHECK(KvCache::bytes_for(c, runtime::KvFormat::f16, 4096) == 384 * mib + slack);
+}

@@ -1,0 +1,169 @@
+// A sequence in time: the same bits however it is cut, rewound, threaded or interrupted.
+#include <doctest/doctest.h>
+
+#include "model/session_state.h"
+#include "tests/support/goldens.h"
+
+using namespace lapidary;
+using namespace lapidary::testing;
+
+namespace {
+
+EngineOptions golden_options(const char* checkpoint) {
+    EngineOptions o;
+    o.model = kData / "goldens" / checkpoint;
+    o.threads = 2;
+    o.context = 1024;
+    return o;
+}
+
+nlohmann::json golden_case(const Goldens& goldens, const char* name) {
+    for (const auto& c : goldens.json["cases"])
+        if (c["name"] == name) return c;
+    FAIL("no such golden: ", name);
+    return {};
+}
+
+std::vector<std::vector<float>> rows_of(const EngineOptions& options, const char* name) {
+    const Goldens goldens(options.model.filename().string());
+    const Engine engine = unwrap(Engine::open(options));
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(unwrap(engine.raw(Goldens::parts(golden_case(goldens, name))))));
+    return all_rows(session);
+}
+
+GenerateOptions greedy(uint32_t tokens) {
+    GenerateOptions o;
+    o.sampling.temperature = 0.0f;
+    o.max_tokens = tokens;
+    o.ignore_eos = true;
+    return o;
+}
+
+}  // namespace
+
+TEST_CASE("session: any chunking gives the same bits, pictures included") {
+    for (const char* name : {"text_long", "images_three", "mixed"}) {
+        CAPTURE(name);
+        EngineOptions options = golden_options("five_layers");
+        const auto whole = rows_of(options, name);
+        for (const uint32_t chunk : {1u, 3u, 17u, 64u}) {
+            CAPTURE(chunk);
+            options.prefill_chunk = chunk;
+            CHECK(rows_of(options, name) == whole);
+        }
+    }
+}
+
+TEST_CASE("session: any number of threads gives the same bits, for every cache format") {
+    for (const KvFormat kv : {KvFormat::f32, KvFormat::f16}) {
+        EngineOptions options = golden_options("sharded");
+        options.kv = kv;
+        const auto two = rows_of(options, "mixed");
+        for (const int threads : {1, 3, 7}) {
+            options.threads = threads;
+            CHECK(rows_of(options, "mixed") == two);
+        }
+    }
+}
+
+TEST_CASE("session: compact caches stay near the exact one") {
+    EngineOptions options;
+    options.model = kTiny;
+    options.precise = true;
+    const auto rows = [&] {
+        const Engine engine = unwrap(Engine::open(options));
+        Session session = unwrap(engine.new_session());
+        unwrap(session.append(unwrap(engine.render({{{Role::user, {Part::text("What is the capital of France?")}}}}))));
+        return all_rows(session).back();
+    };
+    const auto exact = rows();
+    options.precise = false;
+    for (const KvFormat kv : {KvFormat::f16, KvFormat::q8_0}) {
+        options.kv = kv;
+        // f16 keeps 11 bits, q8_0 about 7: 2^-11 and 2^-7 relative to the largest score, amplified by the
+        // layers above by less than an order of magnitude.
+        CHECK(range_error(rows().data(), exact.data(), static_cast<int64_t>(exact.size())) <
+              (kv == KvFormat::f16 ? 5e-3 : 8e-2));
+    }
+}
+
+TEST_CASE("session: rewinding, near and far, gives the rows of a fresh session") {
+    const EngineOptions options = golden_options("five_layers");
+    const Engine engine = unwrap(Engine::open(options));
+    const auto ids = unwrap(engine.tokenize("one two three four five six seven eight nine ten eleven twelve thirteen "
+                                            "fourteen fifteen sixteen seventeen eighteen nineteen twenty"));
+    REQUIRE(ids.size() > 40);
+    const auto tail = std::span(ids).last(20);
+    Session fresh = unwrap(engine.new_session());
+    for (const uint32_t keep : {uint32_t(ids.size()) - 1, uint32_t(ids.size()) - 8, 20u, 1u, 0u}) {
+        CAPTURE(keep);
+        Session whole = unwrap(engine.new_session());
+        unwrap(whole.append(unwrap(engine.tokens(ids))));
+        unwrap(whole.forward(Rows::last, [](int64_t, std::span<const float>) { return Flow::go; }));
+        unwrap(whole.rewind(keep));
+        CHECK(whole.position() == keep);
+        unwrap(whole.append(unwrap(engine.tokens(tail))));
+
+        Session direct = unwrap(engine.new_session());
+        unwrap(direct.append(unwrap(engine.tokens(std::span(ids).first(keep)))));
+        unwrap(direct.append(unwrap(engine.tokens(tail))));
+        const auto a = all_rows(whole), b = all_rows(direct);
+        CHECK(a.back() == b.back());
+    }
+    CHECK(!fresh.rewind(1).has_value());
+}
+
+TEST_CASE("session: a stopped prefill leaves a session that still gives the right answer") {
+    EngineOptions options = golden_options("full_first");
+    options.prefill_chunk = 40;
+    const Goldens goldens("full_first");
+    const Engine engine = unwrap(Engine::open(options));
+    const auto prompt = unwrap(engine.raw(Goldens::parts(golden_case(goldens, "text_long"))));
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(prompt));
+    // Stop from inside: the first chunk's rows arrive, then the request is noticed in the second chunk.
+    std::stop_source stop;
+    const auto stopped = session.forward(
+        Rows::all,
+        [&](int64_t row, std::span<const float>) {
+            if (row == 39) stop.request_stop();
+            return Flow::go;
+        },
+        stop.get_token());
+    REQUIRE(!stopped);
+    CHECK(stopped.error().code == Errc::cancelled);
+    const auto reply = unwrap(session.generate(greedy(8)));
+    Session fresh = unwrap(engine.new_session());
+    unwrap(fresh.append(prompt));
+    CHECK(reply.tokens == unwrap(fresh.generate(greedy(8))).tokens);
+}
+
+TEST_CASE("session: what does not fit is refused with the numbers, and changes nothing") {
+    EngineOptions options = golden_options("five_layers");
+    options.context = 16;
+    const Engine engine = unwrap(Engine::open(options));
+    Session session = unwrap(engine.new_session());
+    const std::vector<int32_t> ids(17, 300);
+    const auto refused = session.append(unwrap(engine.tokens(ids)));
+    REQUIRE(!refused);
+    CHECK(refused.error().code == Errc::context_full);
+    CHECK(refused.error().message.find("17") != std::string::npos);
+    CHECK(refused.error().message.find("16") != std::string::npos);
+    CHECK(session.position() == 0);
+    unwrap(session.append(unwrap(engine.tokens(std::span(ids).first(12)))));
+    const auto reply = unwrap(session.generate(greedy(100)));
+    CHECK(reply.finish == FinishReason::length);
+    CHECK(reply.tokens.size() == 5);  // four take the free positions, the fifth needs none
+    CHECK(!unwrap(engine.new_session()).generate().has_value());
+}
+
+TEST_CASE("session: outlives its engine") {
+    std::optional<Session> session;
+    {
+        const Engine engine = unwrap(Engine::open(golden_options("five_layers")));
+        session = unwrap(engine.new_session());
+        unwrap(session->append(unwrap(engine.raw(std::vector{Part::text("Hello")}))));
+    }
+    CHECK(unwrap(session->generate(greedy(3))).tokens.size() == 3);
+}

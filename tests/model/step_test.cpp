@@ -1,0 +1,90 @@
+// Chunks never cut a picture; masks are those of the specification; rotation angles at the far end.
+#include "model/step.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "kernels/select.h"
+#include "runtime/cpu/cpu_device.h"
+
+using namespace lapidary::model;
+using lapidary::runtime::KvClass;
+
+namespace {
+
+SoftRows block(int32_t position, int32_t count, bool picture = true) { return {position, count, picture, {}}; }
+
+}  // namespace
+
+TEST_CASE("step: a chunk ends before a picture, or takes it whole") {
+    const SoftRows soft[] = {block(10, 20), block(31, 5), block(40, 8, false)};
+    CHECK(chunk_end(0, 100, 5, soft) == 5);
+    CHECK(chunk_end(0, 100, 10, soft) == 10);
+    CHECK(chunk_end(0, 100, 11, soft) == 10);
+    CHECK(chunk_end(0, 100, 29, soft) == 10);
+    CHECK(chunk_end(0, 100, 30, soft) == 30);
+    CHECK(chunk_end(10, 100, 4, soft) == 30);
+    CHECK(chunk_end(30, 100, 3, soft) == 31);
+    CHECK(chunk_end(36, 100, 7, soft) == 43);  // sound may be cut anywhere
+    CHECK(chunk_end(90, 100, 64, soft) == 100);
+}
+
+TEST_CASE("step: visible positions follow window, blocks and the research switch") {
+    ModelConfig c;
+    c.hidden = 8;
+    c.ffn = 8;
+    c.vocab = 8;
+    c.heads = 1;
+    c.window = 6;
+    c.layers = {{LayerKind::sliding, 1, 8, false}, {LayerKind::full, 1, 8, true}};
+    c.sliding_rope = {10000.0, 4};
+    c.full_rope = {1000000.0, 1};
+    lapidary::runtime::CpuDevice device(*lapidary::kernels::select("ref", nullptr), 1, true);
+    auto kv = KvCache::create(device, c, lapidary::runtime::KvFormat::f32, 64);
+    REQUIRE(kv);
+    Workspace ws;
+    REQUIRE(ws.reserve(device, c, 20));
+    const std::vector<int32_t> ids(20, 3);
+    const SoftRows soft[] = {block(4, 9), block(15, 3, false)};
+    for (const bool everywhere : {false, true}) {
+        Step step;
+        build_step(c, *kv, 0, ids, soft, 1, everywhere, ws, step);
+        for (int32_t q = 0; q < 20; ++q) {
+            const bool in_block = q >= 4 && q < 13;
+            const size_t i = static_cast<size_t>(q);
+            CHECK(step.first[size_t(KvClass::window)][i] == std::max(0, q - 5));
+            CHECK(step.last[size_t(KvClass::window)][i] == (in_block ? 13 : q + 1));
+            CHECK(step.first[size_t(KvClass::linear)][i] == 0);
+            CHECK(step.last[size_t(KvClass::linear)][i] == (in_block && everywhere ? 13 : q + 1));
+            CHECK(step.ids[i] == (in_block || (q >= 15 && q < 18) ? -1 : 3));
+        }
+    }
+}
+
+TEST_CASE("step: rotation at position 262,143 agrees with double precision on the f32 angle") {
+    ModelConfig c;
+    c.hidden = 8;
+    c.ffn = 8;
+    c.vocab = 8;
+    c.heads = 1;
+    c.window = 4;
+    c.layers = {{LayerKind::sliding, 1, 256, false}};
+    c.sliding_rope = {10000.0, 128};
+    c.full_rope = {1000000.0, 64};
+    lapidary::runtime::CpuDevice device(*lapidary::kernels::select("ref", nullptr), 1, true);
+    auto kv = KvCache::create(device, c, lapidary::runtime::KvFormat::f32, 262144);
+    REQUIRE(kv);
+    Workspace ws;
+    REQUIRE(ws.reserve(device, c, 1));
+    Step step;
+    const int32_t id = 1;
+    build_step(c, *kv, 262143, {&id, 1}, {}, 1, false, ws, step);
+    const auto* cosine = reinterpret_cast<const float*>(ws.cosine[size_t(KvClass::window)]->host);
+    for (int i = 0; i < 128; ++i) {
+        const double exact = 262143.0 * std::pow(10000.0, -2.0 * i / 256);
+        // The f32 frequency and the f32 product each carry half an ulp: 2^-24 relative, twice.
+        const double bound = exact * std::ldexp(1.0, -23) + 1e-7;
+        CHECK(std::abs(cosine[i] - std::cos(exact)) <= bound);
+    }
+}

@@ -1,0 +1,125 @@
+// Reads the goldens of tests/data/goldens: cases from goldens.json, numbers from goldens.safetensors.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "lapidary/lapidary.h"
+#include "runtime/file/safetensors.h"
+
+namespace lapidary::testing {
+
+inline const std::filesystem::path kData = std::filesystem::path(LAPIDARY_SOURCE_DIR) / "tests/data";
+inline const std::filesystem::path kTiny = std::filesystem::path(LAPIDARY_SOURCE_DIR) / "models/tiny";
+
+inline nlohmann::json read_json(const std::filesystem::path& path) {
+    std::ifstream in(path);
+    REQUIRE_MESSAGE(in, path.string());
+    return nlohmann::json::parse(in);
+}
+
+template <class T>
+struct Table {
+    std::vector<int64_t> shape;
+    std::vector<T> values;
+    int64_t cols() const { return shape.back(); }
+    const T* row(int64_t r) const { return values.data() + r * cols(); }
+};
+
+class Goldens {
+  public:
+    explicit Goldens(const std::string& checkpoint) : folder(kData / "goldens" / checkpoint) {
+        json = read_json(folder / "goldens.json");
+        read(folder / "goldens.safetensors");
+    }
+    const Table<float>& f32(const std::string& name) const { return floats_.at(name); }
+    const Table<int32_t>& i32(const std::string& name) const { return ints_.at(name); }
+    bool has(const std::string& name) const { return floats_.count(name) > 0; }
+
+    // The case's text cut at its placeholders, media in between: what Engine::raw takes.
+    static std::vector<Part> parts(const nlohmann::json& golden) {
+        std::vector<Part> out;
+        std::string text = golden["text"];
+        size_t image = 0, sound = 0;
+        for (size_t at; (at = std::min(text.find("<|image|>"), text.find("<|audio|>"))) != std::string::npos;) {
+            const bool picture = text.compare(at, 9, "<|image|>") == 0;
+            if (at > 0) out.push_back(Part::text(text.substr(0, at)));
+            const auto media = kData / "goldens/media";
+            out.push_back(picture ? Part::image(media / golden["images"][image++]["file"].get<std::string>())
+                                  : Part::audio(media / golden["sounds"][sound++]["file"].get<std::string>()));
+            text = text.substr(at + 9);
+        }
+        if (!text.empty()) out.push_back(Part::text(text));
+        return out;
+    }
+
+    std::filesystem::path folder;
+    nlohmann::json json;
+
+  private:
+    // safetensors files hold i32 here too, which the model reader refuses by design: a small reader of its own.
+    void read(const std::filesystem::path& path) {
+        std::ifstream in(path, std::ios::binary);
+        REQUIRE_MESSAGE(in, path.string());
+        uint64_t length = 0;
+        in.read(reinterpret_cast<char*>(&length), 8);
+        std::string header(length, 0);
+        in.read(header.data(), static_cast<std::streamsize>(length));
+        const auto tensors = nlohmann::json::parse(header);
+        for (const auto& [name, t] : tensors.items()) {
+            if (name == "__metadata__") continue;
+            const auto begin = t["data_offsets"][0].get<int64_t>(), end = t["data_offsets"][1].get<int64_t>();
+            in.seekg(static_cast<std::streamoff>(8 + length) + begin);
+            const auto fill = [&](auto& table) {
+                table.shape = t["shape"].get<std::vector<int64_t>>();
+                table.values.resize(static_cast<size_t>(end - begin) / 4);
+                in.read(reinterpret_cast<char*>(table.values.data()), end - begin);
+            };
+            if (t["dtype"] == "F32")
+                fill(floats_[name]);
+            else
+                fill(ints_[name]);
+        }
+    }
+    std::map<std::string, Table<float>> floats_;
+    std::map<std::string, Table<int32_t>> ints_;
+};
+
+// Largest |a - b| over max - min of b: the measure of every parity test.
+inline double range_error(const float* got, const float* want, int64_t n) {
+    double worst = 0, low = want[0], high = want[0];
+    for (int64_t i = 0; i < n; ++i) {
+        worst = std::max(worst, std::abs(double{got[i]} - want[i]));
+        low = std::min(low, double{want[i]});
+        high = std::max(high, double{want[i]});
+    }
+    return worst / (high - low);
+}
+
+template <class T>
+T unwrap(Result<T> result) {
+    if (!result) FAIL(result.error().message, " | ", result.error().hint);
+    return std::move(*result);
+}
+inline void unwrap(Result<void> result) {
+    if (!result) FAIL(result.error().message, " | ", result.error().hint);
+}
+
+// Every logit row of what the session has queued.
+inline std::vector<std::vector<float>> all_rows(Session& session) {
+    std::vector<std::vector<float>> rows;
+    unwrap(session.forward(Rows::all, [&](int64_t, std::span<const float> row) {
+        rows.emplace_back(row.begin(), row.end());
+        return Flow::go;
+    }));
+    return rows;
+}
+
+}  // namespace lapidary::testing
