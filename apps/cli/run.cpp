@@ -147,7 +147,9 @@ Result<int> answer(Program& program, const Engine& engine, const Prompt& prompt,
     if (!reply) return reply.error();
     if (console.json) console.write_json(to_json(*reply, prompt, engine.info()));
     if (!console.json) show_timing(console, timing_line(*reply, engine.info()));
-    return reply->finish == FinishReason::cancelled ? exit_code(Errc::cancelled) : 0;
+    // A reader that went away also cancels the reply; only Ctrl-C is an interruption.
+    const bool interrupted = reply->finish == FinishReason::cancelled && program.interrupt.requested();
+    return interrupted ? exit_code(Errc::cancelled) : 0;
 }
 
 }  // namespace

@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Checks the house rules that a compiler does not: who may include whom, what ISA files may pull in, which
+symbols an ISA object may leak, how long files get, and words that have no place in a public repository.
+
+Usage: check_layers.py [--objects BUILD/kernels]. With --objects also the ISA objects of that build are checked.
+Prints every violation; exit code 1 when there is one."""
+
+import argparse
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+CODE = {".h", ".cpp", ".inl", ".inc", ".comp", ".glsl"}
+MAX_LINES = 600
+
+# Room -> what its #include "..." may begin with. The longest matching room counts.
+ALLOWED = {
+    "include/lapidary": ("lapidary/",),
+    "kernels": ("kernels/",),
+    "runtime": ("runtime/", "kernels/", "lapidary/result.h"),
+    "model": ("model/", "runtime/", "kernels/", "lapidary/"),
+    "model/text": ("model/text/", "lapidary/result.h"),
+    "model/media": ("model/media/", "lapidary/result.h"),
+    "apps": ("apps/", "lapidary/"),
+}
+# Room -> system headers it must not name: kernels know no machine, the model no threads and instructions.
+INTRINSICS = r"immintrin|x86intrin|arm_neon|xsimd"
+FORBIDDEN = {
+    "include/lapidary": INTRINSICS + r"|vulkan|nlohmann",
+    "kernels": r"^(thread|mutex|atomic|fstream|iostream|filesystem|cstdio)$|vulkan|nlohmann",
+    "runtime": INTRINSICS + r"|iostream",
+    "model": INTRINSICS + r"|^thread$|vulkan|iostream",
+    "apps": INTRINSICS + r"|vulkan|iostream",
+}
+# A header-inline function compiled with ISA flags may be the copy the linker keeps for everyone, so these
+# files see almost nothing.
+ISA_FILES = re.compile(r"^kernels/(simd/|avx2/|avx512/|neon/)")
+ISA_SYSTEM = {"cstdint", "cstddef", "immintrin.h", "arm_neon.h", "xsimd/xsimd.hpp"}
+
+# Spelt in halves, so that this file is not its own finding.
+PRIVATE = re.compile("|".join((r"(?<![\w.])/wo" r"rk/", r"(?<![\w.])/tm" r"p/", r"/ro" r"ot/", r"/ho" r"me/\w",
+                               r"\bsub" r"agents?\b", r"\bAI ag" r"ents?\b", r"\bwork" r"place\b",
+                               r"pypi\." r"org", r"pythonhosted\." r"org", r"deb\.debian\." r"org")))
+UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
+
+
+def tracked_files():
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    return [name for name in names.decode().split("\0") if name and (ROOT / name).is_file()]
+
+
+def all_files():
+    """Tracked files; in an unpacked archive, every file outside build folders."""
+    if (ROOT / ".git").exists():
+        return tracked_files()
+    paths = (p.relative_to(ROOT) for p in ROOT.rglob("*") if p.is_file())
+    return [str(p) for p in paths if p.parts[0] not in ("build", ".venv")]
+
+
+def rooms_of(name):
+    """The rooms a file is in, innermost first."""
+    return sorted((room for room in ALLOWED if name.startswith(room + "/")), key=len, reverse=True)
+
+
+def include_violations(name, text):
+    rooms = rooms_of(name)
+    for kind, target in re.findall(r'^\s*#\s*include\s*(["<])([^">]+)[">]', text, re.MULTILINE):
+        if kind == '"' and rooms and not target.startswith(ALLOWED[rooms[0]]):
+            yield f'{name}: includes "{target}", which {rooms[0]} must not know'
+        for room in rooms:
+            if kind == "<" and room in FORBIDDEN and re.search(FORBIDDEN[room], target):
+                # Kernels may use intrinsics; model and the others may not.
+                yield f"{name}: includes <{target}>, which {room} must not know"
+        if ISA_FILES.match(name) and kind == "<" and target not in ISA_SYSTEM:
+            yield f"{name}: includes <{target}>; files compiled per ISA may include {sorted(ISA_SYSTEM)}"
+
+
+def text_violations(name, text):
+    path = pathlib.Path(name)
+    lines = text.count("\n") + 1
+    if path.suffix in CODE | {".py", ".sh", ".cmake"} and path.suffix != ".inc" and lines > MAX_LINES:
+        yield f"{name}: {lines} lines, the wall is {MAX_LINES}"
+    for number, line in enumerate(text.splitlines(), 1):
+        found = PRIVATE.search(line)
+        if found:
+            yield f"{name}:{number}: '{found.group()}' belongs to one machine or one person"
+        if path.suffix in CODE and UNFINISHED.search(line):
+            yield f"{name}:{number}: unfinished work"
+
+
+def weak_symbol_violations(objects):
+    """Weak symbols outside the ISA's own namespace; DW.ref.* are references to a personality routine."""
+    found = sorted(objects.glob("CMakeFiles/lapidary_kernels_*.dir/**/*.o"))
+    if not found:
+        yield f"{objects}: no ISA objects there"
+    for path in found:
+        isa = re.search(r"lapidary_kernels_(\w+)\.dir", str(path)).group(1)
+        symbols = subprocess.run(["nm", "-C", path], check=True, capture_output=True).stdout.decode()
+        for line in symbols.splitlines():
+            match = re.match(r"^[0-9a-f ]{16} ([WVu]) (.*)$", line)
+            if match and f"lapidary::kernels::{isa}" not in match[2] and not match[2].startswith("DW.ref."):
+                yield f"{path.name} ({isa}): weak symbol {match[2]}"
+
+
+def violations(objects):
+    for name in all_files():
+        try:
+            text = (ROOT / name).read_text()
+        except UnicodeDecodeError:
+            continue  # pictures, recordings, weights
+        if pathlib.Path(name).suffix in CODE:
+            yield from include_violations(name, text)
+        if not name.startswith(("models/", "tests/data/")):
+            yield from text_violations(name, text)
+    if objects:
+        yield from weak_symbol_violations(objects)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--objects", type=pathlib.Path, help="the kernels folder of a build")
+    problems = list(violations(parser.parse_args().objects))
+    for problem in problems:
+        print(problem)
+    print(f"check_layers: {len(problems)} violations")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
