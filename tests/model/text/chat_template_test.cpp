@@ -91,7 +91,7 @@ TEST_CASE("chat: the reference cases of the bundled model without tools or media
         for (auto& message : messages) {
             if (message["content"].is_string()) continue;
             for (auto& part : message["content"]) {
-                if (part["type"] != "text") part["path"] = "x";
+                if (part.value("type", "") != "text") part.emplace("path", "x");
             }
         }
         const auto conversation = messages_from_json(messages.dump());
@@ -216,7 +216,7 @@ TEST_CASE("chat: bad messages") {
     refused({parts_message(Role::system, {{PartKind::image, {}, 0}})}, "message 0: a first system message");
     refused({parts_message(Role::user, {{PartKind::image, {}, -1}})}, "index -1");
     auto thinking = text_message(Role::assistant, "x");
-    thinking.reasoning = "\x80";
+    thinking.reasoning.assign(1, '\x80');
     refused({thinking}, "message 0, reasoning");
 }
 
