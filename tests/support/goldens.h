@@ -33,39 +33,10 @@ struct Table {
     const T* row(int64_t r) const { return values.data() + r * cols(); }
 };
 
-class Goldens {
+// f32 and i32 tensors of a safetensors file. The library's own reader refuses i32 by design.
+class TensorFile {
   public:
-    explicit Goldens(const std::string& checkpoint) : folder(kData / "goldens" / checkpoint) {
-        json = read_json(folder / "goldens.json");
-        read(folder / "goldens.safetensors");
-    }
-    const Table<float>& f32(const std::string& name) const { return floats_.at(name); }
-    const Table<int32_t>& i32(const std::string& name) const { return ints_.at(name); }
-    bool has(const std::string& name) const { return floats_.count(name) > 0; }
-
-    // The case's text cut at its placeholders, media in between: what Engine::raw takes.
-    static std::vector<Part> parts(const nlohmann::json& golden) {
-        std::vector<Part> out;
-        std::string text = golden["text"];
-        size_t image = 0, sound = 0;
-        for (size_t at; (at = std::min(text.find("<|image|>"), text.find("<|audio|>"))) != std::string::npos;) {
-            const bool picture = text.compare(at, 9, "<|image|>") == 0;
-            if (at > 0) out.push_back(Part::text(text.substr(0, at)));
-            const auto media = kData / "goldens/media";
-            out.push_back(picture ? Part::image(media / golden["images"][image++]["file"].get<std::string>())
-                                  : Part::audio(media / golden["sounds"][sound++]["file"].get<std::string>()));
-            text = text.substr(at + 9);
-        }
-        if (!text.empty()) out.push_back(Part::text(text));
-        return out;
-    }
-
-    std::filesystem::path folder;
-    nlohmann::json json;
-
-  private:
-    // safetensors files hold i32 here too, which the model reader refuses by design: a small reader of its own.
-    void read(const std::filesystem::path& path) {
+    explicit TensorFile(const std::filesystem::path& path) {
         std::ifstream in(path, std::ios::binary);
         REQUIRE_MESSAGE(in, path.string());
         uint64_t length = 0;
@@ -88,8 +59,41 @@ class Goldens {
                 fill(ints_[name]);
         }
     }
+    const Table<float>& f32(const std::string& name) const { return floats_.at(name); }
+    const Table<int32_t>& i32(const std::string& name) const { return ints_.at(name); }
+    bool has(const std::string& name) const { return floats_.count(name) > 0; }
+
+  private:
     std::map<std::string, Table<float>> floats_;
     std::map<std::string, Table<int32_t>> ints_;
+};
+
+// One random checkpoint with what transformers computed for it.
+struct Goldens : TensorFile {
+    explicit Goldens(const std::string& checkpoint)
+        : TensorFile(kData / "goldens" / checkpoint / "goldens.safetensors"),
+          folder(kData / "goldens" / checkpoint),
+          json(read_json(folder / "goldens.json")) {}
+
+    // The case's text cut at its placeholders, media in between: what Engine::raw takes.
+    static std::vector<Part> parts(const nlohmann::json& golden) {
+        std::vector<Part> out;
+        std::string text = golden["text"];
+        size_t image = 0, sound = 0;
+        for (size_t at; (at = std::min(text.find("<|image|>"), text.find("<|audio|>"))) != std::string::npos;) {
+            const bool picture = text.compare(at, 9, "<|image|>") == 0;
+            if (at > 0) out.push_back(Part::text(text.substr(0, at)));
+            const auto media = kData / "goldens/media";
+            out.push_back(picture ? Part::image(media / golden["images"][image++]["file"].get<std::string>())
+                                  : Part::audio(media / golden["sounds"][sound++]["file"].get<std::string>()));
+            text = text.substr(at + 9);
+        }
+        if (!text.empty()) out.push_back(Part::text(text));
+        return out;
+    }
+
+    std::filesystem::path folder;
+    nlohmann::json json;
 };
 
 // Largest |a - b| over max - min of b: the measure of every parity test.

@@ -1,0 +1,145 @@
+// Opening models: files that llama.cpp wrote, in every type it quantises to, and options that cannot be.
+#include "model/engine_state.h"
+
+#include <doctest/doctest.h>
+
+#include "lapidary/tools.h"
+#include "tests/support/goldens.h"
+
+using namespace lapidary;
+using namespace lapidary::testing;
+
+namespace {
+
+EngineOptions with(const std::filesystem::path& model) {
+    EngineOptions o;
+    o.model = model;
+    o.threads = 2;
+    return o;
+}
+
+Error open_error(const EngineOptions& options) {
+    const auto engine = Engine::open(options);
+    REQUIRE(!engine);
+    CHECK(!engine.error().message.empty());
+    CHECK(!engine.error().hint.empty());
+    return engine.error();
+}
+
+double largest_difference(const float* a, const float* b, int64_t n) {
+    double worst = 0;
+    for (int64_t i = 0; i < n; ++i) worst = std::max(worst, std::abs(double{a[i]} - b[i]));
+    return worst;
+}
+
+}  // namespace
+
+// Exact: float64 logits of the stored weights. With f32 inputs we meet them to 1e-4 of the range; with int8
+// inputs we may stay within twice the distance of the engine that wrote the file, which rounds as we do.
+TEST_CASE("engine: files by llama.cpp in every type give the exact logits") {
+    const auto quants = read_json(kData / "peer/quants.json");
+    const auto ids = quants["ids"].get<std::vector<int32_t>>();
+    const auto which = quants["rows"].get<std::vector<size_t>>();
+    const TensorFile logits(kData / "peer/logits.safetensors");
+    int files = 0;
+    for (const auto& [type, facts] : quants["types"].items()) {
+        CAPTURE(type);
+        const auto path = kData / "peer" / ("quant3-" + type + ".gguf");
+        if (type == "q4_k_s") continue;  // the same block formats as q4_k_m, left out for size
+        const Table<float>& exact = logits.f32(type + "/exact");
+        for (const bool precise : {true, false}) {
+            CAPTURE(precise);
+            EngineOptions options = with(path);
+            options.precise = precise;
+            options.kv = KvFormat::f32;  // as the peer did
+            const Engine engine = unwrap(Engine::open(options));
+            Session session = unwrap(engine.new_session());
+            unwrap(session.append(unwrap(engine.tokens(ids))));
+            const auto rows = all_rows(session);
+            for (size_t i = 0; i < which.size(); ++i) {
+                const float* want = exact.row(static_cast<int64_t>(i));
+                const float* got = rows[which[i]].data();
+                if (precise)
+                    CHECK(range_error(got, want, exact.cols()) <= 1e-4);
+                else
+                    CHECK(largest_difference(got, want, exact.cols()) <=
+                          2 * facts["max_abs_llamacpp_vs_exact"].get<double>());
+            }
+            GenerateOptions greedy;
+            greedy.sampling.temperature = 0.0f;
+            greedy.ignore_eos = true;
+            greedy.max_tokens = 16;
+            CHECK(unwrap(session.generate(greedy)).tokens == facts["llamacpp_greedy"].get<std::vector<int32_t>>());
+        }
+        ++files;
+    }
+    CHECK(files == 13);
+}
+
+TEST_CASE("engine: options that cannot be are refused with their numbers") {
+    EngineOptions o = with(kTiny);
+    o.image_tokens = 71;
+    CHECK(open_error(o).message.find("71") != std::string::npos);
+    CHECK(open_error(o).code == Errc::invalid_argument);
+
+    o = with(kTiny);
+    o.context = 5000;
+    CHECK(open_error(o).message.find("4096") != std::string::npos);
+
+    o = with(kTiny);
+    o.placement = Placement::gpu;
+    CHECK(open_error(o).code == Errc::device_unavailable);
+
+    o = with(kTiny);
+    o.cpu_level = "avx9";
+    CHECK(open_error(o).code == Errc::invalid_argument);
+    CHECK(open_error(o).message.find("ref") != std::string::npos);
+
+    o = with(kTiny);
+    o.prefill_chunk = 0;
+    CHECK(open_error(o).code == Errc::invalid_argument);
+
+    CHECK(open_error(with(kTiny / "nothing-here")).code == Errc::model_not_found);
+    const auto unsupported = open_error(with(kData / "peer/unsupported-tq1_0.gguf"));
+    CHECK(unsupported.code == Errc::unsupported_model);
+    CHECK(unsupported.message.find("tq1_0") != std::string::npos);
+}
+
+TEST_CASE("engine: describes what it opened") {
+    EngineOptions o = with(kTiny);
+    o.context = 300;
+    const Engine engine = unwrap(Engine::open(o));
+    const ModelInfo& info = engine.info();
+    CHECK(info.source == "hf");
+    CHECK(info.type == "bf16");
+    CHECK(info.layers == 8);
+    CHECK(info.vocab == 2048);
+    CHECK(info.context == 300);
+    CHECK(info.model_context == 4096);
+    CHECK(info.text);
+    CHECK(info.image);
+    CHECK(info.audio);
+    CHECK(info.parameters > 7'000'000);
+    CHECK(info.stop_ids == std::vector<int32_t>{1, 16, 9});
+}
+
+TEST_CASE("engine: ids and pieces outside the vocabulary are refused") {
+    const Engine engine = unwrap(Engine::open(with(kTiny)));
+    for (const int32_t id : {-1, 2048, 1 << 30}) {
+        const auto prompt = engine.tokens({&id, 1});
+        REQUIRE(!prompt);
+        CHECK(prompt.error().code == Errc::invalid_argument);
+        CHECK(prompt.error().message.find(std::to_string(id)) != std::string::npos);
+        CHECK(!engine.piece(id).has_value());
+    }
+}
+
+TEST_CASE("engine: a text-only model refuses pictures and sound by name") {
+    const Engine engine = unwrap(Engine::open(with(kData / "peer/quant3-q8_0.gguf")));
+    CHECK(!engine.info().image);
+    for (const Part& part : {Part::image(kTiny / "samples/image_1.png"), Part::audio(kTiny / "samples/speech_1.wav")}) {
+        const auto prompt = engine.raw(std::vector{part});
+        REQUIRE(!prompt);
+        CHECK(prompt.error().code == Errc::media_unsupported);
+    }
+}
