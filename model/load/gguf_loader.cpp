@@ -90,7 +90,7 @@ Result<fs::path> find_projector(const fs::path& model) {
     if (found.size() == 1) return found.front();
     std::sort(found.begin(), found.end());
     std::string list;
-    for (const auto& path : found) list += (list.empty() ? "" : ", ") + in_quotes(path.filename().string());
+    for (const auto& path : found) list += concat(list.empty() ? "" : ", ", in_quotes(path.filename().string()));
     return Error{Errc::model_not_found,
                  concat("there are ", found.size(), " projectors beside ", in_quotes(model.string()), ": ", list),
                  "name one of them with --mmproj"};
@@ -140,7 +140,11 @@ Result<LoadedModel> load_gguf_file(const LoadOptions& options) {
     Gguf projector;
     if (!projector_path.empty()) {
         LAP_ASSIGN(projector, runtime::open_gguf(projector_path));
-        LAP_TRY(read_projector_config(projector, model.config));
+        auto read = read_projector_config(projector, model.config);
+        if (!read && options.mmproj.empty())
+            return Error{read.error().code, concat(read.error().message, " (found beside the model)"),
+                         "name the right projector with --mmproj, or move this one to another folder"};
+        LAP_TRY(read);
     }
     LAP_TRY(read_vocabulary(gguf, model));
     const std::string file = options.model.string();

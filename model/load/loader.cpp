@@ -61,7 +61,7 @@ Result<LoadedModel> load_folder(LoadOptions options) {
         return Error{Errc::model_not_found, concat("the folder ", in_quotes(folder.string()), " holds no model"), kHint};
     if (models.size() > 1) {
         std::string list;
-        for (const auto& path : models) list += (list.empty() ? "" : ", ") + in_quotes(path.filename().string());
+        for (const auto& path : models) list += concat(list.empty() ? "" : ", ", in_quotes(path.filename().string()));
         return Error{Errc::model_not_found,
                      concat("the folder ", in_quotes(folder.string()), " holds ", models.size(), " models: ", list),
                      "name one of the files"};

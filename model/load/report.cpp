@@ -13,7 +13,7 @@ void list_tensors(const TensorSource& source, LoadedModel& model) {
     for (const SourceTensor& tensor : source.all()) {
         model.tensors.push_back({tensor.file_name, kernels::name(tensor.format), tensor.shape, tensor.bytes,
                                  tensor.file.filename().string()});
-        if (!tensor.used) unused += (unused.empty() ? "" : ", ") + tensor.file_name;
+        if (!tensor.used) unused += concat(unused.empty() ? "" : ", ", tensor.file_name);
     }
     constexpr size_t kLimit = 500;
     if (unused.size() > kLimit) unused = unused.substr(0, kLimit) + "...";

@@ -28,7 +28,7 @@ std::string in_quotes(std::string_view name, size_t limit = 200);
 // [2048, 256]
 inline std::string shape_text(const std::vector<int64_t>& shape) {
     std::string out = "[";
-    for (size_t i = 0; i < shape.size(); i++) out += (i ? ", " : "") + std::to_string(shape[i]);
+    for (size_t i = 0; i < shape.size(); i++) out += concat(i ? ", " : "", shape[i]);
     return out + "]";
 }
 
