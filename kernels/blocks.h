@@ -56,7 +56,8 @@ struct BlockIq4Nl {
     uint8_t d[2];
     uint8_t qs[16];
 };
-inline constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+// Not inline: every file has its own copy (see kernels/README.md, "One definition").
+constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                           1,    13,   25,  38,  53,  69,  89,  113};
 
 // 256 values = 2 halves x 4 shifts x 2 groups of 16. Value 128 h + 32 s + i has the two bits

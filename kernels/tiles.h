@@ -20,9 +20,8 @@ inline constexpr int64_t kRowStride = kTileK + 16;
 // Floats in scratch, in this order; each a multiple of 16.
 inline constexpr int64_t kWeightTileFloats = kTileK * kPanelRows;  // [k][16 rows]
 inline constexpr int64_t kSumFloats = kColumnBlock * kPanelRows;   // [column][16 rows], partial sums of a panel
-inline constexpr int64_t kRowFloats = kPanelRows * kRowStride;     // [row][k], rows expanded one by one
 inline constexpr int64_t kTailFloats = kPanelRows * kRowStride;    // weight bytes of an incomplete panel
 inline constexpr int64_t kMatmulScratchFloats =
-    kWeightTileFloats + kSumFloats + kRowFloats + kTailFloats + kActivationFloats;
+    kWeightTileFloats + kSumFloats + kTailFloats + kActivationFloats;
 
 }  // namespace lapidary::kernels

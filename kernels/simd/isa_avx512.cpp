@@ -7,6 +7,7 @@ namespace lapidary::kernels::avx512 {
 #include "kernels/simd/lanes_avx512.inl"
 // The rest is the same for every level.
 #include "kernels/simd/expand.inl"
+#include "kernels/simd/expand_k.inl"
 #include "kernels/simd/matmul.inl"
 #include "kernels/simd/rows.inl"
 #include "kernels/simd/attention.inl"

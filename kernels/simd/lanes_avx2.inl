@@ -49,6 +49,12 @@ inline F nibble(I v) {
     return F(_mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(v, kShift), _mm256_set1_epi32(15))));
 }
 
+// kIq4Values[byte] for every byte (0 to 15).
+inline I look_up_iq4(I codes) {
+    const __m128i levels = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Values));
+    return I(_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(levels), codes));
+}
+
 inline F load_half(const uint8_t* p) {
     return F(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }

@@ -50,6 +50,12 @@ inline F nibble(I v) {
     return F(_mm512_permutexvar_ps(_mm512_srli_epi32(v, kShift), table));
 }
 
+// kIq4Values[byte] for every byte (0 to 15).
+inline I look_up_iq4(I codes) {
+    const __m128i levels = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Values));
+    return I(_mm512_shuffle_epi8(_mm512_broadcast_i32x4(levels), codes));
+}
+
 inline F load_half(const uint8_t* p) {
     return F(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
 }

@@ -43,6 +43,11 @@ inline F nibble(I v) {
     return int_to_float((v >> kShift) & I(15));
 }
 
+// kIq4Values[byte] for every byte (0 to 15).
+inline I look_up_iq4(I codes) {
+    return I(vreinterpretq_s32_s8(vqtbl1q_s8(vld1q_s8(kIq4Values), vreinterpretq_u8_s32(codes))));
+}
+
 inline F load_half(const uint8_t* p) { return F(vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)))); }
 inline void store_half(F v, uint8_t* p) { vst1_u8(p, vreinterpret_u8_f16(vcvt_f16_f32(v))); }
 inline F load_bytes(const int8_t* p) {

@@ -10,15 +10,13 @@ constexpr int kVectors = static_cast<int>(kPanelRows) / kLanes;  // registers th
 struct Scratch {
     float* weights;  // [k][16 rows]
     float* sums;     // [column][16 rows]
-    float* rows;     // [row][k], for expanders that go row by row
     uint8_t* tail;   // bytes of a panel that has fewer than 16 rows
     float* x;        // [tile][column][kColumnStride]
     explicit Scratch(void* memory) {
         weights = static_cast<float*>(memory);
         sums = weights + kWeightTileFloats;
-        rows = sums + kSumFloats;
-        tail = reinterpret_cast<uint8_t*>(rows + kRowFloats);
-        x = rows + kRowFloats + kTailFloats;
+        tail = reinterpret_cast<uint8_t*>(sums + kSumFloats);
+        x = sums + kSumFloats + kTailFloats;
     }
 };
 
@@ -121,7 +119,7 @@ void panel_many(const MatmulArgs& a, const Scratch& s, const Panel& p) {
         const PanelBytes bytes = panel_bytes(a, Expander::kFormat, p.row, p.rows, k, count, s.tail);
         for (int v = 0; v < kVectors; ++v) {
             StoreSink sink{s.weights + v * kLanes};
-            Expander::run(bytes.at + v * kLanes * bytes.stride, bytes.stride, count, s.rows, sink);
+            Expander::run(bytes.at + v * kLanes * bytes.stride, bytes.stride, count, sink);
         }
         multiply_groups<kColumnGroup>(s.weights, x, count, a.columns, s.sums);
     }
@@ -143,8 +141,7 @@ void panel_one(const MatmulArgs& a, const Scratch& s, const Panel& p) {
             LAP_UNROLL
             for (int v = 0; v < kVectors; ++v) {
                 DotSink sink{x + i, sums[v]};
-                Expander::run(blocks + v * kLanes * bytes.stride, bytes.stride, smaller(kStep, count - i), s.rows,
-                              sink);
+                Expander::run(blocks + v * kLanes * bytes.stride, bytes.stride, smaller(kStep, count - i), sink);
                 sums[v] = sink.sum;
             }
         }
@@ -224,11 +221,10 @@ void matmul_q4_1(const MatmulArgs& a) { matmul<ExpandQ4_1>(a); }
 void matmul_q8_0(const MatmulArgs& a) { matmul<ExpandQ8_0>(a); }
 void matmul_q4_k(const MatmulArgs& a) { matmul<ExpandQ4K>(a); }
 void matmul_q6_k(const MatmulArgs& a) { matmul<ExpandQ6K>(a); }
-// Rare formats: expanded row by row by the reference.
-void matmul_q5_0(const MatmulArgs& a) { matmul<ExpandByRow<Format::q5_0, ref::expand_q5_0>>(a); }
-void matmul_q5_1(const MatmulArgs& a) { matmul<ExpandByRow<Format::q5_1, ref::expand_q5_1>>(a); }
-void matmul_q2_k(const MatmulArgs& a) { matmul<ExpandByRow<Format::q2_k, ref::expand_q2_k>>(a); }
-void matmul_q3_k(const MatmulArgs& a) { matmul<ExpandByRow<Format::q3_k, ref::expand_q3_k>>(a); }
-void matmul_q5_k(const MatmulArgs& a) { matmul<ExpandByRow<Format::q5_k, ref::expand_q5_k>>(a); }
-void matmul_iq4_nl(const MatmulArgs& a) { matmul<ExpandByRow<Format::iq4_nl, ref::expand_iq4_nl>>(a); }
-void matmul_iq4_xs(const MatmulArgs& a) { matmul<ExpandByRow<Format::iq4_xs, ref::expand_iq4_xs>>(a); }
+void matmul_q5_0(const MatmulArgs& a) { matmul<ExpandQ5_0>(a); }
+void matmul_q5_1(const MatmulArgs& a) { matmul<ExpandQ5_1>(a); }
+void matmul_q2_k(const MatmulArgs& a) { matmul<ExpandQ2K>(a); }
+void matmul_q3_k(const MatmulArgs& a) { matmul<ExpandQ3K>(a); }
+void matmul_q5_k(const MatmulArgs& a) { matmul<ExpandQ5K>(a); }
+void matmul_iq4_nl(const MatmulArgs& a) { matmul<ExpandIq4Nl>(a); }
+void matmul_iq4_xs(const MatmulArgs& a) { matmul<ExpandIq4Xs>(a); }
