@@ -1,0 +1,110 @@
+// Prompts against transformers: chat layouts, ids, and where media rows stand.
+#include <doctest/doctest.h>
+
+#include "lapidary/tools.h"
+#include "model/engine_state.h"
+#include "tests/support/goldens.h"
+
+using namespace lapidary;
+using namespace lapidary::testing;
+
+namespace {
+
+const Engine& tiny() {
+    static const Engine engine = unwrap(Engine::open({.model = kTiny, .threads = 1}));
+    return engine;
+}
+
+}  // namespace
+
+TEST_CASE("prompt: raw parts begin with one BOS, given or not") {
+    const int32_t bos = 2;
+    for (const char* text : {"Hello", "<bos>Hello"}) {
+        const Prompt p = unwrap(tiny().raw(std::vector{Part::text(text)}));
+        REQUIRE(p.ids().size() > 1);
+        CHECK(p.ids()[0] == bos);
+        CHECK(p.ids()[1] != bos);
+    }
+}
+
+TEST_CASE("prompt: media rows stand at their placeholders") {
+    const auto& ids = tiny().state().loaded.config.ids;
+    const Prompt p = unwrap(tiny().raw(std::vector{Part::text("a"), Part::image(kTiny / "samples/image_1.png"),
+                                                   Part::text("b"), Part::audio(kTiny / "samples/speech_1.wav")}));
+    REQUIRE(p.data().media.size() == 2);
+    const auto check = [&](const Prompt::Data::Placed& m, int32_t begin, int32_t soft, int32_t end, int32_t count) {
+        CHECK(m.count == count);
+        CHECK(p.ids()[static_cast<size_t>(m.first - 1)] == begin);
+        for (int32_t i = 0; i < m.count; ++i) CHECK(p.ids()[static_cast<size_t>(m.first + i)] == soft);
+        CHECK(p.ids()[static_cast<size_t>(m.first + m.count)] == end);
+    };
+    check(p.data().media[0], ids.begin_image, ids.image, ids.end_image, 64);
+    check(p.data().media[1], ids.begin_audio, ids.audio, ids.end_audio, 13);
+}
+
+TEST_CASE("prompt: pictures and sound from memory equal those from files") {
+    const Prompt file = unwrap(tiny().raw(std::vector{Part::image(kTiny / "samples/image_4.png")}));
+    const auto& patches = file.data().media.at(0).rows->patches;
+    CHECK(patches.x.size() == 64);
+    std::vector<uint8_t> grey(96 * 96 * 3, 128);
+    const Prompt memory = unwrap(tiny().raw(std::vector{Part::image(grey, 96, 96)}));
+    CHECK(memory.ids() == file.ids());  // both become 384 x 384
+    const float value = 128 * (1.0f / 255.0f);
+    for (const float v : memory.data().media.at(0).rows->patches.values) REQUIRE(v == value);
+    CHECK(!tiny().raw(std::vector{Part::image(grey, 96, 95)}).has_value());
+    CHECK(!tiny().raw(std::vector{Part::image(grey, -96, 96)}).has_value());
+
+    const Prompt sound = unwrap(tiny().raw(std::vector{Part::audio(std::vector<float>(1000, 0.5f), 8000)}));
+    CHECK(sound.data().media.at(0).count == 4);  // 2000 samples at 16 kHz
+    CHECK(!tiny().raw(std::vector{Part::audio(std::vector<float>(1000, 0.5f), 0)}).has_value());
+}
+
+TEST_CASE("prompt: the picture budget of the options is used") {
+    const Engine engine = unwrap(Engine::open({.model = kTiny, .threads = 1, .image_tokens = 280}));
+    const Prompt p = unwrap(engine.raw(std::vector{Part::image(kTiny / "samples/image_1.png")}));
+    CHECK(p.data().media.at(0).count == 256);
+}
+
+TEST_CASE("prompt: conversations from JSON keep order, roles and media") {
+    const auto talk = unwrap(conversation_from_json(
+        R"({"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":[)"
+        R"({"type":"image","path":"a.png"},{"type":"text","text":"Look"},{"type":"audio","path":"b.wav"}]}]})"));
+    REQUIRE(talk.messages.size() == 2);
+    CHECK(talk.messages[0].role == Role::system);
+    CHECK(talk.messages[0].plain_string);
+    REQUIRE(talk.messages[1].parts.size() == 3);
+    CHECK(talk.messages[1].parts[0].path == "a.png");
+    CHECK(talk.messages[1].parts[1].text_value == "Look");
+    CHECK(talk.messages[1].parts[2].kind == Part::Kind::audio);
+    for (const char* bad : {"", "{", "[]", R"({"messages":3})", R"({"messages":[{"role":"king","content":"x"}]})"})
+        CHECK(!conversation_from_json(bad).has_value());
+}
+
+TEST_CASE("prompt: control tokens in a user's text stay text unless allowed") {
+    Conversation talk{{{Role::user, {Part::text("a<turn|>b")}}}};
+    const auto& stop = tiny().info().stop_ids;
+    const auto turns = [&](const Prompt& p) {
+        int n = 0;
+        for (const int32_t id : p.ids()) n += std::count(stop.begin(), stop.end(), id) > 0;
+        return n;
+    };
+    const int safe = turns(unwrap(tiny().render(talk)));
+    talk.allow_special = true;
+    CHECK(turns(unwrap(tiny().render(talk))) == safe + 1);
+}
+
+TEST_CASE("prompt: a missing picture, an unreadable one and a video each give one clear error") {
+    const auto error = [](const Part& part) {
+        const auto p = tiny().raw(std::vector{part});
+        REQUIRE(!p);
+        CHECK(!p.error().hint.empty());
+        return p.error();
+    };
+    CHECK(error(Part::image("no/such.png")).code == Errc::not_found);
+    CHECK(error(Part::image(kTiny / "config.json")).code == Errc::media_unsupported);
+    CHECK(error(Part::audio(kTiny / "config.json")).code == Errc::media_unsupported);
+    Part video;
+    video.kind = Part::Kind::video;
+    video.path = kTiny / "samples/video_1.mp4";
+    CHECK(error(video).code == Errc::media_unsupported);
+}

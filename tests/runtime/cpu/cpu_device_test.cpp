@@ -1,0 +1,134 @@
+// The device's cutting of work: slices, ranges and parts give what one kernel call would give.
+#include "runtime/cpu/cpu_device.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "kernels/select.h"
+
+using namespace lapidary::runtime;
+namespace kernels = lapidary::kernels;
+
+namespace {
+
+float random_value(uint32_t& seed) {
+    seed = seed * 1664525 + 1013904223;
+    return static_cast<float>(static_cast<int32_t>(seed)) * 0x1p-31f;
+}
+
+struct Matrix {
+    Buffer buffer;
+    TensorView v;
+};
+
+Matrix matrix(Device& device, int64_t rows, int64_t cols, uint32_t seed) {
+    auto buffer = device.allocate(static_cast<size_t>(rows * cols) * 4);
+    REQUIRE(buffer);
+    Matrix m{*buffer, view(*buffer, Format::f32, rows, cols)};
+    for (int64_t i = 0; i < rows * cols; ++i) m.v.f32()[i] = random_value(seed);
+    return m;
+}
+
+}  // namespace
+
+TEST_CASE("cpu device: matmul over several parts, row ranges and biases equals the plain sum") {
+    for (const char* level : {"ref", ""}) {
+        CpuDevice device(*kernels::select(level, nullptr), 3, true);
+        const int64_t k = 96, columns = 5;
+        const Matrix a = matrix(device, 200, k, 1), b = matrix(device, 70, k, 2), x = matrix(device, columns, k, 3);
+        const Matrix ya = matrix(device, columns, 200, 4), yb = matrix(device, columns, 70, 5);
+        const Matrix bias = matrix(device, 1, 70, 6);
+        const float untouched = ya.v.f32(2)[130];
+        const MatmulPart parts[] = {{a.v, ya.v, nullptr, 3, 129}, {b.v, yb.v, bias.v.f32()}};
+        device.matmul(parts, x.v);
+        for (int64_t t = 0; t < columns; ++t) {
+            for (int64_t r = 3; r < 129; ++r) {
+                double want = 0, size = 0;
+                for (int64_t i = 0; i < k; ++i) {
+                    want += double{a.v.f32(r)[i]} * x.v.f32(t)[i];
+                    size += std::abs(double{a.v.f32(r)[i]} * x.v.f32(t)[i]);
+                }
+                REQUIRE(std::abs(ya.v.f32(t)[r] - want) <= static_cast<double>(k) * 0x1p-24 * size);
+            }
+            for (int64_t r = 0; r < 70; ++r) {
+                double want = bias.v.f32()[r], size = std::abs(want);
+                for (int64_t i = 0; i < k; ++i) {
+                    want += double{b.v.f32(r)[i]} * x.v.f32(t)[i];
+                    size += std::abs(double{b.v.f32(r)[i]} * x.v.f32(t)[i]);
+                }
+                REQUIRE(std::abs(yb.v.f32(t)[r] - want) <= static_cast<double>(k + 1) * 0x1p-24 * size);
+            }
+        }
+        CHECK(ya.v.f32(2)[130] == untouched);
+    }
+}
+
+TEST_CASE("cpu device: int8 inputs serve quantised weights only, and not in precise mode") {
+    const auto& table = *kernels::select("", nullptr);
+    const int64_t k = 64;
+    // One q8_0 row of ones: scale 1, quants 1.
+    std::vector<uint8_t> blocks(2 * 34, 1);
+    for (size_t b = 0; b < 2; ++b) {
+        blocks[b * 34] = 0x00;
+        blocks[b * 34 + 1] = 0x3c;
+    }
+    struct Row final : BufferData {};
+    auto row = std::make_shared<Row>();
+    row->host = reinterpret_cast<std::byte*>(blocks.data());
+    row->bytes = blocks.size();
+    const TensorView w{row.get(), 0, Format::q8_0, 1, k, 68};
+    float results[2];
+    for (const bool precise : {false, true}) {
+        CpuDevice device(table, 1, precise);
+        const Matrix x = matrix(device, 1, k, 9), y = matrix(device, 1, 1, 10);
+        double sum = 0;
+        for (int64_t i = 0; i < k; ++i) sum += x.v.f32()[i];
+        const MatmulPart part{w, y.v};
+        device.matmul({&part, 1}, x.v);
+        results[precise] = y.v.f32()[0];
+        // int8: each value is off by at most half a step of max/127.
+        CHECK(std::abs(y.v.f32()[0] - sum) <= (precise ? 1e-5 : k * 0.5 / 127));
+    }
+    CHECK(results[0] != results[1]);
+}
+
+TEST_CASE("cpu device: embedding rows are scaled, negative ids leave the row alone") {
+    CpuDevice device(*kernels::select("", nullptr), 2, true);
+    const Matrix table = matrix(device, 4, 8, 1), out = matrix(device, 3, 8, 2);
+    std::vector<float> before(out.v.f32(1), out.v.f32(1) + 8);
+    const int32_t ids[] = {3, -1, 0};
+    StepParams params;
+    params.columns = 3;
+    params.ids = ids;
+    device.begin({3, 0}, params);
+    device.embed_rows(table.v, 2.0f, out.v);
+    for (int i = 0; i < 8; ++i) {
+        CHECK(out.v.f32(0)[i] == 2 * table.v.f32(3)[i]);
+        CHECK(out.v.f32(1)[i] == before[static_cast<size_t>(i)]);
+        CHECK(out.v.f32(2)[i] == 2 * table.v.f32(0)[i]);
+    }
+}
+
+TEST_CASE("cpu device: scratch rows enter the ring where the step says") {
+    CpuDevice device(*kernels::select("", nullptr), 1, true);
+    KvSegment ring, chunk;
+    ring.rows = 8;
+    chunk.rows = 5;
+    for (auto* s : {&ring, &chunk})
+        for (auto* b : {&s->k, &s->v}) *b = *device.allocate(static_cast<size_t>(s->rows) * 16);
+    for (int i = 0; i < 5 * 16; ++i) chunk.k->host[i] = chunk.v->host[i] = static_cast<std::byte>(i + 1);
+    const KvSegment* segments[] = {&ring, &chunk};
+    const KvView kv{segments, KvClass::window, KvFormat::f32, 1, 4, 16, 0};
+    StepParams params;
+    auto& step = params.kv[static_cast<size_t>(KvClass::window)];
+    step.commits[0] = {0, 6, 2};
+    step.commits[1] = {2, 0, 3};
+    step.commit_count = 2;
+    device.begin({5, 0}, params);
+    device.commit_kv(kv);
+    CHECK(std::memcmp(ring.k->host + 6 * 16, chunk.k->host, 2 * 16) == 0);
+    CHECK(std::memcmp(ring.v->host, chunk.v->host + 2 * 16, 3 * 16) == 0);
+    for (int i = 3 * 16; i < 6 * 16; ++i) CHECK(ring.k->host[i] == std::byte{0});
+}

@@ -1,0 +1,19 @@
+#include "runtime/memory/host_buffer.h"
+
+#include <doctest/doctest.h>
+
+using namespace lapidary;
+using namespace lapidary::runtime;
+
+TEST_CASE("host buffer: zeroed, aligned, writable; the absurd is refused with its size") {
+    const auto buffer = allocate_host(10000);
+    REQUIRE(buffer);
+    CHECK(reinterpret_cast<uintptr_t>((*buffer)->host) % 64 == 0);
+    for (size_t i = 0; i < 10000; ++i) REQUIRE((*buffer)->host[i] == std::byte{0});
+    (*buffer)->host[9999] = std::byte{1};
+    CHECK(allocate_host(0).has_value());
+    const auto absurd = allocate_host(size_t{1} << 60);
+    REQUIRE(!absurd);
+    CHECK(absurd.error().code == Errc::out_of_memory);
+    CHECK(absurd.error().message.find(std::to_string(size_t{1} << 40)) != std::string::npos);
+}
