@@ -1,31 +1,29 @@
-// Random weights of the exact shapes and metadata, as a file that other engines can run too, or in memory
-// for measuring. The magnitudes keep logits finite and lively; the values mean nothing.
+// Synthetic models: random weights in the exact shapes, tensor set and metadata of Gemma 4, at any scale, as
+// files that other engines can run too. For measuring and testing; the weights know nothing.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <string>
-#include <string_view>
 
+#include "kernels/formats.h"
 #include "lapidary/result.h"
-#include "model/load/loader.h"
 
 namespace lapidary::model {
 
-struct SyntheticFile {
-    std::filesystem::path out;
-    std::string preset = "12b";   // 12b, tiny
-    std::string type = "q4_0";    // q4_0 q8_0 q4_k q6_k bf16 f16
-    std::string format = "gguf";  // gguf, hf
-    int layers = 0;               // 0: the preset's
-    std::function<bool(std::string_view stage, uint64_t done, uint64_t total)> progress = {};
+enum class SynthPreset : uint8_t { full_12b, tiny };
+enum class SynthContainer : uint8_t { gguf, hf };
+
+struct SynthOptions {
+    std::filesystem::path out;  // a file (gguf) or a new folder (hf)
+    SynthPreset preset = SynthPreset::full_12b;
+    kernels::Format type = kernels::Format::q4_0;  // q4_0 q8_0 q4_k q6_k bf16 f16; hf: bf16 f16
+    int layers = 0;                                // 0: as many as the preset has
+    SynthContainer format = SynthContainer::gguf;
+    std::function<bool(uint64_t done_bytes, uint64_t total_bytes)> progress;  // false cancels
 };
 
-// Written beside `out`, synced and renamed: `out` is whole or absent. Unknown names and impossible
-// combinations: invalid_argument. Full disk, unwritable folder: io_error, nothing left behind.
-Result<void> write_synthetic(const SyntheticFile& file);
-
-// The same model in anonymous memory; no tokenizer.
-Result<LoadedModel> synthetic_model(std::string_view preset, std::string_view type, int layers);
+// The target appears only when it is whole; any failure leaves no new file.
+Result<void> write_synthetic(const SynthOptions& options);
 
 }  // namespace lapidary::model
