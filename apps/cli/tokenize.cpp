@@ -32,8 +32,6 @@ void describe(Command& command, TokenizeVerbOptions& options, Console& console) 
 }
 
 Result<std::string> text_of(const PromptOptions& prompt, const std::optional<std::string>& argument) {
-    if (argument && prompt.text)
-        return Error{Errc::invalid_argument, "-p and a TEXT argument exclude each other"};
     if (argument) return *argument;
     if (prompt.text && *prompt.text != "-") return *prompt.text;
     if (!prompt.text && stdin_is_terminal())
@@ -70,7 +68,8 @@ Result<int> tokenize_verb(Program& program, Args args) {
     LAP_ASSIGN(const bool go, command.parse(std::move(args)));
     if (!go) return console.write(command.help()), 0;
     const bool takes_text = !options.prompt.messages;
-    LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, takes_text));
+    const bool text_is_argument = takes_text && !options.prompt.text;
+    LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, text_is_argument));
 
     PromptSource conversation;
     std::string text;

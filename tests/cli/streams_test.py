@@ -16,7 +16,7 @@ class Streams(CliTest):
     def start(self, *args, **options):
         options.setdefault("stdin", subprocess.DEVNULL)
         options.setdefault("stdout", subprocess.PIPE)
-        child = subprocess.Popen([PROGRAM, *map(str, args)], stderr=subprocess.PIPE, env=clean_environment(),
+        child = subprocess.Popen([PROGRAM, *map(str, args)], bufsize=0, stderr=subprocess.PIPE, env=clean_environment(),
                                  **options)
         self.addCleanup(self.end, child)
         return child

@@ -1,0 +1,41 @@
+"""The rule checker finds what it is there to find."""
+
+import sys
+import unittest
+
+from support import ROOT, main
+
+sys.path.insert(0, str(ROOT / "scripts"))
+sys.dont_write_bytecode = True
+import check_layers  # noqa: E402  (the path above is what makes it importable)
+
+
+class Rules(unittest.TestCase):
+    def found(self, name, text):
+        return list(check_layers.include_violations(name, text)) + list(check_layers.text_violations(name, text))
+
+    def test_upward_includes(self):
+        for name, line in {"kernels/a.cpp": '#include "runtime/tensor.h"', "runtime/a.cpp": '#include "model/config.h"',
+                           "model/text/a.cpp": '#include "model/config.h"', "apps/cli/a.cpp": '#include "model/step.h"',
+                           "model/a.cpp": "#include <thread>", "apps/a.cpp": "#include <immintrin.h>",
+                           "kernels/a.cpp ": "#include <thread>", "kernels/simd/a.inl": "#include <vector>",
+                           "include/lapidary/a.h": '#include "runtime/tensor.h"'}.items():
+            with self.subTest(name=name, line=line):
+                self.assertEqual(len(self.found(name.strip(), line + "\n")), 1)
+
+    def test_allowed_includes(self):
+        for name, line in {"kernels/a.cpp": "#include <immintrin.h>", "runtime/a.cpp": '#include "kernels/kernels.h"',
+                           "model/a.cpp": '#include "model/text/utf8.h"', "apps/a.cpp": '#include "lapidary/tools.h"',
+                           "kernels/simd/a.inl": "#include <xsimd/xsimd.hpp>"}.items():
+            with self.subTest(name=name, line=line):
+                self.assertEqual(self.found(name, line + "\n"), [])
+
+    def test_length_and_words(self):
+        self.assertEqual(len(self.found("apps/a.cpp", "\n" * 601)), 1)
+        self.assertEqual(self.found("apps/a.cpp", "\n" * 599), [])
+        self.assertEqual(len(self.found("docs/a.md", "see /wo" + "rk/main\n")), 1)
+        self.assertEqual(len(self.found("apps/a.cpp", "// TO" + "DO: later\n")), 1)
+
+
+if __name__ == "__main__":
+    main()
