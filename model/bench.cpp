@@ -5,8 +5,9 @@
 #include <cstring>
 
 #include "lapidary/tools.h"
-#include "model/load/synth.h"
+#include "model/load/synth_memory.h"
 #include "model/session_state.h"
+#include "model/synth_options.h"
 #include "runtime/cpu/topology.h"
 #include "runtime/memory/budget.h"
 
@@ -182,7 +183,8 @@ Result<Engine> open(const BenchOptions& o) {
     const EngineOptions options = with_context(o);
     if (o.synthetic.empty()) return Engine::open(options);
     const Stopwatch watch;
-    LAP_ASSIGN(auto loaded, model::synthetic_model(o.synthetic, o.type, o.layers));
+    LAP_ASSIGN(const auto synthetic, synth_options({.preset = o.synthetic, .type = o.type, .layers = o.layers}));
+    LAP_ASSIGN(auto loaded, model::synthetic_model(synthetic));
     return make_engine(options, std::move(loaded), watch.seconds());
 }
 
@@ -206,11 +208,6 @@ Result<void> bench(const BenchOptions& options, const BenchSink& sink) {
         }
     }
     return {};
-}
-
-Result<void> synth(const SynthOptions& options) {
-    return model::write_synthetic(
-        {options.out, options.preset, options.type, options.format, options.layers, options.progress});
 }
 
 }  // namespace lapidary

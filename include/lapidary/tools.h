@@ -25,7 +25,7 @@ Result<ModelReport> inspect(const EngineOptions& options);
 
 // ---- synth ----------------------------------------------------------------------------------------
 struct SynthOptions {
-    std::filesystem::path out;
+    std::filesystem::path out = {};
     std::string preset = "12b";             // 12b, tiny
     std::string type = "q4_0";              // q4_0 q8_0 q4_k q6_k bf16 f16
     std::string format = "gguf";            // gguf, hf

@@ -37,8 +37,8 @@ struct LoadedModel {
 };
 
 struct LoadOptions {
-    std::filesystem::path model;
-    std::filesystem::path mmproj;  // empty: look beside the model
+    std::filesystem::path model = {};
+    std::filesystem::path mmproj = {};  // empty: look beside the model
     bool weights = true;           // false: headers, shapes and tokenizer only
 };
 

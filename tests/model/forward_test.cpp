@@ -100,7 +100,7 @@ void check_all(const std::string& level) {
 template <class Change>
 double distance_after(const char* checkpoint, const char* name, Change change) {
     const Goldens goldens(checkpoint);
-    auto loaded = unwrap(model::load_model({.model = goldens.folder, .mmproj = {}}));
+    auto loaded = unwrap(model::load_model({.model = goldens.folder}));
     change(loaded);
     const Engine engine = unwrap(make_engine(precise(goldens.folder), std::move(loaded), 0));
     for (const auto& golden : goldens.json["cases"])

@@ -14,8 +14,9 @@ TEST_CASE("budget: plausible figures, and the peak grows with touched memory") {
     CHECK(m.available_bytes > 0);
     CHECK(m.available_bytes <= m.total_bytes);
     const uint64_t before = peak_rss_bytes();
-    const auto buffer = allocate_host(size_t{128} << 20);
+    // More than the peak so far, whatever ran before in this process.
+    const auto buffer = allocate_host(before + (size_t{64} << 20));
     REQUIRE(buffer);
     for (size_t i = 0; i < (*buffer)->bytes; i += 4096) (*buffer)->host[i] = std::byte{1};
-    CHECK(peak_rss_bytes() >= before + (uint64_t{64} << 20));
+    CHECK(peak_rss_bytes() >= before + (uint64_t{32} << 20));
 }
