@@ -80,7 +80,9 @@ class Models(CliTest):
             self.refused(name, verbs=VERBS[:1], says=name)
 
     def test_missing_projector(self):
-        self.fails(3, "run", TINY, "-p", "x", "--mmproj", self.folder / "none.gguf", says="none.gguf")
+        path = self.folder / "model.gguf"
+        self.ok("synth", path, "--preset", "tiny", "--type", "q4_0", "--layers", "6")
+        self.fails(3, "inspect", path, "--mmproj", self.folder / "none.gguf", says="none.gguf")
 
 
 class Media(CliTest):

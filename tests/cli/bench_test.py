@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from support import TINY, CliTest, main
+from support import TINY, CliTest, clean_environment, main
 
 FIELDS = {"schema", "test", "n_prompt", "n_gen", "depth", "reps", "tps_median", "tps_mean", "tps_sd", "gbps", "gmacs",
           "machine_gbps", "machine_gmacs", "pct_bandwidth", "pct_int8_peak", "cpu", "isa", "gpu", "placement",
@@ -28,6 +28,12 @@ class Bench(CliTest):
     def test_depth_and_thread_lists(self):
         rows = self.rows(TINY, "-p", "0", "-n", "2", "-d", "0,16", "-r", "1", "-t", "1,2")
         self.assertEqual([(r["threads"], r["depth"]) for r in rows], [(1, 0), (1, 16), (2, 0), (2, 16)])
+
+    def test_threads_from_environment(self):
+        for threads in ("1", "2"):
+            line = self.ok("bench", TINY, "-p", "16", "-n", "0", "-r", "1", "--json",
+                           env=clean_environment(LAPIDARY_THREADS=threads))
+            self.assertEqual(json.loads(line)["threads"], int(threads))
 
     def test_synthetic_needs_no_file(self):
         row, = self.rows("--synthetic", "tiny", "--type", "q4_0", "-p", "16", "-n", "0", "-r", "1")

@@ -22,10 +22,6 @@ class Doctor(CliTest):
         report = self.ok_json("doctor", env=clean_environment(LAPIDARY_CPU="ref"))
         self.assertEqual([level["name"] for level in report["isa"] if level["selected"]], ["ref"])
 
-    def test_threads_from_environment(self):
-        report = self.ok_json("doctor", env=clean_environment(LAPIDARY_THREADS="1"))
-        self.assertEqual(report["threads"], 1)
-
     def test_page(self):
         page = self.ok("doctor")
         self.assertIn("selected", page)
