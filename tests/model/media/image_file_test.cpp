@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "model/media/patches.h"
+#include "model/media/resize.h"
 #include "tests/model/media/support.h"
 
 using namespace lapidary;
@@ -62,6 +64,26 @@ size_t jpeg_height_at(const std::vector<uint8_t>& bytes) {
 }
 
 }  // namespace
+
+TEST_CASE("read_image: the goldens' PNG files as transformers sees them") {
+    const auto& rows = processor_golden("files");
+    CHECK(rows.size() == 11);
+    for (const auto& row : rows) {
+        const auto name = row["file"].get<std::string>();
+        const Image image = read_image(golden_dir() / "media" / name).value();
+        CHECK(image.height == row["height"]);
+        CHECK(image.width == row["width"]);
+        CHECK_MESSAGE(crc32_text(image.rgb) == row["crc32_rgb_u8"].get<std::string>(), name);
+        const auto& want = row["resized_70"];
+        const ImageSize size = target_size({image.width, image.height}, 70).value();
+        CHECK(size == ImageSize{want["target"][1], want["target"][0]});
+        const Image resized = resize_image(image, size).value();
+        CHECK_MESSAGE(crc32_text(resized.rgb) == want["crc32_rgb_u8"].get<std::string>(), name);
+        const PatchRows patches = image_to_patches(resized, 48, PatchOrder::interleaved).value();
+        CHECK(patches.positions.size() == want["soft_tokens"]);
+        CHECK_MESSAGE(crc32_text(patches.values) == want["crc32_patches_f32"].get<std::string>(), name);
+    }
+}
 
 TEST_CASE("read_image: every fixture, byte for byte as Pillow") {
     const auto paths = pictures();

@@ -1,4 +1,4 @@
-// Order of values and patches, and the exact pixel scale.
+// Order of values and patches, the exact pixel scale, and the floats of transformers' processor.
 #include "model/media/patches.h"
 
 #include <doctest/doctest.h>
@@ -33,6 +33,19 @@ TEST_CASE("image_to_patches: both value orders, by the definition") {
             }
         }
         CHECK(wrong == 0);
+    }
+}
+
+TEST_CASE("image_to_patches: the floats of transformers' processor") {
+    const auto& rows = processor_golden("resized");
+    CHECK(rows.size() == 31);
+    for (const auto& row : rows) {
+        const Image picture = test_picture(row["width"], row["height"]);
+        const Image resized = resize_image(picture, {row["target"][1], row["target"][0]}).value();
+        const uint32_t side = 3 * row["patch_size"].get<uint32_t>();
+        const PatchRows patches = image_to_patches(resized, side, PatchOrder::interleaved).value();
+        CHECK(patches.positions.size() == row["soft_tokens"]);
+        CHECK_MESSAGE(crc32_text(patches.values) == row["crc32_patches_f32"].get<std::string>(), row.dump());
     }
 }
 

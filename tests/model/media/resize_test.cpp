@@ -1,12 +1,14 @@
-// Target sizes against the tables of the specification and transformers' public unit tests; resized bytes
-// against CRC32 goldens of an independent numpy implementation (which itself agrees with Pillow to 2 levels).
+// Target sizes against the tables of the specification, transformers' public unit tests and its processor;
+// resized bytes against checksums of what that processor makes.
 #include "model/media/resize.h"
 
 #include <doctest/doctest.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
+#include "model/media/placeholders.h"
 #include "tests/model/media/support.h"
 
 using namespace lapidary;
@@ -114,20 +116,31 @@ TEST_CASE("target_size: nonsense is refused with the numbers") {
     CHECK(target_size_for_patches({20, 20}, 4).error().code == Errc::media_unsupported);
 }
 
-TEST_CASE("resize_image: CRC32 goldens") {
-    struct Row {
-        uint32_t height, width, budget, crc;
-    };
-    const Row rows[] = {{100, 75, 70, 0x31ea5c79},
-                        {240, 320, 70, 0x36435039},
-                        {480, 640, 280, 0xdfc53d5e},
-                        {61, 997, 140, 0x9b93d9b4},
-                        {1, 1, 70, 0x7aa0d58b}};
-    for (const Row& row : rows) {
-        const auto out =
-            resize_image(test_picture(row.width, row.height), target({row.width, row.height}, row.budget));
-        REQUIRE(out.has_value());
-        CHECK(crc32(out->rgb) == row.crc);
+TEST_CASE("target_size: every size and budget as transformers has it") {
+    const auto& rows = processor_golden("targets");
+    CHECK(rows.size() == 45);
+    for (const auto& row : rows) {
+        const ImageSize source = high_wide(row["height"], row["width"]);
+        for (const uint32_t budget : kImageBudgetsTokens) {
+            const auto& want = row["targets"][std::to_string(budget)];
+            CHECK(target(source, budget) == high_wide(want[0], want[1]));
+            const uint32_t tokens = want[0].get<uint32_t>() / 48 * (want[1].get<uint32_t>() / 48);
+            CHECK(image_soft_tokens(source, budget).value() == tokens);
+        }
+    }
+}
+
+TEST_CASE("resize_image: the bytes of transformers' processor") {
+    const auto& rows = processor_golden("resized");
+    CHECK(rows.size() == 31);
+    for (const auto& row : rows) {
+        const PatchGeometry geometry{row["patch_size"], 3};
+        const ImageSize source = high_wide(row["height"], row["width"]);
+        const ImageSize size = target_size(source, row["budget"], geometry).value();
+        CHECK(size == high_wide(row["target"][0], row["target"][1]));
+        CHECK(image_soft_tokens(source, row["budget"], geometry).value() == row["soft_tokens"]);
+        const Image out = resize_image(test_picture(source.width, source.height), size).value();
+        CHECK_MESSAGE(crc32_text(out.rgb) == row["crc32_rgb_u8"].get<std::string>(), row.dump());
     }
 }
 

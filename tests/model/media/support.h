@@ -1,10 +1,13 @@
-// Helpers of the media tests: the goldens' picture generator, CRC32, fixture paths and files.
+// Helpers of the media tests: the goldens and their picture generator, CRC32, fixture paths and files.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,14 +31,43 @@ inline Image test_picture(uint32_t width, uint32_t height) {
     return image;
 }
 
-// The CRC of zlib and PNG, bit by bit.
+inline std::filesystem::path golden_dir() {
+    return std::filesystem::path(LAPIDARY_SOURCE_DIR) / "tests/data/goldens";
+}
+
+// The CRC of zlib and PNG, by a table of the 256 remainders.
 inline uint32_t crc32(std::span<const uint8_t> bytes) {
+    static constexpr auto kRemainders = [] {
+        std::array<uint32_t, 256> table{};
+        for (uint32_t i = 0; i < 256; ++i) {
+            table[i] = i;
+            for (int bit = 0; bit < 8; ++bit) table[i] = (table[i] >> 1) ^ (table[i] & 1 ? 0xedb88320 : 0);
+        }
+        return table;
+    }();
     uint32_t crc = 0xffffffff;
-    for (const uint8_t byte : bytes) {
-        crc ^= byte;
-        for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-    }
+    for (const uint8_t byte : bytes) crc = (crc >> 8) ^ kRemainders[(crc ^ byte) & 0xff];
     return ~crc;
+}
+
+// The CRC as the goldens spell it, eight hexadecimal digits; of floats, that of their little-endian bytes.
+inline std::string crc32_text(std::span<const uint8_t> bytes) {
+    char digits[9];
+    std::snprintf(digits, sizeof digits, "%08x", crc32(bytes));
+    return digits;
+}
+inline std::string crc32_text(std::span<const float> values) {
+    return crc32_text(std::span(reinterpret_cast<const uint8_t*>(values.data()), values.size_bytes()));
+}
+
+// What transformers' processors make of pictures and sounds; tests/data/goldens/README.md explains the
+// fields.
+inline const nlohmann::json& processor_golden(const char* list) {
+    static const nlohmann::json file = [] {
+        std::ifstream in(golden_dir() / "processor.json");
+        return nlohmann::json::parse(in);
+    }();
+    return file.at(list);
 }
 
 inline std::filesystem::path fixture_dir() {

@@ -47,6 +47,10 @@ std::string tiny_path(const std::string& name) {
     return std::string(LAPIDARY_SOURCE_DIR "/models/tiny/") + name;
 }
 
+std::string golden_path(const std::string& name) {
+    return std::string(LAPIDARY_SOURCE_DIR "/tests/data/goldens/") + name;
+}
+
 const std::string& real_tokenizer_json() {
     static const std::string text = unpack_xz(shared_path("spec/vocabulary/tokenizer.json.xz"));
     return text;

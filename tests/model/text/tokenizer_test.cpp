@@ -1,10 +1,13 @@
-// Encoding and decoding: published vectors, a naive BPE as oracle, added tokens, linear work, bad input.
+// Encoding and decoding: published vectors, what the tokenizers library does, a naive BPE as oracle, added
+// tokens, linear work, bad input.
 #include "model/text/tokenizer.h"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "model/text/utf8.h"
 #include "tests/model/text/text_test_support.h"
 
 namespace lapidary::model {
@@ -41,7 +44,83 @@ void compare_with_oracle(const Tokenizer& tokenizer, uint32_t seed, int texts) {
     }
 }
 
+nlohmann::json golden(const std::string& name) {
+    return nlohmann::json::parse(test::read_file(test::golden_path(name)));
+}
+
+void compare_with_golden(const Tokenizer& tokenizer, const nlohmann::json& rows) {
+    for (const auto& row : rows) {
+        const auto text = row["text"].get<std::string>();
+        CHECK_MESSAGE(encode(tokenizer, text, true) == row["ids"].get<Ids>(), text);
+    }
+}
+
+enum class BrokenRun { all_bytes, broken_bytes };  // which of its bytes become U+FFFD
+
+// A run of byte pieces that is not UTF-8 as a whole. `broken_bytes` keeps the characters in it.
+std::string broken_run(std::string_view run, BrokenRun style) {
+    std::string text;
+    while (!run.empty()) {
+        size_t length = style == BrokenRun::all_bytes ? 0 : std::min<size_t>(run.size(), 4);
+        while (length > 0 && !valid_utf8(run.substr(0, length))) --length;
+        text.append(length > 0 ? run.substr(0, length) : kReplacementCharacter);
+        run.remove_prefix(std::max<size_t>(length, 1));
+    }
+    return text;
+}
+
+// Decoding by whole runs of byte pieces, as the tokenizers library does it.
+std::string decode_by_runs(const Tokenizer& tokenizer, const Ids& ids, bool render_special, BrokenRun style) {
+    std::string text, run;
+    const auto end_run = [&] {
+        text += valid_utf8(run) ? run : broken_run(run, style);
+        run.clear();
+    };
+    for (const int32_t id : ids) {
+        const std::string bytes = tokenizer.token_bytes(id, render_special);
+        if (tokenizer.type(id) == TokenType::byte) {
+            run += bytes;
+        } else if (!bytes.empty()) {  // a hidden control token does not end a run
+            end_run();
+            text += bytes;
+        }
+    }
+    end_run();
+    return text;
+}
+
 }  // namespace
+
+TEST_CASE("tokenizer: ids of the tokenizers library, bundled and real vocabulary") {
+    const auto tiny = golden("tokenizer.json")["encode"];
+    CHECK(tiny.size() == 385);
+    compare_with_golden(test::tiny_tokenizer(), tiny);
+    const auto real = golden("tokenizer_real.json")["encode"];
+    CHECK(real.size() == 174);
+    compare_with_golden(test::real_tokenizer(), real);
+}
+
+// One difference is meant. Of a run of byte pieces that is not UTF-8 the library makes one U+FFFD of every
+// byte, also of those that form characters; a stream cannot take characters back, so here they stay, and each
+// broken byte becomes one U+FFFD. The library's way is checked too, which shows that nothing else differs.
+TEST_CASE("tokenizer: texts of the tokenizers library") {
+    const Tokenizer& tiny = test::tiny_tokenizer();
+    const auto rows = golden("tokenizer.json")["decode"];
+    CHECK(rows.size() == 60);
+    int differing = 0;
+    for (const auto& row : rows) {
+        const Ids ids = row["ids"].get<Ids>();
+        for (const bool render_special : {false, true}) {
+            const std::string want = row[render_special ? "text_with_specials" : "text"];
+            const std::string ours = *tiny.decode(ids, render_special);
+            CHECK(ours == decode_by_runs(tiny, ids, render_special, BrokenRun::broken_bytes));
+            CHECK(want == decode_by_runs(tiny, ids, render_special, BrokenRun::all_bytes));
+            if (want.find(kReplacementCharacter) == std::string::npos) CHECK(ours == want);
+            differing += ours != want;
+        }
+    }
+    CHECK(differing == 30);
+}
 
 TEST_CASE("tokenizer: the published vectors") {
     const auto vectors =
