@@ -10,8 +10,9 @@
 namespace lapidary::runtime {
 namespace {
 
-// Weight rows per claim: long enough to hide the claiming, short enough that no thread waits for long.
-constexpr int64_t kRowsPerItem = 64;
+// Weight rows per claim: long enough to hide the claiming and, with many columns, the kernel's packing of its
+// input; short enough that no thread waits for long.
+int64_t rows_per_item(int64_t columns) { return columns > 16 ? 256 : 64; }
 // Values per claim of cheap element-wise work.
 constexpr int64_t kValuesPerItem = 16384;
 
@@ -80,10 +81,11 @@ void CpuDevice::matmul(std::span<const MatmulPart> parts, const TensorView& x) {
         if (!precise_ && !q8.values && kernels::is_quantised(p.weights.format)) q8 = quantise(x);
     reserve_scratch(kernels::matmul_scratch_bytes(x.rows));
 
+    const int64_t slice = rows_per_item(x.rows);
     std::vector<int64_t> first_item(parts.size() + 1, 0);  // items of part i: [first_item[i], first_item[i + 1])
     for (size_t i = 0; i < parts.size(); ++i) {
         const int64_t end = parts[i].row_end < 0 ? parts[i].weights.rows : parts[i].row_end;
-        first_item[i + 1] = first_item[i] + (end - parts[i].row_begin + kRowsPerItem - 1) / kRowsPerItem;
+        first_item[i + 1] = first_item[i] + (end - parts[i].row_begin + slice - 1) / slice;
     }
     pool_.run(first_item.back(), [&](int64_t item, int thread) {
         size_t i = 0;
@@ -103,8 +105,8 @@ void CpuDevice::matmul(std::span<const MatmulPart> parts, const TensorView& x) {
         a.bias = p.bias;
         a.y = p.out.f32();
         a.y_stride = p.out.row_bytes / static_cast<int64_t>(sizeof(float));
-        a.row_begin = p.row_begin + (item - first_item[i]) * kRowsPerItem;
-        a.row_end = std::min(a.row_begin + kRowsPerItem, end);
+        a.row_begin = p.row_begin + (item - first_item[i]) * slice;
+        a.row_end = std::min(a.row_begin + slice, end);
         a.scratch = scratch(thread);
         (int8_input ? table_.matmul_q8 : table_.matmul)[index(p.weights.format)](a);
     });
