@@ -77,8 +77,7 @@ class Binder {
     // A matrix stays where it lies, unless it is not aligned to its numbers: then it is copied.
     Result<void> matrix(const std::string& name, int64_t rows, int64_t cols, TensorView& target) {
         LAP_ASSIGN(const SourceTensor* tensor, take(name, {rows, cols}));
-        if (cols % kernels::block_values(tensor->format) != 0)
-            return shape_error(*tensor, {rows, cols});
+        if (cols % kernels::block_values(tensor->format) != 0) return shape_error(*tensor, {rows, cols});
         if (!convert_) return {};
         const size_t number = kernels::is_quantised(tensor->format)
                                   ? 2
@@ -105,11 +104,13 @@ class Binder {
     Result<void> scalar(const std::string& name, float& target) {
         if (!source_.find(name)) return {};
         LAP_ASSIGN(const SourceTensor* tensor, source_.take(name));
-        if (!tensor->shape.empty() && tensor->shape != std::vector<int64_t>{1}) return shape_error(*tensor, {1});
+        if (!tensor->shape.empty() && tensor->shape != std::vector<int64_t>{1})
+            return shape_error(*tensor, {1});
         LAP_TRY(require_float(*tensor));
         widen(*tensor, 0, 1, &target);
         if (!std::isfinite(target))
-            return Error{Errc::bad_model_file, concat("tensor ", in_quotes(tensor->file_name), " is not finite")};
+            return Error{Errc::bad_model_file,
+                         concat("tensor ", in_quotes(tensor->file_name), " is not finite")};
         return {};
     }
 
@@ -135,8 +136,8 @@ class Binder {
   private:
     static Error shape_error(const SourceTensor& tensor, const std::vector<int64_t>& expected) {
         return {Errc::bad_model_file,
-                concat("tensor ", in_quotes(tensor.file_name), " in ", in_quotes(tensor.file.string()), " has shape ",
-                       runtime::shape_text(tensor.shape), ", the configuration asks for ",
+                concat("tensor ", in_quotes(tensor.file_name), " in ", in_quotes(tensor.file.string()),
+                       " has shape ", runtime::shape_text(tensor.shape), ", the configuration asks for ",
                        runtime::shape_text(expected)),
                 "the files may belong to different models"};
     }
@@ -149,9 +150,10 @@ class Binder {
 
     static Result<void> require_float(const SourceTensor& tensor) {
         if (!kernels::is_quantised(tensor.format)) return {};
-        return Error{Errc::unsupported_model,
-                     concat("tensor ", in_quotes(tensor.file_name), " is quantised to ", kernels::name(tensor.format),
-                            "; norms, biases and tables are read in f32, f16 or bf16")};
+        return Error{
+            Errc::unsupported_model,
+            concat("tensor ", in_quotes(tensor.file_name), " is quantised to ", kernels::name(tensor.format),
+                   "; norms, biases and tables are read in f32, f16 or bf16")};
     }
 
     static void widen(const SourceTensor& tensor, int64_t first, int64_t count, float* out) {
@@ -177,7 +179,8 @@ Result<void> bind_layer(Binder& bind, const TensorNames& names, const ModelConfi
     const LayerConfig& shape = config.layers[index];
     const std::string prefix = concat(names.layer_prefix, index, ".");
     const int64_t hidden = config.hidden;
-    const int64_t q_rows = int64_t{config.heads} * shape.head_dim, kv_rows = int64_t{shape.kv_heads} * shape.head_dim;
+    const int64_t q_rows = int64_t{config.heads} * shape.head_dim,
+                  kv_rows = int64_t{shape.kv_heads} * shape.head_dim;
     LAP_TRY(bind.vector(prefix + names.attn_norm, hidden, layer.attn_norm));
     LAP_TRY(bind.vector(prefix + names.post_attn_norm, hidden, layer.post_attn_norm));
     LAP_TRY(bind.vector(prefix + names.ffn_norm, hidden, layer.ffn_norm));
@@ -200,7 +203,8 @@ Result<void> bind_pair(Binder& bind, const char* name, int64_t count, TensorView
     return bind.vector(concat(name, ".bias"), count, bias);
 }
 
-Result<void> bind_vision(Binder& bind, const TensorNames& names, const ModelConfig& config, VisionWeights& weights) {
+Result<void> bind_vision(Binder& bind, const TensorNames& names, const ModelConfig& config,
+                         VisionWeights& weights) {
     const VisionConfig& vision = *config.vision;
     const int64_t patch = vision.patch_values(), width = vision.embed_dim;
     LAP_TRY(bind_pair(bind, names.vision_ln1, patch, weights.ln1_w, weights.ln1_b));
@@ -214,8 +218,8 @@ Result<void> bind_vision(Binder& bind, const TensorNames& names, const ModelConf
 
 }  // namespace
 
-Result<void> bind_text(TensorSource& source, const TensorNames& names, const ModelConfig& config, bool convert,
-                       Weights& weights) {
+Result<void> bind_text(TensorSource& source, const TensorNames& names, const ModelConfig& config,
+                       bool convert, Weights& weights) {
     Binder bind(source, convert, weights);
     weights.layers.resize(config.layers.size());
     LAP_TRY(bind.matrix(names.embed, config.vocab, config.hidden, weights.embed));
@@ -226,8 +230,8 @@ Result<void> bind_text(TensorSource& source, const TensorNames& names, const Mod
     return {};
 }
 
-Result<void> bind_media(TensorSource& source, const TensorNames& names, const ModelConfig& config, bool convert,
-                        Weights& weights) {
+Result<void> bind_media(TensorSource& source, const TensorNames& names, const ModelConfig& config,
+                        bool convert, Weights& weights) {
     Binder bind(source, convert, weights);
     if (config.vision) LAP_TRY(bind_vision(bind, names, config, weights.vision));
     if (config.audio)
@@ -249,8 +253,8 @@ Result<void> refuse_unused_layers(const TensorSource& source, const TensorNames&
     for (const SourceTensor& tensor : source.all())
         if (!tensor.used && tensor.key.rfind(names.layer_prefix, 0) == 0)
             return Error{Errc::unsupported_model,
-                         concat("tensor ", in_quotes(tensor.file_name), " in ", in_quotes(tensor.file.string()),
-                                " has no place in this architecture"),
+                         concat("tensor ", in_quotes(tensor.file_name), " in ",
+                                in_quotes(tensor.file.string()), " has no place in this architecture"),
                          "this program runs Gemma 4 12B Unified and other sizes of that architecture"};
     return {};
 }

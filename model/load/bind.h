@@ -18,7 +18,8 @@ struct TensorNames {
     const char *attn_norm, *post_attn_norm, *ffn_norm, *post_ffn_norm;
     const char *q, *k, *v, *o, *q_norm, *k_norm;
     const char *gate, *up, *down, *scale;
-    const char *vision_ln1, *vision_dense, *vision_ln2, *vision_positions, *vision_pos_norm, *vision_projection;
+    const char *vision_ln1, *vision_dense, *vision_ln2, *vision_positions, *vision_pos_norm,
+        *vision_projection;
     const char* audio_projection;
 };
 extern const TensorNames kHfNames;    // without model.language_model.
@@ -26,10 +27,10 @@ extern const TensorNames kGgufNames;  // of the text file and the projector
 
 // The views keep nothing alive but what ends up in `weights.buffers`. With `convert` false everything is
 // checked and nothing is read: `weights` stays empty but for its byte count.
-Result<void> bind_text(TensorSource& source, const TensorNames& names, const ModelConfig& config, bool convert,
-                       Weights& weights);
-Result<void> bind_media(TensorSource& source, const TensorNames& names, const ModelConfig& config, bool convert,
-                        Weights& weights);
+Result<void> bind_text(TensorSource& source, const TensorNames& names, const ModelConfig& config,
+                       bool convert, Weights& weights);
+Result<void> bind_media(TensorSource& source, const TensorNames& names, const ModelConfig& config,
+                        bool convert, Weights& weights);
 
 // Gives `weights` a share in every file that a tensor was taken from.
 void keep_files(const TensorSource& source, Weights& weights);

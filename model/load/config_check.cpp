@@ -42,14 +42,16 @@ Result<void> check_layers(const Checker& check, const ModelConfig& config) {
         const LayerConfig& layer = config.layers[i];
         const std::string where = concat(" of layer ", i);
         LAP_TRY(check.range(concat("the head size", where).c_str(), layer.head_dim, 2, kMaxHeadDim));
-        if (layer.head_dim % 2 != 0) return check.bad(concat("the head size", where, " is odd: ", layer.head_dim));
+        if (layer.head_dim % 2 != 0)
+            return check.bad(concat("the head size", where, " is odd: ", layer.head_dim));
         LAP_TRY(check.range(concat("the number of key heads", where).c_str(), layer.kv_heads, 1, kMaxHeads));
         if (config.heads % layer.kv_heads != 0)
-            return check.bad(concat(config.heads, " heads cannot share the ", layer.kv_heads, " key heads", where));
+            return check.bad(
+                concat(config.heads, " heads cannot share the ", layer.kv_heads, " key heads", where));
         int32_t& shared = head_dims[static_cast<int>(layer.kind)];
         if (shared != 0 && shared != layer.head_dim)
-            return check.bad(concat("the head size", where, " is ", layer.head_dim, ", other layers of its kind have ",
-                                    shared));
+            return check.bad(concat("the head size", where, " is ", layer.head_dim,
+                                    ", other layers of its kind have ", shared));
         shared = layer.head_dim;
     }
     for (const LayerKind kind : {LayerKind::sliding, LayerKind::full}) {
@@ -69,23 +71,31 @@ Result<void> check_ids(const Checker& check, const ModelConfig& config) {
         const char* what;
         int32_t value;
     } all[] = {
-        {"the begin-of-text id", ids.bos},     {"the padding id", ids.pad},
-        {"the image id", ids.image},           {"the begin-of-image id", ids.begin_image},
-        {"the end-of-image id", ids.end_image}, {"the audio id", ids.audio},
-        {"the begin-of-audio id", ids.begin_audio}, {"the end-of-audio id", ids.end_audio},
+        {"the begin-of-text id", ids.bos},
+        {"the padding id", ids.pad},
+        {"the image id", ids.image},
+        {"the begin-of-image id", ids.begin_image},
+        {"the end-of-image id", ids.end_image},
+        {"the audio id", ids.audio},
+        {"the begin-of-audio id", ids.begin_audio},
+        {"the end-of-audio id", ids.end_audio},
         {"the video id", ids.video},
     };
     for (const auto& entry : all) LAP_TRY(check.id(entry.what, entry.value, config.vocab));
-    for (const int32_t id : config.stop_ids) LAP_TRY(check.range("an end-of-reply id", id, 0, config.vocab - 1));
-    for (const int32_t id : config.suppress_ids) LAP_TRY(check.range("a suppressed id", id, 0, config.vocab - 1));
+    for (const int32_t id : config.stop_ids)
+        LAP_TRY(check.range("an end-of-reply id", id, 0, config.vocab - 1));
+    for (const int32_t id : config.suppress_ids)
+        LAP_TRY(check.range("a suppressed id", id, 0, config.vocab - 1));
     return {};
 }
 
 Result<void> check_sampling(const Checker& check, const SamplingDefaults& sampling) {
     if (!std::isfinite(sampling.temperature) || sampling.temperature < 0)
         return check.bad(concat("the default temperature is ", sampling.temperature));
-    if (!(sampling.top_p > 0 && sampling.top_p <= 1)) return check.bad(concat("the default top_p is ", sampling.top_p));
-    if (!(sampling.min_p >= 0 && sampling.min_p <= 1)) return check.bad(concat("the default min_p is ", sampling.min_p));
+    if (!(sampling.top_p > 0 && sampling.top_p <= 1))
+        return check.bad(concat("the default top_p is ", sampling.top_p));
+    if (!(sampling.min_p >= 0 && sampling.min_p <= 1))
+        return check.bad(concat("the default min_p is ", sampling.min_p));
     return check.range("the default top_k", sampling.top_k, 0, INT32_MAX);
 }
 

@@ -13,10 +13,10 @@ constexpr size_t kAlignment = 64;
 
 struct Chunk final : runtime::BufferData {
     explicit Chunk(size_t size) {
-        host = static_cast<std::byte*>(::operator new(size, std::align_val_t{kAlignment}));
+        host = static_cast<std::byte*>(::operator new (size, std::align_val_t{kAlignment}));
         bytes = size;
     }
-    ~Chunk() override { ::operator delete(host, std::align_val_t{kAlignment}); }
+    ~Chunk() override { ::operator delete (host, std::align_val_t{kAlignment}); }
 };
 
 }  // namespace
@@ -38,7 +38,8 @@ runtime::TensorView FloatStore::allocate(int64_t rows, int64_t cols) {
     return reserve(runtime::Format::f32, rows, cols);
 }
 
-runtime::TensorView FloatStore::copy(runtime::Format format, int64_t rows, int64_t cols, const std::byte* from) {
+runtime::TensorView FloatStore::copy(runtime::Format format, int64_t rows, int64_t cols,
+                                     const std::byte* from) {
     const auto out = reserve(format, rows, cols);
     std::memcpy(out.data(), from, static_cast<size_t>(out.bytes()));
     return out;

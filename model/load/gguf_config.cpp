@@ -27,12 +27,15 @@ Result<void> check_architecture(const GgufFields& general) {
     if (architecture == "gemma4") return {};
     if (architecture.empty()) return general.wrong("general.architecture", "\"gemma4\"");
     if (architecture == "clip")
-        return Error{Errc::unsupported_model, concat(general.file(), ": this is a projector for pictures and sound"),
-                     "give the model itself here, and this one with --mmproj"};
-    if (architecture == "gemma4-assistant" || architecture == "gemma4_assistant" || architecture == "gemma4_mtp")
         return Error{Errc::unsupported_model,
-                     concat(general.file(), ": this is a drafter (", in_quotes(architecture), "), not a model"),
-                     "give the model itself here, and this one with --draft"};
+                     concat(general.file(), ": this is a projector for pictures and sound"),
+                     "give the model itself here, and this one with --mmproj"};
+    if (architecture == "gemma4-assistant" || architecture == "gemma4_assistant" ||
+        architecture == "gemma4_mtp")
+        return Error{
+            Errc::unsupported_model,
+            concat(general.file(), ": this is a drafter (", in_quotes(architecture), "), not a model"),
+            "give the model itself here, and this one with --draft"};
     return unsupported(general, concat("the architecture is ", in_quotes(architecture)));
 }
 
@@ -95,9 +98,10 @@ Result<int32_t> read_rotating_pairs(const Gguf& gguf, const GgufFields& keys, in
         return Error{Errc::bad_model_file, concat(keys.file(), ": tensor 'rope_freqs.weight' is missing"),
                      "convert the model again with a current converter"};
     if (tensor->format != runtime::Format::f32 || tensor->shape != std::vector<int64_t>{head_dim / 2})
-        return Error{Errc::bad_model_file,
-                     concat(keys.file(), ": tensor 'rope_freqs.weight' is ", runtime::shape_text(tensor->shape), " in ",
-                            kernels::name(tensor->format), ", expected [", head_dim / 2, "] in f32")};
+        return Error{
+            Errc::bad_model_file,
+            concat(keys.file(), ": tensor 'rope_freqs.weight' is ", runtime::shape_text(tensor->shape),
+                   " in ", kernels::name(tensor->format), ", expected [", head_dim / 2, "] in f32")};
     const std::byte* from = gguf.parts[tensor->part].buffer->host + tensor->offset;
     int32_t pairs = 0;
     for (int32_t i = 0; i < head_dim / 2; i++) {
@@ -115,7 +119,8 @@ Result<void> read_ropes(const Gguf& gguf, const GgufFields& keys, ModelConfig& c
     LAP_ASSIGN(config.full_rope.theta, keys.number("rope.freq_base", 1000000.0));
     LAP_ASSIGN(config.sliding_rope.theta, keys.number("rope.freq_base_swa", 10000.0));
     LAP_ASSIGN(const std::string scaling, keys.text("rope.scaling.type", "none"));
-    if (scaling != "none") return unsupported(keys, concat("its rotary embedding is scaled: ", in_quotes(scaling)));
+    if (scaling != "none")
+        return unsupported(keys, concat("its rotary embedding is scaled: ", in_quotes(scaling)));
     LAP_ASSIGN(const int32_t full_dim, keys.integer("attention.key_length"));
     LAP_ASSIGN(const int32_t sliding_dim, keys.integer("attention.key_length_swa", full_dim));
     LAP_ASSIGN(const int32_t full_turned, keys.integer("rope.dimension_count", full_dim));
@@ -143,9 +148,10 @@ Result<void> read_sampling(const GgufFields& general, SamplingDefaults& sampling
 Result<const GgufTensor*> matrix(const Gguf& gguf, const GgufFields& keys, const char* name) {
     const GgufTensor* tensor = gguf.find_tensor(name);
     if (!tensor || tensor->shape.size() < 2)
-        return Error{Errc::bad_model_file,
-                     concat(keys.file(), ": the matrix ", in_quotes(name), tensor ? " has no rows" : " is missing"),
-                     "the file may be cut short"};
+        return Error{
+            Errc::bad_model_file,
+            concat(keys.file(), ": the matrix ", in_quotes(name), tensor ? " has no rows" : " is missing"),
+            "the file may be cut short"};
     return tensor;
 }
 
@@ -170,7 +176,8 @@ Result<ModelConfig> read_gguf_config(const Gguf& gguf) {
     config.heads = heads.front();
     for (size_t i = 0; i < ffn.size(); i++)
         if (ffn[i] != config.ffn || heads[i] != config.heads)
-            return unsupported(keys, concat("layer ", i, " has another feed-forward size or number of heads"));
+            return unsupported(keys,
+                               concat("layer ", i, " has another feed-forward size or number of heads"));
     LAP_ASSIGN(const double eps, keys.number("attention.layer_norm_rms_epsilon", 1e-6));
     LAP_ASSIGN(const double cap, keys.number("final_logit_softcapping", 30.0));  // as other readers assume
     config.rms_eps = static_cast<float>(eps);
@@ -195,9 +202,10 @@ Result<void> read_projector_config(const Gguf& projector, ModelConfig& config) {
         audio(projector, "clip.audio.");
     LAP_ASSIGN(const std::string architecture, general.text("general.architecture", ""));
     if (architecture != "clip")
-        return Error{Errc::unsupported_model,
-                     concat(general.file(), ": this is no projector, its architecture is ", in_quotes(architecture)),
-                     "give a projector (mmproj) file with --mmproj"};
+        return Error{
+            Errc::unsupported_model,
+            concat(general.file(), ": this is no projector, its architecture is ", in_quotes(architecture)),
+            "give a projector (mmproj) file with --mmproj"};
     LAP_ASSIGN(const bool has_vision, clip.boolean("has_vision_encoder", false));
     LAP_ASSIGN(const bool has_audio, clip.boolean("has_audio_encoder", false));
     LAP_ASSIGN(const std::string shared_type, clip.text("projector_type", ""));
@@ -205,7 +213,8 @@ Result<void> read_projector_config(const Gguf& projector, ModelConfig& config) {
     if (has_vision) {
         LAP_ASSIGN(const std::string type, vision.text("projector_type", shared_type));
         if (type != "gemma4uv")
-            return unsupported(general, concat("the projector's vision type is ", in_quotes(type), ", not 'gemma4uv'"));
+            return unsupported(
+                general, concat("the projector's vision type is ", in_quotes(type), ", not 'gemma4uv'"));
         VisionConfig out;
         out.planar = true;
         LAP_ASSIGN(out.patch_size, vision.integer("patch_size", 16));
@@ -223,7 +232,8 @@ Result<void> read_projector_config(const Gguf& projector, ModelConfig& config) {
     if (has_audio) {
         LAP_ASSIGN(const std::string type, audio.text("projector_type", shared_type));
         if (type != "gemma4ua")
-            return unsupported(general, concat("the projector's audio type is ", in_quotes(type), ", not 'gemma4ua'"));
+            return unsupported(general,
+                               concat("the projector's audio type is ", in_quotes(type), ", not 'gemma4ua'"));
         AudioConfig out;
         LAP_ASSIGN(const GgufTensor* projection, matrix(projector, general, "mm.a.input_projection.weight"));
         out.samples_per_token = extent(projection->shape.back());

@@ -10,12 +10,17 @@ namespace lapidary::model {
 using runtime::concat;
 using runtime::in_quotes;
 
+namespace {
+constexpr uint64_t kMaxListed = 1 << 24;  // numbers in one list: no vocabulary is larger
+}  // namespace
+
 std::string GgufFields::file() const { return in_quotes(gguf_->parts.front().path.string()); }
 
 Error GgufFields::wrong(const char* key, const char* expected) const {
     const auto* value = get(key);
     const std::string found = value ? in_quotes(value->describe(60)) : std::string("missing");
-    return {Errc::bad_model_file, concat(file(), ": the key ", prefix_, key, " is ", found, ", expected ", expected)};
+    return {Errc::bad_model_file,
+            concat(file(), ": the key ", prefix_, key, " is ", found, ", expected ", expected)};
 }
 
 Result<int32_t> GgufFields::integer(const char* key, std::optional<int32_t> fallback) const {
@@ -54,6 +59,7 @@ Result<std::vector<int32_t>> GgufFields::integers(const char* key) const {
     std::vector<int32_t> out;
     const auto* value = get(key);
     if (!value) return out;
+    if (value->count > kMaxListed) return wrong(key, "a list of at most 16777216 numbers");
     const auto numbers = value->integers();
     if (!numbers) return wrong(key, "a list of whole numbers");
     for (const int64_t number : *numbers) {

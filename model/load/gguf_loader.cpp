@@ -43,7 +43,7 @@ Result<void> read_vocabulary(const Gguf& gguf, LoadedModel& model) {
     const GgufFields keys(gguf, "tokenizer.ggml.");
     const auto* tokens = keys.get("tokens");
     const auto pieces = tokens ? tokens->strings() : std::nullopt;
-    if (tokens && !pieces) return keys.wrong("tokens", "a list of texts");
+    if (tokens && (!pieces || pieces->size() > kMaxVocab)) return keys.wrong("tokens", "a list of texts");
 
     SpecialTexts texts;
     if (pieces)
@@ -55,8 +55,8 @@ Result<void> read_vocabulary(const Gguf& gguf, LoadedModel& model) {
     LAP_ASSIGN(const std::string kind, keys.text("model", ""));
     if (kind != "gemma4") {
         model.vocabulary_problem = kind.empty() ? concat(keys.file(), " has no tokenizer")
-                                                : concat(keys.file(), " has a tokenizer of the kind ", in_quotes(kind),
-                                                         ", not 'gemma4'");
+                                                : concat(keys.file(), " has a tokenizer of the kind ",
+                                                         in_quotes(kind), ", not 'gemma4'");
         return {};
     }
     if (!pieces) return keys.wrong("tokens", "a list of texts");
@@ -90,14 +90,17 @@ Result<fs::path> find_projector(const fs::path& model) {
     if (found.size() == 1) return found.front();
     std::sort(found.begin(), found.end());
     std::string list;
-    for (const auto& path : found) list += concat(list.empty() ? "" : ", ", in_quotes(path.filename().string()));
-    return Error{Errc::model_not_found,
-                 concat("there are ", found.size(), " projectors beside ", in_quotes(model.string()), ": ", list),
-                 "name one of them with --mmproj"};
+    for (const auto& path : found)
+        list += concat(list.empty() ? "" : ", ", in_quotes(path.filename().string()));
+    return Error{
+        Errc::model_not_found,
+        concat("there are ", found.size(), " projectors beside ", in_quotes(model.string()), ": ", list),
+        "name one of them with --mmproj"};
 }
 
 void list_metadata(const Gguf& gguf, LoadedModel& model) {
-    for (const auto& [key, value] : gguf.metadata) model.metadata.emplace_back(std::string(key), value.describe());
+    for (const auto& [key, value] : gguf.metadata)
+        model.metadata.emplace_back(std::string(key), value.describe());
 }
 
 Result<void> add_projector(const Gguf& projector, const LoadOptions& options, LoadedModel& model) {
@@ -125,7 +128,8 @@ Result<void> refuse_own_head(const TensorSource& source) {
 bool is_projector_name(const std::string& file_name) {
     std::string lower = file_name;
     for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return lower.find("mmproj") != std::string::npos && lower.size() > 5 && lower.substr(lower.size() - 5) == ".gguf";
+    return lower.find("mmproj") != std::string::npos && lower.size() > 5 &&
+           lower.substr(lower.size() - 5) == ".gguf";
 }
 
 Result<LoadedModel> load_gguf_file(const LoadOptions& options) {

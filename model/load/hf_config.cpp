@@ -25,8 +25,8 @@ Result<void> check_architecture(const JsonFields& top) {
     std::string architecture = type;
     if (architectures && !architectures->empty() && architectures->front().is_string())
         architecture = architectures->front().get<std::string>();
-    const bool drafter = type.find("assistant") != std::string::npos ||
-                         architecture.find("Assistant") != std::string::npos;
+    const bool drafter =
+        type.find("assistant") != std::string::npos || architecture.find("Assistant") != std::string::npos;
     if (drafter)
         return Error{Errc::unsupported_model,
                      concat(top.where(), ": this is a drafter (", in_quotes(architecture), "), not a model"),
@@ -42,12 +42,14 @@ Result<void> check_architecture(const JsonFields& top) {
 // Features of bigger and smaller siblings that this architecture lacks.
 Result<void> check_features(const JsonFields& text) {
     LAP_ASSIGN(const int32_t per_layer, text.integer("hidden_size_per_layer_input", 0));
-    if (per_layer > 0) return unsupported(text.where(), "it has per-layer embeddings, as Gemma 4 E2B and E4B do");
+    if (per_layer > 0)
+        return unsupported(text.where(), "it has per-layer embeddings, as Gemma 4 E2B and E4B do");
     LAP_ASSIGN(const bool moe, text.boolean("enable_moe_block", false));
     LAP_ASSIGN(const int32_t experts, text.integer("num_experts", 0));
     if (moe || experts > 0) return unsupported(text.where(), "it is a mixture of experts");
     LAP_ASSIGN(const int32_t shared, text.integer("num_kv_shared_layers", 0));
-    if (shared > 0) return unsupported(text.where(), concat(shared, " layers share keys and values of others"));
+    if (shared > 0)
+        return unsupported(text.where(), concat(shared, " layers share keys and values of others"));
     LAP_ASSIGN(const bool wide, text.boolean("use_double_wide_mlp", false));
     if (wide) return unsupported(text.where(), "it has double-wide feed-forward layers");
     LAP_ASSIGN(const bool bias, text.boolean("attention_bias", false));
@@ -104,11 +106,13 @@ Result<void> read_per_layer(const JsonFields& text, ModelConfig& config) {
     LAP_ASSIGN(const json* overrides, text.object("per_layer_config"));
     if (!overrides) return {};
     for (const auto& [key, entry] : overrides->items()) {
-        const bool digits = !key.empty() && key.size() <= 4 && key.find_first_not_of("0123456789") == std::string::npos;
+        const bool digits =
+            !key.empty() && key.size() <= 4 && key.find_first_not_of("0123456789") == std::string::npos;
         const size_t index = digits ? static_cast<size_t>(std::stoi(key)) : SIZE_MAX;
         if (index >= config.layers.size() || !entry.is_object())
-            return Error{Errc::bad_model_file, concat(text.where(), ": per_layer_config has a bad entry ",
-                                                      in_quotes(key), " for ", config.layers.size(), " layers")};
+            return Error{Errc::bad_model_file,
+                         concat(text.where(), ": per_layer_config has a bad entry ", in_quotes(key), " for ",
+                                config.layers.size(), " layers")};
         const JsonFields layer(entry, concat(text.where(), " per_layer_config ", key));
         LayerConfig& target = config.layers[index];
         LAP_ASSIGN(target.head_dim, layer.integer("head_dim", target.head_dim));
@@ -126,7 +130,8 @@ int32_t head_dim_of(const ModelConfig& config, LayerKind kind) {
     return 0;
 }
 
-Result<RopeConfig> read_rope(const JsonFields& text, const char* kind_name, int32_t head_dim, RopeConfig fallback) {
+Result<RopeConfig> read_rope(const JsonFields& text, const char* kind_name, int32_t head_dim,
+                             RopeConfig fallback) {
     LAP_ASSIGN(const json* all, text.object("rope_parameters"));
     if (!all) return fallback;
     const JsonFields kinds(*all, text.where() + " rope_parameters");
@@ -167,7 +172,8 @@ Result<void> read_text(const JsonFields& text, ModelConfig& config) {
     LAP_TRY(read_kinds(text, layers, config));
     LAP_TRY(read_global_heads(text, config));
     LAP_TRY(read_per_layer(text, config));
-    const int32_t sliding = head_dim_of(config, LayerKind::sliding), full = head_dim_of(config, LayerKind::full);
+    const int32_t sliding = head_dim_of(config, LayerKind::sliding),
+                  full = head_dim_of(config, LayerKind::full);
     LAP_ASSIGN(config.sliding_rope, read_rope(text, "sliding_attention", sliding, {10000.0, sliding / 2}));
     LAP_ASSIGN(config.full_rope, read_rope(text, "full_attention", full, {1000000.0, full / 8}));
     return {};
@@ -177,7 +183,8 @@ Result<void> read_text(const JsonFields& text, ModelConfig& config) {
 Result<void> read_blocks(const json& text, const std::string& where, ModelConfig& config) {
     const auto value = text.find("use_bidirectional_attention");
     if (value == text.end() || *value == "vision") return {};
-    if (!value->is_null()) return unsupported(where, concat("use_bidirectional_attention is ", value->dump()));
+    if (!value->is_null())
+        return unsupported(where, concat("use_bidirectional_attention is ", value->dump()));
     config.vision_blocks = false;
     return {};
 }
@@ -190,8 +197,9 @@ Result<void> read_media(const JsonFields& top, ModelConfig& config) {
         LAP_ASSIGN(vision.patch_size, fields.integer("patch_size", 16));
         LAP_ASSIGN(vision.pooling, fields.integer("pooling_kernel_size", 3));
         const int64_t product = static_cast<int64_t>(vision.patch_size) * vision.pooling;
-        LAP_ASSIGN(vision.model_patch, fields.integer("model_patch_size",
-                                                      product > 0 && product <= 1024 ? static_cast<int32_t>(product) : 0));
+        LAP_ASSIGN(vision.model_patch,
+                   fields.integer("model_patch_size",
+                                  product > 0 && product <= 1024 ? static_cast<int32_t>(product) : 0));
         LAP_ASSIGN(vision.embed_dim, fields.integer("mm_embed_dim", 3840));
         LAP_ASSIGN(vision.positions, fields.integer("mm_posemb_size", 1120));
         LAP_ASSIGN(const double eps, fields.number("rms_norm_eps", 1e-6));
@@ -289,7 +297,8 @@ Result<ModelConfig> read_hf_config(const std::filesystem::path& folder) {
 
     ModelConfig config;
     LAP_ASSIGN(config.name, top.text("_name_or_path", ""));
-    if (config.name.empty()) config.name = std::filesystem::absolute(folder).lexically_normal().filename().string();
+    if (config.name.empty())
+        config.name = std::filesystem::absolute(folder).lexically_normal().filename().string();
     LAP_TRY(read_text(text, config));
     LAP_TRY(read_blocks(text_json, text.where(), config));
     LAP_TRY(read_media(top, config));

@@ -48,7 +48,6 @@ Result<TensorSource> collect(const runtime::Safetensors& files) {
     for (const auto& tensor : files.tensors) {
         SourceTensor item;
         item.key = canonical_name(tensor.name);
-        if (item.key == "lm_head.weight") continue;  // the head is tied; a copy says nothing new
         item.file_name = tensor.name;
         item.format = tensor.format;
         item.shape = tensor.shape;

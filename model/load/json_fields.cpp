@@ -28,8 +28,9 @@ const json* JsonFields::get(const char* key) const {
 
 Error JsonFields::wrong(const char* key, const char* expected) const {
     const json* value = get(key);
-    const std::string found = value ? runtime::in_quotes(value->dump(-1, ' ', true, json::error_handler_t::replace), 60)
-                                    : std::string("missing");
+    const std::string found =
+        value ? runtime::in_quotes(value->dump(-1, ' ', true, json::error_handler_t::replace), 60)
+              : std::string("missing");
     return {Errc::bad_model_file, concat(where_, ": ", key, " is ", found, ", expected ", expected)};
 }
 

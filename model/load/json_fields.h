@@ -14,7 +14,8 @@ namespace lapidary::model {
 class JsonFields {
   public:
     // `where` names the object in errors: the file, and the section in it. Both must outlive this.
-    JsonFields(const nlohmann::json& object, std::string where) : object_(&object), where_(std::move(where)) {}
+    JsonFields(const nlohmann::json& object, std::string where)
+        : object_(&object), where_(std::move(where)) {}
 
     bool has(const char* key) const { return get(key) != nullptr; }
     Result<int32_t> integer(const char* key, std::optional<int32_t> fallback = {}) const;

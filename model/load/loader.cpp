@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 using runtime::concat;
 using runtime::in_quotes;
 
-constexpr const char* kHint = "give a GGUF file, a Hugging Face folder, or a folder that holds one GGUF model";
+constexpr const char* kHint =
+    "give a GGUF file, a Hugging Face folder, or a folder that holds one GGUF model";
 
 bool present(const fs::path& path) {
     std::error_code ignored;
@@ -58,13 +59,16 @@ Result<LoadedModel> load_folder(LoadOptions options) {
         return load_hf_folder(options);
     }
     if (models.empty())
-        return Error{Errc::model_not_found, concat("the folder ", in_quotes(folder.string()), " holds no model"), kHint};
+        return Error{Errc::model_not_found,
+                     concat("the folder ", in_quotes(folder.string()), " holds no model"), kHint};
     if (models.size() > 1) {
         std::string list;
-        for (const auto& path : models) list += concat(list.empty() ? "" : ", ", in_quotes(path.filename().string()));
-        return Error{Errc::model_not_found,
-                     concat("the folder ", in_quotes(folder.string()), " holds ", models.size(), " models: ", list),
-                     "name one of the files"};
+        for (const auto& path : models)
+            list += concat(list.empty() ? "" : ", ", in_quotes(path.filename().string()));
+        return Error{
+            Errc::model_not_found,
+            concat("the folder ", in_quotes(folder.string()), " holds ", models.size(), " models: ", list),
+            "name one of the files"};
     }
     options.model = models.front();
     return load_gguf_file(options);
@@ -86,8 +90,8 @@ Result<LoadedModel> load_model(const LoadOptions& options) {
     if (options.model.empty()) return Error{Errc::model_not_found, "no model was named", kHint};
     const auto status = fs::status(options.model, failed);
     if (status.type() == fs::file_type::not_found)
-        return Error{Errc::model_not_found, concat("there is no model at ", in_quotes(options.model.string())),
-                     "check the path"};
+        return Error{Errc::model_not_found,
+                     concat("there is no model at ", in_quotes(options.model.string())), "check the path"};
     if (status.type() == fs::file_type::none)
         return Error{Errc::model_not_found,
                      concat("cannot look at ", in_quotes(options.model.string()), ": ", failed.message())};

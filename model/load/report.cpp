@@ -28,13 +28,12 @@ Result<void> check_vocabulary(const LoadedModel& model, const std::string& file)
                      concat(in_quotes(file), ": the tokenizer has ", model.vocabulary->size(),
                             " pieces, the embedding only ", config.vocab, " rows"),
                      "the tokenizer belongs to another model"};
-    const char* missing = config.vision && config.ids.image < 0   ? "<|image|>"
+    const char* missing = config.vision && config.ids.image < 0  ? "<|image|>"
                           : config.audio && config.ids.audio < 0 ? "<|audio|>"
                                                                  : nullptr;
     if (missing)
-        return Error{Errc::bad_model_file,
-                     concat(in_quotes(file), ": the tokenizer has no token ", missing,
-                            " although the model takes such input")};
+        return Error{Errc::bad_model_file, concat(in_quotes(file), ": the tokenizer has no token ", missing,
+                                                  " although the model takes such input")};
     return {};
 }
 

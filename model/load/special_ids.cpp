@@ -6,8 +6,8 @@
 namespace lapidary::model {
 namespace {
 
-constexpr std::string_view kTexts[] = {"<eos>",    "<turn|>",   "<|tool_response>", "<|image>", "<|image|>",
-                                       "<image|>", "<|audio>",  "<|audio|>",        "<audio|>", "<|video|>"};
+constexpr std::string_view kTexts[] = {"<eos>",    "<turn|>",  "<|tool_response>", "<|image>", "<|image|>",
+                                       "<image|>", "<|audio>", "<|audio|>",        "<audio|>", "<|video|>"};
 
 void add_once(std::vector<int32_t>& ids, int32_t id) {
     if (id >= 0 && std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);

@@ -29,7 +29,8 @@ uint64_t tensor_bytes(const SynthTensor& tensor, Format format) {
 // Fills tensors one after the other, counts, and asks the caller whether to go on.
 class Filler {
   public:
-    Filler(const SynthOptions& options, uint64_t total_bytes) : options_(options), total_bytes_(total_bytes) {}
+    Filler(const SynthOptions& options, uint64_t total_bytes)
+        : options_(options), total_bytes_(total_bytes) {}
 
     Result<void> fill(const SynthTensor& tensor, Format format, const SynthSink& sink) {
         const SynthSink counting = [&](const std::byte* bytes, size_t count) -> Result<void> {
@@ -43,7 +44,9 @@ class Filler {
             return fill_floats(tensor, format, counting);
         auto at = pools_.find(format);
         if (at == pools_.end())
-            at = pools_.emplace(format, BlockPool(format, kSynthDeviation, 11 + static_cast<uint64_t>(format))).first;
+            at =
+                pools_.emplace(format, BlockPool(format, kSynthDeviation, 11 + static_cast<uint64_t>(format)))
+                    .first;
         return at->second.tensor(tensor_bytes(tensor, format), counting);
     }
 
@@ -53,9 +56,10 @@ class Filler {
         const size_t width = bytes.size() / static_cast<size_t>(tensor.values());
         for (int64_t i = 0; i < tensor.values(); i++) {
             const float value = tensor.fill == SynthFill::scale ? kSynthScale
-                                : tensor.fill == SynthFill::norm ? 1.0f + kSynthNormDeviation * random_.normal()
-                                : i < tensor.values() / 4        ? 1.0f    // a quarter of the pairs turns,
-                                                                 : 1e30f;  // the others stand still
+                                : tensor.fill == SynthFill::norm
+                                    ? 1.0f + kSynthNormDeviation * random_.normal()
+                                : i < tensor.values() / 4 ? 1.0f    // a quarter of the pairs turns,
+                                                          : 1e30f;  // the others stand still
             const uint16_t narrow = format == Format::f16 ? kernels::float_to_half(value) : to_bfloat(value);
             std::memcpy(bytes.data() + static_cast<size_t>(i) * width,
                         format == Format::f32 ? static_cast<const void*>(&value) : &narrow, width);
@@ -82,7 +86,9 @@ uint32_t file_type(Format format) {
 }
 
 void add_model_keys(runtime::GgufWriter& out, const SynthShape& shape, Format type) {
-    const auto number = [&](const char* key, int32_t value) { out.add(concat("gemma4.", key), static_cast<uint32_t>(value)); };
+    const auto number = [&](const char* key, int32_t value) {
+        out.add(concat("gemma4.", key), static_cast<uint32_t>(value));
+    };
     out.add_text("general.architecture", "gemma4");
     out.add_text("general.type", "model");
     out.add_text("general.name", "synthetic gemma 4");
@@ -155,7 +161,8 @@ uint64_t total_bytes(const std::vector<SynthTensor>& tensors, const SynthOptions
     return bytes;
 }
 
-Result<void> write_gguf(const SynthOptions& options, const SynthShape& shape, const std::vector<SynthTensor>& tensors) {
+Result<void> write_gguf(const SynthOptions& options, const SynthShape& shape,
+                        const std::vector<SynthTensor>& tensors) {
     runtime::GgufWriter out;
     add_model_keys(out, shape, options.type);
     add_tokenizer_keys(out, shape);
@@ -171,15 +178,30 @@ Result<void> write_gguf(const SynthOptions& options, const SynthShape& shape, co
 
 nlohmann::json hf_config(const SynthShape& shape, Format type) {
     const char* dtype = type == Format::f16 ? "float16" : "bfloat16";
-    nlohmann::json text = {
-        {"model_type", "gemma4_unified_text"}, {"vocab_size", shape.vocab}, {"hidden_size", shape.hidden},
-        {"intermediate_size", shape.ffn}, {"num_hidden_layers", shape.layers}, {"num_attention_heads", shape.heads},
-        {"num_key_value_heads", shape.kv_heads}, {"num_global_key_value_heads", shape.full_kv_heads},
-        {"head_dim", shape.head_dim}, {"global_head_dim", shape.full_head_dim}, {"attention_k_eq_v", true},
-        {"attention_bias", false}, {"hidden_activation", "gelu_pytorch_tanh"}, {"max_position_embeddings", 262144},
-        {"rms_norm_eps", 1e-6}, {"sliding_window", shape.window}, {"final_logit_softcapping", 30.0},
-        {"use_bidirectional_attention", "vision"}, {"num_kv_shared_layers", 0}, {"tie_word_embeddings", true},
-        {"pad_token_id", 0}, {"eos_token_id", 1}, {"bos_token_id", 2}, {"dtype", dtype}};
+    nlohmann::json text = {{"model_type", "gemma4_unified_text"},
+                           {"vocab_size", shape.vocab},
+                           {"hidden_size", shape.hidden},
+                           {"intermediate_size", shape.ffn},
+                           {"num_hidden_layers", shape.layers},
+                           {"num_attention_heads", shape.heads},
+                           {"num_key_value_heads", shape.kv_heads},
+                           {"num_global_key_value_heads", shape.full_kv_heads},
+                           {"head_dim", shape.head_dim},
+                           {"global_head_dim", shape.full_head_dim},
+                           {"attention_k_eq_v", true},
+                           {"attention_bias", false},
+                           {"hidden_activation", "gelu_pytorch_tanh"},
+                           {"max_position_embeddings", 262144},
+                           {"rms_norm_eps", 1e-6},
+                           {"sliding_window", shape.window},
+                           {"final_logit_softcapping", 30.0},
+                           {"use_bidirectional_attention", "vision"},
+                           {"num_kv_shared_layers", 0},
+                           {"tie_word_embeddings", true},
+                           {"pad_token_id", 0},
+                           {"eos_token_id", 1},
+                           {"bos_token_id", 2},
+                           {"dtype", dtype}};
     for (int32_t i = 0; i < shape.layers; i++)
         text["layer_types"].push_back(shape.sliding(i) ? "sliding_attention" : "full_attention");
     text["rope_parameters"]["sliding_attention"] = {{"rope_type", "default"}, {"rope_theta", 10000.0}};
@@ -194,7 +216,8 @@ nlohmann::json hf_config(const SynthShape& shape, Format type) {
 }
 
 // Whole tensors, in order, until the next would not fit.
-std::vector<std::vector<const SynthTensor*>> split_shards(const std::vector<SynthTensor>& tensors, Format type) {
+std::vector<std::vector<const SynthTensor*>> split_shards(const std::vector<SynthTensor>& tensors,
+                                                          Format type) {
     std::vector<std::vector<const SynthTensor*>> shards(1);
     uint64_t bytes = 0;
     for (const SynthTensor& tensor : tensors) {
@@ -224,8 +247,9 @@ Result<void> write_shard(const std::filesystem::path& path, const std::vector<co
     uint64_t at = 0;
     for (const SynthTensor* tensor : tensors) {
         const uint64_t end = at + tensor_bytes(*tensor, type);
-        header[tensor->hf_name] = {
-            {"dtype", type == Format::f16 ? "F16" : "BF16"}, {"shape", tensor->shape}, {"data_offsets", {at, end}}};
+        header[tensor->hf_name] = {{"dtype", type == Format::f16 ? "F16" : "BF16"},
+                                   {"shape", tensor->shape},
+                                   {"data_offsets", {at, end}}};
         at = end;
     }
     std::string text = header.dump();
@@ -240,7 +264,8 @@ Result<void> write_shard(const std::filesystem::path& path, const std::vector<co
     return out.commit();
 }
 
-Result<void> write_hf(const SynthOptions& options, const SynthShape& shape, const std::vector<SynthTensor>& tensors) {
+Result<void> write_hf(const SynthOptions& options, const SynthShape& shape,
+                      const std::vector<SynthTensor>& tensors) {
     LAP_ASSIGN(runtime::OutputFolder folder, runtime::OutputFolder::create(options.out));
     Filler filler(options, total_bytes(tensors, options));
     const auto shards = split_shards(tensors, options.type);
@@ -254,9 +279,13 @@ Result<void> write_hf(const SynthOptions& options, const SynthShape& shape, cons
     }
     LAP_TRY(write_json(folder.path() / "model.safetensors.index.json", index));
     LAP_TRY(write_json(folder.path() / "config.json", hf_config(shape, options.type)));
-    LAP_TRY(write_json(folder.path() / "generation_config.json",
-                       {{"bos_token_id", 2}, {"pad_token_id", 0}, {"eos_token_id", {1}}, {"do_sample", true},
-                        {"temperature", 1.0}, {"top_k", 64}, {"top_p", 0.95}}));
+    LAP_TRY(write_json(folder.path() / "generation_config.json", {{"bos_token_id", 2},
+                                                                  {"pad_token_id", 0},
+                                                                  {"eos_token_id", {1}},
+                                                                  {"do_sample", true},
+                                                                  {"temperature", 1.0},
+                                                                  {"top_k", 64},
+                                                                  {"top_p", 0.95}}));
     return folder.commit();
 }
 

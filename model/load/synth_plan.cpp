@@ -34,10 +34,12 @@ std::vector<SynthTensor> synth_tensors(const SynthShape& shape) {
     for (int32_t i = 0; i < shape.layers; i++) {
         const bool sliding = shape.sliding(i);
         const int64_t head = sliding ? shape.head_dim : shape.full_head_dim;
-        const int64_t q_rows = head * shape.heads, kv_rows = head * (sliding ? shape.kv_heads : shape.full_kv_heads);
+        const int64_t q_rows = head * shape.heads,
+                      kv_rows = head * (sliding ? shape.kv_heads : shape.full_kv_heads);
         const auto add = [&](const char* TensorNames::*part, std::vector<int64_t> extents, SynthFill fill) {
             list.push_back({concat(kGgufNames.layer_prefix, i, ".", kGgufNames.*part),
-                            concat(root, kHfNames.layer_prefix, i, ".", kHfNames.*part), std::move(extents), fill});
+                            concat(root, kHfNames.layer_prefix, i, ".", kHfNames.*part), std::move(extents),
+                            fill});
         };
         for (const auto part : {&TensorNames::attn_norm, &TensorNames::post_attn_norm, &TensorNames::ffn_norm,
                                 &TensorNames::post_ffn_norm})
@@ -78,7 +80,8 @@ Result<void> check_synth_options(const SynthOptions& options) {
     const bool block_type =
         type == Format::q4_0 || type == Format::q8_0 || type == Format::q4_k || type == Format::q6_k;
     if (!float_type && !block_type)
-        return Error{Errc::invalid_argument, concat("synthetic weights cannot be written in ", kernels::name(type)),
+        return Error{Errc::invalid_argument,
+                     concat("synthetic weights cannot be written in ", kernels::name(type)),
                      "use q4_0, q8_0, q4_k, q6_k, bf16 or f16"};
     return {};
 }

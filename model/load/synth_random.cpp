@@ -16,7 +16,7 @@ using kernels::Format;
 // 262147 is above the 12B's vocabulary, so no two rows of the embedding are equal.
 constexpr size_t kPoolBlocks = 262147;
 constexpr size_t kPoolValues = 4194301;
-constexpr size_t kStep = 9973;                 // blocks between the starts of two tensors
+constexpr size_t kStep = 9973;  // blocks between the starts of two tensors
 constexpr size_t kMaxPieceBytes = size_t{8} << 20;
 
 void put_half(std::byte* at, float value) {
@@ -42,11 +42,13 @@ void make_q4_0(std::byte* block, float deviation, SynthRandom& random) {
 // d, then 32 int8: d * q. Even from -127 to 127 they have a mean square of (255^2 - 1) / 12.
 void make_q8_0(std::byte* block, float deviation, SynthRandom& random) {
     put_half(block, deviation / 73.612f * scale_noise(random));
-    for (int i = 0; i < 32; i++) block[2 + i] = static_cast<std::byte>(static_cast<int>(random.below(255)) - 127);
+    for (int i = 0; i < 32; i++)
+        block[2 + i] = static_cast<std::byte>(static_cast<int>(random.below(255)) - 127);
 }
 
 // d, dmin, 8 pairs of 6-bit scale and minimum in 12 bytes, 128 bytes of nibbles: d * scale * q - dmin * min.
-// With min = scale and dmin = 7.5 d that is d * scale * (q - 7.5); even nibbles have a mean square of 255 / 12.
+// With min = scale and dmin = 7.5 d that is d * scale * (q - 7.5); even nibbles have a mean square of 255
+// / 12.
 void make_q4_k(std::byte* block, float deviation, SynthRandom& random) {
     constexpr float kRmsScale = 48.389f;  // scales from 32 to 63
     const float d = deviation / 4.6098f / kRmsScale;
@@ -129,8 +131,8 @@ Result<void> BlockPool::tensor(uint64_t bytes, const SynthSink& sink) {
     size_t at = offset_;
     offset_ = (offset_ + kStep * block_bytes_) % bytes_.size();
     while (bytes > 0) {
-        const auto piece = static_cast<size_t>(
-            std::min<uint64_t>({bytes, bytes_.size() - at, uint64_t{kMaxPieceBytes}}));
+        const auto piece =
+            static_cast<size_t>(std::min<uint64_t>({bytes, bytes_.size() - at, uint64_t{kMaxPieceBytes}}));
         LAP_TRY(sink(bytes_.data() + at, piece));
         bytes -= piece;
         at = (at + piece) % bytes_.size();

@@ -27,7 +27,8 @@ const SourceTensor* TensorSource::find(const std::string& key) const {
 Result<const SourceTensor*> TensorSource::take(const std::string& key) {
     const auto at = index_.find(key);
     if (at == index_.end()) {
-        const std::string file = tensors_.empty() ? std::string("the model") : in_quotes(tensors_[0].file.string());
+        const std::string file =
+            tensors_.empty() ? std::string("the model") : in_quotes(tensors_[0].file.string());
         return Error{Errc::bad_model_file, concat("tensor ", in_quotes(key), " is missing in ", file),
                      "the file may be cut short or belong to another architecture"};
     }

@@ -10,8 +10,11 @@ bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 
 // are told apart by the second byte.
 size_t sequence_length(std::string_view text) {
     const auto lead = static_cast<unsigned char>(text[0]);
-    const size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : (lead & 0xf0) == 0xe0 ? 3
-                          : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+    const size_t length = lead < 0x80                   ? 1
+                          : lead >= 0xc2 && lead < 0xe0 ? 2
+                          : (lead & 0xf0) == 0xe0       ? 3
+                          : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                        : 0;
     if (length == 0 || text.size() < length) return 0;
     for (size_t i = 1; i < length; i++)
         if (!is_continuation(text[i])) return 0;

@@ -154,7 +154,8 @@ std::optional<GgufSplitName> parse_split_name(const std::string& file_name) {
     GgufSplitName split;
     split.stem = file_name.substr(0, file_name.size() - kSuffix);
     const std::string suffix = file_name.substr(split.stem.size());
-    if (std::sscanf(suffix.c_str(), "-%5d-of-%5d.gguf", &split.number, &split.count) != 2) return std::nullopt;
+    if (std::sscanf(suffix.c_str(), "-%5d-of-%5d.gguf", &split.number, &split.count) != 2)
+        return std::nullopt;
     if (split.number < 1 || split.number > split.count) return std::nullopt;
     if (split.part_name(split.number) != file_name) return std::nullopt;
     return split;
@@ -183,8 +184,8 @@ Result<OpenPart> open_part(const std::filesystem::path& path) {
         const auto number = value.integer();
         if (!number || *number < 0)
             return Error{Errc::bad_model_file,
-                         concat("key ", in_quotes(key), " of ", in_quotes(path.string()), " is ", value.describe(),
-                                ", not a number from 0")};
+                         concat("key ", in_quotes(key), " of ", in_quotes(path.string()), " is ",
+                                value.describe(), ", not a number from 0")};
         *target = *number;
     }
     return open;
@@ -201,8 +202,8 @@ Result<OpenPart> open_sibling(const std::filesystem::path& folder, const GgufSpl
     if (!part) return part.error();
     if (part->number != number - 1 || part->count != split.count)
         return Error{Errc::bad_model_file,
-                     concat(in_quotes(path.string()), " says it is part ", part->number + 1, " of ", part->count,
-                            ", its name says part ", number, " of ", split.count),
+                     concat(in_quotes(path.string()), " says it is part ", part->number + 1, " of ",
+                            part->count, ", its name says part ", number, " of ", split.count),
                      "do not rename the parts of a split model"};
     return part;
 }
@@ -244,8 +245,9 @@ Result<Gguf> open_gguf(const std::filesystem::path& path) {
         LAP_TRY(append(model, std::move(part), names));
     }
     if (expected >= 0 && static_cast<size_t>(expected) != model.tensors.size())
-        return Error{Errc::bad_model_file, concat("the ", split->count, " parts of ", in_quotes(path.string()), " hold ",
-                                                  model.tensors.size(), " tensors, ", expected, " were expected")};
+        return Error{Errc::bad_model_file,
+                     concat("the ", split->count, " parts of ", in_quotes(path.string()), " hold ",
+                            model.tensors.size(), " tensors, ", expected, " were expected")};
     return model;
 }
 

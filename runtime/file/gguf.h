@@ -16,7 +16,19 @@
 namespace lapidary::runtime {
 
 enum class GgufType : uint32_t {
-    u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64,
+    u8,
+    i8,
+    u16,
+    i16,
+    u32,
+    i32,
+    f32,
+    boolean,
+    string,
+    array,
+    u64,
+    i64,
+    f64,
 };
 const char* name(GgufType type);
 
@@ -51,7 +63,7 @@ struct GgufPart {
 };
 
 struct Gguf {
-    std::vector<GgufPart> parts;  // keeps every view below alive
+    std::vector<GgufPart> parts;                                   // keeps every view below alive
     std::vector<std::pair<std::string_view, GgufValue>> metadata;  // of the first part, in file order
     std::vector<GgufTensor> tensors;                               // of all parts, in file order
 

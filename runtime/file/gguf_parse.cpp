@@ -12,8 +12,8 @@
 namespace lapidary::runtime {
 namespace {
 
-constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
-constexpr size_t kMinEntryBytes = 8 + 4 + 1;       // empty key, type, one byte
+constexpr uint32_t kMagic = 0x46554747;                // "GGUF"
+constexpr size_t kMinEntryBytes = 8 + 4 + 1;           // empty key, type, one byte
 constexpr size_t kMinTensorBytes = 8 + 4 + 8 + 4 + 8;  // empty name, dims, one dim, type, offset
 constexpr size_t kMaxNameBytes = 1024;
 constexpr uint32_t kMaxDims = 4;
@@ -22,10 +22,17 @@ constexpr uint64_t kMaxValues = uint64_t{1} << 48;  // far above any model; keep
 // Bytes of one scalar; 0 for strings, arrays and unknown types.
 size_t scalar_bytes(GgufType type) {
     switch (type) {
-        case GgufType::u8: case GgufType::i8: case GgufType::boolean: return 1;
-        case GgufType::u16: case GgufType::i16: return 2;
-        case GgufType::u32: case GgufType::i32: case GgufType::f32: return 4;
-        case GgufType::u64: case GgufType::i64: case GgufType::f64: return 8;
+        case GgufType::u8:
+        case GgufType::i8:
+        case GgufType::boolean: return 1;
+        case GgufType::u16:
+        case GgufType::i16: return 2;
+        case GgufType::u32:
+        case GgufType::i32:
+        case GgufType::f32: return 4;
+        case GgufType::u64:
+        case GgufType::i64:
+        case GgufType::f64: return 8;
         default: return 0;
     }
 }
@@ -56,7 +63,8 @@ class Parser {
     Result<T> number(const std::string& what) {
         if (left() < sizeof(T)) return truncated(what);
         T value;
-        std::memcpy(&value, file_.data() + at_, sizeof(T));  // the format and all our machines are little-endian
+        std::memcpy(&value, file_.data() + at_,
+                    sizeof(T));  // the format and all our machines are little-endian
         at_ += sizeof(T);
         return value;
     }
@@ -162,7 +170,8 @@ class Parser {
     Result<void> set_alignment(const GgufValue& value) {
         const auto alignment = value.integer();
         if (!alignment || *alignment < 8 || *alignment > (1 << 20) || (*alignment & (*alignment - 1)) != 0)
-            return bad(concat("general.alignment is ", value.describe(), ", not a power of two from 8 to 1048576"));
+            return bad(
+                concat("general.alignment is ", value.describe(), ", not a power of two from 8 to 1048576"));
         alignment_ = static_cast<uint64_t>(*alignment);
         return {};
     }
@@ -171,7 +180,8 @@ class Parser {
         std::unordered_set<std::string_view> seen;
         for (uint64_t i = 0; i < tensor_count_; i++) {
             LAP_ASSIGN(const std::string_view tensor_name, short_name(concat("the name of tensor ", i)));
-            if (!seen.insert(tensor_name).second) return bad(concat("tensor ", in_quotes(tensor_name), " occurs twice"));
+            if (!seen.insert(tensor_name).second)
+                return bad(concat("tensor ", in_quotes(tensor_name), " occurs twice"));
             LAP_ASSIGN(GgufTensor tensor, read_tensor(tensor_name));
             header_.tensors.push_back(std::move(tensor));
         }
@@ -189,7 +199,8 @@ class Parser {
         for (uint32_t d = 0; d < dims; d++) {
             LAP_ASSIGN(const uint64_t extent, number<uint64_t>(what));
             if (extent == 0) return bad(concat(what, " has a dimension of 0"));
-            if (extent > kMaxValues / values) return bad(concat(what, " has an impossible dimension of ", extent));
+            if (extent > kMaxValues / values)
+                return bad(concat(what, " has an impossible dimension of ", extent));
             values *= extent;
             tensor.shape.insert(tensor.shape.begin(), static_cast<int64_t>(extent));
         }
@@ -198,8 +209,8 @@ class Parser {
         LAP_TRY(set_format(tensor, type, what));
         const auto block = kernels::block_values(tensor.format);
         if (tensor.shape.back() % block != 0)
-            return bad(concat(what, " has rows of ", tensor.shape.back(), " values, not a multiple of the ", block,
-                              " of ", kernels::name(tensor.format)));
+            return bad(concat(what, " has rows of ", tensor.shape.back(), " values, not a multiple of the ",
+                              block, " of ", kernels::name(tensor.format)));
         tensor.bytes = values / block * kernels::block_bytes(tensor.format);
         return tensor;
     }
@@ -229,15 +240,16 @@ class Parser {
             if (tensor.offset % alignment_ != 0)
                 return bad(concat(what, " begins at ", tensor.offset, ", not a multiple of ", alignment_));
             if (tensor.offset > room || tensor.bytes > room - tensor.offset)
-                return bad(concat(what, " needs ", tensor.bytes, " bytes at ", tensor.offset, " but the data has ",
-                                  room, " bytes"));
+                return bad(concat(what, " needs ", tensor.bytes, " bytes at ", tensor.offset,
+                                  " but the data has ", room, " bytes"));
             tensor.offset += data;
             order.push_back(&tensor);
         }
         std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->offset < b->offset; });
         for (size_t i = 1; i < order.size(); i++)
             if (order[i - 1]->offset + order[i - 1]->bytes > order[i]->offset)
-                return bad(concat("tensors ", in_quotes(order[i - 1]->name), " and ", in_quotes(order[i]->name), " overlap"));
+                return bad(concat("tensors ", in_quotes(order[i - 1]->name), " and ",
+                                  in_quotes(order[i]->name), " overlap"));
         return {};
     }
 
@@ -250,6 +262,8 @@ class Parser {
 
 }  // namespace
 
-Result<GgufHeader> parse_gguf(std::string_view file, const std::string& path) { return Parser(file, path).run(); }
+Result<GgufHeader> parse_gguf(std::string_view file, const std::string& path) {
+    return Parser(file, path).run();
+}
 
 }  // namespace lapidary::runtime

@@ -115,7 +115,8 @@ Result<void> GgufWriter::pad() {
 Result<void> GgufWriter::write(const void* bytes, size_t count) {
     const auto* from = static_cast<const std::byte*>(bytes);
     while (count > 0) {
-        if (current_ == sizes_.size()) return Error{Errc::internal, concat(count, " bytes beyond the last tensor")};
+        if (current_ == sizes_.size())
+            return Error{Errc::internal, concat(count, " bytes beyond the last tensor")};
         const auto part = static_cast<size_t>(std::min<uint64_t>(count, sizes_[current_] - done_bytes_));
         LAP_TRY(file_->write(from, part));
         from += part;

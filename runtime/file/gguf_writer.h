@@ -43,7 +43,7 @@ class GgufWriter {
     uint64_t key_count_ = 0, data_bytes_ = 0;
     std::vector<uint64_t> sizes_;  // bytes of every tensor, without padding
     std::optional<OutputFile> file_;
-    size_t current_ = 0;      // the tensor that is being written
+    size_t current_ = 0;       // the tensor that is being written
     uint64_t done_bytes_ = 0;  // of it
 };
 

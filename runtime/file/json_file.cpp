@@ -19,12 +19,14 @@ class Watch {
   public:
     bool operator()(int depth, json::parse_event_t event, json& parsed) {
         if (!complaint_.empty()) return false;
-        if (depth > kMaxJsonDepth) return complain(concat("it is nested deeper than ", kMaxJsonDepth, " levels"));
+        if (depth > kMaxJsonDepth)
+            return complain(concat("it is nested deeper than ", kMaxJsonDepth, " levels"));
         if (event == json::parse_event_t::object_start) keys_.emplace_back();
         if (event == json::parse_event_t::object_end && !keys_.empty()) keys_.pop_back();
         if (event == json::parse_event_t::key && !keys_.empty()) {
             const auto& key = parsed.get_ref<const std::string&>();
-            if (!keys_.back().insert(key).second) return complain(concat("the key ", in_quotes(key), " occurs twice"));
+            if (!keys_.back().insert(key).second)
+                return complain(concat("the key ", in_quotes(key), " occurs twice"));
         }
         return true;
     }
@@ -49,7 +51,9 @@ Result<std::string> read_text_file(const std::filesystem::path& path, uint64_t l
     if (!std::filesystem::is_regular_file(status))
         return Error{Errc::bad_model_file, concat(in_quotes(path.string()), " is not a regular file")};
     const uint64_t size = std::filesystem::file_size(path, failed);
-    if (failed) return Error{Errc::model_not_found, concat("cannot read ", in_quotes(path.string()), ": ", failed.message())};
+    if (failed)
+        return Error{Errc::model_not_found,
+                     concat("cannot read ", in_quotes(path.string()), ": ", failed.message())};
     if (size > limit_bytes)
         return Error{Errc::bad_model_file,
                      concat(in_quotes(path.string()), " has ", size, " bytes, more than the ", limit_bytes,
@@ -71,9 +75,11 @@ Result<json> parse_json_object(std::string_view text, const std::string& what) {
     };
     json parsed = json::parse(text.begin(), text.end(), callback, /*allow_exceptions=*/false);
     if (!watch.complaint().empty())
-        return Error{Errc::bad_model_file, concat(in_quotes(what), " is not usable JSON: ", watch.complaint())};
+        return Error{Errc::bad_model_file,
+                     concat(in_quotes(what), " is not usable JSON: ", watch.complaint())};
     if (parsed.is_discarded())
-        return Error{Errc::bad_model_file, concat(in_quotes(what), " is not valid JSON"), "fetch the file again"};
+        return Error{Errc::bad_model_file, concat(in_quotes(what), " is not valid JSON"),
+                     "fetch the file again"};
     if (!parsed.is_object())
         return Error{Errc::bad_model_file, concat(in_quotes(what), " is not a JSON object")};
     return parsed;

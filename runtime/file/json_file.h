@@ -12,8 +12,8 @@
 
 namespace lapidary::runtime {
 
-inline constexpr uint64_t kMaxConfigBytes = 8 << 20;     // config.json and its like
-inline constexpr uint64_t kMaxIndexBytes = 64 << 20;     // tensor lists
+inline constexpr uint64_t kMaxConfigBytes = 8 << 20;  // config.json and its like
+inline constexpr uint64_t kMaxIndexBytes = 64 << 20;  // tensor lists
 inline constexpr uint64_t kMaxTokenizerBytes = 512 << 20;
 inline constexpr int kMaxJsonDepth = 32;
 
@@ -22,6 +22,7 @@ Result<std::string> read_text_file(const std::filesystem::path& path, uint64_t l
 
 // `what` names the source in errors. The result is always an object.
 Result<nlohmann::json> parse_json_object(std::string_view text, const std::string& what);
-Result<nlohmann::json> read_json_file(const std::filesystem::path& path, uint64_t limit_bytes = kMaxConfigBytes);
+Result<nlohmann::json> read_json_file(const std::filesystem::path& path,
+                                      uint64_t limit_bytes = kMaxConfigBytes);
 
 }  // namespace lapidary::runtime

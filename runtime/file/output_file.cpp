@@ -21,11 +21,15 @@ constexpr size_t kGatherBytes = 1 << 20;
 constexpr size_t kMaxWriteBytes = size_t{1} << 30;  // one write(2) may not take more than 2 GiB
 
 Error failed(const char* what, const fs::path& path, int reason) {
-    return {Errc::io_error, concat("cannot ", what, " ", in_quotes(path.string()), ": ", std::strerror(reason)),
-            reason == ENOSPC ? "free some space, or write to another disk" : "check the folder and its permissions"};
+    return {Errc::io_error,
+            concat("cannot ", what, " ", in_quotes(path.string()), ": ", std::strerror(reason)),
+            reason == ENOSPC ? "free some space, or write to another disk"
+                             : "check the folder and its permissions"};
 }
 
-fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
+fs::path folder_of(const fs::path& path) {
+    return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
 
 fs::path temporary_name(const fs::path& target) {
     return folder_of(target) / concat(".", target.filename().string(), ".", ::getpid(), ".part");
@@ -36,7 +40,8 @@ fs::path without_slash(const fs::path& path) {
     return path.has_filename() || !path.has_parent_path() ? path : path.parent_path();
 }
 
-// A rename is durable once its folder is synced. Some file systems cannot sync folders; the files are safe then.
+// A rename is durable once its folder is synced. Some file systems cannot sync folders; the files are safe
+// then.
 void sync_folder(const fs::path& folder) {
     const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return;

@@ -56,13 +56,15 @@ class HeaderReader {
         std::sort(tensors.begin(), tensors.end(), [](auto& a, auto& b) { return a.offset < b.offset; });
         for (size_t i = 1; i < tensors.size(); i++)
             if (tensors[i - 1].offset + tensors[i - 1].bytes > tensors[i].offset)
-                return bad(concat("tensors ", in_quotes(tensors[i - 1].name), " and ", in_quotes(tensors[i].name), " overlap"));
+                return bad(concat("tensors ", in_quotes(tensors[i - 1].name), " and ",
+                                  in_quotes(tensors[i].name), " overlap"));
         return tensors;
     }
 
   private:
     Error bad(const std::string& what) const {
-        return {Errc::bad_model_file, concat(in_quotes(path_), " is damaged: ", what), "fetch the file again"};
+        return {Errc::bad_model_file, concat(in_quotes(path_), " is damaged: ", what),
+                "fetch the file again"};
     }
 
     Result<json> read_header() {
@@ -78,7 +80,8 @@ class HeaderReader {
     Result<SafetensorsTensor> read_tensor(const std::string& name, const json& entry) {
         const std::string what = concat("tensor ", in_quotes(name));
         if (!entry.is_object()) return bad(concat(what, " is not described by an object"));
-        const auto dtype = entry.find("dtype"), shape = entry.find("shape"), place = entry.find("data_offsets");
+        const auto dtype = entry.find("dtype"), shape = entry.find("shape"),
+                   place = entry.find("data_offsets");
         if (dtype == entry.end() || shape == entry.end() || place == entry.end())
             return bad(concat(what, " lacks dtype, shape or data_offsets"));
         if (!dtype->is_string() || !shape->is_array() || !place->is_array() || place->size() != 2)
@@ -103,8 +106,10 @@ class HeaderReader {
         uint64_t values = 1;
         for (const json& item : shape) {
             const auto extent = natural(item);
-            if (!extent || *extent == 0) return bad(concat(what, " has a dimension that is no number above 0"));
-            if (*extent > kMaxValues / values) return bad(concat(what, " has an impossible dimension of ", *extent));
+            if (!extent || *extent == 0)
+                return bad(concat(what, " has a dimension that is no number above 0"));
+            if (*extent > kMaxValues / values)
+                return bad(concat(what, " has an impossible dimension of ", *extent));
             values *= *extent;
             tensor.shape.push_back(static_cast<int64_t>(*extent));
         }
@@ -119,8 +124,9 @@ class HeaderReader {
             return bad(concat(what, " lies at ", place.dump(), ", outside the ", room, " bytes of data"));
         tensor.bytes = values * static_cast<uint64_t>(kernels::block_bytes(tensor.format));
         if (*end - *begin != tensor.bytes)
-            return bad(concat(what, " of shape ", shape_text(tensor.shape), " in ", kernels::name(tensor.format),
-                              " needs ", tensor.bytes, " bytes, the file gives it ", *end - *begin));
+            return bad(concat(what, " of shape ", shape_text(tensor.shape), " in ",
+                              kernels::name(tensor.format), " needs ", tensor.bytes,
+                              " bytes, the file gives it ", *end - *begin));
         tensor.offset = data_ + *begin;
         return {};
     }
@@ -197,8 +203,8 @@ Result<Safetensors> open_safetensors_folder(const std::filesystem::path& folder)
     std::error_code ignored;
     if (std::filesystem::exists(folder / kSingleName, ignored)) return open_safetensors(folder / kSingleName);
     if (!std::filesystem::exists(folder / kIndexName, ignored))
-        return Error{Errc::model_not_found,
-                     concat("the folder ", in_quotes(folder.string()), " holds neither ", kSingleName, " nor ", kIndexName)};
+        return Error{Errc::model_not_found, concat("the folder ", in_quotes(folder.string()),
+                                                   " holds neither ", kSingleName, " nor ", kIndexName)};
     LAP_ASSIGN(const auto index, read_index(folder / kIndexName));
     std::unordered_set<std::string> opened;
     Safetensors model;
@@ -207,8 +213,8 @@ Result<Safetensors> open_safetensors_folder(const std::filesystem::path& folder)
         auto added = append(model, folder / shard);
         if (!added && added.error().code == Errc::model_not_found)
             return Error{Errc::model_not_found,
-                         concat("the shard ", in_quotes(shard), " with tensor ", in_quotes(tensor), " is missing in ",
-                                in_quotes(folder.string())),
+                         concat("the shard ", in_quotes(shard), " with tensor ", in_quotes(tensor),
+                                " is missing in ", in_quotes(folder.string())),
                          "fetch the missing file"};
         if (!added) return added.error();
     }

@@ -26,7 +26,7 @@ struct SafetensorsPart {
 };
 
 struct Safetensors {
-    std::vector<SafetensorsPart> parts;  // keeps the tensors alive
+    std::vector<SafetensorsPart> parts;      // keeps the tensors alive
     std::vector<SafetensorsTensor> tensors;  // in the order of their data
 };
 

@@ -25,7 +25,8 @@ Error cannot_open(const std::filesystem::path& path, int reason) {
     if (reason == ENOENT || reason == ENOTDIR)
         return {Errc::model_not_found, concat("there is no file ", in_quotes(path.string())),
                 "check the path of the model"};
-    return {Errc::model_not_found, concat("cannot open ", in_quotes(path.string()), ": ", std::strerror(reason)),
+    return {Errc::model_not_found,
+            concat("cannot open ", in_quotes(path.string()), ": ", std::strerror(reason)),
             "check the permissions of the file and of its folder"};
 }
 

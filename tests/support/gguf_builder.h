@@ -32,7 +32,7 @@ class GgufBuilder {
 
     uint32_t magic = 0x46554747, version = 3;
     uint64_t alignment = 32;
-    std::optional<uint64_t> key_count, tensor_count;  // forged
+    std::optional<uint64_t> key_count, tensor_count;        // forged
     std::vector<std::pair<std::string, std::string>> keys;  // key and the encoded value with its type
     std::vector<Tensor> tensors;
 
@@ -91,7 +91,8 @@ class GgufBuilder {
 
     // Everything before the data, without its padding.
     std::string header() const {
-        std::string out = bytes_of(magic) + bytes_of(version) + bytes_of(tensor_count.value_or(tensors.size())) +
+        std::string out = bytes_of(magic) + bytes_of(version) +
+                          bytes_of(tensor_count.value_or(tensors.size())) +
                           bytes_of(key_count.value_or(keys.size()));
         for (const auto& [key, value] : keys) out += counted(key) + value;
         uint64_t offset = 0;

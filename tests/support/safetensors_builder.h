@@ -23,8 +23,8 @@ class SafetensorsBuilder {
         for (int64_t i = 0; i < count; i++) data += bytes_of(value);
         return tensor(name, "F32", shape, data);
     }
-    SafetensorsBuilder& tensor(const std::string& name, const std::string& type, const std::vector<int64_t>& shape,
-                               const std::string& data) {
+    SafetensorsBuilder& tensor(const std::string& name, const std::string& type,
+                               const std::vector<int64_t>& shape, const std::string& data) {
         tensors_.push_back({name, type, shape, data});
         return *this;
     }

@@ -14,9 +14,9 @@ namespace lapidary::test {
 constexpr int kSmallVocab = 292;
 
 inline std::vector<std::string> small_pieces() {
-    std::vector<std::string> pieces = {"<pad>",     "<eos>",   "<bos>",     "<unk>",    "<|turn>",  "<turn|>",
-                                       "<|image>",  "<|image|>", "<image|>", "<|audio>", "<|audio|>", "<audio|>",
-                                       "<|video|>", "<|tool_response>"};
+    std::vector<std::string> pieces = {"<pad>",     "<eos>",    "<bos>",     "<unk>",           "<|turn>",
+                                       "<turn|>",   "<|image>", "<|image|>", "<image|>",        "<|audio>",
+                                       "<|audio|>", "<audio|>", "<|video|>", "<|tool_response>"};
     constexpr char kHex[] = "0123456789ABCDEF";
     for (int i = 0; i < 256; i++) pieces.push_back(std::string("<0x") + kHex[i / 16] + kHex[i % 16] + ">");
     for (char c = 'a'; pieces.size() < kSmallVocab - 1; c++) pieces.push_back(std::string(1, c));
@@ -28,7 +28,9 @@ inline void add_small_keys(GgufBuilder& b) {
     const std::string g = "gemma4.";
     b.text("general.architecture", "gemma4").text("general.name", "small").u32("general.alignment", 32);
     b.u32(g + "block_count", 2).u32(g + "context_length", 64).u32(g + "embedding_length", 8);
-    b.u32(g + "feed_forward_length", 16).u32(g + "attention.head_count", 2).ints(g + "attention.head_count_kv", {2, 1});
+    b.u32(g + "feed_forward_length", 16)
+        .u32(g + "attention.head_count", 2)
+        .ints(g + "attention.head_count_kv", {2, 1});
     b.u32(g + "attention.key_length", 8).u32(g + "attention.value_length", 8);
     b.u32(g + "attention.key_length_swa", 4).u32(g + "attention.value_length_swa", 4);
     b.f32(g + "attention.layer_norm_rms_epsilon", 1e-6f).u32(g + "attention.sliding_window", 16);
@@ -53,7 +55,8 @@ inline GgufBuilder small_gguf() {
     add_small_keys(b);
     add_small_tokenizer(b);
     b.floats("output_norm.weight", {8}, 1);
-    b.tensors.push_back({"rope_freqs.weight", {4}, 0, bytes_of(1.0f) + bytes_of(1e30f) + bytes_of(1e30f) + bytes_of(1e30f)});
+    b.tensors.push_back(
+        {"rope_freqs.weight", {4}, 0, bytes_of(1.0f) + bytes_of(1e30f) + bytes_of(1e30f) + bytes_of(1e30f)});
     b.tensors.push_back({"token_embd.weight", {8, kSmallVocab}, 1, std::string(8 * kSmallVocab * 2, '\0')});
     for (uint64_t i = 0; i < 2; i++) {
         const std::string p = "blk." + std::to_string(i) + ".";
@@ -73,7 +76,9 @@ inline GgufBuilder small_gguf() {
 // patch 2, pooling 2: 4 x 4 pixels x 3 = 48 values; vision width 6, 5 positions; 10 samples per token
 inline GgufBuilder small_projector() {
     GgufBuilder b;
-    b.text("general.architecture", "clip").boolean("clip.has_vision_encoder", true).boolean("clip.has_audio_encoder", true);
+    b.text("general.architecture", "clip")
+        .boolean("clip.has_vision_encoder", true)
+        .boolean("clip.has_audio_encoder", true);
     b.text("clip.vision.projector_type", "gemma4uv").text("clip.audio.projector_type", "gemma4ua");
     b.u32("clip.vision.patch_size", 2).u32("clip.vision.projector.scale_factor", 2);
     b.u32("clip.vision.attention.head_count", 0).u32("clip.audio.num_mel_bins", 128);
@@ -90,7 +95,8 @@ inline GgufBuilder small_projector() {
             for (int column = 0; column < 6; column++)
                 table += bytes_of(static_cast<float>(100 * axis + 10 * position + column));
     b.tensors.push_back({"v.position_embd.weight", {6, 5, 2}, 0, table});
-    b.floats("mm.input_projection.weight", {6, 8}, 0.5f).floats("mm.a.input_projection.weight", {10, 8}, 0.5f);
+    b.floats("mm.input_projection.weight", {6, 8}, 0.5f)
+        .floats("mm.a.input_projection.weight", {10, 8}, 0.5f);
     return b;
 }
 
@@ -117,9 +123,11 @@ inline SafetensorsBuilder small_safetensors(const std::string& prefix = "model.l
                                  "post_feedforward_layernorm"})
             b.floats(p + norm + ".weight", {8}, 1);
         b.floats(p + "self_attn.q_norm.weight", {head}, 1).floats(p + "self_attn.k_norm.weight", {head}, 1);
-        b.floats(p + "self_attn.q_proj.weight", {2 * head, 8}, 0.5f).floats(p + "self_attn.k_proj.weight", {kv * head, 8}, 0.5f);
+        b.floats(p + "self_attn.q_proj.weight", {2 * head, 8}, 0.5f)
+            .floats(p + "self_attn.k_proj.weight", {kv * head, 8}, 0.5f);
         if (i == 0) b.floats(p + "self_attn.v_proj.weight", {kv * head, 8}, 0.5f);
-        b.floats(p + "self_attn.o_proj.weight", {8, 2 * head}, 0.5f).floats(p + "mlp.gate_proj.weight", {16, 8}, 0.5f);
+        b.floats(p + "self_attn.o_proj.weight", {8, 2 * head}, 0.5f)
+            .floats(p + "mlp.gate_proj.weight", {16, 8}, 0.5f);
         b.floats(p + "mlp.up_proj.weight", {16, 8}, 0.5f).floats(p + "mlp.down_proj.weight", {8, 16}, 0.5f);
         b.floats(p + "layer_scalar", {1}, 0.25f);
     }

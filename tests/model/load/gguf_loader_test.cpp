@@ -44,7 +44,8 @@ void refuses_projector(const std::function<void(GgufBuilder&)>& change, Errc cod
     refused(load(model, folder.write("p.gguf", b.build())), code, words);
 }
 
-constexpr Errc kBad = Errc::bad_model_file, kUnsupported = Errc::unsupported_model, kMissing = Errc::model_not_found;
+constexpr Errc kBad = Errc::bad_model_file, kUnsupported = Errc::unsupported_model,
+               kMissing = Errc::model_not_found;
 
 }  // namespace
 
@@ -88,7 +89,8 @@ TEST_CASE("optional parts of the text file") {
     CHECK(model->config.layers[0].kv_heads == 1);
     CHECK(model->config.stop_ids == std::vector<int32_t>{5, 1, 13});
     bool listed = false;
-    for (const auto& [key, value] : model->metadata) listed |= key == "unused tensors" && value == "some.other.weight";
+    for (const auto& [key, value] : model->metadata)
+        listed |= key == "unused tensors" && value == "some.other.weight";
     CHECK(listed);
 }
 
@@ -160,37 +162,65 @@ TEST_CASE("a projector may have one of its two parts") {
 }
 
 TEST_CASE("projectors that do not fit are refused") {
-    refuses_projector([](auto& b) { b.text("clip.vision.projector_type", "gemma3"); }, kUnsupported, "'gemma3'");
-    refuses_projector([](auto& b) { b.text("clip.audio.projector_type", "ultravox"); }, kUnsupported, "'ultravox'");
-    refuses_projector([](auto& b) { b.remove("clip.vision.projector_type"); }, kUnsupported, "vision type is ''");
-    refuses_projector([](auto& b) { b.text("general.architecture", "gemma4"); }, kUnsupported, "this is no projector");
+    refuses_projector([](auto& b) { b.text("clip.vision.projector_type", "gemma3"); }, kUnsupported,
+                      "'gemma3'");
+    refuses_projector([](auto& b) { b.text("clip.audio.projector_type", "ultravox"); }, kUnsupported,
+                      "'ultravox'");
+    refuses_projector([](auto& b) { b.remove("clip.vision.projector_type"); }, kUnsupported,
+                      "vision type is ''");
+    refuses_projector([](auto& b) { b.text("general.architecture", "gemma4"); }, kUnsupported,
+                      "this is no projector");
     refuses_projector(
         [](auto& b) { b.boolean("clip.has_vision_encoder", false).boolean("clip.has_audio_encoder", false); },
         kUnsupported, "neither vision nor audio");
-    refuses_projector([](auto& b) { b.drop("v.patch_norm.2.bias"); }, kBad, "'v.patch_norm.2.bias' is missing");
-    refuses_projector([](auto& b) { b.drop("v.patch_embd.weight"); }, kBad, "'v.patch_embd.weight' is missing");
-    refuses_projector([](auto& b) { b.drop("v.position_embd.weight").floats("v.position_embd.weight", {6, 2, 5}, 1); },
-                      kBad, "has shape [5, 2, 6], the configuration asks for [2, 2, 6]");
+    refuses_projector([](auto& b) { b.drop("v.patch_norm.2.bias"); }, kBad,
+                      "'v.patch_norm.2.bias' is missing");
+    refuses_projector([](auto& b) { b.drop("v.patch_embd.weight"); }, kBad,
+                      "'v.patch_embd.weight' is missing");
+    refuses_projector(
+        [](auto& b) {
+            b.drop("v.position_embd.weight").floats("v.position_embd.weight", {6, 2, 5}, 1);
+        },
+        kBad, "has shape [5, 2, 6], the configuration asks for [2, 2, 6]");
     refuses_projector([](auto& b) { b.u32("clip.vision.patch_size", 3); }, kBad, "asks for [108]");
     refuses_projector([](auto& b) { b.u32("clip.vision.patch_size", 0); }, kBad, "the patch size is 0");
-    refuses_projector([](auto& b) { b.u32("clip.vision.projector.scale_factor", 4000000000u); }, kBad, "32 bits");
-    refuses_projector([](auto& b) { b.drop("mm.input_projection.weight").floats("mm.input_projection.weight", {6, 9}, 1); },
-                      kBad, "[8, 6]");
+    refuses_projector([](auto& b) { b.u32("clip.vision.projector.scale_factor", 4000000000u); }, kBad,
+                      "32 bits");
+    refuses_projector(
+        [](auto& b) {
+            b.drop("mm.input_projection.weight").floats("mm.input_projection.weight", {6, 9}, 1);
+        },
+        kBad, "[8, 6]");
 }
 
 TEST_CASE("what is not a text model is named") {
-    refuses([](auto& b) { b.text("general.architecture", "llama"); }, kUnsupported, "architecture is 'llama'");
-    refuses([](auto& b) { b.text("general.architecture", "gemma3"); }, kUnsupported, "architecture is 'gemma3'");
+    refuses([](auto& b) { b.text("general.architecture", "llama"); }, kUnsupported,
+            "architecture is 'llama'");
+    refuses([](auto& b) { b.text("general.architecture", "gemma3"); }, kUnsupported,
+            "architecture is 'gemma3'");
     refuses([](auto& b) { b.remove("general.architecture"); }, kBad, "general.architecture is missing");
     refuses([](auto& b) { b.text("general.architecture", "clip"); }, kUnsupported, "this is a projector");
     for (const char* drafter : {"gemma4-assistant", "gemma4_assistant", "gemma4_mtp"})
         refuses([&](auto& b) { b.text("general.architecture", drafter); }, kUnsupported, "this is a drafter");
     refuses([](auto& b) { b.u32("gemma4.embedding_length_per_layer_input", 256); }, kUnsupported, "E4B");
     refuses([](auto& b) { b.u32("gemma4.expert_count", 128); }, kUnsupported, "mixture of 128 experts");
-    refuses([](auto& b) { b.u32("gemma4.attention.shared_kv_layers", 20); }, kUnsupported, "share keys and values");
-    refuses([](auto& b) { b.ints("gemma4.feed_forward_length", {16, 32}); }, kUnsupported, "layer 1 has another");
-    refuses([](auto& b) { b.floats("blk.0.inp_gate.weight", {8, 4}, 1); }, kUnsupported, "'blk.0.inp_gate.weight'");
-    refuses([](auto& b) { b.floats("blk.2.attn_q.weight", {8, 8}, 1); }, kUnsupported, "'blk.2.attn_q.weight'");
+    refuses([](auto& b) { b.u32("gemma4.attention.shared_kv_layers", 20); }, kUnsupported,
+            "share keys and values");
+    refuses(
+        [](auto& b) {
+            b.ints("gemma4.feed_forward_length", {16, 32});
+        },
+        kUnsupported, "layer 1 has another");
+    refuses(
+        [](auto& b) {
+            b.floats("blk.0.inp_gate.weight", {8, 4}, 1);
+        },
+        kUnsupported, "'blk.0.inp_gate.weight'");
+    refuses(
+        [](auto& b) {
+            b.floats("blk.2.attn_q.weight", {8, 8}, 1);
+        },
+        kUnsupported, "'blk.2.attn_q.weight'");
     refuses([](auto& b) { b.floats("output.weight", {8, 292}, 1); }, kUnsupported, "output head of its own");
     refuses([](auto& b) { b.u32("gemma4.rope.dimension_count", 4); }, kUnsupported, "rope.dimension_count");
     refuses([](auto& b) { b.text("gemma4.rope.scaling.type", "yarn"); }, kUnsupported, "'yarn'");
@@ -198,9 +228,9 @@ TEST_CASE("what is not a text model is named") {
 }
 
 TEST_CASE("missing keys are named") {
-    for (const char* key : {"block_count", "context_length", "embedding_length", "feed_forward_length",
-                            "attention.head_count", "attention.head_count_kv", "attention.key_length",
-                            "attention.sliding_window"})
+    for (const char* key :
+         {"block_count", "context_length", "embedding_length", "feed_forward_length", "attention.head_count",
+          "attention.head_count_kv", "attention.key_length", "attention.sliding_window"})
         refuses([&](auto& b) { b.remove(std::string("gemma4.") + key); }, kBad, key);
     refuses([](auto& b) { b.remove("tokenizer.ggml.tokens"); }, kBad, "tokenizer.ggml.tokens is missing");
     refuses([](auto& b) { b.remove("tokenizer.ggml.merges"); }, kBad, "tokenizer.ggml.merges is missing");
@@ -208,14 +238,20 @@ TEST_CASE("missing keys are named") {
 }
 
 TEST_CASE("keys of the wrong type or value are named") {
-    refuses([](auto& b) { b.text("gemma4.block_count", "2"); }, kBad, "gemma4.block_count is '2', expected a whole");
+    refuses([](auto& b) { b.text("gemma4.block_count", "2"); }, kBad,
+            "gemma4.block_count is '2', expected a whole");
     refuses([](auto& b) { b.u32("gemma4.block_count", 0); }, kBad, "gemma4.block_count");
     refuses([](auto& b) { b.u32("gemma4.block_count", 4000000000u); }, kBad, "gemma4.block_count");
     refuses([](auto& b) { b.u32("gemma4.block_count", 1000000); }, kBad, "expected 1 to 1024");
     refuses([](auto& b) { b.u32("gemma4.block_count", 3); }, kBad, "each of the 3 layers");
     refuses([](auto& b) { b.u32("gemma4.attention.head_count", 0); }, kBad, "the number of heads is 0");
-    refuses([](auto& b) { b.u32("gemma4.attention.head_count", 3); }, kBad, "3 heads cannot share the 2 key heads");
-    refuses([](auto& b) { b.ints("gemma4.attention.head_count_kv", {0, 1}); }, kBad, "key heads of layer 0 is 0");
+    refuses([](auto& b) { b.u32("gemma4.attention.head_count", 3); }, kBad,
+            "3 heads cannot share the 2 key heads");
+    refuses(
+        [](auto& b) {
+            b.ints("gemma4.attention.head_count_kv", {0, 1});
+        },
+        kBad, "key heads of layer 0 is 0");
     refuses([](auto& b) { b.ints("gemma4.attention.head_count_kv", {2}); }, kBad, "each of the 2 layers");
     refuses([](auto& b) { b.u32("gemma4.attention.sliding_window", 0); }, kBad, "the sliding window is 0");
     refuses([](auto& b) { b.u32("gemma4.context_length", 0); }, kBad, "the context length is 0");
@@ -223,29 +259,36 @@ TEST_CASE("keys of the wrong type or value are named") {
     refuses([](auto& b) { b.f32("gemma4.final_logit_softcapping", -1); }, kBad, "soft cap");
     refuses([](auto& b) { b.f32("gemma4.final_logit_softcapping", NAN); }, kBad, "a finite number");
     refuses([](auto& b) { b.f32("gemma4.rope.freq_base", 0); }, kBad, "rotary base");
-    refuses([](auto& b) { b.text("gemma4.attention.sliding_window_pattern", "x"); }, kBad, "sliding_window_pattern");
-    refuses([](auto& b) { b.bools("gemma4.attention.sliding_window_pattern", {true}); }, kBad, "each of the 2 layers");
+    refuses([](auto& b) { b.text("gemma4.attention.sliding_window_pattern", "x"); }, kBad,
+            "sliding_window_pattern");
+    refuses([](auto& b) { b.bools("gemma4.attention.sliding_window_pattern", {true}); }, kBad,
+            "each of the 2 layers");
     refuses([](auto& b) { b.u32("tokenizer.ggml.bos_token_id", 292); }, kBad, "bos id 292");
-    refuses([](auto& b) { b.text("tokenizer.ggml.model", "llama").u32("tokenizer.ggml.bos_token_id", 292); }, kBad,
-            "begin-of-text id is 292");
+    refuses([](auto& b) { b.text("tokenizer.ggml.model", "llama").u32("tokenizer.ggml.bos_token_id", 292); },
+            kBad, "begin-of-text id is 292");
     refuses([](auto& b) { b.u32("tokenizer.ggml.eos_token_id", 4000); }, kBad, "4000");
     refuses([](auto& b) { b.ints("tokenizer.ggml.suppress_tokens", {-3}); }, kBad, "suppressed id is -3");
     refuses([](auto& b) { b.ints("tokenizer.ggml.tokens", {1}); }, kBad, "a list of texts");
     refuses([](auto& b) { b.f32("general.sampling.top_p", 0); }, kBad, "top_p");
-    refuses([](auto& b) {
-        auto pieces = test::small_pieces();
-        std::vector<int32_t> types(pieces.size() + 1, 1);
-        for (size_t i = 14; i < 270; i++) types[i] = 6;
-        pieces.push_back("one too many");
-        b.strings("tokenizer.ggml.tokens", pieces).ints("tokenizer.ggml.token_type", types);
-    }, kBad, "293 pieces, the embedding only 292 rows");
+    refuses(
+        [](auto& b) {
+            auto pieces = test::small_pieces();
+            std::vector<int32_t> types(pieces.size() + 1, 1);
+            for (size_t i = 14; i < 270; i++) types[i] = 6;
+            pieces.push_back("one too many");
+            b.strings("tokenizer.ggml.tokens", pieces).ints("tokenizer.ggml.token_type", types);
+        },
+        kBad, "293 pieces, the embedding only 292 rows");
 }
 
 TEST_CASE("odd head sizes are refused") {
-    refuses([](auto& b) {
-        for (const char* key : {"attention.key_length_swa", "attention.value_length_swa", "rope.dimension_count_swa"})
-            b.u32(std::string("gemma4.") + key, 5);
-    }, kBad, "is odd: 5");
+    refuses(
+        [](auto& b) {
+            for (const char* key :
+                 {"attention.key_length_swa", "attention.value_length_swa", "rope.dimension_count_swa"})
+                b.u32(std::string("gemma4.") + key, 5);
+        },
+        kBad, "is odd: 5");
 }
 
 TEST_CASE("tensors that are missing or of another shape are named") {
@@ -290,12 +333,14 @@ TEST_CASE("rotation factors must be ones, then stops") {
 }
 
 TEST_CASE("norms must not be quantised") {
-    refuses([](auto& b) {
-        b.u32("gemma4.embedding_length", 32);
-        b.drop("token_embd.weight").floats("token_embd.weight", {32, 292}, 1);
-        b.drop("output_norm.weight");
-        b.tensors.push_back({"output_norm.weight", {32}, 8, std::string(34, '\0')});
-    }, kUnsupported, "'output_norm.weight' is quantised to q8_0");
+    refuses(
+        [](auto& b) {
+            b.u32("gemma4.embedding_length", 32);
+            b.drop("token_embd.weight").floats("token_embd.weight", {32, 292}, 1);
+            b.drop("output_norm.weight");
+            b.tensors.push_back({"output_norm.weight", {32}, 8, std::string(34, '\0')});
+        },
+        kUnsupported, "'output_norm.weight' is quantised to q8_0");
 }
 
 TEST_CASE("paths that hold no model") {
@@ -306,7 +351,8 @@ TEST_CASE("paths that hold no model") {
     refused(load(folder.write("a.gguf", "")), kBad, "is empty");
     refused(load(folder.write("a.gguf", "this is a text\n")), kBad, "is not a GGUF file");
     refused(load(folder.write("a.safetensors", "x")), kBad, "one file of a Hugging Face folder");
-    refused(load(folder.write("b.gguf", test::small_gguf().build()), folder.path() / "none"), kMissing, "none");
+    refused(load(folder.write("b.gguf", test::small_gguf().build()), folder.path() / "none"), kMissing,
+            "none");
     refused(load(folder.path()), kMissing, "holds 2 models: 'a.gguf', 'b.gguf'");
 }
 
@@ -342,18 +388,22 @@ TEST_CASE("cut files never load") {
 TEST_CASE("random damage gives a model or one error, never a crash") {
     const ScratchFolder folder;
     const std::string text = test::small_gguf().build(), projector = test::small_projector().build();
-    const auto model_path = folder.write("model.gguf", text), projector_path = folder.write("p.gguf", projector);
+    const auto model_path = folder.write("model.gguf", text),
+               projector_path = folder.write("p.gguf", projector);
     std::mt19937 random(20261124);
     int errors = 0;
     for (int round = 0; round < 4000; round++) {
         const bool in_text = round % 4 != 0;
         std::string damaged = in_text ? text : projector;
         const size_t flips = 1 + random() % 4;
-        for (size_t i = 0; i < flips; i++) damaged[random() % damaged.size()] ^= static_cast<char>(1u << random() % 8);
+        for (size_t i = 0; i < flips; i++)
+            damaged[random() % damaged.size()] ^= static_cast<char>(1u << random() % 8);
         folder.write(in_text ? "model.gguf" : "p.gguf", damaged);
         const auto loaded = load(model_path, projector_path);
-        if (!in_text) folder.write("p.gguf", projector);
-        else folder.write("model.gguf", text);
+        if (!in_text)
+            folder.write("p.gguf", projector);
+        else
+            folder.write("model.gguf", text);
         if (loaded) continue;
         errors++;
         const Errc code = loaded.error().code;

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "tests/support/small_model.h"
 
@@ -18,7 +19,8 @@ namespace fs = std::filesystem;
 namespace {
 
 const fs::path kTiny = fs::path(LAPIDARY_SOURCE_DIR) / "models" / "tiny";
-constexpr Errc kBad = Errc::bad_model_file, kUnsupported = Errc::unsupported_model, kMissing = Errc::model_not_found;
+constexpr Errc kBad = Errc::bad_model_file, kUnsupported = Errc::unsupported_model,
+               kMissing = Errc::model_not_found;
 
 Result<LoadedModel> load(const fs::path& path) { return load_model({.model = path, .mmproj = {}}); }
 
@@ -89,7 +91,8 @@ TEST_CASE("the newer form of config.json gives the same model") {
 TEST_CASE("absent fields take the defaults of the configuration class") {
     json config = json::parse(test::small_config_json());
     json& text = config["text_config"];
-    for (const char* key : {"layer_types", "max_position_embeddings", "final_logit_softcapping"}) text.erase(key);
+    for (const char* key : {"layer_types", "max_position_embeddings", "final_logit_softcapping"})
+        text.erase(key);
     text["sliding_window"] = nullptr;
     config.erase("vision_config");
     config.erase("audio_config");
@@ -125,7 +128,8 @@ TEST_CASE("without keys as values every layer has its own values") {
 TEST_CASE("rotary parameters") {
     json config = json::parse(test::small_config_json());
     json& rope = config["text_config"]["rope_parameters"];
-    rope["full_attention"] = {{"rope_type", "proportional"}, {"rope_theta", 5e5}, {"partial_rotary_factor", 0.5}};
+    rope["full_attention"] = {
+        {"rope_type", "proportional"}, {"rope_theta", 5e5}, {"partial_rotary_factor", 0.5}};
     rope["sliding_attention"] = {{"rope_type", "default"}, {"rope_theta", 2e4}};
     const ModelConfig c = loads(config).config;
     CHECK(c.full_rope.theta == 5e5);
@@ -134,11 +138,13 @@ TEST_CASE("rotary parameters") {
     CHECK(c.sliding_rope.pairs == 2);
     refuses(R"({"text_config":{"rope_parameters":{"full_attention":{"rope_type":"yarn","rope_theta":1e6}}}})",
             kUnsupported, "'yarn'");
-    refuses(R"({"text_config":{"rope_parameters":{"full_attention":{"rope_type":"default","rope_theta":"x"}}}})", kBad,
-            "rope_theta");
+    refuses(
+        R"({"text_config":{"rope_parameters":{"full_attention":{"rope_type":"default","rope_theta":"x"}}}})",
+        kBad, "rope_theta");
     refuses(R"({"text_config":{"rope_parameters":{"full_attention":{"partial_rotary_factor":2}}}})", kBad,
             "partial_rotary_factor");
-    refuses(R"({"text_config":{"rope_parameters":{"full_attention":{"factor":8.0}}}})", kUnsupported, "scaled");
+    refuses(R"({"text_config":{"rope_parameters":{"full_attention":{"factor":8.0}}}})", kUnsupported,
+            "scaled");
 }
 
 TEST_CASE("vision blocks are off only when the file says null") {
@@ -147,16 +153,19 @@ TEST_CASE("vision blocks are off only when the file says null") {
     CHECK_FALSE(loads(config).config.vision_blocks);
     config["text_config"]["use_bidirectional_attention"] = "vision";
     CHECK(loads(config).config.vision_blocks);
-    refuses(R"({"text_config":{"use_bidirectional_attention":"all"}})", kUnsupported, "use_bidirectional_attention");
+    refuses(R"({"text_config":{"use_bidirectional_attention":"all"}})", kUnsupported,
+            "use_bidirectional_attention");
 }
 
 TEST_CASE("other architectures and features are named") {
-    refuses(R"({"model_type":"llama","architectures":["LlamaForCausalLM"]})", kUnsupported, "'LlamaForCausalLM'");
+    refuses(R"({"model_type":"llama","architectures":["LlamaForCausalLM"]})", kUnsupported,
+            "'LlamaForCausalLM'");
     refuses(R"({"model_type":"gemma4","architectures":null})", kUnsupported, "model_type 'gemma4'");
     refuses(R"({"model_type":null,"architectures":null})", kBad, "model_type is missing");
     refuses(R"({"model_type":"gemma4_unified_assistant"})", kUnsupported, "this is a drafter");
     refuses(R"({"architectures":["Gemma4UnifiedAssistantForCausalLM"]})", kUnsupported, "this is a drafter");
-    refuses(R"({"quantization_config":{"quant_method":"awq"}})", kUnsupported, "quantised in a format of another");
+    refuses(R"({"quantization_config":{"quant_method":"awq"}})", kUnsupported,
+            "quantised in a format of another");
     refuses(R"({"text_config":{"hidden_size_per_layer_input":256}})", kUnsupported, "E4B");
     refuses(R"({"text_config":{"enable_moe_block":true}})", kUnsupported, "mixture of experts");
     refuses(R"({"text_config":{"num_experts":8}})", kUnsupported, "mixture of experts");
@@ -165,14 +174,17 @@ TEST_CASE("other architectures and features are named") {
     refuses(R"({"text_config":{"attention_bias":true}})", kUnsupported, "biases");
     refuses(R"({"text_config":{"tie_word_embeddings":false}})", kUnsupported, "not tied");
     refuses(R"({"text_config":{"hidden_activation":"silu"}})", kUnsupported, "'silu'");
-    refuses(R"({"text_config":{"layer_types":["chunked_attention","full_attention"]}})", kUnsupported, "unknown type");
-    refuses(R"({"text_config":{"per_layer_config":{"1":{"intermediate_size":32}}}})", kUnsupported, "intermediate_size");
+    refuses(R"({"text_config":{"layer_types":["chunked_attention","full_attention"]}})", kUnsupported,
+            "unknown type");
+    refuses(R"({"text_config":{"per_layer_config":{"1":{"intermediate_size":32}}}})", kUnsupported,
+            "intermediate_size");
 }
 
 TEST_CASE("nonsense in config.json is refused") {
     for (const char* key : {"hidden_size", "intermediate_size", "vocab_size", "num_attention_heads",
                             "num_hidden_layers", "num_key_value_heads"}) {
-        refuses((std::string(R"({"text_config":{")") + key + "\":null}}").c_str(), kBad, std::string(key) + " is missing");
+        refuses((std::string(R"({"text_config":{")") + key + "\":null}}").c_str(), kBad,
+                std::string(key) + " is missing");
         refuses((std::string(R"({"text_config":{")") + key + "\":0}}").c_str(), kBad, "0");
         refuses((std::string(R"({"text_config":{")") + key + "\":\"8\"}}").c_str(), kBad, key);
         refuses((std::string(R"({"text_config":{")") + key + "\":2.5}}").c_str(), kBad, key);
@@ -191,8 +203,9 @@ TEST_CASE("nonsense in config.json is refused") {
     refuses(R"({"text_config":[]})", kBad, "text_config");
     refuses(R"({"vision_config":3})", kBad, "vision_config");
     refuses(R"({"vision_config":{"model_patch_size":5}})", kBad, "is not 2 patches of 2");
-    refuses(R"({"vision_config":{"patch_size":2000000000,"pooling_kernel_size":2000000000,"model_patch_size":null}})", kBad,
-            "the patch size");
+    refuses(
+        R"({"vision_config":{"patch_size":2000000000,"pooling_kernel_size":2000000000,"model_patch_size":null}})",
+        kBad, "the patch size");
     refuses(R"({"audio_config":{"audio_embed_dim":0}})", kBad, "samples of a soft token is 0");
     refuses(R"({"image_token_id":292})", kBad, "the image id is 292");
     refuses(R"({"eos_token_id":[1,292]})", kBad, "292");
@@ -211,8 +224,10 @@ TEST_CASE("the other JSON files are checked too") {
     with("generation_config.json", R"({"temperature":-1})", kBad, "temperature is -1");
     with("generation_config.json", R"({"suppress_tokens":[900]})", kBad, "suppressed id is 900");
     with("generation_config.json", "", kBad, "generation_config.json");
-    with("processor_config.json", R"({"image_processor":{"max_soft_tokens":0}})", kBad, "soft tokens of a picture is 0");
-    with("processor_config.json", R"({"video_processor":{"num_frames":-1}})", kBad, "frames of a video is -1");
+    with("processor_config.json", R"({"image_processor":{"max_soft_tokens":0}})", kBad,
+         "soft tokens of a picture is 0");
+    with("processor_config.json", R"({"video_processor":{"num_frames":-1}})", kBad,
+         "frames of a video is -1");
     with("tokenizer.json", "{", kBad, "tokenizer.json");
     with("config.json", "", kBad, "config.json");
     with("config.json", "[1]", kBad, "is not a JSON object");
@@ -236,7 +251,8 @@ TEST_CASE("tensor names of older and newer versions") {
     config.erase("vision_config");
     config.erase("audio_config");
     folder.write("config.json", config.dump());
-    for (const char* prefix : {"model.language_model.", "language_model.model.", "language_model.", "model.", ""}) {
+    for (const char* prefix :
+         {"model.language_model.", "language_model.model.", "language_model.", "model.", ""}) {
         CAPTURE(prefix);
         SafetensorsBuilder b = test::small_safetensors(prefix);
         b.floats("lm_head.weight", {test::kSmallVocab, 8}, 0);
@@ -244,6 +260,8 @@ TEST_CASE("tensor names of older and newer versions") {
         const auto model = load(folder.path());
         if (!model) FAIL(model.error().message);
         CHECK(model->weights.layers[1].down.cols == 16);
+        CHECK(model->metadata.back() ==
+              std::pair<std::string, std::string>("unused tensors", "lm_head.weight"));
     }
 }
 
@@ -258,7 +276,8 @@ TEST_CASE("vision parts nested under embed_vision") {
             header.replace(at, from.size(), to);
     };
     replace("model.vision_embedder.", "model.embed_vision.");
-    replace("model.embed_vision.embedding_projection", "model.embed_vision.multimodal_embedder.embedding_projection");
+    replace("model.embed_vision.embedding_projection",
+            "model.embed_vision.multimodal_embedder.embedding_projection");
     folder.write("model.safetensors", test::safetensors_file(header, data));
     const auto model = load(folder.path());
     if (!model) FAIL(model.error().message);
@@ -269,19 +288,32 @@ TEST_CASE("vision parts nested under embed_vision") {
 TEST_CASE("tensors that are missing, doubled or too many are named") {
     const ScratchFolder folder;
     test::write_small_folder(folder);
-    const auto with = [&](const std::function<void(SafetensorsBuilder&)>& change, Errc code, const std::string& words) {
+    const auto with = [&](const std::function<void(SafetensorsBuilder&)>& change, Errc code,
+                          const std::string& words) {
         SafetensorsBuilder b = test::small_safetensors();
         test::add_small_media(b);
         change(b);
         folder.write("model.safetensors", b.build());
         refused(load(folder.path()), code, words);
     };
-    with([](auto& b) { b.floats("model.layers.0.layer_scalar", {1}, 1); }, kBad, "are the same part of the model");
-    with([](auto& b) { b.floats("model.language_model.layers.1.self_attn.v_proj.weight", {8, 8}, 1); }, kUnsupported,
-         "layers.1.self_attn.v_proj.weight");
-    with([](auto& b) { b.floats("model.language_model.layers.0.per_layer_input_gate.weight", {4, 8}, 1); }, kUnsupported,
-         "per_layer_input_gate");
-    with([](auto& b) { b = SafetensorsBuilder(); b.floats("x", {1}, 1); }, kBad, "'embed_tokens.weight' is missing");
+    with([](auto& b) { b.floats("model.layers.0.layer_scalar", {1}, 1); }, kBad,
+         "are the same part of the model");
+    with(
+        [](auto& b) {
+            b.floats("model.language_model.layers.1.self_attn.v_proj.weight", {8, 8}, 1);
+        },
+        kUnsupported, "layers.1.self_attn.v_proj.weight");
+    with(
+        [](auto& b) {
+            b.floats("model.language_model.layers.0.per_layer_input_gate.weight", {4, 8}, 1);
+        },
+        kUnsupported, "per_layer_input_gate");
+    with(
+        [](auto& b) {
+            b = SafetensorsBuilder();
+            b.floats("x", {1}, 1);
+        },
+        kBad, "'embed_tokens.weight' is missing");
     folder.write("model.safetensors", test::small_safetensors().build());
     refused(load(folder.path()), kBad, "'vision_embedder.patch_ln1.weight' is missing");
 }
@@ -303,8 +335,8 @@ TEST_CASE("a matrix that its file does not align is copied") {
 
 TEST_CASE("the bundled model, saved in two shards, is the same model") {
     const ScratchFolder folder;
-    for (const char* name : {"config.json", "generation_config.json", "processor_config.json", "tokenizer.json",
-                             "tokenizer_config.json", "chat_template.jinja"})
+    for (const char* name : {"config.json", "generation_config.json", "processor_config.json",
+                             "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"})
         fs::copy(kTiny / name, folder.path() / name);
     const std::string file = test::read_file(kTiny / "model.safetensors");
     const size_t header_bytes = 14880;
@@ -333,6 +365,32 @@ TEST_CASE("the bundled model, saved in two shards, is the same model") {
         CHECK(one->weights.layers[i].scale == two->weights.layers[i].scale);
     }
     CHECK(*one->vocabulary == *two->vocabulary);
+}
+
+TEST_CASE("random damage gives a model or one error, never a crash") {
+    const ScratchFolder folder;
+    test::write_small_folder(folder);
+    const std::string config = test::small_config_json(),
+                      weights = test::read_file(folder.path() / "model.safetensors");
+    const size_t header = 8 + weights.find("}}") + 2 - 8;
+    std::mt19937 random(20261124);
+    int errors = 0;
+    for (int round = 0; round < 3000; round++) {
+        const bool in_config = round % 2 == 0;
+        std::string damaged = in_config ? config : weights;
+        const size_t flips = 1 + random() % 3;
+        const size_t reach = in_config ? config.size() : header;  // the data may hold anything
+        for (size_t i = 0; i < flips; i++) damaged[random() % reach] ^= static_cast<char>(1u << random() % 8);
+        folder.write("config.json", in_config ? damaged : config);
+        folder.write("model.safetensors", in_config ? weights : damaged);
+        const auto loaded = load(folder.path());
+        if (loaded) continue;
+        errors++;
+        const Errc code = loaded.error().code;
+        REQUIRE((code == kBad || code == kUnsupported || code == kMissing));
+        REQUIRE_FALSE(loaded.error().message.empty());
+    }
+    CHECK(errors > 1500);
 }
 
 TEST_CASE("a projector for a folder is refused") {

@@ -142,7 +142,8 @@ TEST_CASE("the bundled model's weights and tokenizer") {
     check_shape(v.projection, 256, 256);
     check_shape(model.weights.audio.projection, 256, 640);
     CHECK(model.weights.embed.format == runtime::Format::bf16);
-    CHECK(model.weights.bytes == fs::file_size(kTiny / "model.safetensors") - 8 - 14880);  // the header's length
+    CHECK(model.weights.bytes ==
+          fs::file_size(kTiny / "model.safetensors") - 8 - 14880);  // the header's length
     REQUIRE(model.vocabulary);
     CHECK(model.vocabulary->size() == 2048);
     CHECK(model.chat_template.size() == fs::file_size(kTiny / "chat_template.jinja"));

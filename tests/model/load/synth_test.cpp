@@ -64,7 +64,8 @@ std::vector<double> decode(Format format, const uint8_t* b) {
                 const int part = i / 128, quarter = i % 128 / 32, k = i % 32;
                 const int low = b[part * 64 + quarter % 2 * 32 + k] >> (quarter / 2 * 4) & 15;
                 const int high = b[128 + part * 32 + k] >> (quarter * 2) & 3;
-                out.push_back(half(b + 208) * static_cast<int8_t>(b[192 + i / 16]) * ((low | high << 4) - 32));
+                out.push_back(half(b + 208) * static_cast<int8_t>(b[192 + i / 16]) *
+                              ((low | high << 4) - 32));
             }
             break;
         case Format::f16: out.push_back(half(b)); break;
@@ -76,26 +77,29 @@ std::vector<double> decode(Format format, const uint8_t* b) {
 }  // namespace
 
 TEST_CASE("random blocks have mean 0 and the wanted deviation") {
-    for (const Format format : {Format::q4_0, Format::q8_0, Format::q4_k, Format::q6_k, Format::bf16, Format::f16}) {
+    for (const Format format :
+         {Format::q4_0, Format::q8_0, Format::q4_k, Format::q6_k, Format::bf16, Format::f16}) {
         CAPTURE(kernels::name(format));
         const size_t block = static_cast<size_t>(kernels::block_bytes(format));
         const size_t blocks = 400000 / static_cast<size_t>(kernels::block_values(format));
         BlockPool pool(format, 0.02f, 5);
         double sum = 0, squares = 0, count = 0;
-        const auto result = pool.tensor(blocks * block, [&](const std::byte* bytes, size_t size) -> Result<void> {
-            for (size_t at = 0; at < size; at += block)
-                for (const double value : decode(format, reinterpret_cast<const uint8_t*>(bytes) + at)) {
-                    sum += value;
-                    squares += value * value;
-                    count++;
-                }
-            return {};
-        });
+        const auto result =
+            pool.tensor(blocks * block, [&](const std::byte* bytes, size_t size) -> Result<void> {
+                for (size_t at = 0; at < size; at += block)
+                    for (const double value : decode(format, reinterpret_cast<const uint8_t*>(bytes) + at)) {
+                        sum += value;
+                        squares += value * value;
+                        count++;
+                    }
+                return {};
+            });
         REQUIRE(result);
         REQUIRE(count >= 390000);
-        // Standard errors at 4e5 values: 0.0016 of the deviation for the mean; for the deviation at most 0.0032,
-        // counting that a block of 32 shares one scale. Four of them.
-        CHECK(std::abs(sum / count) < 4 * 0.0016 * 0.02 + (format == Format::q4_0 ? 0.0124 / 3.626 * 0.02 : 0));
+        // Standard errors at 4e5 values: 0.0016 of the deviation for the mean; for the deviation at most
+        // 0.0032, counting that a block of 32 shares one scale. Four of them.
+        CHECK(std::abs(sum / count) <
+              4 * 0.0016 * 0.02 + (format == Format::q4_0 ? 0.0124 / 3.626 * 0.02 : 0));
         CHECK(std::sqrt(squares / count) == doctest::Approx(0.02).epsilon(4 * 0.0032));
     }
 }
@@ -114,7 +118,8 @@ TEST_CASE("all rows of a tensor differ") {
 
 TEST_CASE("GGUF files of every type load") {
     const ScratchFolder folder;
-    for (const Format type : {Format::q4_0, Format::q8_0, Format::q4_k, Format::q6_k, Format::bf16, Format::f16}) {
+    for (const Format type :
+         {Format::q4_0, Format::q8_0, Format::q4_k, Format::q6_k, Format::bf16, Format::f16}) {
         CAPTURE(kernels::name(type));
         const auto path = folder.path() / "out.gguf";
         uint64_t last = 0, total = 0;

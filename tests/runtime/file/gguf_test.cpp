@@ -39,9 +39,17 @@ void refuses(const GgufBuilder& builder, const std::string& words, Errc code = E
 TEST_CASE("values of every type are read back") {
     const ScratchFolder folder;
     GgufBuilder b;
-    b.raw("u8", 0, bytes_of<uint8_t>(200)).raw("i8", 1, bytes_of<int8_t>(-5)).raw("u16", 2, bytes_of<uint16_t>(60000));
-    b.raw("i16", 3, bytes_of<int16_t>(-300)).u32("u32", 4000000000u).raw("i32", 5, bytes_of(-7)).f32("f32", 1.5f);
-    b.boolean("yes", true).boolean("no", false).text("text", "h\xc3\xa4").raw("u64", 10, bytes_of(UINT64_MAX));
+    b.raw("u8", 0, bytes_of<uint8_t>(200))
+        .raw("i8", 1, bytes_of<int8_t>(-5))
+        .raw("u16", 2, bytes_of<uint16_t>(60000));
+    b.raw("i16", 3, bytes_of<int16_t>(-300))
+        .u32("u32", 4000000000u)
+        .raw("i32", 5, bytes_of(-7))
+        .f32("f32", 1.5f);
+    b.boolean("yes", true)
+        .boolean("no", false)
+        .text("text", "h\xc3\xa4")
+        .raw("u64", 10, bytes_of(UINT64_MAX));
     b.raw("i64", 11, bytes_of<int64_t>(-9)).raw("f64", 12, bytes_of(2.25));
     b.strings("words", {"a", "", "ccc"}).ints("list", {1, -2, 3}).bools("flags", {true, false});
     const auto file = open_gguf(folder.write("a.gguf", b.build()));
@@ -114,7 +122,8 @@ TEST_CASE("absurd counts and lengths are refused before anything is allocated") 
         refuses(list, "inside the value of 'list'");
         list.array("list", GgufBuilder::kU64, count, "");
         refuses(list, "inside the value of 'list'");
-        refuses(GgufBuilder(b).raw("text", GgufBuilder::kString, bytes_of(count)), "inside the value of 'text'");
+        refuses(GgufBuilder(b).raw("text", GgufBuilder::kString, bytes_of(count)),
+                "inside the value of 'text'");
     }
 }
 
@@ -242,8 +251,9 @@ TEST_CASE("names of parts") {
     CHECK(split->number == 2);
     CHECK(split->count == 12);
     CHECK(split->part_name(3) == "a-b-00003-of-00012.gguf");
-    for (const char* name : {"model.gguf", "a-00000-of-00002.gguf", "a-00003-of-00002.gguf", "a-0001-of-0002.gguf",
-                             "a--0001-of-00002.gguf", "a-00001-of-00002.bin", "-00001-of-00001"})
+    for (const char* name :
+         {"model.gguf", "a-00000-of-00002.gguf", "a-00003-of-00002.gguf", "a-0001-of-0002.gguf",
+          "a--0001-of-00002.gguf", "a-00001-of-00002.bin", "-00001-of-00001"})
         CHECK_FALSE(parse_split_name(name));
 }
 

@@ -76,20 +76,26 @@ TEST_CASE("tensors that make no sense are refused") {
     refuses(one(R"({"dtype":"F32","shape":[4]})"), "lacks dtype, shape or data_offsets");
     refuses(one(R"({"dtype":1,"shape":[4],"data_offsets":[0,16]})"), "of the wrong kind");
     refuses(one(R"({"dtype":"F32","shape":[4],"data_offsets":[0,16,32]})"), "of the wrong kind");
-    refuses(one(R"({"dtype":"I64","shape":[2],"data_offsets":[0,16]})"), "type 'I64'", Errc::unsupported_model);
-    refuses(one(R"({"dtype":"F8_E4M3","shape":[16],"data_offsets":[0,16]})"), "F8_E4M3", Errc::unsupported_model);
+    refuses(one(R"({"dtype":"I64","shape":[2],"data_offsets":[0,16]})"), "type 'I64'",
+            Errc::unsupported_model);
+    refuses(one(R"({"dtype":"F8_E4M3","shape":[16],"data_offsets":[0,16]})"), "F8_E4M3",
+            Errc::unsupported_model);
     refuses(one(R"({"dtype":"F32","shape":[0],"data_offsets":[0,0]})"), "no number above 0");
     refuses(one(R"({"dtype":"F32","shape":[-4],"data_offsets":[0,16]})"), "no number above 0");
     refuses(one(R"({"dtype":"F32","shape":[4.0],"data_offsets":[0,16]})"), "no number above 0");
-    refuses(one(R"({"dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,16]})"), "no number above 0");
-    refuses(one(R"({"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,16]})"), "impossible dimension");
+    refuses(one(R"({"dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,16]})"),
+            "no number above 0");
+    refuses(one(R"({"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,16]})"),
+            "impossible dimension");
     refuses(one(R"({"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]})"), "9 dimensions");
     refuses(one(R"({"dtype":"F32","shape":[5],"data_offsets":[0,20]})"), "outside the 16 bytes");
     refuses(one(R"({"dtype":"F32","shape":[4],"data_offsets":[8,4]})"), "outside the 16 bytes");
     refuses(one(R"({"dtype":"F32","shape":[4],"data_offsets":[-16,0]})"), "outside the 16 bytes");
-    refuses(one(R"({"dtype":"F32","shape":[3],"data_offsets":[0,16]})"), "needs 12 bytes, the file gives it 16");
+    refuses(one(R"({"dtype":"F32","shape":[3],"data_offsets":[0,16]})"),
+            "needs 12 bytes, the file gives it 16");
     const std::string entry = R"({"dtype":"F32","shape":[4],"data_offsets":[0,16]})";
-    refuses(safetensors_file("{\"t\":" + entry + ",\"t\":" + entry + "}", std::string(16, '\0')), "'t' occurs twice");
+    refuses(safetensors_file("{\"t\":" + entry + ",\"t\":" + entry + "}", std::string(16, '\0')),
+            "'t' occurs twice");
     refuses(safetensors_file("{\"t\":" + entry + ",\"u\":" + entry + "}", std::string(16, '\0')), "overlap");
 }
 
@@ -121,7 +127,8 @@ TEST_CASE("shards are joined by the index") {
 
     SUBCASE("a missing shard is named with a tensor of it") {
         std::filesystem::remove(folder.path() / "m-2.safetensors");
-        refuses_folder(folder, "the shard 'm-2.safetensors' with tensor 'b' is missing", Errc::model_not_found);
+        refuses_folder(folder, "the shard 'm-2.safetensors' with tensor 'b' is missing",
+                       Errc::model_not_found);
     }
     SUBCASE("a tensor that its shard lacks is named") {
         index(R"({"weight_map":{"a":"m-1.safetensors","b":"m-2.safetensors","c":"m-1.safetensors"}})");
@@ -138,7 +145,8 @@ TEST_CASE("shards are joined by the index") {
         }
     }
     SUBCASE("an index of the wrong form is refused") {
-        for (const char* text : {"{}", R"({"weight_map":{}})", R"({"weight_map":[]})", R"({"weight_map":3})"}) {
+        for (const char* text :
+             {"{}", R"({"weight_map":{}})", R"({"weight_map":[]})", R"({"weight_map":3})"}) {
             index(text);
             refuses_folder(folder, "has no weight_map");
         }
@@ -153,5 +161,6 @@ TEST_CASE("shards are joined by the index") {
 
 TEST_CASE("a folder without weights is refused") {
     const ScratchFolder folder;
-    refuses_folder(folder, "holds neither model.safetensors nor model.safetensors.index.json", Errc::model_not_found);
+    refuses_folder(folder, "holds neither model.safetensors nor model.safetensors.index.json",
+                   Errc::model_not_found);
 }
