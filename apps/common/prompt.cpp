@@ -71,7 +71,7 @@ void add_prompt_options(Command& command, PromptOptions& options) {
     command.text("-p,--prompt", options.text, "TEXT", "the prompt; - reads standard input");
     command.flag("--raw", options.raw, "the prompt as it is, without the chat template");
     command.texts("--image", options.images, "FILE", "a PNG or JPEG picture, before the text; repeatable");
-    command.texts("--audio", options.audios, "FILE", "WAV, FLAC, Ogg or MP3, after the text; repeatable");
+    command.texts("--audio", options.audios, "FILE", "WAV, FLAC or Ogg, after the text; repeatable");
     command.text("--messages", options.messages, "FILE", "a conversation in JSON instead of -p; - for stdin");
     command.text("--system", options.system, "TEXT", "the system prompt");
     command.custom(
