@@ -56,7 +56,7 @@ Result<DoctorReport> doctor();
 
 // ---- bench ----------------------------------------------------------------------------------------
 struct BenchOptions {
-    EngineOptions engine;                   // .model unused with `synthetic`
+    EngineOptions engine = {};              // .model unused with `synthetic`
     std::string synthetic = {}, type = "q4_0";  // preset to make in memory instead of a file
     int layers = 0;
     std::vector<int> prompt = {512}, generate = {32}, depth = {0};

@@ -70,7 +70,8 @@ Format synth_format(const SynthTensor& tensor, const SynthOptions& options) {
 Result<void> check_synth_options(const SynthOptions& options) {
     if (options.layers < 0 || options.layers > kMaxLayers)
         return Error{Errc::invalid_argument,
-                     concat("layers is ", options.layers, ", possible is 1 to ", kMaxLayers)};
+                     concat("a synthetic model of ", options.layers, " layers was asked for"),
+                     concat("use 1 to ", kMaxLayers, ", or 0 for the preset's number")};
     const Format type = options.type;
     const bool float_type = type == Format::bf16 || type == Format::f16;
     if (options.format == SynthContainer::hf && !float_type)

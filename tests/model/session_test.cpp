@@ -5,7 +5,7 @@
 #include "tests/support/goldens.h"
 
 using namespace lapidary;
-using namespace lapidary::testing;
+using namespace lapidary::test;
 
 namespace {
 

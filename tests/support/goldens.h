@@ -14,7 +14,7 @@
 #include "lapidary/lapidary.h"
 #include "runtime/file/safetensors.h"
 
-namespace lapidary::testing {
+namespace lapidary::test {
 
 inline const std::filesystem::path kData = std::filesystem::path(LAPIDARY_SOURCE_DIR) / "tests/data";
 inline const std::filesystem::path kTiny = std::filesystem::path(LAPIDARY_SOURCE_DIR) / "models/tiny";
@@ -126,4 +126,4 @@ inline std::vector<std::vector<float>> all_rows(Session& session) {
     return rows;
 }
 
-}  // namespace lapidary::testing
+}  // namespace lapidary::test
