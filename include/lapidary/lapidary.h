@@ -37,7 +37,7 @@ struct Part {
     enum class Kind { text, image, audio, video };
     Kind kind = Kind::text;
     std::string text_value;             // text, UTF-8
-    std::filesystem::path path;         // media in a file: PNG or JPEG; WAV, FLAC, Ogg, MP3
+    std::filesystem::path path;         // media in a file: PNG or JPEG; WAV, FLAC or Ogg
     std::vector<uint8_t> rgb;           // or a picture in memory: [height][width][3]
     int32_t width = 0, height = 0;
     std::vector<float> samples;         // or a recording in memory: mono, -1 to 1

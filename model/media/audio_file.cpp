@@ -59,13 +59,32 @@ uint32_t little_endian_32(const uint8_t* bytes) {
     return bytes[0] | uint32_t{bytes[1]} << 8 | uint32_t{bytes[2]} << 16 | uint32_t{bytes[3]} << 24;
 }
 
+// libmpg123 must not see a byte (audio_file.h says why), so a format chunk that announces MPEG layer III, tag
+// 0x0055, is looked for anywhere: libsndfile may find chunks where a plain walk does not.
+bool holds_mpeg(std::span<const uint8_t> bytes) {
+    constexpr std::string_view kChunk = "fmt ";
+    constexpr size_t kTagAt = 8;
+    for (auto at = bytes.begin();; ++at) {
+        at = std::search(at, bytes.end(), kChunk.begin(), kChunk.end());
+        if (bytes.end() - at < static_cast<std::ptrdiff_t>(kTagAt + 2)) return false;
+        if (at[kTagAt] == 0x55 && at[kTagAt + 1] == 0) return true;
+    }
+}
+
 // libsndfile quietly shortens a WAV whose data chunk claims more than the file holds; we call it truncated.
 // Programs that write to a pipe cannot know the length and leave 0x7fffffff or above: those are read to
 // the end.
-Result<void> check_wav_is_whole(std::span<const uint8_t> bytes, std::string_view name) {
+Result<void> check_wav(std::span<const uint8_t> bytes, std::string_view name) {
     constexpr size_t kHeaderBytes = 8;
     constexpr uint32_t kUnknownLength = 0x7fffffff - 0x1000;
-    if (bytes.size() < 12 || std::memcmp(bytes.data(), "RIFF", 4) != 0) return {};
+    if (std::memcmp(bytes.data(), "RIFF", 4) != 0) {
+        return media_error(name, "is a WAV that does not begin with RIFF (RF64 and RIFX are not read)",
+                           "convert the recording to ordinary WAV or FLAC");
+    }
+    if (holds_mpeg(bytes)) {
+        return media_error(name, "is WAV with MP3 inside, which is not read",
+                           "convert the recording to PCM WAV or FLAC");
+    }
     size_t position = 12;
     while (bytes.size() - position >= kHeaderBytes) {
         const uint32_t claimed = little_endian_32(bytes.data() + position + 4);
@@ -109,8 +128,7 @@ size_t ogg_page_bytes(std::span<const uint8_t> bytes) {
 
 // libsndfile reads a cut Ogg file as if it were whole, and leaks memory over damaged ones; the pages' own
 // checksums and the end-of-stream flag of the last one tell both before it is asked.
-Result<void> check_ogg_is_whole(std::span<const uint8_t> bytes, std::string_view name) {
-    if (detect_media_type(bytes) != "Ogg") return {};
+Result<void> check_ogg(std::span<const uint8_t> bytes, std::string_view name) {
     bool ended = false;
     for (size_t position = 0; position < bytes.size();) {
         const size_t page_bytes = ogg_page_bytes(bytes.subspan(position));
@@ -127,10 +145,14 @@ Result<void> check_ogg_is_whole(std::span<const uint8_t> bytes, std::string_view
     return media_error(name, "truncated Ogg: no page ends the stream", "copy or export the recording again");
 }
 
-Error not_audio(std::span<const uint8_t> bytes, std::string_view name, const char* reason) {
+// What libsndfile may be asked to open.
+Result<void> check_container(std::span<const uint8_t> bytes, std::string_view name) {
+    if (bytes.empty()) return media_error(name, "is empty (0 bytes)", "check how the file was written");
     const std::string type(detect_media_type(bytes));
-    return media_error(name, "is " + type + ", or damaged: no recording can be read (" + reason + ")",
-                       "convert the recording to WAV or FLAC");
+    if (type == "WAV") return check_wav(bytes, name);
+    if (type == "Ogg") return check_ogg(bytes, name);
+    if (type == "FLAC") return {};
+    return media_error(name, "is " + type + ", not WAV, FLAC or Ogg", "convert the recording to WAV or FLAC");
 }
 
 Result<std::vector<float>> read_blocks(SNDFILE* file, const SF_INFO& info, std::string_view name) {
@@ -164,15 +186,16 @@ Error out_of_memory(std::string_view name) {
 }  // namespace
 
 Result<std::vector<float>> decode_audio(std::span<const uint8_t> bytes, std::string_view name) {
-    if (bytes.empty()) return media_error(name, "is empty (0 bytes)", "check how the file was written");
-    if (detect_media_type(bytes) == "text") return not_audio(bytes, name, "text is not decoded");
-    LAP_TRY(check_wav_is_whole(bytes, name));
-    LAP_TRY(check_ogg_is_whole(bytes, name));
+    LAP_TRY(check_container(bytes, name));
     SF_VIRTUAL_IO io{on_size, on_seek, on_read, on_write, on_tell};
     MemoryFile source{bytes, 0};
     SF_INFO info{};
     const std::unique_ptr<SNDFILE, CloseSound> file(sf_open_virtual(&io, SFM_READ, &info, &source));
-    if (!file) return not_audio(bytes, name, sf_strerror(nullptr));
+    if (!file) {
+        return media_error(name,
+                           "damaged " + std::string(detect_media_type(bytes)) + ": " + sf_strerror(nullptr),
+                           "copy or export the recording again");
+    }
     try {
         return read_blocks(file.get(), info, name);
     } catch (const std::bad_alloc&) {

@@ -1,6 +1,6 @@
-// Recordings to mono float at 16 kHz: any format libsndfile reads, channels averaged, resampled by
-// libsamplerate with its best sinc filter. No scaling, clipping or splitting: 16-bit full scale is [-1, 1),
-// float files pass as they are.
+// WAV, FLAC and Ogg recordings to mono float at 16 kHz: channels averaged, resampled by libsamplerate with
+// its best sinc filter. No scaling, clipping or splitting: 16-bit full scale is [-1, 1), float files pass as
+// they are. Other formats are refused by name.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,9 @@ inline constexpr uint32_t kAudioSampleRate = 16000;
 // 262,144 tokens of 40 ms, the model's whole context (2.9 hours). The model itself is made for clips of 30 s.
 inline constexpr uint64_t kMaxAudioSamples = uint64_t{262144} * 640;
 
-// Truncated WAV, FLAC and Ogg files are errors. An MP3 carries no length, so a cut one is read as far as it
-// goes; and of a damaged MP3 libmpg123, below libsndfile, may complain on stderr, which libsndfile gives no
-// way to silence.
+// MP3 is refused, also inside WAV, although libsndfile could read it: libmpg123 below it complains about
+// damage on stderr, which nothing silences, and a cut MP3 cannot be told from a whole one. A cut WAV, FLAC or
+// Ogg file is an error.
 
 // Mono samples at kAudioSampleRate, exactly ceil(frames * 16000 / rate) of them.
 Result<std::vector<float>> read_audio(const std::filesystem::path& path);

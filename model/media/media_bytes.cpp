@@ -46,6 +46,12 @@ constexpr Signature kSignatures[] = {
     {0, "fLaC"sv, "FLAC"},
     {0, "OggS"sv, "Ogg"},
     {0, "ID3"sv, "MP3"},
+    {0, "\xff\xfb"sv, "MP3"},  // a frame of layer III: MPEG 1, 2 and 2.5, each without and with a checksum
+    {0, "\xff\xfa"sv, "MP3"},
+    {0, "\xff\xf3"sv, "MP3"},
+    {0, "\xff\xf2"sv, "MP3"},
+    {0, "\xff\xe3"sv, "MP3"},
+    {0, "\xff\xe2"sv, "MP3"},
     {8, "AIFF"sv, "AIFF"},
     {8, "AIFC"sv, "AIFF"},
     {0, "%PDF"sv, "PDF"},

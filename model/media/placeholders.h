@@ -1,10 +1,10 @@
-// How many soft tokens a picture or recording takes, from its size alone, and the ids that hold its place in
-// the prompt. Used by the prompt builder before (or without) decoding pixels, and by frames.cpp.
+// How many soft tokens a picture or recording takes, from its size alone: what a caller may ask before
+// decoding anything. frames.cpp counts its rows with it. The ids of a prompt are made in
+// model/text/prompt_tokens.h.
 #pragma once
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "lapidary/result.h"
 #include "model/media/resize.h"
@@ -27,23 +27,6 @@ inline Result<size_t> audio_soft_tokens(uint64_t samples, uint32_t samples_per_t
                      "pass a recording that is not empty"};
     }
     return static_cast<size_t>((samples - 1) / samples_per_token + 1);
-}
-
-// Ids around and in place of one medium: begin, soft x count, end. The same for pictures, recordings and
-// frames.
-struct PlaceholderIds {
-    int32_t begin = 0;  // <|image>  <|audio>
-    int32_t soft = 0;   // <|image|> <|audio|>  <|video|>
-    int32_t end = 0;    // <image|>  <audio|>
-};
-
-// Appends the expansion to `ids` and returns the index of its first soft token.
-inline size_t append_placeholder(std::vector<int32_t>& ids, PlaceholderIds placeholder, size_t soft_tokens) {
-    ids.push_back(placeholder.begin);
-    const size_t first_soft = ids.size();
-    ids.insert(ids.end(), soft_tokens, placeholder.soft);
-    ids.push_back(placeholder.end);
-    return first_soft;
 }
 
 }  // namespace lapidary::model

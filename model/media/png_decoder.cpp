@@ -18,8 +18,7 @@ namespace lapidary::model {
 
 namespace {
 
-// DEFLATE expands at most 1032-fold (258 bytes from 2 bits), plus one scan line's worth of slack for tiny
-// files.
+// DEFLATE expands at most 1032-fold (258 bytes from 2 bits).
 constexpr uint64_t kMaxInflation = 1032;
 
 struct PngState {

@@ -233,12 +233,15 @@ Result<ImageSize> target_size_for_patches(ImageSize source, uint64_t max_patches
 Result<Image> resize_image(const Image& image, ImageSize size) {
     const ImageSize source{image.width, image.height};
     const bool consistent = image.rgb.size() == size_t{image.width} * image.height * 3 && !image.rgb.empty();
-    if (!consistent || size.width == 0 || size.height == 0 ||
-        uint64_t{size.width} * size.height > kMaxImagePixels) {
+    const bool bearable = std::max(image.width, image.height) <= kMaxImageSide &&
+                          uint64_t{size.width} * std::max(image.height, size.height) <= kMaxImagePixels;
+    if (!consistent || !bearable || size.width == 0 || size.height == 0) {
         return Error{Errc::invalid_argument,
                      "cannot resize " + describe(source) + " (" + std::to_string(image.rgb.size()) +
                          " bytes) to " + describe(size),
-                     "both sizes must be positive and the bytes width*height*3"};
+                     "both sizes must be positive, the bytes width*height*3, sides at most " +
+                         std::to_string(kMaxImageSide) + " and no step beyond " +
+                         std::to_string(kMaxImagePixels) + " pixels"};
     }
     try {
         return resize_both(image, size);

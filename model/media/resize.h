@@ -33,7 +33,12 @@ Result<ImageSize> target_size(ImageSize source, uint32_t budget_tokens, PatchGeo
 Result<ImageSize> target_size_for_patches(ImageSize source, uint64_t max_patches,
                                           PatchGeometry geometry = {});
 
-// `image` stretched to `size`; a copy when it has that size already.
+// A side this long is no picture; the filters of the two passes grow with it.
+inline constexpr uint32_t kMaxImageSide = 1u << 20;
+
+// `image` stretched to `size`; a copy when it has that size already. The picture between the two passes,
+// size.width x image.height, must not exceed kMaxImagePixels either; with a size from target_size() it never
+// does.
 Result<Image> resize_image(const Image& image, ImageSize size);
 
 }  // namespace lapidary::model

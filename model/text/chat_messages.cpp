@@ -128,6 +128,8 @@ Result<Conversation> messages_from_json(std::string_view text) {
     } catch (const json::parse_error& error) {
         return invalid("messages: not valid JSON at byte " + std::to_string(error.byte),
                        "check the text with a JSON tool");
+    } catch (const json::out_of_range&) {  // what the parser throws for 1e999
+        return invalid("messages: a number in the JSON is too large", "leave such numbers out");
     }
     if (root.is_object() && present(root, "tools") && !root["tools"].empty())
         return tools_unsupported("messages");

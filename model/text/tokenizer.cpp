@@ -18,7 +18,9 @@ namespace {
 constexpr std::string_view kSpacePiece = "\u2581";
 constexpr uint32_t kNoRank = 0xFFFFFFFF;
 constexpr uint32_t kNone = 0xFFFFFFFF;
-constexpr size_t kMaxTextBytes = size_t{1} << 31;
+// 262,144 ids, the whole context, stand for at most 24 MB. The bound keeps one long line, whose merge list
+// takes 24 bytes a character, below 2 GB.
+constexpr size_t kMaxTextBytes = size_t{1} << 26;
 
 // One symbol of a run: a character at first, later a merged piece. A list through prev and next.
 struct Symbol {
@@ -154,9 +156,10 @@ Result<std::vector<int32_t>> Tokenizer::encode_spans(std::span<const TextSpan> s
         }
         offset += span.text.size();
     }
-    if (offset >= kMaxTextBytes) {
+    if (offset > kMaxTextBytes) {
         return Error{Errc::invalid_argument,
-                     "text to tokenize: " + std::to_string(offset) + " bytes, 2 GiB or more",
+                     "text to tokenize: " + std::to_string(offset) + " bytes, the limit is " +
+                         std::to_string(kMaxTextBytes),
                      "split the text"};
     }
     std::vector<int32_t> ids;

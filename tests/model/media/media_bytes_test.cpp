@@ -40,6 +40,8 @@ TEST_CASE("detect_media_type: by the first bytes") {
     CHECK(detect_media_type(file_bytes(fixture_dir() / "rgb_420.jpg")) == "JPEG");
     CHECK(detect_media_type(file_bytes(fixture_dir() / "ramp.flac")) == "FLAC");
     CHECK(detect_media_type(file_bytes(fixture_dir() / "tone.ogg")) == "Ogg");
+    CHECK(detect_media_type(file_bytes(fixture_dir() / "tone.mp3")) == "MP3");
+    CHECK(detect_media_type(std::vector<uint8_t>{0xff, 0xfe, 'a', 0}) == "unknown data");  // UTF-16
 }
 
 TEST_CASE("read_media_file: all bytes of a file") {

@@ -81,9 +81,3 @@ TEST_CASE("image_soft_tokens: counts of the table, and as many rows as image_to_
               ->positions.size());
     CHECK_FALSE(image_soft_tokens({0, 1}, 280).has_value());
 }
-
-TEST_CASE("append_placeholder: markers around the soft tokens") {
-    std::vector<int32_t> ids = {2, 7};
-    CHECK(append_placeholder(ids, {10, 11, 12}, 3) == 3);
-    CHECK(ids == std::vector<int32_t>{2, 7, 10, 11, 11, 11, 12});
-}

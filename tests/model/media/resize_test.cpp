@@ -168,6 +168,11 @@ TEST_CASE("resize_image: inconsistent pictures and empty or enormous targets are
     const Image picture = test_picture(4, 4);
     CHECK(resize_image(picture, {0, 4}).error().code == Errc::invalid_argument);
     CHECK(resize_image(picture, {1u << 20, 1u << 20}).error().code == Errc::invalid_argument);
+    // Small at both ends, but the picture between the passes would have 2^17 x 2^12 = 2^29 pixels.
+    const Image high{1, 1u << 17, std::vector<uint8_t>(size_t{3} << 17)};
+    CHECK(resize_image(high, {1u << 12, 1}).error().code == Errc::invalid_argument);
+    const Image line{1, kMaxImageSide + 1, std::vector<uint8_t>(size_t{3} * (kMaxImageSide + 1))};
+    CHECK(resize_image(line, {48, 48}).error().code == Errc::invalid_argument);
     CHECK(resize_image({5, 4, picture.rgb}, {8, 8}).error().code == Errc::invalid_argument);
     CHECK(resize_image({}, {8, 8}).error().code == Errc::invalid_argument);
 }

@@ -57,6 +57,7 @@ TEST_CASE("messages: mistakes are named") {
     const std::string ok = R"({"role":"user","content":"Hi"})";
     check_refused("", "not valid JSON");
     check_refused("{\"messages\":[", "not valid JSON at byte");
+    check_refused("[1e999]", "too large");
     check_refused(std::string(200000, '['), "not valid JSON");
     check_refused("{\"messages\":[{\"role\":\"user\",\"content\":\"\xFF\"}]}", "not valid JSON");
     check_refused("{}", "no list of messages");

@@ -215,6 +215,15 @@ TEST_CASE("tokenizer: broken UTF-8 is refused with its place") {
     CHECK(test::tiny_tokenizer().encode_spans(spans).error().message.find("offset 4") != std::string::npos);
 }
 
+TEST_CASE("tokenizer: texts beyond any context are refused before they take memory") {
+    const std::string half(size_t{1} << 25, 'a');
+    const TextSpan spans[] = {{half, false}, {half, false}, {"a", false}};
+    const auto result = test::tiny_tokenizer().encode_spans(spans);
+    REQUIRE_FALSE(result.has_value());
+    CHECK(result.error().code == Errc::invalid_argument);
+    CHECK(result.error().message.find("67108865 bytes, the limit is 67108864") != std::string::npos);
+}
+
 TEST_CASE("tokenizer: decoding") {
     const Tokenizer& real = test::real_tokenizer();
     CHECK(*real.decode(Ids{26352, 106, 100}) == " Hello<|channel>");  // control hidden, user-defined shown
