@@ -55,7 +55,7 @@ std::string page_of(const DoctorReport& report, bool kernels) {
         Table table({Align::left, Align::left, Align::left});
         table.row({"operation", "isa", "function"});
         for (const KernelReport& k : report.kernels) table.row({k.op, k.isa, k.function});
-        page += "\n" + table.text();
+        page += fmt::format("\n{}", table.text());
     }
     for (const std::string& advice : report.advice) page += fmt::format("\nadvice   {}\n", advice);
     return page;

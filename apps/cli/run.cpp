@@ -80,16 +80,20 @@ Json to_json(const Reply& reply, const Prompt& prompt, const ModelInfo& info) {
               {"ttft_s", reply.timings.ttft_s}}}};
 }
 
+// Three digits, never an exponent: 7.56, 64.2, 1240.
+std::string digits(double value) {
+    return fmt::format("{:.{}f}", value, value < 10 ? 2 : value < 100 ? 1 : 0);
+}
+
 std::string timing_line(const Reply& reply, const ModelInfo& info) {
     const Speed speed = speed_of(reply);
     const Usage& usage = reply.usage;
     const std::string cached = usage.cached > 0 ? fmt::format(" ({} cached)", usage.cached) : "";
     const double filled = 100.0 * (usage.prompt + usage.generated) / std::max(info.context, 1u);
     return fmt::format(
-        "prompt {} tok{} · {:.3g} tok/s │ first token {:.3g} s │ reply {} tok · {:.3g} tok/s · {:.3g} "
-        "GB/s │ ctx {:.0f} %",
-        usage.prompt, cached, speed.prefill_tps, reply.timings.ttft_s, usage.generated, speed.decode_tps,
-        speed.decode_gbps, filled);
+        "prompt {} tok{} · {} tok/s │ first token {} s │ reply {} tok · {} tok/s · {} GB/s │ ctx {:.0f} %",
+        usage.prompt, cached, digits(speed.prefill_tps), digits(reply.timings.ttft_s), usage.generated,
+        digits(speed.decode_tps), digits(speed.decode_gbps), filled);
 }
 
 // Sends the answer to stdout and the thoughts, dimmed, to stderr.

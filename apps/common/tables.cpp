@@ -30,7 +30,7 @@ std::string Table::text() const {
     for (const auto& cells : rows_) {
         std::string line = " ";
         for (size_t i = 0; i < cells.size(); ++i)
-            line += (i == 0 ? " " : "  ") + padded(cells[i], widths[i], columns_[i]);
+            line += fmt::format("{}{}", i == 0 ? " " : "  ", padded(cells[i], widths[i], columns_[i]));
         line.erase(line.find_last_not_of(' ') + 1);
         out += line + "\n";
     }
@@ -40,7 +40,7 @@ std::string Table::text() const {
 std::string markdown_row(const std::vector<std::string>& cells, const std::vector<size_t>& widths) {
     std::string line = "|";
     for (size_t i = 0; i < cells.size(); ++i)
-        line += " " + padded(cells[i], widths[i], i == 0 ? Align::left : Align::right) + " |";
+        line += fmt::format(" {} |", padded(cells[i], widths[i], i == 0 ? Align::left : Align::right));
     return line + "\n";
 }
 
