@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernels/formats.h"
+#include "kernels/panels.h"
 
 namespace lapidary::kernels {
 
@@ -92,6 +93,9 @@ struct KernelTable {
     ExpandFn expand[kFormats] = {};    // by Format
     MatmulFn matmul[kFormats] = {};    // f32 input
     MatmulFn matmul_q8[kFormats] = {}; // int8 input; null for f32, f16, bf16
+    PackPanelFn pack_panel[kFormats] = {};      // null: the format has no panels at this level
+    PanelMatmulFn panel_matmul[kFormats] = {};  // the same formats
+    QuantizePanelFn quantize_panel = nullptr;
     QuantizeFn quantize = nullptr;
     RmsNormFn rms_norm = nullptr;
     LayerNormFn layer_norm = nullptr;
