@@ -20,6 +20,9 @@ struct FunctionOf<Function*> {
 using KernelOp_expand = ExpandFn;
 using KernelOp_matmul = MatmulFn;
 using KernelOp_matmul_q8 = MatmulFn;
+using KernelOp_pack_panel = PackPanelFn;
+using KernelOp_panel_matmul = PanelMatmulFn;
+using KernelOp_quantize_panel = QuantizePanelFn;
 using KernelOp_quantize = QuantizeFn;
 using KernelOp_rms_norm = RmsNormFn;
 using KernelOp_layer_norm = LayerNormFn;

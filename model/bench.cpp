@@ -182,10 +182,10 @@ EngineOptions with_context(const BenchOptions& o) {
 Result<Engine> open(const BenchOptions& o) {
     const EngineOptions options = with_context(o);
     if (o.synthetic.empty()) return Engine::open(options);
-    const Stopwatch watch;
+    const auto started = std::chrono::steady_clock::now();
     LAP_ASSIGN(const auto synthetic, synth_options({.preset = o.synthetic, .type = o.type, .layers = o.layers}));
     LAP_ASSIGN(auto loaded, model::synthetic_model(synthetic));
-    return make_engine(options, std::move(loaded), watch.seconds());
+    return make_engine(options, std::move(loaded), started);
 }
 
 }  // namespace

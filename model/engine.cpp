@@ -6,6 +6,7 @@
 
 #include "kernels/select.h"
 #include "model/engine_state.h"
+#include "model/load/repack.h"
 #include "runtime/cpu/topology.h"
 
 namespace lapidary {
@@ -113,7 +114,8 @@ Result<const model::Tokenizer*> tokenizer_of(const Engine::State& state) {
                  "give token ids (logits --tokens) or use a complete model"};
 }
 
-Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded, double load_seconds) {
+Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
+                           std::chrono::steady_clock::time_point started) {
     LAP_TRY(check_options(options));
     auto state = std::make_shared<Engine::State>();
     state->options = options;
@@ -124,6 +126,9 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded, dou
     LAP_ASSIGN(const kernels::KernelTable* table, kernel_table(options.cpu_level));
     state->device = std::make_unique<runtime::CpuDevice>(*table, threads, options.precise);
     state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);
+    LAP_TRY(model::repack(state->loaded.weights, *state->device, [&](uint64_t done, uint64_t total) {
+        return !options.progress || options.progress("pack", done, total);
+    }));
     if (state->loaded.vocabulary) {
         LAP_ASSIGN(auto tokenizer, model::Tokenizer::create(std::move(*state->loaded.vocabulary)));
         state->tokenizer = std::move(tokenizer);
@@ -149,20 +154,17 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded, dou
     info.audio = config.audio.has_value();
     info.threads = threads;
     info.kv = options.precise ? KvFormat::f32 : options.kv;
-    info.load_seconds = load_seconds;
+    info.load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     info.stop_ids = config.stop_ids;
     info.suppress_ids = config.suppress_ids;
     return Engine(std::move(state));
 }
 
 Result<Engine> Engine::open(const EngineOptions& options) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto started = std::chrono::steady_clock::now();
     LAP_TRY(check_options(options));
     LAP_ASSIGN(auto loaded, model::load_model({.model = options.model, .mmproj = options.mmproj}));
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    if (options.progress && !options.progress("load", loaded.weights.bytes, loaded.weights.bytes))
-        return Error{Errc::cancelled, "loading was stopped"};
-    return make_engine(options, std::move(loaded), took.count());
+    return make_engine(options, std::move(loaded), started);
 }
 
 const ModelInfo& Engine::info() const { return state_->info; }

@@ -1,6 +1,7 @@
 // What an Engine and its Sessions share. Private to model/.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,7 +51,9 @@ struct Engine::State {
 // bad_model_file when the model came without a usable tokenizer.
 Result<const model::Tokenizer*> tokenizer_of(const Engine::State& state);
 
-// Builds an engine around a model that is already loaded (files or synthetic weights).
-Result<Engine> make_engine(const EngineOptions& options, model::LoadedModel loaded, double load_seconds);
+// Builds an engine around a model that is already loaded (files or synthetic weights) and puts its weights
+// into the layout that the kernels want. `started` is when loading began.
+Result<Engine> make_engine(const EngineOptions& options, model::LoadedModel loaded,
+                           std::chrono::steady_clock::time_point started);
 
 }  // namespace lapidary

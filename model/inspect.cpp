@@ -63,14 +63,18 @@ Rows describe(const model::ModelConfig& c) {
     return rows;
 }
 
-// Two-dimensional tensors are matmul operands, everything else is expanded to f32 at load.
-std::string kernel_for(const model::TensorInfo& t, const EngineOptions& options, const std::string& isa) {
+// Two-dimensional tensors are matmul operands, everything else is expanded to f32 at load. Layer matrices
+// move into panels where the level has them; the embedding and the projector stay as they lie in the file.
+std::string kernel_for(const model::TensorInfo& t, const Engine::State& state) {
     if (t.shape.size() != 2 || t.shape[0] <= 1) return "f32 vector";
+    const bool in_layer = t.name.find("layers.") != std::string::npos || t.name.starts_with("blk.");
     for (int f = 0; f < kernels::kFormats; ++f) {
         const auto format = static_cast<kernels::Format>(f);
         if (t.type != kernels::name(format)) continue;
-        const bool int8_input = !options.precise && kernels::is_quantised(format);
-        return isa + ":matmul_" + t.type + (int8_input ? "_q8" : "");
+        const runtime::TensorView matrix{nullptr, 0, format, t.shape[0], t.shape[1], 0};
+        if (in_layer && state.device->can_pack(matrix)) return state.info.isa + ":panel_matmul_" + t.type;
+        const bool int8_input = !state.options.precise && kernels::is_quantised(format);
+        return state.info.isa + ":matmul_" + t.type + (int8_input ? "_q8" : "");
     }
     return "none";
 }
@@ -88,7 +92,7 @@ Result<ModelReport> inspect(const EngineOptions& options) {
     report.chat_template = state.loaded.chat_template;
     report.text_problem = state.tokenizer ? "" : state.loaded.vocabulary_problem;
     for (const auto& t : state.loaded.tensors)
-        report.tensors.push_back({t.name, t.type, kernel_for(t, options, report.info.isa), t.file, t.shape, t.bytes});
+        report.tensors.push_back({t.name, t.type, kernel_for(t, state), t.file, t.shape, t.bytes});
     return report;
 }
 

@@ -68,8 +68,8 @@ struct KvView {
 struct MatmulPart {
     TensorView weights;        // [R, K]
     TensorView out;            // [T, R] f32
-    const float* bias = nullptr;  // [R]
-    int64_t row_begin = 0, row_end = -1;  // -1: all rows
+    const float* bias = nullptr;  // [R]; not with panels
+    int64_t row_begin = 0, row_end = -1;  // -1: all rows; with panels multiples of 16
 };
 
 // Angles of this step's columns: cosine and sine [T][pairs] f32.

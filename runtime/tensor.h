@@ -19,16 +19,22 @@ struct BufferData {
     std::byte* host = nullptr;
     size_t bytes = 0;
     virtual ~BufferData() = default;
+    // The bytes will not be read again soon: a mapped file gives its pages back.
+    virtual void discard(size_t, size_t) {}
 };
 using Buffer = std::shared_ptr<BufferData>;
 
-// A matrix [rows][cols] inside a buffer. Rows lie row_bytes apart. Non-owning.
+// How a matrix lies: row after row as in its file, or in panels of 16 rows (kernels/panels.h).
+enum class Layout : uint8_t { rows, panels };
+
+// A matrix [rows][cols] inside a buffer. Rows lie row_bytes apart (on average, in panels). Non-owning.
 struct TensorView {
     BufferData* buffer = nullptr;
     size_t offset = 0;
     Format format = Format::f32;
     int64_t rows = 0, cols = 0;
     int64_t row_bytes = 0;
+    Layout layout = Layout::rows;
 
     explicit operator bool() const { return buffer != nullptr; }
     std::byte* data() const { return buffer->host + offset; }

@@ -75,11 +75,65 @@ CpuDevice::Quantised CpuDevice::quantise(const TensorView& x) {
     return {q8_.data(), q8_scales_.data()};
 }
 
+kernels::PanelInput CpuDevice::quantise_for_panels(const TensorView& x) {
+    const int64_t values = x.rows * x.cols, sums = values / 32 * 4, scales = values / kernels::kActivationGroup * 4;
+    const auto bytes = static_cast<size_t>(values + sums + scales);
+    if (!panel_q8_ || panel_q8_->bytes < bytes) panel_q8_ = allocate_host(bytes).value();  // as in reserve_scratch
+    kernels::PanelInput out;
+    out.q = reinterpret_cast<int8_t*>(panel_q8_->host);
+    out.sums = reinterpret_cast<int32_t*>(panel_q8_->host + values);
+    out.scales = reinterpret_cast<float*>(panel_q8_->host + values + sums);
+    out.columns = x.rows;
+    out.k = x.cols;
+    pool_.run(x.rows, [&](int64_t t, int) { table_.quantize_panel(x.f32(t), t, out); });
+    return out;
+}
+
+void CpuDevice::row_slice(const MatmulPart& p, const TensorView& x, const Quantised& q8, int64_t begin, int64_t end,
+                          int thread) {
+    const bool int8_input = !precise_ && kernels::is_quantised(p.weights.format);
+    kernels::MatmulArgs a;
+    a.weights = p.weights.data();
+    a.row_bytes = p.weights.row_bytes;
+    a.k = x.cols;
+    a.x = int8_input ? nullptr : x.f32();
+    a.xq = int8_input ? q8.values : nullptr;
+    a.x_scales = int8_input ? q8.scales : nullptr;
+    a.x_stride = int8_input ? x.cols : x.row_bytes / static_cast<int64_t>(sizeof(float));
+    a.columns = x.rows;
+    a.bias = p.bias;
+    a.y = p.out.f32();
+    a.y_stride = p.out.row_bytes / static_cast<int64_t>(sizeof(float));
+    a.row_begin = begin;
+    a.row_end = end;
+    a.scratch = scratch(thread);
+    (int8_input ? table_.matmul_q8 : table_.matmul)[index(p.weights.format)](a);
+}
+
+void CpuDevice::panel_slice(const MatmulPart& p, const kernels::PanelInput& x, int64_t begin, int64_t end, int thread) {
+    kernels::PanelMatmulArgs a;
+    a.panels = p.weights.data();
+    a.x = x;
+    a.y = p.out.f32();
+    a.y_stride = p.out.row_bytes / static_cast<int64_t>(sizeof(float));
+    a.rows = p.weights.rows;
+    a.panel_begin = begin / kernels::kPanel;
+    a.panel_end = (end + kernels::kPanel - 1) / kernels::kPanel;
+    a.scratch = scratch(thread);
+    table_.panel_matmul[index(p.weights.format)](a);
+}
+
 void CpuDevice::matmul(std::span<const MatmulPart> parts, const TensorView& x) {
     Quantised q8;
-    for (const auto& p : parts)
-        if (!precise_ && !q8.values && kernels::is_quantised(p.weights.format)) q8 = quantise(x);
-    reserve_scratch(kernels::matmul_scratch_bytes(x.rows));
+    kernels::PanelInput panel_input;
+    for (const auto& p : parts) {
+        if (p.weights.layout == Layout::panels) {
+            if (!panel_input.q) panel_input = quantise_for_panels(x);
+        } else if (!precise_ && !q8.values && kernels::is_quantised(p.weights.format)) {
+            q8 = quantise(x);
+        }
+    }
+    reserve_scratch(std::max(kernels::matmul_scratch_bytes(x.rows), kernels::panel_scratch_bytes(x.rows)));
 
     const int64_t slice = rows_per_item(x.rows);
     std::vector<int64_t> first_item(parts.size() + 1, 0);  // items of part i: [first_item[i], first_item[i + 1])
@@ -91,25 +145,36 @@ void CpuDevice::matmul(std::span<const MatmulPart> parts, const TensorView& x) {
         size_t i = 0;
         while (item >= first_item[i + 1]) ++i;
         const MatmulPart& p = parts[i];
-        const int64_t end = p.row_end < 0 ? p.weights.rows : p.row_end;
-        const bool int8_input = q8.values && kernels::is_quantised(p.weights.format);
-        kernels::MatmulArgs a;
-        a.weights = p.weights.data();
-        a.row_bytes = p.weights.row_bytes;
-        a.k = x.cols;
-        a.x = int8_input ? nullptr : x.f32();
-        a.xq = int8_input ? q8.values : nullptr;
-        a.x_scales = int8_input ? q8.scales : nullptr;
-        a.x_stride = int8_input ? x.cols : x.row_bytes / static_cast<int64_t>(sizeof(float));
-        a.columns = x.rows;
-        a.bias = p.bias;
-        a.y = p.out.f32();
-        a.y_stride = p.out.row_bytes / static_cast<int64_t>(sizeof(float));
-        a.row_begin = p.row_begin + (item - first_item[i]) * slice;
-        a.row_end = std::min(a.row_begin + slice, end);
-        a.scratch = scratch(thread);
-        (int8_input ? table_.matmul_q8 : table_.matmul)[index(p.weights.format)](a);
+        const int64_t begin = p.row_begin + (item - first_item[i]) * slice;
+        const int64_t end = std::min(begin + slice, p.row_end < 0 ? p.weights.rows : p.row_end);
+        if (p.weights.layout == Layout::panels)
+            panel_slice(p, panel_input, begin, end, thread);
+        else
+            row_slice(p, x, q8, begin, end, thread);
     });
+}
+
+bool CpuDevice::can_pack(const TensorView& m) const {
+    return !precise_ && m.layout == Layout::rows && table_.panel_matmul[index(m.format)] &&
+           m.cols % kernels::kActivationGroup == 0;
+}
+
+Result<Packed> CpuDevice::pack(const TensorView& m) {
+    const int64_t panels = (m.rows + kernels::kPanel - 1) / kernels::kPanel;
+    const int64_t bytes = kernels::panel_bytes(m.format, m.cols);
+    LAP_ASSIGN(Buffer buffer, allocate_host(static_cast<size_t>(panels * bytes)));
+    const auto pack_panel = table_.pack_panel[index(m.format)];
+    pool_.run(panels, [&](int64_t p, int) {
+        const int64_t row = p * kernels::kPanel;
+        pack_panel(m.data() + row * m.row_bytes, m.row_bytes, m.cols, std::min(kernels::kPanel, m.rows - row),
+                   buffer->host + p * bytes);
+    });
+    TensorView out = m;
+    out.buffer = buffer.get();
+    out.offset = 0;
+    out.row_bytes = bytes / kernels::kPanel;
+    out.layout = Layout::panels;
+    return Packed{std::move(buffer), out};
 }
 
 void CpuDevice::geglu(const TensorView& gate, const TensorView& up, const TensorView& out) {

@@ -10,6 +10,12 @@
 
 namespace lapidary::runtime {
 
+// A matrix in panels and the memory it lies in.
+struct Packed {
+    Buffer buffer;
+    TensorView view;
+};
+
 class CpuDevice final : public Device {
   public:
     // precise: matmul inputs stay f32; otherwise quantised weights take int8 inputs.
@@ -41,12 +47,21 @@ class CpuDevice final : public Device {
 
     int threads() const { return pool_.size(); }
 
+    // Whether this level multiplies the matrix faster in panels (never in precise mode).
+    bool can_pack(const TensorView& matrix) const;
+    // The matrix, which can_pack, as panels.
+    Result<Packed> pack(const TensorView& matrix);
+
   private:
-    struct Quantised {  // int8 image of a matmul's input
+    struct Quantised {  // int8 image of a matmul's input, for weights in rows
         const int8_t* values = nullptr;
         const float* scales = nullptr;
     };
     Quantised quantise(const TensorView& x);
+    kernels::PanelInput quantise_for_panels(const TensorView& x);
+    void row_slice(const MatmulPart& part, const TensorView& x, const Quantised& q8, int64_t begin, int64_t end,
+                   int thread);
+    void panel_slice(const MatmulPart& part, const kernels::PanelInput& x, int64_t begin, int64_t end, int thread);
     std::byte* scratch(int thread) { return scratch_[static_cast<size_t>(thread)]->host; }
     void reserve_scratch(int64_t bytes);
 
@@ -57,6 +72,7 @@ class CpuDevice final : public Device {
     std::vector<Buffer> scratch_;  // one per thread
     std::vector<int8_t> q8_;
     std::vector<float> q8_scales_;
+    Buffer panel_q8_;  // values, sums and scales of one PanelInput
 };
 
 }  // namespace lapidary::runtime

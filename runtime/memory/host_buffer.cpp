@@ -2,6 +2,7 @@
 #include "runtime/memory/host_buffer.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 namespace lapidary::runtime {
 namespace {
@@ -10,9 +11,17 @@ struct HostBuffer final : BufferData {
     ~HostBuffer() override {
         if (host) munmap(host, bytes);
     }
+    void discard(size_t offset, size_t count) override { give_back_pages(host + offset, count); }
 };
 
 }  // namespace
+
+void give_back_pages(std::byte* at, size_t bytes) {
+    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const uintptr_t begin = (reinterpret_cast<uintptr_t>(at) + page - 1) / page * page;
+    const uintptr_t end = (reinterpret_cast<uintptr_t>(at) + bytes) / page * page;
+    if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
 
 Result<Buffer> allocate_host(size_t bytes) {
     auto buffer = std::make_shared<HostBuffer>();

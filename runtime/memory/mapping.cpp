@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "runtime/file/describe.h"
+#include "runtime/memory/host_buffer.h"
 
 namespace lapidary::runtime {
 namespace {
@@ -56,6 +57,8 @@ Result<std::shared_ptr<Mapping>> Mapping::open(const std::filesystem::path& path
     mapping->bytes = size;
     return mapping;
 }
+
+void Mapping::discard(size_t offset, size_t count) { give_back_pages(host + offset, count); }
 
 Mapping::~Mapping() {
     if (host) ::munmap(host, bytes);

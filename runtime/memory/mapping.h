@@ -19,6 +19,7 @@ class Mapping final : public BufferData {
     Mapping(const Mapping&) = delete;
     Mapping& operator=(const Mapping&) = delete;
 
+    void discard(size_t offset, size_t count) override;
     std::string_view text() const { return {reinterpret_cast<const char*>(host), bytes}; }
 
   private:

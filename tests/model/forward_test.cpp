@@ -102,7 +102,7 @@ double distance_after(const char* checkpoint, const char* name, Change change) {
     const Goldens goldens(checkpoint);
     auto loaded = unwrap(model::load_model({.model = goldens.folder}));
     change(loaded);
-    const Engine engine = unwrap(make_engine(precise(goldens.folder), std::move(loaded), 0));
+    const Engine engine = unwrap(make_engine(precise(goldens.folder), std::move(loaded), {}));
     for (const auto& golden : goldens.json["cases"])
         if (golden["name"] == name) return distance(engine, goldens, golden).prefill;
     FAIL("no such golden: ", name);

@@ -1,0 +1,76 @@
+// Panels at load: which matrices move, that their source's pages are given back, and that the model still
+// says the same, bit for bit, whatever the chunks and threads.
+#include "model/load/repack.h"
+
+#include <doctest/doctest.h>
+
+#include "kernels/select.h"
+#include "model/engine_state.h"
+#include "tests/support/goldens.h"
+
+using namespace lapidary;
+using namespace lapidary::test;
+using runtime::Layout;
+
+namespace {
+
+const std::filesystem::path kQ4 = kData / "peer/quant3-q4_0.gguf";
+
+std::vector<std::vector<float>> rows_of(EngineOptions options) {
+    const auto ids = read_json(kData / "peer/quants.json")["ids"].get<std::vector<int32_t>>();
+    options.model = kQ4;
+    const Engine engine = unwrap(Engine::open(options));
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(unwrap(engine.tokens(ids))));
+    return all_rows(session);
+}
+
+}  // namespace
+
+TEST_CASE("repack: layer matrices of a panel format move, everything else stays") {
+    for (const auto& level : kernels::levels()) {
+        if (!level.table) continue;
+        auto loaded = unwrap(model::load_model({.model = kQ4}));
+        runtime::CpuDevice device(*level.table, 2, false);
+        uint64_t last = 0, total = 0;
+        unwrap(model::repack(loaded.weights, device, [&](uint64_t done, uint64_t all) {
+            CHECK(done > last);
+            last = done;
+            total = all;
+            return true;
+        }));
+        CHECK(last == total);
+        const bool panels = level.table->panel_matmul[static_cast<size_t>(kernels::Format::q4_0)] != nullptr;
+        CHECK((total > 0) == panels);
+        for (const auto& l : loaded.weights.layers)
+            for (const auto* t : {&l.q, &l.k, &l.o, &l.gate, &l.up, &l.down})
+                CHECK((t->layout == Layout::panels) == (panels && t->format == kernels::Format::q4_0));
+        CHECK(loaded.weights.embed.layout == Layout::rows);
+    }
+}
+
+TEST_CASE("repack: precise mode keeps the file's rows; a refusal stops with cancelled") {
+    auto loaded = unwrap(model::load_model({.model = kQ4}));
+    runtime::CpuDevice precise(*kernels::select("", nullptr), 1, true);
+    unwrap(model::repack(loaded.weights, precise, nullptr));
+    CHECK(loaded.weights.layers[0].q.layout == Layout::rows);
+    runtime::CpuDevice device(*kernels::select("ref", nullptr), 1, false);
+    const auto stopped = model::repack(loaded.weights, device, [](uint64_t, uint64_t) { return false; });
+    REQUIRE(!stopped);
+    CHECK(stopped.error().code == Errc::cancelled);
+}
+
+TEST_CASE("repack: chunks and threads never change a bit of a panel model") {
+    EngineOptions options;
+    options.threads = 2;
+    const auto whole = rows_of(options);
+    for (const uint32_t chunk : {1u, 2u, 5u, 8u, 33u}) {
+        options.prefill_chunk = chunk;
+        CHECK(rows_of(options) == whole);
+    }
+    options.prefill_chunk = 512;
+    for (const int threads : {1, 3}) {
+        options.threads = threads;
+        CHECK(rows_of(options) == whole);
+    }
+}
