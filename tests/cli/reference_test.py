@@ -2,7 +2,7 @@
 
 Three sides that share no code: the program; a numpy reader of the files (gguf_reader.py); and the forward pass
 spec/ref_text.py in the folder that LAPIDARY_SHARED names (default: `shared` beside the repository), which must
-be there. Needs numpy (Debian: python3-numpy)."""
+be there. Needs numpy (Debian: python3-numpy; with libopenblas0-serial, without which it takes a minute more)."""
 
 import importlib.util
 import json
@@ -44,8 +44,8 @@ TOKENS = [int(id) for id in np.random.default_rng(3).integers(0, 1024, WINDOW + 
 # sqrt(768) unit roundoffs of 6e-8, at most 1.7e-6 of its value. What 12 layers make of an error in every matmul input
 # the int8 runs below show: from 2^-7.5 to some 20 % of the logits' deviation, a factor of 40. The deviation is an
 # eighth of the range, and the largest of 100,000 values is 4.5 times the typical one:
-# 1.7e-6 * 40 / 8 * 4.5 = 4e-5. A window off by one, another rope base or a
-# hundredth of a scale show at 1e-2, one weight block with swapped halves at 2e-3, a soft cap of 29.9 at 2e-4.
+# 1.7e-6 * 40 / 8 * 4.5 = 4e-5. A window off by one, another rope base or a hundredth of a scale show at 1e-2, one
+# weight block with swapped halves at 2e-3, a soft cap of 29.9 at 2e-4.
 PRECISE_TOLERANCE = 1e-4
 
 # Without --precise the cache holds f16, and quantised weights get int8 inputs: a block of 32 values x becomes
