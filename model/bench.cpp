@@ -14,6 +14,9 @@
 namespace lapidary {
 namespace {
 
+constexpr int kWarmUpTokens = 16;
+constexpr size_t kProbeBytes = size_t{256} << 20;  // several times any cache
+
 // FNV-1a, to tell "faster" from "different".
 std::string hash_of(std::span<const float> values) {
     uint64_t h = 14695981039346656037u;
@@ -40,12 +43,21 @@ struct Work {  // of one repetition
     double seconds = 0;
     uint64_t bytes = 0;  // weights in source format and cache rows that were read
     double macs = 0;
+    double machine_gbps = 0;  // mean of the probes before and after
     std::string hash;
 };
 
 class Bench {
   public:
-    Bench(const Engine& engine, const BenchOptions& options) : engine_(engine), options_(options) {}
+    static Result<Bench> create(const Engine& engine, const BenchOptions& options) {
+        Bench out(engine, options);
+        LAP_ASSIGN(out.probe_, engine.state().device->allocate(kProbeBytes));
+        std::memset(out.probe_->host, 1, kProbeBytes);  // zero pages would all be one page
+        return out;
+    }
+
+    // What the machine reads per second just now.
+    double machine_gbps() const { return engine_.state().device->read_bandwidth(*probe_); }
 
     // One session: `depth` tokens, then what is timed: a prompt of n tokens, or n single tokens.
     Result<Work> run(int depth, int n, bool generate) {
@@ -61,18 +73,20 @@ class Bench {
             LAP_TRY(forward(session, std::span(ids).subspan(first.size())));
         }
         work.seconds = watch.seconds();
-        work.hash = hash_;
+        work.hash = hash_of(logits_);
         account(depth, n, generate, work);
         return work;
     }
 
   private:
+    Bench(const Engine& engine, const BenchOptions& options) : engine_(engine), options_(options) {}
+
     Result<void> forward(Session& session, std::span<const int32_t> ids) {
         LAP_ASSIGN(const Prompt prompt, engine_.tokens(ids));
         LAP_TRY(session.append(prompt));
         return session.forward(Rows::last,
                                [&](int64_t, std::span<const float> logits) {
-                                   hash_ = hash_of(logits);
+                                   logits_.assign(logits.begin(), logits.end());
                                    return Flow::go;
                                },
                                options_.cancel);
@@ -111,7 +125,8 @@ class Bench {
 
     const Engine& engine_;
     const BenchOptions& options_;
-    std::string hash_;
+    runtime::Buffer probe_;
+    std::vector<float> logits_;  // of the last token; hashed outside the timing
 };
 
 double median(std::vector<double> v) {
@@ -128,11 +143,12 @@ BenchRow summarise(const Engine& engine, int depth, int n, bool generate, const 
     row.n_gen = generate ? n : 0;
     row.depth = depth;
     row.reps = static_cast<int>(works.size());
-    std::vector<double> tps, gbps, gmacs;
+    std::vector<double> tps, gbps, gmacs, machine;
     for (const Work& w : works) {
         tps.push_back(n / w.seconds);
         gbps.push_back(static_cast<double>(w.bytes) / w.seconds / 1e9);
         gmacs.push_back(w.macs / w.seconds / 1e9);
+        machine.push_back(w.machine_gbps);
     }
     for (const double v : tps) row.tps_mean += v / static_cast<double>(tps.size());
     for (const double v : tps) row.tps_sd += (v - row.tps_mean) * (v - row.tps_mean);
@@ -140,6 +156,7 @@ BenchRow summarise(const Engine& engine, int depth, int n, bool generate, const 
     row.tps_median = median(tps);
     row.gbps = median(gbps);
     row.gmacs = median(gmacs);
+    row.machine_gbps = median(machine);
     row.cpu = runtime::cpu_name();
     row.isa = info.isa;
     row.placement = "cpu";
@@ -171,7 +188,7 @@ Result<void> check(const BenchOptions& o) {
 // The context that the longest test needs, unless the caller named one.
 EngineOptions with_context(const BenchOptions& o) {
     EngineOptions out = o.engine;
-    int longest = 1, deepest = 0;
+    int longest = kWarmUpTokens, deepest = 0;
     for (const int n : o.prompt) longest = std::max(longest, n);
     for (const int n : o.generate) longest = std::max(longest, n);
     for (const int n : o.depth) deepest = std::max(deepest, n);
@@ -193,14 +210,16 @@ Result<Engine> open(const BenchOptions& o) {
 Result<void> bench(const BenchOptions& options, const BenchSink& sink) {
     LAP_TRY(check(options));
     LAP_ASSIGN(const Engine engine, open(options));
-    Bench bench(engine, options);
-    LAP_TRY(bench.run(0, 16, false));  // warm-up: pages, caches, clocks
+    LAP_ASSIGN(Bench bench, Bench::create(engine, options));
+    LAP_TRY(bench.run(0, std::min(16, static_cast<int>(engine.info().context)), false));  // warm-up: pages, caches, clocks
     for (const int depth : options.depth) {
         for (const bool generate : {false, true}) {
             for (const int n : generate ? options.generate : options.prompt) {
                 std::vector<Work> works;
                 for (int r = 0; r < options.repetitions; ++r) {
+                    const double before = bench.machine_gbps();
                     LAP_ASSIGN(Work work, bench.run(depth, n, generate));
+                    work.machine_gbps = (before + bench.machine_gbps()) / 2;
                     works.push_back(std::move(work));
                 }
                 if (sink(summarise(engine, depth, n, generate, works)) != Flow::go) return {};

@@ -4,6 +4,7 @@
 
 #include "kernels/select.h"
 #include "lapidary/tools.h"
+#include "model/engine_state.h"
 #include "runtime/cpu/topology.h"
 #include "runtime/memory/budget.h"
 
@@ -37,7 +38,7 @@ Result<DoctorReport> doctor() {
     report.version = version();
     report.cpu = runtime::cpu_name();
     report.cores = runtime::usable_cores();
-    report.threads = report.cores;
+    LAP_ASSIGN(report.threads, thread_count(0));
     const char* wanted = std::getenv("LAPIDARY_CPU");
     std::string why;
     const auto* selected = kernels::select(wanted ? wanted : "", &why);

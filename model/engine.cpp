@@ -22,17 +22,7 @@ std::string environment(const char* name) {
     return value ? value : "";
 }
 
-Result<int> thread_count(int wanted) {
-    if (wanted > 0) return wanted;
-    const std::string text = environment("LAPIDARY_THREADS");
-    if (text.empty()) return runtime::usable_cores();
-    char* end = nullptr;
-    const long n = std::strtol(text.c_str(), &end, 10);
-    if (*end != 0 || n < 1 || n > 1024)
-        return Error{Errc::invalid_argument, "LAPIDARY_THREADS is '" + text + "', not a number from 1 to 1024",
-                     "unset it to use every core"};
-    return static_cast<int>(n);
-}
+constexpr int kMaxThreads = 1024;
 
 Result<const kernels::KernelTable*> kernel_table(const std::string& wanted) {
     std::string why;
@@ -42,12 +32,13 @@ Result<const kernels::KernelTable*> kernel_table(const std::string& wanted) {
 }
 
 Result<uint32_t> context_of(const EngineOptions& options, const model::ModelConfig& config) {
-    const uint32_t limit = static_cast<uint32_t>(config.context);
+    const uint32_t made_for = static_cast<uint32_t>(config.context);
+    const uint32_t limit = std::min(made_for, static_cast<uint32_t>(model::kMaxContext));
     if (options.context == 0) return std::min(kDefaultContext, limit);
     if (options.context > limit)
         return Error{Errc::invalid_argument,
-                     "a context of " + std::to_string(options.context) + " tokens was asked for, the model is made for " +
-                         std::to_string(limit),
+                     "a context of " + std::to_string(options.context) + " tokens was asked for, " +
+                         (limit < made_for ? "this version holds " : "the model is made for ") + std::to_string(limit),
                      "use --ctx " + std::to_string(limit) + " or less"};
     return options.context;
 }
@@ -98,6 +89,21 @@ uint64_t parameters(const LoadedModel& m) {
 
 }  // namespace
 
+Result<int> thread_count(int wanted) {
+    if (wanted < 0 || wanted > kMaxThreads)
+        return Error{Errc::invalid_argument, std::to_string(wanted) + " threads were asked for",
+                     "use 1 to " + std::to_string(kMaxThreads) + ", or 0 for every core"};
+    if (wanted > 0) return wanted;
+    const std::string text = environment("LAPIDARY_THREADS");
+    if (text.empty()) return runtime::usable_cores();
+    char* end = nullptr;
+    const long n = std::strtol(text.c_str(), &end, 10);
+    if (*end != 0 || n < 1 || n > kMaxThreads)
+        return Error{Errc::invalid_argument, "LAPIDARY_THREADS is '" + text + "', not a number from 1 to 1024",
+                     "unset it to use every core"};
+    return static_cast<int>(n);
+}
+
 runtime::KvFormat Engine::State::kv_format() const {
     if (options.precise) return runtime::KvFormat::f32;
     switch (options.kv) {
@@ -125,6 +131,11 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     LAP_ASSIGN(const int threads, thread_count(options.threads));
     LAP_ASSIGN(const kernels::KernelTable* table, kernel_table(options.cpu_level));
     state->device = std::make_unique<runtime::CpuDevice>(*table, threads, options.precise);
+    if (state->device->threads() != threads)
+        return Error{Errc::out_of_memory,
+                     "the system gave " + std::to_string(state->device->threads()) + " of " + std::to_string(threads) +
+                         " threads",
+                     "use fewer --threads, or raise the limit on processes (ulimit -u)"};
     state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);
     LAP_TRY(model::repack(state->loaded.weights, *state->device, [&](uint64_t done, uint64_t total) {
         return !options.progress || options.progress("pack", done, total);

@@ -51,6 +51,9 @@ struct Engine::State {
 // bad_model_file when the model came without a usable tokenizer.
 Result<const model::Tokenizer*> tokenizer_of(const Engine::State& state);
 
+// `wanted`, or LAPIDARY_THREADS, or every core this process may use.
+Result<int> thread_count(int wanted);
+
 // Builds an engine around a model that is already loaded (files or synthetic weights) and puts its weights
 // into the layout that the kernels want. `started` is when loading began.
 Result<Engine> make_engine(const EngineOptions& options, model::LoadedModel loaded,

@@ -57,7 +57,7 @@ Result<void> Session::rewind(uint32_t position) {
 
 Result<void> Session::forward(Rows rows, const LogitsSink& sink, std::stop_token cancel) {
     bool discard = false;
-    const int32_t begin = state_->computed;
+    const int32_t begin = state_->delivered;
     const auto row_sink = [&](int32_t row, std::span<const float> logits) {
         const Flow flow = sink(row, logits);
         discard = flow == Flow::discard;
@@ -72,7 +72,10 @@ void Session::State::roll_back(int32_t target) {
     target = std::min(target, computed);
     for (const model::SoftRows& s : soft)  // a picture is computed whole or not at all
         if (s.block && s.position < target && target < s.position + s.count) target = s.position;
-    computed = kv.can_rewind(computed, target) ? target : 0;
+    // What was overwritten depends on the furthest write, not on `computed`: going back several times by a
+    // little must not leave the ring's slack unnoticed.
+    computed = kv.can_rewind(stored, target) ? target : 0;
+    if (computed == 0) stored = 0;
 }
 
 Result<void> Session::State::rewind(int32_t position) {
@@ -83,6 +86,7 @@ Result<void> Session::State::rewind(int32_t position) {
                              std::to_string(s.position) + " to " + std::to_string(s.position + s.count - 1) + ")",
                          "rewind to its first position or behind it"};
     roll_back(position);
+    delivered = std::min(delivered, position);
     ids.resize(static_cast<size_t>(position));
     while (!soft.empty() && soft.back().position >= position) {
         std::erase_if(pending, [&](const Pending& p) { return p.index + 1 == soft.size(); });
@@ -103,12 +107,6 @@ Result<void> Session::State::compute_media() {
     return {};
 }
 
-// A step that was stopped midway has written rows of some layers; those up to the ring's slack can be taken
-// back, otherwise the sequence is computed again from its start.
-void Session::State::undo_step(int32_t begin, int32_t end) {
-    computed = kv.can_rewind(end, begin) ? begin : 0;
-}
-
 Result<void> Session::State::compute_step(int32_t end, int32_t rows_wanted, const model::RowSink& sink,
                                           const std::stop_token& cancel) {
     Engine::State& e = *engine;
@@ -119,12 +117,14 @@ Result<void> Session::State::compute_step(int32_t end, int32_t rows_wanted, cons
     model::build_step(e.loaded.config, kv, begin,
                       std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(columns)), soft,
                       rows_wanted, e.options.vision_blocks_everywhere, e.workspace, step);
+    stored = std::max(stored, end);
     auto done = model::forward(e.network(), *e.device, step, kv, e.workspace, cancel, sink);
-    if (!done) {
-        undo_step(begin, end);
+    if (!done) {  // a step stopped midway has written rows of some layers
+        roll_back(begin);
         return done;
     }
     computed = end;
+    delivered = std::max(delivered, end);
     return {};
 }
 
@@ -133,20 +133,19 @@ Result<void> Session::State::compute(bool all, const model::RowSink& sink, const
         return Error{Errc::invalid_argument, "there is nothing to compute: the sequence is empty",
                      "append a prompt of at least one token"};
     if (computed == size()) roll_back(size() - 1);  // the logits of the last token are wanted again
+    const auto chunk = static_cast<int32_t>(std::min<uint32_t>(engine->options.prefill_chunk, engine->info.context));
+    const int32_t first_row = std::min(delivered, size() - 1);
     Engine::State& e = *engine;
     int32_t row = 0;
     bool go = true;
     const auto counted = [&](int32_t, std::span<const float> logits) { return go = sink(row++, logits); };
     while (computed < size()) {
-        if (!e.turns.take(cancel)) return Error{Errc::cancelled, "stopped on request"};
-        Result<void> done = compute_media();
-        if (done) {
-            const int32_t end = model::chunk_end(computed, size(), static_cast<int32_t>(e.options.prefill_chunk), soft);
-            const int32_t wanted = !go ? 0 : all ? end - computed : end == size() ? 1 : 0;
-            done = compute_step(end, wanted, counted, cancel);
-        }
-        e.turns.give();
-        if (!done) return done;
+        const model::Turn turn(e.turns, cancel);
+        if (!turn) return Error{Errc::cancelled, "stopped on request"};
+        LAP_TRY(compute_media());
+        const int32_t end = model::chunk_end(computed, size(), chunk, soft);
+        const int32_t wanted = !go ? 0 : all ? std::max(0, end - std::max(computed, first_row)) : end == size() ? 1 : 0;
+        LAP_TRY(compute_step(end, wanted, counted, cancel));
     }
     return {};
 }

@@ -21,6 +21,8 @@ struct Session::State {
     };
     std::vector<Pending> pending;
     int32_t computed = 0;              // positions whose keys and values are in the cache
+    int32_t stored = 0;                // highest position ever written since the cache was empty, >= computed
+    int32_t delivered = 0;             // tokens below were computed once: `forward` gives no rows for them
     bool starts_in_thought = false;    // of the next reply
     model::Step step;                  // reused from step to step
 
@@ -37,7 +39,6 @@ struct Session::State {
     Result<void> compute_media();
     Result<void> compute_step(int32_t end, int32_t rows_wanted, const model::RowSink& sink,
                               const std::stop_token& cancel);
-    void undo_step(int32_t begin, int32_t end);
 };
 
 // Wall-clock seconds since it was made.

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <set>
 #include <stop_token>
 
 namespace lapidary::model {
@@ -15,7 +16,7 @@ class Turns {
         std::unique_lock lock(mutex_);
         const uint64_t ticket = next_++;
         if (!changed_.wait(lock, cancel, [&] { return serving_ == ticket && !busy_; })) {
-            abandoned(ticket, lock);
+            abandoned_.insert(ticket);  // skipped when the line reaches it
             return false;
         }
         busy_ = true;
@@ -24,23 +25,32 @@ class Turns {
     void give() {
         const std::lock_guard lock(mutex_);
         busy_ = false;
-        ++serving_;
+        while (abandoned_.erase(++serving_) > 0) continue;
         changed_.notify_all();
     }
 
   private:
-    // A cancelled caller still waits until it is first in line (its predecessors hold the device for one
-    // step at most), so that tickets stay consecutive.
-    void abandoned(uint64_t ticket, std::unique_lock<std::mutex>& lock) {
-        changed_.wait(lock, [&] { return serving_ == ticket && !busy_; });
-        ++serving_;
-        changed_.notify_all();
-    }
-
     std::mutex mutex_;
     std::condition_variable_any changed_;
     uint64_t next_ = 0, serving_ = 0;
+    std::set<uint64_t> abandoned_;  // tickets not yet reached
     bool busy_ = false;
+};
+
+// One turn, given back at the end of the scope, whatever ends it. False: cancelled while waiting.
+class Turn {
+  public:
+    Turn(Turns& turns, const std::stop_token& cancel) : turns_(turns), mine_(turns.take(cancel)) {}
+    ~Turn() {
+        if (mine_) turns_.give();
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    explicit operator bool() const { return mine_; }
+
+  private:
+    Turns& turns_;
+    bool mine_;
 };
 
 }  // namespace lapidary::model

@@ -52,6 +52,9 @@ class CpuDevice final : public Device {
     // The matrix, which can_pack, as panels.
     Result<Packed> pack(const TensorView& matrix);
 
+    // GB/s at which all threads together read the buffer once, in order.
+    double read_bandwidth(const BufferData& buffer);
+
   private:
     struct Quantised {  // int8 image of a matmul's input, for weights in rows
         const int8_t* values = nullptr;

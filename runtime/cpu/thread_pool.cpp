@@ -1,6 +1,8 @@
 // Phases: the caller publishes a task and rings; workers claim items until none is left, then report.
 #include "runtime/cpu/thread_pool.h"
 
+#include <system_error>
+
 namespace lapidary::runtime {
 namespace {
 
@@ -19,7 +21,11 @@ void relax() {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+    try {
+        for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+    } catch (const std::system_error&) {
+        // The system has no more threads to give: size() tells the owner.
+    }
 }
 
 ThreadPool::~ThreadPool() {

@@ -12,7 +12,7 @@ namespace lapidary::runtime {
 
 class ThreadPool {
   public:
-    explicit ThreadPool(int threads);
+    explicit ThreadPool(int threads);  // size() is smaller when the system gives no more threads
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;

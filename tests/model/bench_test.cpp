@@ -43,6 +43,18 @@ TEST_CASE("bench: one row per test and depth, with consistent figures and repeat
     CHECK(first[0].logits_hash != first[1].logits_hash);
 }
 
+TEST_CASE("bench: tests shorter than the warm-up have room") {
+    BenchOptions o;
+    o.synthetic = "tiny";
+    o.prompt = {2};
+    o.generate = {};
+    o.repetitions = 1;
+    unwrap(bench(o, [](const BenchRow& row) {
+        CHECK(row.test == "pp2");
+        return Flow::go;
+    }));
+}
+
 TEST_CASE("bench: impossible numbers and unknown names are refused") {
     const auto refused = [](BenchOptions o) {
         o.synthetic = o.synthetic.empty() ? "tiny" : o.synthetic;
@@ -59,4 +71,12 @@ TEST_CASE("bench: impossible numbers and unknown names are refused") {
     refused({.type = "q9"});
     refused({.type = "iq4_xs"});
     refused({.layers = -1});
+}
+
+TEST_CASE("bench: tests shorter than the warm-up run") {
+    BenchOptions o{.synthetic = "tiny", .prompt = {3}, .generate = {2}, .repetitions = 1};
+    o.engine.threads = 1;
+    int rows = 0;
+    unwrap(bench(o, [&](const BenchRow&) { return ++rows, Flow::go; }));
+    CHECK(rows == 2);
 }

@@ -32,6 +32,19 @@ TEST_CASE("doctor: one level is selected, built and supported, and LAPIDARY_CPU 
     CHECK(refused.error().message.find("sse9") != std::string::npos);
 }
 
+TEST_CASE("doctor: LAPIDARY_THREADS counts, and nonsense in it is named") {
+    setenv("LAPIDARY_THREADS", "3", 1);
+    CHECK(unwrap(doctor()).threads == 3);
+    for (const char* bad : {"0", "two", "-1", "99999"}) {
+        setenv("LAPIDARY_THREADS", bad, 1);
+        const auto refused = doctor();
+        REQUIRE(!refused);
+        CHECK(refused.error().code == Errc::invalid_argument);
+        CHECK(refused.error().message.find(bad) != std::string::npos);
+    }
+    unsetenv("LAPIDARY_THREADS");
+}
+
 TEST_CASE("doctor: machine and kernels are described") {
     const DoctorReport r = unwrap(doctor());
     CHECK(r.cores >= 1);

@@ -5,6 +5,7 @@
 
 #include "lapidary/tools.h"
 #include "tests/support/goldens.h"
+#include "tests/support/scratch_folder.h"
 
 using namespace lapidary;
 using namespace lapidary::test;
@@ -99,6 +100,12 @@ TEST_CASE("engine: options that cannot be are refused with their numbers") {
     o.prefill_chunk = 0;
     CHECK(open_error(o).code == Errc::invalid_argument);
 
+    o = with(kTiny);
+    o.threads = 1025;
+    CHECK(open_error(o).message.find("1025") != std::string::npos);
+    o.threads = -1;
+    CHECK(open_error(o).code == Errc::invalid_argument);
+
     CHECK(open_error(with(kTiny / "nothing-here")).code == Errc::model_not_found);
     const auto unsupported = open_error(with(kData / "peer/unsupported-tq1_0.gguf"));
     CHECK(unsupported.code == Errc::unsupported_model);
@@ -142,4 +149,25 @@ TEST_CASE("engine: a text-only model refuses pictures and sound by name") {
         REQUIRE(!prompt);
         CHECK(prompt.error().code == Errc::media_unsupported);
     }
+}
+
+TEST_CASE("engine: a checkpoint made for more positions than a step can name opens up to that many") {
+    const ScratchFolder folder;
+    const auto model = folder.path() / "model";
+    std::filesystem::copy(kData / "goldens/five_layers", model, std::filesystem::copy_options::recursive);
+    auto config = read_json(model / "config.json");
+    config["text_config"]["max_position_embeddings"] = 1 << 20;
+    folder.write("model/config.json", config.dump());
+    EngineOptions o = with(model);
+    o.context = static_cast<uint32_t>(model::kMaxContext) + 1;
+    const Error refused = open_error(o);
+    CHECK(refused.code == Errc::invalid_argument);
+    CHECK(refused.message.find("327680") != std::string::npos);
+    o.context = static_cast<uint32_t>(model::kMaxContext);
+    o.prefill_chunk = UINT32_MAX;
+    const Engine engine = unwrap(Engine::open(o));
+    CHECK(engine.info().model_context == 1u << 20);
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(unwrap(engine.tokens(std::vector<int32_t>{2, 105}))));
+    CHECK(all_rows(session).size() == 2);
 }

@@ -114,6 +114,42 @@ TEST_CASE("session: rewinding, near and far, gives the rows of a fresh session")
     CHECK(!fresh.rewind(1).has_value());
 }
 
+TEST_CASE("session: going back by a little again and again does not read rows that were overwritten") {
+    const Engine engine = unwrap(Engine::open(golden_options("five_layers")));
+    std::vector<int32_t> ids;
+    for (int32_t i = 0; i < 80; ++i) ids.push_back(100 + i);
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(unwrap(engine.tokens(ids))));
+    all_rows(session);
+    for (int round = 0; round < 5; ++round) {  // 10 tokens back and one ahead: within the slack each time
+        CAPTURE(round);
+        ids.resize(ids.size() - 10);
+        unwrap(session.rewind(static_cast<uint32_t>(ids.size())));
+        ids.push_back(300 + round);
+        unwrap(session.append(unwrap(engine.tokens(std::span(ids).last(1)))));
+        Session direct = unwrap(engine.new_session());
+        unwrap(direct.append(unwrap(engine.tokens(ids))));
+        CHECK(all_rows(session).back() == all_rows(direct).back());
+    }
+}
+
+TEST_CASE("session: rows are those of queued tokens, even when the cache had to start again") {
+    const Engine engine = unwrap(Engine::open(golden_options("five_layers")));
+    const std::vector<int32_t> ids(80, 300);
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(unwrap(engine.tokens(ids))));
+    CHECK(all_rows(session).size() == 80);
+    CHECK(all_rows(session).size() == 1);  // nothing queued: the last token's row again
+    unwrap(session.rewind(40));            // far behind the ring
+    unwrap(session.append(unwrap(engine.tokens(std::span(ids).first(3)))));
+    CHECK(all_rows(session).size() == 3);
+
+    unwrap(session.rewind(20));
+    unwrap(session.append(unwrap(engine.tokens(std::span(ids).first(3)))));
+    unwrap(session.forward(Rows::last, [](int64_t, std::span<const float>) { return Flow::discard; }));
+    CHECK(session.position() == 20);
+}
+
 TEST_CASE("session: a stopped prefill leaves a session that still gives the right answer") {
     EngineOptions options = golden_options("full_first");
     options.prefill_chunk = 40;

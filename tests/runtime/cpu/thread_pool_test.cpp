@@ -2,6 +2,7 @@
 #include "runtime/cpu/thread_pool.h"
 
 #include <doctest/doctest.h>
+#include <pthread.h>
 
 #include <numeric>
 #include <vector>
@@ -41,4 +42,20 @@ TEST_CASE("thread pool: sleeping workers wake for the next phase") {
 
 TEST_CASE("thread pool: comes and goes without work") {
     for (int i = 0; i < 20; ++i) ThreadPool pool(4);
+}
+
+TEST_CASE("thread pool: a system without threads to give leaves a smaller team that works") {
+    pthread_attr_t usual, impossible;
+    REQUIRE(pthread_getattr_default_np(&usual) == 0);
+    REQUIRE(pthread_attr_init(&impossible) == 0);
+    REQUIRE(pthread_attr_setstacksize(&impossible, size_t{1} << 46) == 0);  // no address space holds four of them
+    REQUIRE(pthread_setattr_default_np(&impossible) == 0);
+    {
+        ThreadPool pool(5);
+        CHECK(pool.size() < 5);
+        std::atomic<int> runs{0};
+        pool.run(100, [&](int64_t, int) { ++runs; });
+        CHECK(runs == 100);
+    }
+    REQUIRE(pthread_setattr_default_np(&usual) == 0);
 }

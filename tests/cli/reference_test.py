@@ -1,0 +1,213 @@
+"""`lapidary logits` on synthetic models against the specification's reference in double precision.
+
+Three sides that share no code: the program; a numpy reader of the files (gguf_reader.py); and the forward pass
+spec/ref_text.py in the folder that LAPIDARY_SHARED names (default: `shared` beside the repository), which must
+be there. Needs numpy (Debian: python3-numpy; with libopenblas0-serial, without which it takes a minute more)."""
+
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # ctest runs tests side by side; on busy cores numpy's threads only wait
+try:
+    import numpy as np
+except ModuleNotFoundError:  # a Python of the user's own comes first in PATH; Debian's package serves this one
+    if os.path.realpath(sys.executable) == os.path.realpath("/usr/bin/python3"):
+        raise
+    os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
+
+from gguf_reader import F32, read_gguf, read_safetensors
+from support import ROOT, CliTest, main
+
+SHARED = pathlib.Path(os.environ.get("LAPIDARY_SHARED", ROOT.parent / "shared"))
+
+
+def load_reference():
+    path = SHARED / "spec" / "ref_text.py"
+    if not path.exists():
+        sys.exit(f"no reference at {path}; set LAPIDARY_SHARED to the folder that holds spec/ and tools/")
+    spec = importlib.util.spec_from_file_location("ref_text", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+ref = load_reference()
+
+WINDOW = 64  # of the tiny preset
+TOKENS = [int(id) for id in np.random.default_rng(3).integers(0, 1024, WINDOW + 36)]
+
+# --precise: f32 throughout; the tolerance is a share of the range of the logits. A sum of 768 terms is off by about
+# sqrt(768) unit roundoffs of 6e-8, at most 1.7e-6 of its value. What 12 layers make of an error in every matmul input
+# the int8 runs below show: from 2^-7.5 to some 20 % of the logits' deviation, a factor of 40. The deviation is an
+# eighth of the range, and the largest of 100,000 values is 4.5 times the typical one:
+# 1.7e-6 * 40 / 8 * 4.5 = 4e-5. A window off by one, another rope base or a hundredth of a scale show at 1e-2, one
+# weight block with swapped halves at 2e-3, a soft cap of 29.9 at 2e-4.
+PRECISE_TOLERANCE = 1e-4
+
+# Without --precise the cache holds f16, and quantised weights get int8 inputs: a block of 32 values x becomes
+# s q with s = max |x| / 127, so that each value is off by at most s / 2 = max |x| / 254 (2^-7 of a typical block's
+# deviation: its maximum is some 2.4 of them, and rounding has deviation s / sqrt(12)). What 12 layers make of that
+# depends on the weights, so the reference measures it: it runs with each value moved by a random amount in
+# [-s / 2, s / 2] and with an f16 cache. The program's rounding is one more draw of the same size, so its RMS error
+# must be that of the draws. Few tokens dominate an RMS, and single draws scatter by 1.3 either way; hence 2.
+# Below half of it the program would not be rounding at all.
+ROUNDING_FACTOR = 2.0
+DRAWS = 4
+
+
+class RoundedInputs(ref.Num):
+    """Double precision, but matmul inputs carry the error of a rounding to int8, modelled as noise."""
+
+    def __init__(self, seed):
+        super().__init__("f64")
+        self.random = np.random.default_rng(seed)
+
+    def lin(self, x, w):
+        blocks = np.reshape(x, (len(x), -1, 32))
+        step = np.abs(blocks).max(axis=-1, keepdims=True) / 127
+        return super().lin((blocks + step * self.random.uniform(-0.5, 0.5, blocks.shape)).reshape(x.shape), w)
+
+
+def rms(x):
+    return float(np.sqrt(np.mean(np.square(x))))
+
+
+def soften_attention(path, tensors, ending):
+    """Halves the weights of the norms of queries and keys in the file, exactly: one less in the exponent.
+
+    Synthetic norm weights are about 1, so q . k of d = 64 or 128 dimensions has a deviation of sqrt(d) = 8 to 11,
+    and softmax all but picks one position. Which one hangs on the last bits: errors grow threefold in each layer,
+    and after 12 layers f32 and f64 have nothing in common. With a deviation of 2 to 3 attention is as soft as in
+    trained models."""
+    data = bytearray(path.read_bytes())
+    changed = 0
+    for name, tensor in tensors.items():
+        if name.endswith(tuple(norm + ending for norm in ("q_norm", "k_norm"))):
+            word, one = ("<u4", 1 << 23) if tensor.format is F32 else ("<u2", 1 << 7)
+            tensor.bytes(data).view(word)[:] -= one
+            changed += 1
+    assert changed == 24, changed
+    path.write_bytes(data)
+
+
+# The reference's names of a layer's tensors -> GGUF's, Hugging Face's.
+LAYER_NAMES = {
+    "in": ("attn_norm", "input_layernorm"), "post_attn": ("post_attention_norm", "post_attention_layernorm"),
+    "pre_ff": ("ffn_norm", "pre_feedforward_layernorm"), "post_ff": ("post_ffw_norm", "post_feedforward_layernorm"),
+    "q": ("attn_q", "self_attn.q_proj"), "k": ("attn_k", "self_attn.k_proj"), "v": ("attn_v", "self_attn.v_proj"),
+    "o": ("attn_output", "self_attn.o_proj"), "q_norm": ("attn_q_norm", "self_attn.q_norm"),
+    "k_norm": ("attn_k_norm", "self_attn.k_norm"), "gate": ("ffn_gate", "mlp.gate_proj"),
+    "up": ("ffn_up", "mlp.up_proj"), "down": ("ffn_down", "mlp.down_proj")}
+
+
+def reference_weights(tensors, data, layers, embed, norm, prefix, column, scalar):
+    def value(name):
+        return tensors[name].values(data)
+
+    weights = {"embed": value(embed), "norm": value(norm), "layers": []}
+    for i in range(layers):
+        names = {ours: f"{prefix}{i}.{theirs[column]}.weight" for ours, theirs in LAYER_NAMES.items()}
+        layer = {ours: value(name) for ours, name in names.items() if name in tensors}
+        weights["layers"].append({**layer, "layer_scalar": value(f"{prefix}{i}.{scalar}")[0]})
+    return weights
+
+
+def gguf_model(path):
+    """Softens the file's attention; -> what the reference needs."""
+    soften_attention(path, read_gguf(path.read_bytes())[1], ".weight")
+    data = path.read_bytes()
+    keys, tensors = read_gguf(data)
+    key = {name.removeprefix("gemma4."): value for name, value in keys.items()}
+    sliding, kv_heads = key["attention.sliding_window_pattern"], key["attention.head_count_kv"]
+    # A divisor of 1 lets a pair of dimensions rotate, one of 1e30 stops it.
+    rotating = float(np.mean(tensors["rope_freqs.weight"].values(data) == 1))
+    config = ref.Cfg(
+        hidden=key["embedding_length"], inter=key["feed_forward_length"], n_layers=key["block_count"],
+        n_heads=key["attention.head_count"], n_kv=kv_heads[0], n_kv_global=kv_heads[-1],
+        hd=key["attention.key_length_swa"], ghd=key["attention.key_length"], window=key["attention.sliding_window"],
+        vocab=key["vocab_size"], eps=key["attention.layer_norm_rms_epsilon"], softcap=key["final_logit_softcapping"],
+        theta_s=key["rope.freq_base_swa"], theta_g=key["rope.freq_base"], partial=rotating,
+        period=sliding.index(False) + 1)
+    assert [not config.is_global(i) for i in range(config.n_layers)] == sliding
+    return config, reference_weights(tensors, data, config.n_layers, "token_embd.weight", "output_norm.weight", "blk.",
+                                     0, "layer_output_scale.weight")
+
+
+def hf_model(folder):
+    """The same for a Hugging Face folder of one part."""
+    part, = folder.glob("*.safetensors")
+    soften_attention(part, read_safetensors(part.read_bytes()), ".weight")
+    data = part.read_bytes()
+    text = json.loads((folder / "config.json").read_text())["text_config"]
+    ropes, kinds = text["rope_parameters"], text["layer_types"]
+    config = ref.Cfg(
+        hidden=text["hidden_size"], inter=text["intermediate_size"], n_layers=text["num_hidden_layers"],
+        n_heads=text["num_attention_heads"], n_kv=text["num_key_value_heads"],
+        n_kv_global=text["num_global_key_value_heads"], hd=text["head_dim"], ghd=text["global_head_dim"],
+        window=text["sliding_window"], vocab=text["vocab_size"], eps=text["rms_norm_eps"],
+        softcap=text["final_logit_softcapping"], theta_s=ropes["sliding_attention"]["rope_theta"],
+        theta_g=ropes["full_attention"]["rope_theta"], partial=ropes["full_attention"]["partial_rotary_factor"],
+        period=kinds.index("full_attention") + 1)
+    assert [config.is_global(i) for i in range(config.n_layers)] == [kind == "full_attention" for kind in kinds]
+    return config, reference_weights(read_safetensors(data), data, config.n_layers,
+                                     "model.language_model.embed_tokens.weight", "model.language_model.norm.weight",
+                                     "model.language_model.layers.", 1, "layer_scalar")
+
+
+def reference_logits(model, num, cache_type=np.float64):
+    config, weights = model
+    cache = ref.Cache(config, num, slack=len(TOKENS))
+    for layer in cache.layers:
+        layer.k, layer.v = layer.k.astype(cache_type), layer.v.astype(cache_type)
+    return ref.forward(config, num, weights, cache, TOKENS)[0]
+
+
+class Reference(CliTest):
+    def logits(self, path, *options):
+        out = self.folder / "logits.f32"
+        self.ok("logits", path, "--all", "--tokens", ",".join(map(str, TOKENS)), "--out", out, *options)
+        return np.fromfile(out, "<f4").astype(np.float64).reshape(len(TOKENS), -1)
+
+    def check(self, path, model, quantised):
+        self.assertEqual((model[0].window, model[0].n_layers), (WINDOW, 12))
+        exact = reference_logits(model, ref.Num("f64"))
+        off = np.abs(self.logits(path, "--precise") - exact).max() / np.ptp(exact)
+        self.assertLessEqual(off, PRECISE_TOLERANCE, "share of the range, --precise")
+
+        draws = [RoundedInputs(seed) for seed in range(DRAWS)] if quantised else [ref.Num("f64")]
+        expected = np.mean([rms(reference_logits(model, draw, np.float16) - exact) for draw in draws])
+        error = rms(self.logits(path) - exact)
+        print(f"{path.name}: precise {off:.1e} of the range; rounded {error:.1e}, model of it {expected:.1e}",
+              file=sys.stderr)
+        self.assertLess(expected, 0.25 * rms(exact), "so large that agreement says nothing")
+        self.assertLessEqual(error, ROUNDING_FACTOR * expected)
+        self.assertGreaterEqual(error, expected / ROUNDING_FACTOR)
+
+    def test_gguf_of_the_program(self):
+        for kind in ["q4_0", "q8_0", "q4_k", "q6_k", "f16", "bf16"]:
+            with self.subTest(kind=kind):
+                path = self.folder / f"{kind}.gguf"
+                self.ok("synth", path, "--preset", "tiny", "--type", kind)
+                self.check(path, gguf_model(path), quantised=kind.startswith("q"))
+
+    def test_gguf_of_the_script(self):
+        # Weights ten times the program's: logits of 12, where the soft cap bends.
+        for kind in ["q4_0", "q8_0", "f16"]:
+            with self.subTest(kind=kind):
+                path = self.folder / f"script_{kind}.gguf"
+                subprocess.run([sys.executable, SHARED / "tools" / "synth_gguf.py", path, "--preset", "tiny",
+                                "--type", kind, "--std", "0.2"], check=True, stdout=subprocess.DEVNULL)
+                self.check(path, gguf_model(path), quantised=kind.startswith("q"))
+
+    def test_hugging_face_folder(self):
+        folder = self.folder / "hf"
+        self.ok("synth", folder, "--preset", "tiny", "--type", "bf16", "--format", "hf")
+        self.check(folder, hf_model(folder), quantised=False)
+
+
+if __name__ == "__main__":
+    main()
