@@ -59,8 +59,8 @@ float dot(const uint8_t* panel, int64_t row, const PanelInput& x, int64_t column
     for (int64_t group = 0; group < x.k / kActivationGroup; ++group) {
         float sum = 0;
         for (int64_t b = group * kGroupBlocks; b < (group + 1) * kGroupBlocks; ++b) {
-            const float d = half_to_float(load_u16(panel_scales(panel, b) + 2 * row));
-            const int32_t exact = block_sum(panel_nibbles(panel, b), row, x.q + (b * x.columns + column) * 32);
+            const float d = half_to_float(load_u16(panel + panel_scales_offset(b) + 2 * row));
+            const int32_t exact = block_sum(panel + panel_nibbles_offset(b), row, x.q + (b * x.columns + column) * 32);
             sum = std::fmaf(d, static_cast<float>(exact), sum);
         }
         total = std::fmaf(x.scales[group * x.columns + column], sum, total);
