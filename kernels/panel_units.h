@@ -21,7 +21,10 @@ static constexpr int64_t panel_nibbles_offset(int64_t b) {
     return b / 2 * kPanelUnitBytes + 2 * kPanelScaleBytes + b % 2 * kPanelBlockBytes;
 }
 
-// Scratch: sums of two panels [T][32 rows] that wait from one group of 256 K to the next.
+// Scratch, in this order: 256 K of two panels as bytes, their scales as f32 [8 blocks][32 rows], and the sums of
+// the two panels [T][32 rows] that wait from one group of K to the next.
+inline constexpr int64_t kUnpackedBytes = 2 * kPanel * kActivationGroup;
+inline constexpr int64_t kUnpackedScaleBytes = 2 * kPanel * kGroupBlocks * 4;
 inline constexpr int64_t kPanelSumBytes = 2 * kPanel * 4;
 
 }  // namespace lapidary::kernels
