@@ -87,8 +87,8 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
     reply.usage.prompt = static_cast<uint32_t>(start);
     reply.usage.cached = static_cast<uint32_t>(s.computed);
     LAP_ASSIGN(auto sampler, make_sampler(engine, options, reply.seed));
-    LAP_ASSIGN(auto text, TextStream::create(engine, s.starts_in_thought, options.stop));
-    s.starts_in_thought = false;
+    const bool in_thought = s.starts_in_thought;
+    LAP_ASSIGN(auto text, TextStream::create(engine, in_thought, options.stop));
     reply.finish = FinishReason::length;
 
     Result<void> failure;
@@ -118,6 +118,7 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
         else
             reply.timings.ttft_s = total.seconds();
 
+        s.starts_in_thought = false;
         reply.tokens.push_back(sample.id);
         const bool full = s.size() == s.context();  // the token has no position of its own
         if (!full) s.ids.push_back(sample.id);
@@ -131,6 +132,7 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
         }
         if (flow == Flow::discard) {
             LAP_TRY(s.rewind(start));
+            s.starts_in_thought = in_thought;
             reply.finish = FinishReason::cancelled;
             return reply;
         }

@@ -152,6 +152,14 @@ PartKind kind_of(Part::Kind kind) {
     return PartKind::text;
 }
 
+// Whether a reply goes on inside a thought that the prompt left open.
+bool leaves_thought_open(const model::Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
+    const auto open = tokenizer.require_special("<|channel>"), close = tokenizer.require_special("<channel|>");
+    if (!open || !close) return false;
+    const auto last = std::find_if(ids.rbegin(), ids.rend(), [&](int32_t id) { return id == *open || id == *close; });
+    return last != ids.rend() && *last == *open;
+}
+
 // Tokenises a rendered prompt and puts the decoded media into their places.
 Result<std::shared_ptr<Prompt::Data>> assemble(const Engine::State& state, const model::RenderedPrompt& rendered,
                                                const std::vector<Decoded>& media) {
@@ -162,6 +170,7 @@ Result<std::shared_ptr<Prompt::Data>> assemble(const Engine::State& state, const
     auto data = std::make_shared<Prompt::Data>();
     data->text = rendered.text;
     data->ids = std::move(tokens.ids);
+    data->starts_in_thought = leaves_thought_open(*tokenizer, data->ids);
     const int32_t bos = state.loaded.config.ids.bos;
     const bool add_bos = bos >= 0 && (data->ids.empty() || data->ids.front() != bos);
     if (add_bos) data->ids.insert(data->ids.begin(), bos);

@@ -18,9 +18,28 @@ Result<Session> Engine::new_session() const {
     return Session(std::move(state));
 }
 
+namespace {
+
+// Prompts carry ids and rows of one model; another model's would be read past the end of its tables.
+Result<void> check_model(const model::ModelConfig& config, const Prompt::Data& data) {
+    bool fits = std::all_of(data.ids.begin(), data.ids.end(), [&](int32_t id) { return id < config.vocab; });
+    for (const auto& m : data.media) {
+        const bool picture = m.rows->picture;
+        const int64_t width = picture ? config.vision ? config.vision->patch_values() : -1
+                                      : config.audio ? config.audio->samples_per_token : -1;
+        fits = fits && static_cast<int64_t>((picture ? m.rows->patches.values : m.rows->frames).size()) == m.count * width;
+    }
+    if (fits) return {};
+    return Error{Errc::invalid_argument, "the prompt was made by the engine of another model",
+                 "render it with the engine of this session"};
+}
+
+}  // namespace
+
 Result<void> Session::append(const Prompt& prompt) {
     State& s = *state_;
     const Prompt::Data& data = prompt.data();
+    LAP_TRY(check_model(s.engine->loaded.config, data));
     const size_t total = s.ids.size() + data.ids.size();
     if (total > static_cast<size_t>(s.context()))
         return Error{Errc::context_full,
