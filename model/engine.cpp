@@ -136,8 +136,11 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded, dou
                      "use fewer --threads, or raise the limit on processes (ulimit -u)"};
     state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);
     if (state->loaded.vocabulary) {
-        LAP_ASSIGN(auto tokenizer, model::Tokenizer::create(std::move(*state->loaded.vocabulary)));
-        state->tokenizer = std::move(tokenizer);
+        // Ids need no tokenizer: the model opens without, and what needs text says why there is none.
+        if (auto tokenizer = model::Tokenizer::create(std::move(*state->loaded.vocabulary)))
+            state->tokenizer = std::move(*tokenizer);
+        else
+            state->loaded.vocabulary_problem = tokenizer.error().message;
         state->loaded.vocabulary.reset();
     }
 
