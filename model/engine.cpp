@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <map>
+#include <new>
 
 #include "kernels/select.h"
 #include "model/engine_state.h"
@@ -88,6 +89,10 @@ uint64_t parameters(const LoadedModel& m) {
 
 }  // namespace
 
+Error memory_ran_out() {
+    return {Errc::out_of_memory, "memory ran out", "close other programs or use a smaller --ctx"};
+}
+
 Result<int> thread_count(int wanted) {
     if (wanted < 0 || wanted > kMaxThreads)
         return Error{Errc::invalid_argument, std::to_string(wanted) + " threads were asked for",
@@ -133,7 +138,7 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded, dou
         return Error{Errc::out_of_memory,
                      "the system gave " + std::to_string(state->device->threads()) + " of " + std::to_string(threads) +
                          " threads",
-                     "use fewer --threads, or raise the limit on processes (ulimit -u)"};
+                     "use fewer --threads, or raise the limits on processes and memory (ulimit -u, -v)"};
     state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);
     if (state->loaded.vocabulary) {
         // Ids need no tokenizer: the model opens without, and what needs text says why there is none.
@@ -169,7 +174,7 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded, dou
     return Engine(std::move(state));
 }
 
-Result<Engine> Engine::open(const EngineOptions& options) {
+Result<Engine> Engine::open(const EngineOptions& options) try {
     const auto start = std::chrono::steady_clock::now();
     LAP_TRY(check_options(options));
     LAP_ASSIGN(auto loaded, model::load_model({.model = options.model, .mmproj = options.mmproj}));
@@ -177,6 +182,8 @@ Result<Engine> Engine::open(const EngineOptions& options) {
     if (options.progress && !options.progress("load", loaded.weights.bytes, loaded.weights.bytes))
         return Error{Errc::cancelled, "loading was stopped"};
     return make_engine(options, std::move(loaded), took.count());
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
 const ModelInfo& Engine::info() const { return state_->info; }

@@ -50,6 +50,9 @@ struct Engine::State {
 // bad_model_file when the model came without a usable tokenizer.
 Result<const model::Tokenizer*> tokenizer_of(const Engine::State& state);
 
+// What a public call returns when operator new failed inside it: nothing is thrown across the API.
+Error memory_ran_out();
+
 // `wanted`, or LAPIDARY_THREADS, or every core this process may use.
 Result<int> thread_count(int wanted);
 

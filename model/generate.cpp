@@ -1,5 +1,6 @@
 // Sampling a reply: logits -> token -> text, until a stop token, a stop text, a limit or the caller ends it.
 #include <algorithm>
+#include <new>
 #include <random>
 
 #include "model/session_state.h"
@@ -76,7 +77,7 @@ Result<model::Sampler> make_sampler(const Engine::State& engine, const GenerateO
 
 }  // namespace
 
-Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink& sink) {
+Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink& sink) try {
     State& s = *state_;
     const Engine::State& engine = *s.engine;
     const std::vector<int32_t>& stop_ids = engine.loaded.config.stop_ids;
@@ -150,6 +151,8 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
     if (sink && !(text.text().empty() && text.thinking().empty())) sink({-1, text.text(), text.thinking(), 0, {}});
     reply.usage.generated = static_cast<uint32_t>(reply.tokens.size());
     return reply;
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
 }  // namespace lapidary

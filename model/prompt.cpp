@@ -1,5 +1,6 @@
 // From conversations, parts and ids to prompts: the chat template, the tokenizer and the media room meet here.
 #include <algorithm>
+#include <new>
 
 #include "lapidary/tools.h"
 #include "model/engine_state.h"
@@ -204,7 +205,7 @@ Result<std::string> Engine::piece(int32_t id) const {
     return std::string(tokenizer->piece(id));
 }
 
-Result<Prompt> Engine::render(const Conversation& conversation) const {
+Result<Prompt> Engine::render(const Conversation& conversation) const try {
     LAP_TRY(tokenizer_of(*state_));
     std::vector<ChatMessage> messages;
     std::vector<Decoded> media;
@@ -226,9 +227,11 @@ Result<Prompt> Engine::render(const Conversation& conversation) const {
                                              .allow_special = conversation.allow_special}));
     LAP_ASSIGN(auto data, assemble(*state_, rendered, media));
     return Prompt(std::move(data));
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
-Result<Prompt> Engine::raw(std::span<const Part> parts, bool special) const {
+Result<Prompt> Engine::raw(std::span<const Part> parts, bool special) const try {
     LAP_TRY(tokenizer_of(*state_));
     model::RenderedPrompt rendered;
     std::vector<Decoded> media;
@@ -245,6 +248,8 @@ Result<Prompt> Engine::raw(std::span<const Part> parts, bool special) const {
     }
     LAP_ASSIGN(auto data, assemble(*state_, rendered, media));
     return Prompt(std::move(data));
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
 Result<Prompt> Engine::tokens(std::span<const int32_t> ids) const {

@@ -2,6 +2,7 @@
 #include "model/session_state.h"
 
 #include <algorithm>
+#include <new>
 
 namespace lapidary {
 
@@ -10,12 +11,14 @@ Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
-Result<Session> Engine::new_session() const {
+Result<Session> Engine::new_session() const try {
     auto state = std::make_unique<Session::State>();
     state->engine = state_;
     LAP_ASSIGN(state->kv, model::KvCache::create(*state_->device, state_->loaded.config, state_->kv_format(),
                                                  static_cast<int32_t>(state_->info.context)));
     return Session(std::move(state));
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
 namespace {
@@ -36,7 +39,7 @@ Result<void> check_model(const model::ModelConfig& config, const Prompt::Data& d
 
 }  // namespace
 
-Result<void> Session::append(const Prompt& prompt) {
+Result<void> Session::append(const Prompt& prompt) try {
     State& s = *state_;
     const Prompt::Data& data = prompt.data();
     LAP_TRY(check_model(s.engine->loaded.config, data));
@@ -61,6 +64,8 @@ Result<void> Session::append(const Prompt& prompt) {
     s.ids.insert(s.ids.end(), data.ids.begin(), data.ids.end());
     s.starts_in_thought = data.starts_in_thought;
     return {};
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
 uint32_t Session::position() const { return static_cast<uint32_t>(state_->ids.size()); }
@@ -74,7 +79,7 @@ Result<void> Session::rewind(uint32_t position) {
     return state_->rewind(static_cast<int32_t>(position));
 }
 
-Result<void> Session::forward(Rows rows, const LogitsSink& sink, std::stop_token cancel) {
+Result<void> Session::forward(Rows rows, const LogitsSink& sink, std::stop_token cancel) try {
     bool discard = false;
     const int32_t begin = state_->delivered;
     const auto row_sink = [&](int32_t row, std::span<const float> logits) {
@@ -85,6 +90,8 @@ Result<void> Session::forward(Rows rows, const LogitsSink& sink, std::stop_token
     LAP_TRY(state_->compute(rows == Rows::all, row_sink, cancel));
     if (discard) return state_->rewind(begin);
     return {};
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
 void Session::State::roll_back(int32_t target) {
@@ -137,7 +144,12 @@ Result<void> Session::State::compute_step(int32_t end, int32_t rows_wanted, cons
                       std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(columns)), soft,
                       rows_wanted, e.options.vision_blocks_everywhere, e.workspace, step);
     stored = std::max(stored, end);
-    auto done = model::forward(e.network(), *e.device, step, kv, e.workspace, cancel, sink);
+    Result<void> done;
+    try {
+        done = model::forward(e.network(), *e.device, step, kv, e.workspace, cancel, sink);
+    } catch (const std::bad_alloc&) {  // caught here, because the step must be taken back
+        done = memory_ran_out();
+    }
     if (!done) {  // a step stopped midway has written rows of some layers
         roll_back(begin);
         return done;

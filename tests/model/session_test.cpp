@@ -205,6 +205,18 @@ TEST_CASE("session: outlives its engine") {
     CHECK(unwrap(session->generate(greedy(3))).tokens.size() == 3);
 }
 
+TEST_CASE("session: memory that runs out inside a step is an error, and the step is taken back") {
+    const Engine engine = unwrap(Engine::open(golden_options("five_layers")));
+    const Prompt prompt = unwrap(engine.tokens(std::vector<int32_t>(60, 300)));
+    Session session = unwrap(engine.new_session()), fresh = unwrap(engine.new_session());
+    unwrap(session.append(prompt));
+    unwrap(fresh.append(prompt));
+    const auto failed = session.forward(Rows::all, [](int64_t, std::span<const float>) -> Flow { throw std::bad_alloc(); });
+    REQUIRE(!failed);
+    CHECK(failed.error().code == Errc::out_of_memory);
+    CHECK(all_rows(session) == all_rows(fresh));  // also: the failed step does not hold the engine
+}
+
 TEST_CASE("session: a prompt of another model is refused, with ids or media that do not fit") {
     const ScratchFolder folder;
     EngineOptions options;
