@@ -38,7 +38,8 @@ Result<uint32_t> context_of(const EngineOptions& options, const model::ModelConf
     if (options.context > limit)
         return Error{Errc::invalid_argument,
                      "a context of " + std::to_string(options.context) + " tokens was asked for, " +
-                         (limit < made_for ? "this version holds " : "the model is made for ") + std::to_string(limit),
+                         (limit < made_for ? "this version holds " : "the model is made for ") +
+                         std::to_string(limit),
                      "use --ctx " + std::to_string(limit) + " or less"};
     return options.context;
 }
@@ -103,7 +104,8 @@ Result<int> thread_count(int wanted) {
     char* end = nullptr;
     const long n = std::strtol(text.c_str(), &end, 10);
     if (*end != 0 || n < 1 || n > kMaxThreads)
-        return Error{Errc::invalid_argument, "LAPIDARY_THREADS is '" + text + "', not a number from 1 to 1024",
+        return Error{Errc::invalid_argument,
+                     "LAPIDARY_THREADS is '" + text + "', not a number from 1 to 1024",
                      "unset it to use every core"};
     return static_cast<int>(n);
 }
@@ -136,8 +138,8 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded, dou
     state->device = std::make_unique<runtime::CpuDevice>(*table, threads, options.precise);
     if (state->device->threads() != threads)
         return Error{Errc::out_of_memory,
-                     "the system gave " + std::to_string(state->device->threads()) + " of " + std::to_string(threads) +
-                         " threads",
+                     "the system gave " + std::to_string(state->device->threads()) + " of " +
+                         std::to_string(threads) + " threads",
                      "use fewer --threads, or raise the limits on processes and memory (ulimit -u, -v)"};
     state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);
     if (state->loaded.vocabulary) {

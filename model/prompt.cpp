@@ -155,9 +155,11 @@ PartKind kind_of(Part::Kind kind) {
 
 // Whether a reply goes on inside a thought that the prompt left open.
 bool leaves_thought_open(const model::Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
-    const auto open = tokenizer.require_special("<|channel>"), close = tokenizer.require_special("<channel|>");
+    const auto open = tokenizer.require_special("<|channel>"),
+               close = tokenizer.require_special("<channel|>");
     if (!open || !close) return false;
-    const auto last = std::find_if(ids.rbegin(), ids.rend(), [&](int32_t id) { return id == *open || id == *close; });
+    const auto last =
+        std::find_if(ids.rbegin(), ids.rend(), [&](int32_t id) { return id == *open || id == *close; });
     return last != ids.rend() && *last == *open;
 }
 

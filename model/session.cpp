@@ -27,10 +27,11 @@ namespace {
 Result<void> check_model(const model::ModelConfig& config, const Prompt::Data& data) {
     bool fits = std::all_of(data.ids.begin(), data.ids.end(), [&](int32_t id) { return id < config.vocab; });
     for (const auto& m : data.media) {
-        const bool picture = m.rows->picture;
-        const int64_t width = picture ? config.vision ? config.vision->patch_values() : -1
-                                      : config.audio ? config.audio->samples_per_token : -1;
-        fits = fits && static_cast<int64_t>((picture ? m.rows->patches.values : m.rows->frames).size()) == m.count * width;
+        const auto& values = m.rows->picture ? m.rows->patches.values : m.rows->frames;
+        int64_t width = -1;  // of a row; the model may take no such input
+        if (m.rows->picture && config.vision) width = config.vision->patch_values();
+        if (!m.rows->picture && config.audio) width = config.audio->samples_per_token;
+        fits = fits && static_cast<int64_t>(values.size()) == m.count * width;
     }
     if (fits) return {};
     return Error{Errc::invalid_argument, "the prompt was made by the engine of another model",
@@ -164,7 +165,8 @@ Result<void> Session::State::compute(bool all, const model::RowSink& sink, const
         return Error{Errc::invalid_argument, "there is nothing to compute: the sequence is empty",
                      "append a prompt of at least one token"};
     if (computed == size()) roll_back(size() - 1);  // the logits of the last token are wanted again
-    const auto chunk = static_cast<int32_t>(std::min<uint32_t>(engine->options.prefill_chunk, engine->info.context));
+    const auto chunk =
+        static_cast<int32_t>(std::min<uint32_t>(engine->options.prefill_chunk, engine->info.context));
     const int32_t first_row = std::min(delivered, size() - 1);
     Engine::State& e = *engine;
     int32_t row = 0;
@@ -175,7 +177,9 @@ Result<void> Session::State::compute(bool all, const model::RowSink& sink, const
         if (!turn) return Error{Errc::cancelled, "stopped on request"};
         LAP_TRY(compute_media());
         const int32_t end = model::chunk_end(computed, size(), chunk, soft);
-        const int32_t wanted = !go ? 0 : all ? std::max(0, end - std::max(computed, first_row)) : end == size() ? 1 : 0;
+        int32_t wanted = end == size() ? 1 : 0;
+        if (all) wanted = std::max(0, end - std::max(computed, first_row));
+        if (!go) wanted = 0;
         LAP_TRY(compute_step(end, wanted, counted, cancel));
     }
     return {};

@@ -123,7 +123,8 @@ TEST_CASE("generate: a thought that the prompt left open goes on, also after a r
     const auto prompt = [](const char* text) { return unwrap(tiny().raw(std::vector{Part::text(text)})); };
     CHECK(!prompt("<|turn>model\n<|channel>thought\n63 minus<channel|>").starts_in_thought());
     CHECK(!prompt("no thought").starts_in_thought());
-    const Prompt open = prompt("<|turn>user\nWhat is 63 minus 27?<turn|>\n<|turn>model\n<|channel>thought\n63 minus");
+    const Prompt open =
+        prompt("<|turn>user\nWhat is 63 minus 27?<turn|>\n<|turn>model\n<|channel>thought\n63 minus");
     CHECK(open.starts_in_thought());
     Session session = unwrap(tiny().new_session());
     unwrap(session.append(open));

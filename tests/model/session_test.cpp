@@ -211,7 +211,8 @@ TEST_CASE("session: memory that runs out inside a step is an error, and the step
     Session session = unwrap(engine.new_session()), fresh = unwrap(engine.new_session());
     unwrap(session.append(prompt));
     unwrap(fresh.append(prompt));
-    const auto failed = session.forward(Rows::all, [](int64_t, std::span<const float>) -> Flow { throw std::bad_alloc(); });
+    const auto failed =
+        session.forward(Rows::all, [](int64_t, std::span<const float>) -> Flow { throw std::bad_alloc(); });
     REQUIRE(!failed);
     CHECK(failed.error().code == Errc::out_of_memory);
     CHECK(all_rows(session) == all_rows(fresh));  // also: the failed step does not hold the engine
@@ -239,7 +240,12 @@ TEST_CASE("session: a prompt of another model is refused, with ids or media that
 
     options.model = kData / "peer/quant3-q8_0.gguf";
     Session text_only = unwrap(unwrap(Engine::open(options)).new_session());
-    CHECK(!text_only.append(unwrap(other.raw(std::vector{Part::image(std::vector<uint8_t>(96 * 96 * 3, 128), 96, 96)}))).has_value());
-    CHECK(!text_only.append(unwrap(other.raw(std::vector{Part::audio(std::vector<float>(1000, 0.5f), 16000)}))).has_value());
+    CHECK(!text_only
+               .append(unwrap(
+                   other.raw(std::vector{Part::image(std::vector<uint8_t>(96 * 96 * 3, 128), 96, 96)})))
+               .has_value());
+    CHECK(
+        !text_only.append(unwrap(other.raw(std::vector{Part::audio(std::vector<float>(1000, 0.5f), 16000)})))
+             .has_value());
     CHECK(text_only.position() == 0);
 }
