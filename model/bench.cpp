@@ -84,12 +84,13 @@ class Bench {
     Result<void> forward(Session& session, std::span<const int32_t> ids) {
         LAP_ASSIGN(const Prompt prompt, engine_.tokens(ids));
         LAP_TRY(session.append(prompt));
-        return session.forward(Rows::last,
-                               [&](int64_t, std::span<const float> logits) {
-                                   logits_.assign(logits.begin(), logits.end());
-                                   return Flow::go;
-                               },
-                               options_.cancel);
+        return session.forward(
+            Rows::last,
+            [&](int64_t, std::span<const float> logits) {
+                logits_.assign(logits.begin(), logits.end());
+                return Flow::go;
+            },
+            options_.cancel);
     }
 
     // Multiplications of the matrices and of attention; bytes of weights per step and of visible rows.
@@ -211,7 +212,8 @@ Result<void> bench(const BenchOptions& options, const BenchSink& sink) {
     LAP_TRY(check(options));
     LAP_ASSIGN(const Engine engine, open(options));
     LAP_ASSIGN(Bench bench, Bench::create(engine, options));
-    LAP_TRY(bench.run(0, std::min(16, static_cast<int>(engine.info().context)), false));  // warm-up: pages, caches, clocks
+    LAP_TRY(bench.run(0, std::min(16, static_cast<int>(engine.info().context)),
+                      false));  // warm-up: pages, caches, clocks
     for (const int depth : options.depth) {
         for (const bool generate : {false, true}) {
             for (const int n : generate ? options.generate : options.prompt) {

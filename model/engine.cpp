@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <map>
+#include <new>
 
 #include "kernels/select.h"
 #include "model/engine_state.h"
@@ -38,7 +39,8 @@ Result<uint32_t> context_of(const EngineOptions& options, const model::ModelConf
     if (options.context > limit)
         return Error{Errc::invalid_argument,
                      "a context of " + std::to_string(options.context) + " tokens was asked for, " +
-                         (limit < made_for ? "this version holds " : "the model is made for ") + std::to_string(limit),
+                         (limit < made_for ? "this version holds " : "the model is made for ") +
+                         std::to_string(limit),
                      "use --ctx " + std::to_string(limit) + " or less"};
     return options.context;
 }
@@ -89,6 +91,10 @@ uint64_t parameters(const LoadedModel& m) {
 
 }  // namespace
 
+Error memory_ran_out() {
+    return {Errc::out_of_memory, "memory ran out", "close other programs or use a smaller --ctx"};
+}
+
 Result<int> thread_count(int wanted) {
     if (wanted < 0 || wanted > kMaxThreads)
         return Error{Errc::invalid_argument, std::to_string(wanted) + " threads were asked for",
@@ -99,7 +105,8 @@ Result<int> thread_count(int wanted) {
     char* end = nullptr;
     const long n = std::strtol(text.c_str(), &end, 10);
     if (*end != 0 || n < 1 || n > kMaxThreads)
-        return Error{Errc::invalid_argument, "LAPIDARY_THREADS is '" + text + "', not a number from 1 to 1024",
+        return Error{Errc::invalid_argument,
+                     "LAPIDARY_THREADS is '" + text + "', not a number from 1 to 1024",
                      "unset it to use every core"};
     return static_cast<int>(n);
 }
@@ -121,7 +128,7 @@ Result<const model::Tokenizer*> tokenizer_of(const Engine::State& state) {
 }
 
 Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
-                           std::chrono::steady_clock::time_point started) {
+                           std::chrono::steady_clock::time_point started, Packing packing) {
     LAP_TRY(check_options(options));
     auto state = std::make_shared<Engine::State>();
     state->options = options;
@@ -133,16 +140,20 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     state->device = std::make_unique<runtime::CpuDevice>(*table, threads, options.precise);
     if (state->device->threads() != threads)
         return Error{Errc::out_of_memory,
-                     "the system gave " + std::to_string(state->device->threads()) + " of " + std::to_string(threads) +
-                         " threads",
-                     "use fewer --threads, or raise the limit on processes (ulimit -u)"};
+                     "the system gave " + std::to_string(state->device->threads()) + " of " +
+                         std::to_string(threads) + " threads",
+                     "use fewer --threads, or raise the limits on processes and memory (ulimit -u, -v)"};
     state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);
-    LAP_TRY(model::repack(state->loaded.weights, *state->device, [&](uint64_t done, uint64_t total) {
-        return !options.progress || options.progress("pack", done, total);
-    }));
+    if (packing == Packing::now)
+        LAP_TRY(model::repack(state->loaded.weights, *state->device, [&](uint64_t done, uint64_t total) {
+            return !options.progress || options.progress("pack", done, total);
+        }));
     if (state->loaded.vocabulary) {
-        LAP_ASSIGN(auto tokenizer, model::Tokenizer::create(std::move(*state->loaded.vocabulary)));
-        state->tokenizer = std::move(tokenizer);
+        // Ids need no tokenizer: the model opens without, and what needs text says why there is none.
+        if (auto tokenizer = model::Tokenizer::create(std::move(*state->loaded.vocabulary)))
+            state->tokenizer = std::move(*tokenizer);
+        else
+            state->loaded.vocabulary_problem = tokenizer.error().message;
         state->loaded.vocabulary.reset();
     }
 
@@ -171,11 +182,15 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     return Engine(std::move(state));
 }
 
-Result<Engine> Engine::open(const EngineOptions& options) {
+Result<Engine> Engine::open(const EngineOptions& options) try {
     const auto started = std::chrono::steady_clock::now();
     LAP_TRY(check_options(options));
     LAP_ASSIGN(auto loaded, model::load_model({.model = options.model, .mmproj = options.mmproj}));
+    if (options.progress && !options.progress("load", loaded.weights.bytes, loaded.weights.bytes))
+        return Error{Errc::cancelled, "loading was stopped"};
     return make_engine(options, std::move(loaded), started);
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
 const ModelInfo& Engine::info() const { return state_->info; }

@@ -51,12 +51,18 @@ struct Engine::State {
 // bad_model_file when the model came without a usable tokenizer.
 Result<const model::Tokenizer*> tokenizer_of(const Engine::State& state);
 
+// What a public call returns when operator new failed inside it: nothing is thrown across the API.
+Error memory_ran_out();
+
 // `wanted`, or LAPIDARY_THREADS, or every core this process may use.
 Result<int> thread_count(int wanted);
 
-// Builds an engine around a model that is already loaded (files or synthetic weights) and puts its weights
-// into the layout that the kernels want. `started` is when loading began.
+// Whether weights move into the layout that the kernels want: not for those who only look at a model.
+enum class Packing { now, never };
+
+// Builds an engine around a model that is already loaded (files or synthetic weights). `started` is when
+// loading began.
 Result<Engine> make_engine(const EngineOptions& options, model::LoadedModel loaded,
-                           std::chrono::steady_clock::time_point started);
+                           std::chrono::steady_clock::time_point started, Packing packing = Packing::now);
 
 }  // namespace lapidary

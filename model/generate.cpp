@@ -1,5 +1,6 @@
 // Sampling a reply: logits -> token -> text, until a stop token, a stop text, a limit or the caller ends it.
 #include <algorithm>
+#include <new>
 #include <random>
 
 #include "model/session_state.h"
@@ -76,7 +77,7 @@ Result<model::Sampler> make_sampler(const Engine::State& engine, const GenerateO
 
 }  // namespace
 
-Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink& sink) {
+Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink& sink) try {
     State& s = *state_;
     const Engine::State& engine = *s.engine;
     const std::vector<int32_t>& stop_ids = engine.loaded.config.stop_ids;
@@ -87,8 +88,8 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
     reply.usage.prompt = static_cast<uint32_t>(start);
     reply.usage.cached = static_cast<uint32_t>(s.computed);
     LAP_ASSIGN(auto sampler, make_sampler(engine, options, reply.seed));
-    LAP_ASSIGN(auto text, TextStream::create(engine, s.starts_in_thought, options.stop));
-    s.starts_in_thought = false;
+    const bool in_thought = s.starts_in_thought;
+    LAP_ASSIGN(auto text, TextStream::create(engine, in_thought, options.stop));
     reply.finish = FinishReason::length;
 
     Result<void> failure;
@@ -118,6 +119,7 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
         else
             reply.timings.ttft_s = total.seconds();
 
+        s.starts_in_thought = false;
         reply.tokens.push_back(sample.id);
         const bool full = s.size() == s.context();  // the token has no position of its own
         if (!full) s.ids.push_back(sample.id);
@@ -131,6 +133,7 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
         }
         if (flow == Flow::discard) {
             LAP_TRY(s.rewind(start));
+            s.starts_in_thought = in_thought;
             reply.finish = FinishReason::cancelled;
             return reply;
         }
@@ -148,6 +151,8 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
     if (sink && !(text.text().empty() && text.thinking().empty())) sink({-1, text.text(), text.thinking(), 0, {}});
     reply.usage.generated = static_cast<uint32_t>(reply.tokens.size());
     return reply;
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
 }  // namespace lapidary

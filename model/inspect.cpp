@@ -82,7 +82,9 @@ std::string kernel_for(const model::TensorInfo& t, const Engine::State& state) {
 }  // namespace
 
 Result<ModelReport> inspect(const EngineOptions& options) {
-    LAP_ASSIGN(Engine engine, Engine::open(options));
+    const auto started = std::chrono::steady_clock::now();
+    LAP_ASSIGN(auto loaded, model::load_model({.model = options.model, .mmproj = options.mmproj}));
+    LAP_ASSIGN(const Engine engine, make_engine(options, std::move(loaded), started, Packing::never));
     ModelReport report;
     report.info = engine.info();
     const Engine::State& state = engine.state();

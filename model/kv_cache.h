@@ -14,7 +14,7 @@
 namespace lapidary::model {
 
 inline constexpr int32_t kSegmentRows = 4096;
-inline constexpr int32_t kMaxContext = kSegmentRows * runtime::kMaxSpans;  // what one step's span list can name
+inline constexpr int32_t kMaxContext = kSegmentRows * runtime::kMaxSpans;  // what a step's span list can name
 inline constexpr int32_t kRingSlack = 16;  // rows that may be taken back (rejected drafts, cancelled steps)
 
 // Scratch rows for the keys and values of one step; one per workspace.

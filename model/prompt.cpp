@@ -1,5 +1,6 @@
 // From conversations, parts and ids to prompts: the chat template, the tokenizer and the media room meet here.
 #include <algorithm>
+#include <new>
 
 #include "lapidary/tools.h"
 #include "model/engine_state.h"
@@ -152,6 +153,16 @@ PartKind kind_of(Part::Kind kind) {
     return PartKind::text;
 }
 
+// Whether a reply goes on inside a thought that the prompt left open.
+bool leaves_thought_open(const model::Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
+    const auto open = tokenizer.require_special("<|channel>"),
+               close = tokenizer.require_special("<channel|>");
+    if (!open || !close) return false;
+    const auto last =
+        std::find_if(ids.rbegin(), ids.rend(), [&](int32_t id) { return id == *open || id == *close; });
+    return last != ids.rend() && *last == *open;
+}
+
 // Tokenises a rendered prompt and puts the decoded media into their places.
 Result<std::shared_ptr<Prompt::Data>> assemble(const Engine::State& state, const model::RenderedPrompt& rendered,
                                                const std::vector<Decoded>& media) {
@@ -162,6 +173,7 @@ Result<std::shared_ptr<Prompt::Data>> assemble(const Engine::State& state, const
     auto data = std::make_shared<Prompt::Data>();
     data->text = rendered.text;
     data->ids = std::move(tokens.ids);
+    data->starts_in_thought = leaves_thought_open(*tokenizer, data->ids);
     const int32_t bos = state.loaded.config.ids.bos;
     const bool add_bos = bos >= 0 && (data->ids.empty() || data->ids.front() != bos);
     if (add_bos) data->ids.insert(data->ids.begin(), bos);
@@ -195,7 +207,7 @@ Result<std::string> Engine::piece(int32_t id) const {
     return std::string(tokenizer->piece(id));
 }
 
-Result<Prompt> Engine::render(const Conversation& conversation) const {
+Result<Prompt> Engine::render(const Conversation& conversation) const try {
     LAP_TRY(tokenizer_of(*state_));
     std::vector<ChatMessage> messages;
     std::vector<Decoded> media;
@@ -217,9 +229,11 @@ Result<Prompt> Engine::render(const Conversation& conversation) const {
                                              .allow_special = conversation.allow_special}));
     LAP_ASSIGN(auto data, assemble(*state_, rendered, media));
     return Prompt(std::move(data));
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
-Result<Prompt> Engine::raw(std::span<const Part> parts, bool special) const {
+Result<Prompt> Engine::raw(std::span<const Part> parts, bool special) const try {
     LAP_TRY(tokenizer_of(*state_));
     model::RenderedPrompt rendered;
     std::vector<Decoded> media;
@@ -236,6 +250,8 @@ Result<Prompt> Engine::raw(std::span<const Part> parts, bool special) const {
     }
     LAP_ASSIGN(auto data, assemble(*state_, rendered, media));
     return Prompt(std::move(data));
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
 Result<Prompt> Engine::tokens(std::span<const int32_t> ids) const {

@@ -2,6 +2,7 @@
 #include "model/session_state.h"
 
 #include <algorithm>
+#include <new>
 
 namespace lapidary {
 
@@ -10,17 +11,39 @@ Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
-Result<Session> Engine::new_session() const {
+Result<Session> Engine::new_session() const try {
     auto state = std::make_unique<Session::State>();
     state->engine = state_;
     LAP_ASSIGN(state->kv, model::KvCache::create(*state_->device, state_->loaded.config, state_->kv_format(),
                                                  static_cast<int32_t>(state_->info.context)));
     return Session(std::move(state));
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
-Result<void> Session::append(const Prompt& prompt) {
+namespace {
+
+// Prompts carry ids and rows of one model; another model's would be read past the end of its tables.
+Result<void> check_model(const model::ModelConfig& config, const Prompt::Data& data) {
+    bool fits = std::all_of(data.ids.begin(), data.ids.end(), [&](int32_t id) { return id < config.vocab; });
+    for (const auto& m : data.media) {
+        const auto& values = m.rows->picture ? m.rows->patches.values : m.rows->frames;
+        int64_t width = -1;  // of a row; the model may take no such input
+        if (m.rows->picture && config.vision) width = config.vision->patch_values();
+        if (!m.rows->picture && config.audio) width = config.audio->samples_per_token;
+        fits = fits && static_cast<int64_t>(values.size()) == m.count * width;
+    }
+    if (fits) return {};
+    return Error{Errc::invalid_argument, "the prompt was made by the engine of another model",
+                 "render it with the engine of this session"};
+}
+
+}  // namespace
+
+Result<void> Session::append(const Prompt& prompt) try {
     State& s = *state_;
     const Prompt::Data& data = prompt.data();
+    LAP_TRY(check_model(s.engine->loaded.config, data));
     const size_t total = s.ids.size() + data.ids.size();
     if (total > static_cast<size_t>(s.context()))
         return Error{Errc::context_full,
@@ -42,6 +65,8 @@ Result<void> Session::append(const Prompt& prompt) {
     s.ids.insert(s.ids.end(), data.ids.begin(), data.ids.end());
     s.starts_in_thought = data.starts_in_thought;
     return {};
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
 uint32_t Session::position() const { return static_cast<uint32_t>(state_->ids.size()); }
@@ -55,7 +80,7 @@ Result<void> Session::rewind(uint32_t position) {
     return state_->rewind(static_cast<int32_t>(position));
 }
 
-Result<void> Session::forward(Rows rows, const LogitsSink& sink, std::stop_token cancel) {
+Result<void> Session::forward(Rows rows, const LogitsSink& sink, std::stop_token cancel) try {
     bool discard = false;
     const int32_t begin = state_->delivered;
     const auto row_sink = [&](int32_t row, std::span<const float> logits) {
@@ -66,6 +91,8 @@ Result<void> Session::forward(Rows rows, const LogitsSink& sink, std::stop_token
     LAP_TRY(state_->compute(rows == Rows::all, row_sink, cancel));
     if (discard) return state_->rewind(begin);
     return {};
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
 void Session::State::roll_back(int32_t target) {
@@ -118,7 +145,12 @@ Result<void> Session::State::compute_step(int32_t end, int32_t rows_wanted, cons
                       std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(columns)), soft,
                       rows_wanted, e.options.vision_blocks_everywhere, e.workspace, step);
     stored = std::max(stored, end);
-    auto done = model::forward(e.network(), *e.device, step, kv, e.workspace, cancel, sink);
+    Result<void> done;
+    try {
+        done = model::forward(e.network(), *e.device, step, kv, e.workspace, cancel, sink);
+    } catch (const std::bad_alloc&) {  // caught here, because the step must be taken back
+        done = memory_ran_out();
+    }
     if (!done) {  // a step stopped midway has written rows of some layers
         roll_back(begin);
         return done;
@@ -133,7 +165,8 @@ Result<void> Session::State::compute(bool all, const model::RowSink& sink, const
         return Error{Errc::invalid_argument, "there is nothing to compute: the sequence is empty",
                      "append a prompt of at least one token"};
     if (computed == size()) roll_back(size() - 1);  // the logits of the last token are wanted again
-    const auto chunk = static_cast<int32_t>(std::min<uint32_t>(engine->options.prefill_chunk, engine->info.context));
+    const auto chunk =
+        static_cast<int32_t>(std::min<uint32_t>(engine->options.prefill_chunk, engine->info.context));
     const int32_t first_row = std::min(delivered, size() - 1);
     Engine::State& e = *engine;
     int32_t row = 0;
@@ -144,7 +177,9 @@ Result<void> Session::State::compute(bool all, const model::RowSink& sink, const
         if (!turn) return Error{Errc::cancelled, "stopped on request"};
         LAP_TRY(compute_media());
         const int32_t end = model::chunk_end(computed, size(), chunk, soft);
-        const int32_t wanted = !go ? 0 : all ? std::max(0, end - std::max(computed, first_row)) : end == size() ? 1 : 0;
+        int32_t wanted = end == size() ? 1 : 0;
+        if (all) wanted = std::max(0, end - std::max(computed, first_row));
+        if (!go) wanted = 0;
         LAP_TRY(compute_step(end, wanted, counted, cancel));
     }
     return {};

@@ -6,6 +6,6 @@ cd "$(dirname "$0")/.."
 scripts/install_packages.sh test
 launcher=()
 command -v ccache > /dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-cmake --preset release "${launcher[@]}"
+cmake --preset release -DLAP_BUILD_BENCH=ON "${launcher[@]}"
 cmake --build --preset release
 ctest --test-dir build/release -j2 --output-on-failure --no-tests=error

@@ -114,10 +114,10 @@ class Stream {
         return console_.write(token.text) ? Flow::go : Flow::stop;
     }
 
-    // The answer ends its line, whatever ended the answer.
-    void finish() {
+    // The answer ends its line, whatever ended the answer; where an error came before it, there is no line.
+    void finish(bool answered) {
         end_thoughts();
-        if (!wrote_ || !ends_line_) console_.write("\n");
+        if (wrote_ ? !ends_line_ : answered) console_.write("\n");
     }
 
   private:
@@ -147,7 +147,7 @@ Result<int> answer(Program& program, const Engine& engine, const Prompt& prompt,
     Stream stream(console);
     TokenSink sink = [&stream](const Token& token) { return stream.take(token); };
     Result<Reply> reply = session.generate(options, console.json ? TokenSink{} : sink);
-    if (!console.json) stream.finish();
+    if (!console.json) stream.finish(reply.has_value());
     if (!reply) return reply.error();
     if (console.json) console.write_json(to_json(*reply, prompt, engine.info()));
     if (!console.json) show_timing(console, timing_line(*reply, engine.info()));

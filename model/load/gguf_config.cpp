@@ -35,7 +35,7 @@ Result<void> check_architecture(const GgufFields& general) {
         return Error{
             Errc::unsupported_model,
             concat(general.file(), ": this is a drafter (", in_quotes(architecture), "), not a model"),
-            "give the model itself here, and this one with --draft"};
+            "give the model it belongs to; drafting is not available in this version"};
     return unsupported(general, concat("the architecture is ", in_quotes(architecture)));
 }
 

@@ -30,7 +30,7 @@ Result<void> check_architecture(const JsonFields& top) {
     if (drafter)
         return Error{Errc::unsupported_model,
                      concat(top.where(), ": this is a drafter (", in_quotes(architecture), "), not a model"),
-                     "give the model itself here, and this one with --draft"};
+                     "give the model it belongs to; drafting is not available in this version"};
     if (top.has("quantization_config") || top.has("quantization"))
         return unsupported(top.where(), "the weights are quantised in a format of another program");
     if (type == "gemma4_unified" || type == "gemma4_unified_text") return {};

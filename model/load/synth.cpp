@@ -55,11 +55,9 @@ class Filler {
         std::vector<std::byte> bytes(tensor_bytes(tensor, format));
         const size_t width = bytes.size() / static_cast<size_t>(tensor.values());
         for (int64_t i = 0; i < tensor.values(); i++) {
-            const float value = tensor.fill == SynthFill::scale ? kSynthScale
-                                : tensor.fill == SynthFill::norm
-                                    ? 1.0f + kSynthNormDeviation * random_.normal()
-                                : i < tensor.values() / 4 ? 1.0f    // a quarter of the pairs turns,
-                                                          : 1e30f;  // the others stand still
+            const float value = tensor.fill != SynthFill::rotation ? synth_value(tensor, random_.normal())
+                                : i < tensor.values() / 4          ? 1.0f    // a quarter of the pairs turns,
+                                                                   : 1e30f;  // the others stand still
             const uint16_t narrow = format == Format::f16 ? kernels::float_to_half(value) : to_bfloat(value);
             std::memcpy(bytes.data() + static_cast<size_t>(i) * width,
                         format == Format::f32 ? static_cast<const void*>(&value) : &narrow, width);

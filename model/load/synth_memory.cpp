@@ -44,7 +44,7 @@ uint64_t bytes_of(const SynthTensor& t, Format format) {
 
 void fill_floats(const SynthTensor& t, SynthRandom& random, std::byte* to) {
     for (int64_t i = 0; i < t.values(); ++i) {
-        const float value = t.fill == SynthFill::scale ? kSynthScale : 1.0f + kSynthNormDeviation * random.normal();
+        const float value = synth_value(t, random.normal());
         std::memcpy(to + i * 4, &value, 4);
     }
 }

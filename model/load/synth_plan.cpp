@@ -1,6 +1,8 @@
 // Sizes and names; see synth_plan.h. The names are those that the loader asks for (bind.h).
 #include "model/load/synth_plan.h"
 
+#include <cmath>
+
 #include "model/load/bind.h"
 #include "model/load/config_check.h"
 #include "runtime/file/describe.h"
@@ -24,6 +26,13 @@ int64_t SynthTensor::values() const {
     return count;
 }
 
+float synth_value(const SynthTensor& tensor, float normal) {
+    if (tensor.fill == SynthFill::scale) return kSynthScale;
+    const float value = 1.0f + kSynthNormDeviation * normal;
+    if (tensor.fill != SynthFill::head_norm) return value;
+    return value * std::pow(static_cast<float>(tensor.shape[0]), -0.25f);
+}
+
 std::vector<SynthTensor> synth_tensors(const SynthShape& shape) {
     const std::string root = "model.language_model.";
     const int64_t hidden = shape.hidden, ffn = shape.ffn;
@@ -44,8 +53,8 @@ std::vector<SynthTensor> synth_tensors(const SynthShape& shape) {
         for (const auto part : {&TensorNames::attn_norm, &TensorNames::post_attn_norm, &TensorNames::ffn_norm,
                                 &TensorNames::post_ffn_norm})
             add(part, {hidden}, SynthFill::norm);
-        add(&TensorNames::q_norm, {head}, SynthFill::norm);
-        add(&TensorNames::k_norm, {head}, SynthFill::norm);
+        add(&TensorNames::q_norm, {head}, SynthFill::head_norm);
+        add(&TensorNames::k_norm, {head}, SynthFill::head_norm);
         add(&TensorNames::scale, {1}, SynthFill::scale);
         add(&TensorNames::q, {q_rows, hidden}, SynthFill::matrix);
         add(&TensorNames::k, {kv_rows, hidden}, SynthFill::matrix);

@@ -14,7 +14,7 @@ struct SynthShape {
 };
 SynthShape synth_shape(SynthPreset preset, int layers);
 
-enum class SynthFill : uint8_t { embedding, matrix, norm, scale, rotation };
+enum class SynthFill : uint8_t { embedding, matrix, norm, head_norm, scale, rotation };
 
 struct SynthTensor {
     std::string gguf_name;
@@ -24,6 +24,11 @@ struct SynthTensor {
     int64_t values() const;
 };
 std::vector<SynthTensor> synth_tensors(const SynthShape& shape);
+
+// One value of a norm or a scale. The norms of queries and keys lie around head_dim^(-1/4), so that scores have
+// a deviation of about 1: at 1 they would have sqrt(head_dim), softmax would pick single positions, and twelve
+// such layers amplify the last bit to the whole range.
+float synth_value(const SynthTensor& tensor, float normal);
 
 // Of the values: logits stay finite and differ from token to token.
 inline constexpr float kSynthDeviation = 0.02f, kSynthNormDeviation = 0.05f, kSynthScale = 0.5f;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <new>
 
 #include "runtime/memory/host_buffer.h"
 
@@ -41,9 +42,11 @@ void CpuDevice::write(const TensorView& to, const float* values) {
 void CpuDevice::reserve_scratch(int64_t bytes) {
     for (auto& s : scratch_) {
         if (s && s->bytes >= static_cast<size_t>(bytes)) continue;
-        // A refused mapping here means that a few hundred kilobytes are missing: the process is lost anyway,
-        // and the operation has no way to fail. value() then throws, as operator new would.
-        s = allocate_host(static_cast<size_t>(bytes)).value();
+        // Operations have no way to fail: a refused mapping is thrown as operator new would, and becomes an
+        // error where the session computes.
+        auto buffer = allocate_host(static_cast<size_t>(bytes));
+        if (!buffer) throw std::bad_alloc();
+        s = std::move(*buffer);
     }
 }
 

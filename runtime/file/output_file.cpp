@@ -55,10 +55,14 @@ Result<OutputFile> OutputFile::create(const fs::path& target) {
     std::error_code ignored;
     if (target.filename().empty() || fs::is_directory(target, ignored))
         return Error{Errc::io_error, concat(in_quotes(target.string()), " is a folder"), "name a file in it"};
+    // Not by a rename: a device or pipe of that name would be replaced.
+    if (fs::exists(target, ignored) && !fs::is_regular_file(target, ignored))
+        return Error{Errc::io_error, concat(in_quotes(target.string()), " is not a regular file"),
+                     "name a new file"};
     OutputFile file;
     file.target_ = target;
     const fs::path temporary = temporary_name(target);
-    file.fd_ = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    file.fd_ = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (file.fd_ < 0) return failed("create", target, errno);
     file.temporary_ = temporary;
     file.pending_ = std::make_unique<std::byte[]>(kGatherBytes);

@@ -17,7 +17,7 @@ Memory memory() {
         if (key == "MemAvailable:") m.available_bytes = kib << 10;
     }
     std::ifstream limit("/sys/fs/cgroup/memory.max");
-    if (std::string word; limit >> word && word != "max") m.limit_bytes = std::stoull(word);
+    limit >> m.limit_bytes;  // "max" is no number and leaves 0
     return m;
 }
 

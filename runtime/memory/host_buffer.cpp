@@ -28,7 +28,7 @@ Result<Buffer> allocate_host(size_t bytes) {
     if (bytes == 0) return Buffer(buffer);
     void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
-        return Error{Errc::out_of_memory, "the system refused " + std::to_string(bytes >> 20) + " MiB of memory",
+        return Error{Errc::out_of_memory, "the system refused " + std::to_string((bytes + 1023) >> 10) + " KiB of memory",
                      "close other programs or use a smaller --ctx"};
     buffer->host = static_cast<std::byte*>(p);
     buffer->bytes = bytes;

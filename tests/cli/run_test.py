@@ -58,6 +58,10 @@ class Run(CliTest):
         reply = self.ok_json("run", TINY, "-p", QUESTION, "--temp", "0", "--stop", "zzz", "--stop", " model")
         self.assertEqual((reply["text"], reply["finish"]), ("I am a tiny demo", "stop"))
 
+    def test_error_before_the_answer_leaves_stdout_empty(self):
+        done = lapidary("run", TINY, "-p", QUESTION, "--stop", "")
+        self.assertEqual((done.returncode, done.stdout), (2, b""))
+
     def test_same_seed_same_answer(self):
         def sample(seed):
             return self.ok_json("run", TINY, "-p", "Tell me a story.", "--temp", "2", "--top-k", "0",

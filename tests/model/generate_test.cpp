@@ -119,6 +119,21 @@ TEST_CASE("generate: thinking is told apart from the answer, and the pieces add 
     CHECK(reply.usage.generated == reply.tokens.size());
 }
 
+TEST_CASE("generate: a thought that the prompt left open goes on, also after a reply that was discarded") {
+    const auto prompt = [](const char* text) { return unwrap(tiny().raw(std::vector{Part::text(text)})); };
+    CHECK(!prompt("<|turn>model\n<|channel>thought\n63 minus<channel|>").starts_in_thought());
+    CHECK(!prompt("no thought").starts_in_thought());
+    const Prompt open =
+        prompt("<|turn>user\nWhat is 63 minus 27?<turn|>\n<|turn>model\n<|channel>thought\n63 minus");
+    CHECK(open.starts_in_thought());
+    Session session = unwrap(tiny().new_session());
+    unwrap(session.append(open));
+    unwrap(session.generate(greedy(), [](const Token&) { return Flow::discard; }));
+    const Reply reply = unwrap(session.generate(greedy(3)));
+    CHECK(!reply.thinking.empty());
+    CHECK(reply.text.empty());
+}
+
 TEST_CASE("generate: a seed repeats itself, another one differs, none is reported") {
     const auto reply = [&](std::optional<uint64_t> seed) {
         GenerateOptions o;

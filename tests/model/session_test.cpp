@@ -3,6 +3,7 @@
 
 #include "model/session_state.h"
 #include "tests/support/goldens.h"
+#include "tests/support/small_model.h"
 
 using namespace lapidary;
 using namespace lapidary::test;
@@ -202,4 +203,49 @@ TEST_CASE("session: outlives its engine") {
         unwrap(session->append(unwrap(engine.raw(std::vector{Part::text("Hello")}))));
     }
     CHECK(unwrap(session->generate(greedy(3))).tokens.size() == 3);
+}
+
+TEST_CASE("session: memory that runs out inside a step is an error, and the step is taken back") {
+    const Engine engine = unwrap(Engine::open(golden_options("five_layers")));
+    const Prompt prompt = unwrap(engine.tokens(std::vector<int32_t>(60, 300)));
+    Session session = unwrap(engine.new_session()), fresh = unwrap(engine.new_session());
+    unwrap(session.append(prompt));
+    unwrap(fresh.append(prompt));
+    const auto failed =
+        session.forward(Rows::all, [](int64_t, std::span<const float>) -> Flow { throw std::bad_alloc(); });
+    REQUIRE(!failed);
+    CHECK(failed.error().code == Errc::out_of_memory);
+    CHECK(all_rows(session) == all_rows(fresh));  // also: the failed step does not hold the engine
+}
+
+TEST_CASE("session: a prompt of another model is refused, with ids or media that do not fit") {
+    const ScratchFolder folder;
+    EngineOptions options;
+    options.model = folder.write("small.gguf", small_gguf().build());
+    const Engine small = unwrap(Engine::open(options));
+    const Engine other = unwrap(Engine::open(golden_options("five_layers")));
+    REQUIRE(small.info().vocab == kSmallVocab);
+    CHECK(!small.info().text);  // no piece stands for a space
+    const auto no_text = small.tokenize("a");
+    REQUIRE(!no_text);
+    CHECK(no_text.error().code == Errc::bad_model_file);
+    CHECK(no_text.error().message.find("U+2581") != std::string::npos);
+    Session session = unwrap(small.new_session());
+    for (const int32_t id : {kSmallVocab, other.info().vocab - 1}) {
+        const auto refused = session.append(unwrap(other.tokens(std::vector{id})));
+        REQUIRE(!refused);
+        CHECK(refused.error().code == Errc::invalid_argument);
+    }
+    unwrap(session.append(unwrap(other.tokens(std::vector{kSmallVocab - 1}))));
+
+    options.model = kData / "peer/quant3-q8_0.gguf";
+    Session text_only = unwrap(unwrap(Engine::open(options)).new_session());
+    CHECK(!text_only
+               .append(unwrap(
+                   other.raw(std::vector{Part::image(std::vector<uint8_t>(96 * 96 * 3, 128), 96, 96)})))
+               .has_value());
+    CHECK(
+        !text_only.append(unwrap(other.raw(std::vector{Part::audio(std::vector<float>(1000, 0.5f), 16000)})))
+             .has_value());
+    CHECK(text_only.position() == 0);
 }

@@ -48,7 +48,8 @@ TEST_CASE("thread pool: a system without threads to give leaves a smaller team t
     pthread_attr_t usual, impossible;
     REQUIRE(pthread_getattr_default_np(&usual) == 0);
     REQUIRE(pthread_attr_init(&impossible) == 0);
-    REQUIRE(pthread_attr_setstacksize(&impossible, size_t{1} << 46) == 0);  // no address space holds four of them
+    REQUIRE(pthread_attr_setstacksize(&impossible, size_t{1} << 46) ==
+            0);  // no address space holds four of them
     REQUIRE(pthread_setattr_default_np(&impossible) == 0);
     {
         ThreadPool pool(5);

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <csignal>
 
@@ -105,6 +106,17 @@ TEST_CASE("targets that cannot be written") {
         REQUIRE_FALSE(file);
         CHECK(file.error().code == Errc::io_error);
     }
+}
+
+TEST_CASE("a pipe or device is refused, and stays what it is") {
+    const ScratchFolder folder;
+    const fs::path pipe = folder.path() / "pipe";
+    REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+    const auto refused = OutputFile::create(pipe);
+    REQUIRE(!refused);
+    CHECK(refused.error().code == Errc::io_error);
+    CHECK(fs::is_fifo(pipe));
+    CHECK(entries(folder.path()) == 1);
 }
 
 TEST_CASE("a folder appears with commit") {
