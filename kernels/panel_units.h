@@ -21,10 +21,15 @@ static constexpr int64_t panel_nibbles_offset(int64_t b) {
     return b / 2 * kPanelUnitBytes + 2 * kPanelScaleBytes + b % 2 * kPanelBlockBytes;
 }
 
-// Scratch, in this order: 256 K of two panels as bytes, their scales as f32 [8 blocks][32 rows], and the sums of
-// the two panels [T][32 rows] that wait from one group of K to the next.
-inline constexpr int64_t kUnpackedBytes = 2 * kPanel * kActivationGroup;
-inline constexpr int64_t kUnpackedScaleBytes = 2 * kPanel * kGroupBlocks * 4;
-inline constexpr int64_t kPanelSumBytes = 2 * kPanel * 4;
+// Panels, an even number, whose weights stay in the second-level cache while all columns pass by.
+static constexpr int64_t panels_of_tile(int64_t k) {
+    constexpr int64_t kTileBytes = 256 << 10;
+    const int64_t panels = kTileBytes / panel_bytes(Format::q4_0, k) / 2 * 2;
+    return panels < 2 ? 2 : panels;
+}
+
+// Scratch of avx2: a group of 256 K of a panel as bytes, and its sums [T][16 rows] from group to group.
+inline constexpr int64_t kUnpackedBytes = kPanel * kActivationGroup;
+inline constexpr int64_t kPanelSumBytes = kPanel * 4;
 
 }  // namespace lapidary::kernels

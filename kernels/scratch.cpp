@@ -10,7 +10,7 @@ namespace lapidary::kernels {
 int64_t matmul_scratch_bytes(int64_t) { return kMatmulScratchFloats * static_cast<int64_t>(sizeof(float)); }
 
 int64_t panel_scratch_bytes(int64_t columns) {
-    return kUnpackedBytes + kUnpackedScaleBytes + columns * kPanelSumBytes;
+    return kUnpackedBytes + columns * kPanelSumBytes;
 }
 
 int64_t attention_scratch_bytes(int64_t dim, int64_t heads) {

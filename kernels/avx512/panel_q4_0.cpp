@@ -16,12 +16,11 @@
 namespace lapidary::kernels::avx512 {
 namespace {
 
-constexpr int kColumnGroup = 6;            // two panels x 6 columns: 12 integer and 12 float accumulators
-constexpr int64_t kPrefetchBytes = 4096;  // how far ahead of its use a panel is fetched when decoding
+constexpr int64_t kPrefetchBytes = 4096;  // how far ahead of its use a panel is fetched
 
-// Panels side by side: panel p begins `stride` bytes after panel p - 1.
+// Panels side by side at some K: the next begins `stride` bytes further.
 struct Panels {
-    const uint8_t* first;
+    const uint8_t* at;
     int64_t stride;
 };
 
@@ -30,19 +29,25 @@ LAP_INLINE __m512i broadcast(const int8_t* four) {
     __builtin_memcpy(&word, four, sizeof word);
     return _mm512_set1_epi32(word);
 }
-LAP_INLINE __m512 load_scales(const uint8_t* at) {
-    return _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(at)));
+
+// exact[column][panel] += weights[panel] * four K of x.
+template <int kPanels, int kColumns>
+LAP_INLINE void multiply_step(const __m512i* weights, const int8_t* x, __m512i* exact) {
+    LAP_UNROLL
+    for (int c = 0; c < kColumns; ++c) {
+        const __m512i four = broadcast(x + c * 32);
+        LAP_UNROLL
+        for (int p = 0; p < kPanels; ++p) {
+            __m512i& sum = exact[c * kPanels + p];
+            sum = _mm512_dpbusd_epi32(sum, weights[p], four);
+        }
+        // Keeps this order: two steps of a sum in a row would wait for each other.
+        __asm__ volatile("" : "+v"(exact[c * kPanels]), "+v"(exact[c * kPanels + kPanels - 1]));
+    }
 }
 
-// The rows of one panel and column that exist.
-LAP_INLINE void store_rows(const PanelMatmulArgs& a, int64_t panel, int64_t column, __m512 totals) {
-    const int64_t first = panel * kPanel, rows = a.rows - first;
-    const auto mask = static_cast<__mmask16>(rows < kPanel ? (1u << rows) - 1 : 0xffff);
-    _mm512_mask_storeu_ps(a.y + column * a.y_stride + first, mask, totals);
-}
-
-// exact[column][panel] += 32 K of nibbles times x: nibbles are unpacked in registers, eight K at a time.
-template <int kPanels, int kColumns, bool kFetch>
+// The same for a block of 32 K; nibbles are unpacked in registers, eight K at a time.
+template <int kPanels, int kColumns>
 LAP_INLINE void multiply_block(Panels nibbles, const int8_t* x, __m512i* exact) {
     const __m512i low = _mm512_set1_epi8(15);
     LAP_UNROLL
@@ -50,135 +55,104 @@ LAP_INLINE void multiply_block(Panels nibbles, const int8_t* x, __m512i* exact) 
         __m512i even[kPanels], odd[kPanels];
         LAP_UNROLL
         for (int p = 0; p < kPanels; ++p) {
-            const uint8_t* at = nibbles.first + p * nibbles.stride + i * kPanelGroupBytes;
-            if (kFetch) _mm_prefetch(reinterpret_cast<const char*>(at + kPrefetchBytes), _MM_HINT_T0);
-            const __m512i v = _mm512_load_si512(at);
-            even[p] = _mm512_and_si512(v, low);
-            odd[p] = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
+            const uint8_t* at = nibbles.at + p * nibbles.stride + i * kPanelGroupBytes;
+            _mm_prefetch(reinterpret_cast<const char*>(at + kPrefetchBytes), _MM_HINT_T0);
+            const __m512i bytes = _mm512_load_si512(at);
+            even[p] = _mm512_and_si512(bytes, low);
+            odd[p] = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), low);
         }
-        LAP_UNROLL
-        for (int c = 0; c < kColumns; ++c) {
-            const __m512i v = broadcast(x + c * 32 + i * 8), u = broadcast(x + c * 32 + i * 8 + 4);
-            LAP_UNROLL
-            for (int p = 0; p < kPanels; ++p) {
-                __m512i& e = exact[c * kPanels + p];
-                e = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(e, even[p], v), odd[p], u);
-            }
-        }
+        multiply_step<kPanels, kColumns>(even, x + i * 8, exact);
+        multiply_step<kPanels, kColumns>(odd, x + i * 8 + 4, exact);
     }
 }
 
-// totals[column][panel] += one group of 256 K; x and sums are those of the first column.
-template <int kPanels, int kColumns, bool kFetch>
+// totals[column][panel] += a group of 256 K; x and sums are those of the first column.
+template <int kPanels, int kColumns>
 LAP_INLINE void multiply_group(Panels panels, const int8_t* x, const int32_t* sums, const float* scales,
                                int64_t columns, __m512* totals) {
-    __m512 sum[kPanels * kColumns];
+    constexpr int kSums = kPanels * kColumns;
+    __m512 sum[kSums];
     LAP_UNROLL
-    for (int i = 0; i < kPanels * kColumns; ++i) sum[i] = _mm512_setzero_ps();
-    for (int64_t b = 0; b < kGroupBlocks; ++b) {
-        __m512i exact[kPanels * kColumns];
+    for (int i = 0; i < kSums; ++i) sum[i] = _mm512_setzero_ps();
+    for (int64_t unit = 0; unit < kGroupBlocks / 2; ++unit, panels.at += kPanelUnitBytes) {
         LAP_UNROLL
-        for (int i = 0; i < kPanels * kColumns; ++i) exact[i] = _mm512_set1_epi32(-8 * sums[i / kPanels]);
-        if (!kFetch) {
+        for (int64_t b = 0; b < 2; ++b, x += columns * 32, sums += columns) {
+            __m512i exact[kSums];
             LAP_UNROLL
-            for (int i = 0; i < (kColumns * 32 + 63) / 64; ++i) {
-                _mm_prefetch(reinterpret_cast<const char*>(x + kColumns * 32 + i * 64), _MM_HINT_T0);
+            for (int i = 0; i < kSums; ++i) exact[i] = _mm512_set1_epi32(-8 * sums[i / kPanels]);
+            multiply_block<kPanels, kColumns>({panels.at + panel_nibbles_offset(b), panels.stride}, x, exact);
+            LAP_UNROLL
+            for (int p = 0; p < kPanels; ++p) {
+                const uint8_t* d = panels.at + p * panels.stride + panel_scales_offset(b);
+                const __m512 scale = _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(d)));
+                LAP_UNROLL
+                for (int i = p; i < kSums; i += kPanels) {
+                    sum[i] = _mm512_fmadd_ps(scale, _mm512_cvtepi32_ps(exact[i]), sum[i]);
+                }
             }
         }
-        multiply_block<kPanels, kColumns, kFetch>({panels.first + panel_nibbles_offset(b), panels.stride}, x, exact);
-        LAP_UNROLL
-        for (int p = 0; p < kPanels; ++p) {
-            const __m512 d = load_scales(panels.first + p * panels.stride + panel_scales_offset(b));
-            LAP_UNROLL
-            for (int i = p; i < kPanels * kColumns; i += kPanels) {
-                sum[i] = _mm512_fmadd_ps(d, _mm512_cvtepi32_ps(exact[i]), sum[i]);
-            }
-        }
-        x += columns * 32;
-        sums += columns;
     }
     LAP_UNROLL
-    for (int i = 0; i < kPanels * kColumns; ++i) {
+    for (int i = 0; i < kSums; ++i) {
         totals[i] = _mm512_fmadd_ps(_mm512_set1_ps(scales[i / kPanels]), sum[i], totals[i]);
     }
 }
 
-// Decoding: the weights pass by once, the totals of all columns stay in registers or on the stack.
+// Panels from `panel` on times columns from `column` on, all K.
 template <int kPanels, int kColumns>
-void few_columns(const PanelMatmulArgs& a, Panels panels, int64_t panel) {
+LAP_INLINE void multiply_panels(const PanelMatmulArgs& a, int64_t panel, int64_t column) {
+    const int64_t stride = panel_bytes(Format::q4_0, a.x.k);
+    Panels panels = {static_cast<const uint8_t*>(a.panels) + panel * stride, stride};
     __m512 totals[kPanels * kColumns];
     LAP_UNROLL
     for (int i = 0; i < kPanels * kColumns; ++i) totals[i] = _mm512_setzero_ps();
     for (int64_t group = 0; group < a.x.k / kActivationGroup; ++group) {
-        const int64_t block = group * kGroupBlocks * kColumns;
-        multiply_group<kPanels, kColumns, true>({panels.first + group * kGroupBlocks / 2 * kPanelUnitBytes, panels.stride},
-                                          a.x.q + block * 32, a.x.sums + block, a.x.scales + group * kColumns,
-                                          kColumns, totals);
+        const int64_t block = group * kGroupBlocks * a.x.columns + column;
+        multiply_group<kPanels, kColumns>(panels, a.x.q + block * 32, a.x.sums + block,
+                                          a.x.scales + group * a.x.columns + column, a.x.columns, totals);
+        panels.at += kGroupBlocks / 2 * kPanelUnitBytes;
     }
     LAP_UNROLL
-    for (int i = 0; i < kPanels * kColumns; ++i) store_rows(a, panel + i % kPanels, i / kPanels, totals[i]);
+    for (int i = 0; i < kPanels * kColumns; ++i) {
+        const int64_t first = (panel + i % kPanels) * kPanel, rows = a.rows - first;
+        const auto exists = static_cast<__mmask16>(rows < kPanel ? (1u << rows) - 1 : 0xffff);
+        _mm512_mask_storeu_ps(a.y + (column + i / kPanels) * a.y_stride + first, exists, totals[i]);
+    }
 }
 
-// Prefill: 256 K of two panels stay in the first-level cache while all columns pass by; totals wait in scratch.
-template <int kPanels, int kColumns>
-LAP_INLINE void some_columns(const PanelMatmulArgs& a, Panels panels, int64_t group, int64_t column) {
-    auto* waiting = static_cast<float*>(a.scratch) + column * kPanels * 16;
-    __m512 totals[kPanels * kColumns];
-    LAP_UNROLL
-    for (int i = 0; i < kPanels * kColumns; ++i) totals[i] = group == 0 ? _mm512_setzero_ps() : _mm512_load_ps(waiting + i * 16);
-    const int64_t block = group * kGroupBlocks * a.x.columns + column;
-    multiply_group<kPanels, kColumns, false>(panels, a.x.q + block * 32, a.x.sums + block,
-                                      a.x.scales + group * a.x.columns + column, a.x.columns, totals);
-    LAP_UNROLL
-    for (int i = 0; i < kPanels * kColumns; ++i) _mm512_store_ps(waiting + i * 16, totals[i]);
+// Two panels at a time, so that a broadcast activation serves twice.
+template <int kColumns>
+void multiply_columns(const PanelMatmulArgs& a, int64_t begin, int64_t end, int64_t column) {
+    for (; begin + 2 <= end; begin += 2) multiply_panels<2, kColumns>(a, begin, column);
+    if (begin < end) multiply_panels<1, kColumns>(a, begin, column);
 }
 
-template <int kPanels>
-void many_columns(const PanelMatmulArgs& a, Panels panels, int64_t panel) {
+// Six columns and two panels fill the registers: 12 integer and 12 float sums. 7 and 8 columns are cut in half.
+void multiply_tile(const PanelMatmulArgs& a, int64_t begin, int64_t end) {
     const int64_t columns = a.x.columns;
-    for (int64_t group = 0; group < a.x.k / kActivationGroup; ++group) {
-        int64_t c = 0;
-        for (; c + kColumnGroup <= columns; c += kColumnGroup) some_columns<kPanels, kColumnGroup>(a, panels, group, c);
-        if (c + 4 <= columns) {
-            some_columns<kPanels, 4>(a, panels, group, c);
-            c += 4;
-        }
-        if (c + 2 <= columns) {
-            some_columns<kPanels, 2>(a, panels, group, c);
-            c += 2;
-        }
-        if (c < columns) some_columns<kPanels, 1>(a, panels, group, c);
-        panels.first += kGroupBlocks / 2 * kPanelUnitBytes;
+    int64_t c = 0;
+    for (; columns - c > 8 || columns - c == 6; c += 6) multiply_columns<6>(a, begin, end, c);
+    if (columns - c >= 7) {
+        multiply_columns<4>(a, begin, end, c);
+        c += 4;
     }
-    const auto* totals = static_cast<const float*>(a.scratch);
-    for (int64_t i = 0; i < columns * kPanels; ++i) {
-        store_rows(a, panel + i % kPanels, i / kPanels, _mm512_load_ps(totals + i * 16));
-    }
-}
-
-template <int kPanels>
-LAP_INLINE void multiply_panels(const PanelMatmulArgs& a, int64_t panel) {
-    const int64_t stride = panel_bytes(Format::q4_0, a.x.k);
-    const Panels panels = {static_cast<const uint8_t*>(a.panels) + panel * stride, stride};
-    switch (a.x.columns) {
-        case 1: return few_columns<kPanels, 1>(a, panels, panel);
-        case 2: return few_columns<kPanels, 2>(a, panels, panel);
-        case 3: return few_columns<kPanels, 3>(a, panels, panel);
-        case 4: return few_columns<kPanels, 4>(a, panels, panel);
-        case 5: return few_columns<kPanels, 5>(a, panels, panel);
-        case 6: return few_columns<kPanels, 6>(a, panels, panel);
-        case 7: return few_columns<kPanels, 7>(a, panels, panel);
-        case 8: return few_columns<kPanels, 8>(a, panels, panel);
-        default: return many_columns<kPanels>(a, panels, panel);
+    switch (columns - c) {
+        case 1: return multiply_columns<1>(a, begin, end, c);
+        case 2: return multiply_columns<2>(a, begin, end, c);
+        case 3: return multiply_columns<3>(a, begin, end, c);
+        case 4: return multiply_columns<4>(a, begin, end, c);
+        case 5: return multiply_columns<5>(a, begin, end, c);
+        default: return;
     }
 }
 
 }  // namespace
 
 void panel_matmul_q4_0(const PanelMatmulArgs& a) {
-    int64_t panel = a.panel_begin;
-    for (; panel + 2 <= a.panel_end; panel += 2) multiply_panels<2>(a, panel);
-    if (panel < a.panel_end) multiply_panels<1>(a, panel);
+    const int64_t step = panels_of_tile(a.x.k);
+    for (int64_t begin = a.panel_begin; begin < a.panel_end; begin += step) {
+        multiply_tile(a, begin, begin + step < a.panel_end ? begin + step : a.panel_end);
+    }
 }
 
 }  // namespace lapidary::kernels::avx512
