@@ -1,5 +1,5 @@
-// Where things lie inside a q4_0 panel (drawing in kernels/panels.h), and the scratch of panel_matmul.
-// For ref/panels.cpp, the panel kernels of each level, scratch.cpp and the tests.
+// Where things lie inside a q4_0 panel (drawing in kernels/panels.h), and how many panels make a tile.
+// For ref/panels.cpp, the panel kernels of each level and the tests.
 #pragma once
 
 #include "kernels/panels.h"
@@ -27,9 +27,5 @@ static constexpr int64_t panels_of_tile(int64_t k) {
     const int64_t panels = kTileBytes / panel_bytes(Format::q4_0, k) / 2 * 2;
     return panels < 2 ? 2 : panels;
 }
-
-// Scratch of avx2: a group of 256 K of a panel as bytes, and its sums [T][16 rows] from group to group.
-inline constexpr int64_t kUnpackedBytes = kPanel * kActivationGroup;
-inline constexpr int64_t kPanelSumBytes = kPanel * 4;
 
 }  // namespace lapidary::kernels

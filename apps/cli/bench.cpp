@@ -52,6 +52,8 @@ void describe(Command& command, BenchVerbOptions& options, Console& console) {
                        return {};
                    });
     command.count("--layers", options.bench.layers, 1, 1000, "of the synthetic model");
+    command.count("-c,--ctx", options.engine.engine.context, 1, kMaxContext,
+                  "context in tokens (default: what the longest test needs)", true);
     command.choice("--kv", options.engine.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");
     command.flag("--precise", options.engine.engine.precise, "f32 matmul inputs and f32 KV");
     command.choice("--placement", options.engine.placement, {"auto", "cpu", "gpu", "split"},

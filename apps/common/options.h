@@ -29,6 +29,8 @@ Result<Arguments> split_positionals(const ModelOptions& options, bool verb_has_o
 // The path to open: the name given, else LAPIDARY_MODEL, else the bundled model (said on stderr).
 Result<std::filesystem::path> resolve_model(const Console& console, const std::string& given);
 
+inline constexpr int64_t kMaxContext = int64_t{1} << 20;  // tokens; four times what the 12B was made for
+
 struct EngineChoices {
     EngineOptions engine;
     std::string placement = "auto", kv = "f16", vision_mask = "sliding";
