@@ -16,7 +16,9 @@ inline constexpr int64_t kGroupBlocks = kActivationGroup / 32;
 inline constexpr float kSmallestPanelScale = 1.17549435e-38f;
 
 // Of block `b` of 32 K, from the panel's begin. Static: see kernels/README.md, "One definition".
-static constexpr int64_t panel_scales_offset(int64_t b) { return b / 2 * kPanelUnitBytes + b % 2 * kPanelScaleBytes; }
+static constexpr int64_t panel_scales_offset(int64_t b) {
+    return b / 2 * kPanelUnitBytes + b % 2 * kPanelScaleBytes;
+}
 static constexpr int64_t panel_nibbles_offset(int64_t b) {
     return b / 2 * kPanelUnitBytes + 2 * kPanelScaleBytes + b % 2 * kPanelBlockBytes;
 }

@@ -17,8 +17,8 @@ namespace lapidary::kernels::avx2 {
 namespace {
 
 constexpr int kHalves = 2;
-constexpr int kSteps = 8;                 // of four K, in a block of 32
-constexpr int64_t kColumnGroup = 6;       // two halves x 6 columns of int16 sums, next to weights and activations
+constexpr int kSteps = 8;            // of four K, in a block of 32
+constexpr int64_t kColumnGroup = 6;  // two halves x 6 columns of int16 sums, next to weights and activations
 constexpr int64_t kPrefetchBytes = 4096;  // how far ahead of its use a panel is fetched
 
 LAP_INLINE __m256i load(const void* at) { return _mm256_load_si256(static_cast<const __m256i*>(at)); }
@@ -61,8 +61,8 @@ LAP_INLINE void multiply_block(const uint8_t* block, const int8_t* x, __m256i* p
 
 // totals[column][half] += a group of 256 K; x and x_sums are those of the first column.
 template <int kColumns>
-LAP_INLINE void multiply_group(const uint8_t* panel, const int8_t* x, const int32_t* x_sums, const float* scales,
-                               int64_t columns, __m256* totals) {
+LAP_INLINE void multiply_group(const uint8_t* panel, const int8_t* x, const int32_t* x_sums,
+                               const float* scales, int64_t columns, __m256* totals) {
     __m256 sum[kColumns * kHalves];
     LAP_UNROLL
     for (int i = 0; i < kColumns * kHalves; ++i) sum[i] = _mm256_setzero_ps();
@@ -75,14 +75,16 @@ LAP_INLINE void multiply_group(const uint8_t* panel, const int8_t* x, const int3
             for (int i = 0; i < 4; ++i) prefetch(block + i * kPanelGroupBytes + kPrefetchBytes);
             multiply_block<kColumns>(block, x, pairs);
             const auto* d = reinterpret_cast<const __m128i*>(panel + panel_scales_offset(b));
-            const __m256 halves[kHalves] = {_mm256_cvtph_ps(_mm_load_si128(d)), _mm256_cvtph_ps(_mm_load_si128(d + 1))};
+            const __m256 halves[kHalves] = {_mm256_cvtph_ps(_mm_load_si128(d)),
+                                            _mm256_cvtph_ps(_mm_load_si128(d + 1))};
             LAP_UNROLL
             for (int c = 0; c < kColumns; ++c) {
                 const __m256i eight = _mm256_slli_epi32(broadcast(x_sums + c), 3);
                 LAP_UNROLL
                 for (int h = 0; h < kHalves; ++h) {
                     const int i = c * kHalves + h;
-                    const __m256i exact = _mm256_sub_epi32(_mm256_madd_epi16(pairs[i], _mm256_set1_epi16(1)), eight);
+                    const __m256i exact =
+                        _mm256_sub_epi32(_mm256_madd_epi16(pairs[i], _mm256_set1_epi16(1)), eight);
                     sum[i] = _mm256_fmadd_ps(halves[h], _mm256_cvtepi32_ps(exact), sum[i]);
                 }
             }
@@ -110,7 +112,8 @@ LAP_INLINE void multiply_panel(const PanelMatmulArgs& a, int64_t panel, int64_t 
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     LAP_UNROLL
     for (int i = 0; i < kColumns * kHalves; ++i) {
-        const int64_t first = panel * kPanel + i % kHalves * 8, rows = a.rows - first < 8 ? a.rows - first : 8;
+        const int64_t first = panel * kPanel + i % kHalves * 8,
+                      rows = a.rows - first < 8 ? a.rows - first : 8;
         const __m256i exists = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(rows)), lane);
         _mm256_maskstore_ps(a.y + (column + i / kHalves) * a.y_stride + first, exists, totals[i]);
     }

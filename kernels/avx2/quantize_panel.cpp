@@ -52,7 +52,8 @@ void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
             const int64_t at = (group * kGroupBlocks + b) * out.columns + column;
             const float* block = values + b * 32;
             const __m256i q0 = quantize8(block, divisor, mask), q1 = quantize8(block + 8, divisor, mask);
-            const __m256i q2 = quantize8(block + 16, divisor, mask), q3 = quantize8(block + 24, divisor, mask);
+            const __m256i q2 = quantize8(block + 16, divisor, mask),
+                          q3 = quantize8(block + 24, divisor, mask);
             const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q0, q1), _mm256_packs_epi32(q2, q3));
             _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.q + at * 32),
                                 _mm256_permutevar8x32_epi32(bytes, order));

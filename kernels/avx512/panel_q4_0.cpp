@@ -127,7 +127,7 @@ void multiply_columns(const PanelMatmulArgs& a, int64_t begin, int64_t end, int6
     if (begin < end) multiply_panels<1, kColumns>(a, begin, column);
 }
 
-// Six columns and two panels fill the registers: 12 integer and 12 float sums. 7 and 8 columns are cut in half.
+// Six columns of two panels fill the registers: 12 integer and 12 float sums. 7 and 8 are cut in half.
 void multiply_tile(const PanelMatmulArgs& a, int64_t begin, int64_t end) {
     const int64_t columns = a.x.columns;
     int64_t c = 0;

@@ -1,5 +1,5 @@
-// f32 activations to the int8 image of panel_matmul, AVX-512. Same bits as ref/panels.cpp, where the rules for
-// zero, infinite and NaN groups are told. Called through the table (kernels.inc).
+// f32 activations to the int8 image of panel_matmul, AVX-512. Same bits as ref/panels.cpp, where the rules
+// for zero, infinite and NaN groups are told. Called through the table (kernels.inc).
 #include <immintrin.h>
 
 #include "kernels/declare.h"

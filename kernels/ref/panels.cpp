@@ -30,7 +30,8 @@ void pack_block(const BlockQ4_0& block, int64_t row, uint8_t* scales, uint8_t* n
     for (int64_t half = 0; half < 2; ++half) {
         const uint32_t first = load_u32(block.qs + 8 * half), second = load_u32(block.qs + 8 * half + 4);
         put_group(nibbles + half * kPanelGroupBytes, row, first & kLowNibbles, second & kLowNibbles);
-        put_group(nibbles + (2 + half) * kPanelGroupBytes, row, first >> 4 & kLowNibbles, second >> 4 & kLowNibbles);
+        put_group(nibbles + (2 + half) * kPanelGroupBytes, row, first >> 4 & kLowNibbles,
+                  second >> 4 & kLowNibbles);
     }
 }
 
@@ -60,7 +61,8 @@ float dot(const uint8_t* panel, int64_t row, const PanelInput& x, int64_t column
         float sum = 0;
         for (int64_t b = group * kGroupBlocks; b < (group + 1) * kGroupBlocks; ++b) {
             const float d = half_to_float(load_u16(panel + panel_scales_offset(b) + 2 * row));
-            const int32_t exact = block_sum(panel + panel_nibbles_offset(b), row, x.q + (b * x.columns + column) * 32);
+            const int32_t exact =
+                block_sum(panel + panel_nibbles_offset(b), row, x.q + (b * x.columns + column) * 32);
             sum = std::fmaf(d, static_cast<float>(exact), sum);
         }
         total = std::fmaf(x.scales[group * x.columns + column], sum, total);
@@ -71,9 +73,9 @@ float dot(const uint8_t* panel, int64_t row, const PanelInput& x, int64_t column
 }  // namespace
 
 void pack_panel_q4_0(const void* weights, int64_t row_stride_bytes, int64_t k, int64_t rows, void* panel) {
-    static constexpr BlockQ4_0 kNoRow = {{0, 0},
-                                         {0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88,
-                                          0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88}};
+    static constexpr BlockQ4_0 kNoRow = {
+        {0, 0},
+        {0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88}};
     const auto* source = static_cast<const uint8_t*>(weights);
     auto* unit = static_cast<uint8_t*>(panel);
     for (int64_t b = 0; b < k / 32; ++b) {
@@ -86,8 +88,8 @@ void pack_panel_q4_0(const void* weights, int64_t row_stride_bytes, int64_t k, i
     }
 }
 
-// A group without usable scale keeps q = 0, as in quantize: scale 0 when it is (almost) zero, and its infinite
-// or NaN scale otherwise, so that bad values stay visible as NaN in the product.
+// A group without usable scale keeps q = 0, as in quantize: scale 0 when it is (almost) zero, and its
+// infinite or NaN scale otherwise, so that bad values stay visible as NaN in the product.
 void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
     for (int64_t group = 0; group < out.k / kActivationGroup; ++group) {
         const float* values = x + group * kActivationGroup;
@@ -98,7 +100,8 @@ void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
             const int64_t at = (group * kGroupBlocks + b) * out.columns + column;
             int32_t sum = 0;
             for (int64_t i = 0; i < 32; ++i) {
-                const auto q = usable ? static_cast<int8_t>(std::nearbyint(values[b * 32 + i] / scale)) : int8_t{0};
+                const auto q =
+                    usable ? static_cast<int8_t>(std::nearbyint(values[b * 32 + i] / scale)) : int8_t{0};
                 out.q[at * 32 + i] = q;
                 sum += q;
             }

@@ -34,7 +34,9 @@ struct Matrix {
     Guarded<uint8_t> blocks, panels;
 
     Matrix(int64_t row_count, int64_t k_values, uint32_t seed)
-        : rows(row_count), k(k_values), blocks(rows * kernels::row_bytes(Format::q4_0, k)),
+        : rows(row_count),
+          k(k_values),
+          blocks(rows * kernels::row_bytes(Format::q4_0, k)),
           panels(panel_count(rows) * kernels::panel_bytes(Format::q4_0, k)) {
         Random random(seed);
         random_weights(random, Format::q4_0, rows * k, blocks.data());
@@ -66,7 +68,11 @@ struct Activations {
     Guarded<float> scales;
 
     Activations(int64_t column_count, int64_t k_values)
-        : columns(column_count), k(k_values), x(columns * k), q(columns * k), sums(columns * k / 32),
+        : columns(column_count),
+          k(k_values),
+          x(columns * k),
+          q(columns * k),
+          sums(columns * k / 32),
           scales(columns * k / 256) {}
     kernels::PanelInput image() const { return {q.data(), sums.data(), scales.data(), columns, k}; }
     void quantize(const KernelTable& table) const {
@@ -76,7 +82,8 @@ struct Activations {
 
 Activations& random_activations(Activations& a, uint32_t seed) {
     Random random(seed);
-    for (int64_t g = 0; g < a.x.size() / 256; ++g) random.fill(a.x.data() + g * 256, 256, random.uniform(0.1f, 9));
+    for (int64_t g = 0; g < a.x.size() / 256; ++g)
+        random.fill(a.x.data() + g * 256, 256, random.uniform(0.1f, 9));
     a.quantize(reference());
     return a;
 }
@@ -90,7 +97,10 @@ struct Product {
     Guarded<uint8_t> scratch;
 
     Product(const Matrix& matrix, const Activations& activations)
-        : w(matrix), x(activations), stride(matrix.rows + 3), y(activations.columns * stride - 3),
+        : w(matrix),
+          x(activations),
+          stride(matrix.rows + 3),
+          y(activations.columns * stride - 3),
           scratch(kernels::panel_scratch_bytes(activations.columns)) {
         std::fill(y.begin(), y.end(), -7.0f);
     }
@@ -124,7 +134,8 @@ TEST_CASE("a packed panel holds the values of its rows, and nothing where there 
             for (int64_t at = 0; at < k; ++at) {
                 const float value = static_cast<float>(m.integer(row, at)) * m.scale(row, at);
                 REQUIRE(value == (row < rows ? expected[static_cast<size_t>(row * k + at)] : 0.0f));
-                if (row >= rows) REQUIRE((m.integer(row, at) == 0 && kernels::float_bits(m.scale(row, at)) == 0));
+                if (row >= rows)
+                    REQUIRE((m.integer(row, at) == 0 && kernels::float_bits(m.scale(row, at)) == 0));
             }
         }
     }
@@ -156,7 +167,8 @@ TEST_CASE("quantize_panel: scale, sums and half a step, in the places that the i
         for (int64_t b = 0; b < a.k / 32; ++b) {
             const float* x = a.x.data() + c * a.k;
             float largest = 0;
-            for (int64_t i = b / 8 * 256; i < (b / 8 + 1) * 256; ++i) largest = std::max(largest, std::abs(x[i]));
+            for (int64_t i = b / 8 * 256; i < (b / 8 + 1) * 256; ++i)
+                largest = std::max(largest, std::abs(x[i]));
             const float scale = a.scales[b / 8 * a.columns + c];
             REQUIRE(scale == largest / 127.0f);
             const int8_t* q = a.q.data() + (b * a.columns + c) * 32;
@@ -182,8 +194,10 @@ TEST_CASE("quantize_panel: every level gives the same bits, also for zeros, ties
         for (int64_t i = 256; i < 512; ++i) x[i] = i % 2 ? 0.0f : -0.0f;
         for (int64_t i = 512; i < 767; ++i) x[i] = static_cast<float>(i % 128) - 63.5f;
         x[767] = 127;
-        for (int64_t i = 768; i < 1024; ++i) x[i] = std::numeric_limits<float>::denorm_min() * static_cast<float>(i);
-        for (int64_t i = 1024; i < 1280; ++i) x[i] = std::numeric_limits<float>::max() * (i % 2 ? 1.0f : -0.7f);
+        for (int64_t i = 768; i < 1024; ++i)
+            x[i] = std::numeric_limits<float>::denorm_min() * static_cast<float>(i);
+        for (int64_t i = 1024; i < 1280; ++i)
+            x[i] = std::numeric_limits<float>::max() * (i % 2 ? 1.0f : -0.7f);
         x[1280 + 9] = NAN;
         x[1536 + 200] = -INFINITY;
     }
@@ -202,7 +216,8 @@ TEST_CASE("quantize_panel: every level gives the same bits, also for zeros, ties
         CHECK(a.q.same_bytes(expected.q));
         CHECK(a.sums.same_bytes(expected.sums));
         for (int64_t i = 0; i < a.scales.size(); ++i) {
-            CHECK((a.scales[i] == expected.scales[i] || (std::isnan(a.scales[i]) && std::isnan(expected.scales[i]))));
+            CHECK((a.scales[i] == expected.scales[i] ||
+                   (std::isnan(a.scales[i]) && std::isnan(expected.scales[i]))));
         }
     }
 }
@@ -247,7 +262,8 @@ TEST_CASE("panel_matmul: few columns with every number of panels up to four, and
     }
 }
 
-TEST_CASE("panel_matmul: slices of panels and of columns give the bits of the whole, and touch nothing else") {
+TEST_CASE(
+    "panel_matmul: slices of panels and of columns give the bits of the whole, and touch nothing else") {
     const int64_t rows = 75, columns = 13, k = 768;
     const Matrix w(rows, k, 8);
     Activations x(columns, k);
@@ -277,13 +293,14 @@ TEST_CASE("panel_matmul: slices of panels and of columns give the bits of the wh
             one.quantize(*table);
             const Product alone(w, one);
             alone.run(*table);
-            REQUIRE(memcmp(alone.y.data(), whole.y.data() + c * whole.stride, static_cast<size_t>(rows) * 4) == 0);
+            REQUIRE(memcmp(alone.y.data(), whole.y.data() + c * whole.stride,
+                           static_cast<size_t>(rows) * 4) == 0);
         }
     }
 }
 
-// The integer sums are exact. A term passes at most 8 fused steps within its group and K / 256 over the groups,
-// each rounding once (Higham, Accuracy and Stability, 3.1).
+// The integer sums are exact. A term passes at most 8 fused steps within its group and K / 256 over the
+// groups, each rounding once (Higham, Accuracy and Stability, 3.1).
 TEST_CASE("panel_matmul: the reference agrees with double") {
     const int64_t rows = 21, columns = 5, k = 1536;
     const Matrix w(rows, k, 10);
@@ -294,12 +311,14 @@ TEST_CASE("panel_matmul: the reference agrees with double") {
     const auto compare = [&](int64_t c, int64_t row) {
         double sum = 0, magnitude = 0;
         for (int64_t i = 0; i < k; ++i) {
-            const double q = int{x.q[(i / 32 * columns + c) * 32 + i % 32]} * double{x.scales[i / 256 * columns + c]};
+            const double q =
+                int{x.q[(i / 32 * columns + c) * 32 + i % 32]} * double{x.scales[i / 256 * columns + c]};
             const double term = w.integer(row, i) * double{w.scale(row, i)} * q;
             sum += term;
             magnitude += std::abs(term);
         }
-        return std::abs(double{product.y[c * product.stride + row]} - sum) <= (steps + 1) * kUnitRoundoff * magnitude;
+        return std::abs(double{product.y[c * product.stride + row]} - sum) <=
+               (steps + 1) * kUnitRoundoff * magnitude;
     };
     for (int64_t c = 0; c < columns; ++c) {
         for (int64_t row = 0; row < rows; ++row) REQUIRE(compare(c, row));
@@ -317,7 +336,8 @@ TEST_CASE("panel_matmul agrees with the matmul of rows on the dequantised activa
     Guarded<float> dequantised(columns * k), y(columns * rows), weights(rows * k);
     for (int64_t i = 0; i < columns * k; ++i) {
         const int64_t c = i / k, at = i % k;
-        dequantised[i] = static_cast<float>(x.q[(at / 32 * columns + c) * 32 + at % 32]) * x.scales[at / 256 * columns + c];
+        dequantised[i] = static_cast<float>(x.q[(at / 32 * columns + c) * 32 + at % 32]) *
+                         x.scales[at / 256 * columns + c];
     }
     reference().expand[kQ4](w.blocks.data(), rows * k, weights.data());
     const auto scratch = matmul_scratch(columns);
@@ -339,7 +359,8 @@ TEST_CASE("panel_matmul agrees with the matmul of rows on the dequantised activa
         for (int64_t i = 0; i < columns * rows; ++i) {
             const int64_t c = i / rows, row = i % rows;
             double magnitude = 0;
-            for (int64_t j = 0; j < k; ++j) magnitude += std::abs(double{weights[row * k + j]} * double{dequantised[c * k + j]});
+            for (int64_t j = 0; j < k; ++j)
+                magnitude += std::abs(double{weights[row * k + j]} * double{dequantised[c * k + j]});
             // K products and sums there, 8 + K / 256 fused steps here, one rounding of the dequantised value.
             const double tolerance = static_cast<double>(k + 3 + 8 + k / 256) * kUnitRoundoff * magnitude;
             REQUIRE(std::abs(double{product.y[c * product.stride + row]} - double{y[i]}) <= tolerance);
