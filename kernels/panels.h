@@ -46,9 +46,7 @@ struct PanelMatmulArgs {
     int64_t y_stride = 0;
     int64_t rows = 0;              // of the matrix
     int64_t panel_begin = 0, panel_end = 0;
-    void* scratch = nullptr;       // panel_scratch_bytes(T), 64-byte aligned, one per thread
 };
 using PanelMatmulFn = void (*)(const PanelMatmulArgs&);
-int64_t panel_scratch_bytes(int64_t columns);
 
 }  // namespace lapidary::kernels

@@ -8,9 +8,6 @@ namespace lapidary::kernels {
 // The same for any number of columns, since they are taken in blocks.
 int64_t matmul_scratch_bytes(int64_t) { return kMatmulScratchFloats * static_cast<int64_t>(sizeof(float)); }
 
-// All levels keep the sums of a few columns in registers over all K.
-int64_t panel_scratch_bytes(int64_t) { return 0; }
-
 int64_t attention_scratch_bytes(int64_t dim, int64_t heads) {
     return attention_scratch_floats(dim, heads) * static_cast<int64_t>(sizeof(float));
 }

@@ -115,7 +115,7 @@ void CpuDevice::row_slice(const MatmulPart& p, const TensorView& x, const Quanti
     (int8_input ? table_.matmul_q8 : table_.matmul)[index(p.weights.format)](a);
 }
 
-void CpuDevice::panel_slice(const MatmulPart& p, const kernels::PanelInput& x, int64_t begin, int64_t end, int thread) {
+void CpuDevice::panel_slice(const MatmulPart& p, const kernels::PanelInput& x, int64_t begin, int64_t end) {
     kernels::PanelMatmulArgs a;
     a.panels = p.weights.data();
     a.x = x;
@@ -124,7 +124,6 @@ void CpuDevice::panel_slice(const MatmulPart& p, const kernels::PanelInput& x, i
     a.rows = p.weights.rows;
     a.panel_begin = begin / kernels::kPanel;
     a.panel_end = (end + kernels::kPanel - 1) / kernels::kPanel;
-    a.scratch = scratch(thread);
     table_.panel_matmul[index(p.weights.format)](a);
 }
 
@@ -138,7 +137,7 @@ void CpuDevice::matmul(std::span<const MatmulPart> parts, const TensorView& x) {
             q8 = quantise(x);
         }
     }
-    reserve_scratch(std::max(kernels::matmul_scratch_bytes(x.rows), kernels::panel_scratch_bytes(x.rows)));
+    reserve_scratch(kernels::matmul_scratch_bytes(x.rows));
 
     const int64_t slice = rows_per_item(x.rows);
     std::vector<int64_t> first_item(parts.size() + 1, 0);  // items of part i: [first_item[i], first_item[i + 1])
@@ -153,7 +152,7 @@ void CpuDevice::matmul(std::span<const MatmulPart> parts, const TensorView& x) {
         const int64_t begin = p.row_begin + (item - first_item[i]) * slice;
         const int64_t end = std::min(begin + slice, p.row_end < 0 ? p.weights.rows : p.row_end);
         if (p.weights.layout == Layout::panels)
-            panel_slice(p, panel_input, begin, end, thread);
+            panel_slice(p, panel_input, begin, end);
         else
             row_slice(p, x, q8, begin, end, thread);
     });

@@ -64,7 +64,7 @@ class CpuDevice final : public Device {
     kernels::PanelInput quantise_for_panels(const TensorView& x);
     void row_slice(const MatmulPart& part, const TensorView& x, const Quantised& q8, int64_t begin, int64_t end,
                    int thread);
-    void panel_slice(const MatmulPart& part, const kernels::PanelInput& x, int64_t begin, int64_t end, int thread);
+    void panel_slice(const MatmulPart& part, const kernels::PanelInput& x, int64_t begin, int64_t end);
     std::byte* scratch(int thread) { return scratch_[static_cast<size_t>(thread)]->host; }
     void reserve_scratch(int64_t bytes);
 

@@ -88,20 +88,18 @@ Activations& random_activations(Activations& a, uint32_t seed) {
     return a;
 }
 
-// Output with a gap after each column, and scratch that ends at a guard page.
+// Output with a gap after each column.
 struct Product {
     const Matrix& w;
     const Activations& x;
     int64_t stride;
     Guarded<float> y;
-    Guarded<uint8_t> scratch;
 
     Product(const Matrix& matrix, const Activations& activations)
         : w(matrix),
           x(activations),
           stride(matrix.rows + 3),
-          y(activations.columns * stride - 3),
-          scratch(kernels::panel_scratch_bytes(activations.columns)) {
+          y(activations.columns * stride - 3) {
         std::fill(y.begin(), y.end(), -7.0f);
     }
     kernels::PanelMatmulArgs args() const {
@@ -112,7 +110,6 @@ struct Product {
         a.y_stride = stride;
         a.rows = w.rows;
         a.panel_end = panel_count(w.rows);
-        a.scratch = scratch.data();
         return a;
     }
     const Product& run(const KernelTable& table) const {
@@ -385,12 +382,8 @@ TEST_CASE("panel_matmul: a bad activation spoils its own column only") {
     }
 }
 
-TEST_CASE("panel sizes: as many bytes as the source, scratch in whole cache lines") {
+TEST_CASE("panel sizes: as many bytes as the source") {
     CHECK(kernels::panel_bytes(Format::q4_0, 256) == 16 * kernels::row_bytes(Format::q4_0, 256));
-    for (int64_t columns = 1; columns < 600; columns += 13) {
-        CHECK(kernels::panel_scratch_bytes(columns) % 64 == 0);
-        CHECK(kernels::panel_scratch_bytes(columns + 1) >= kernels::panel_scratch_bytes(columns));
-    }
 }
 
 }  // namespace lapidary::test
