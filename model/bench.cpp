@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <new>
 
 #include "lapidary/tools.h"
 #include "model/load/synth_memory.h"
@@ -208,7 +209,7 @@ Result<Engine> open(const BenchOptions& o) {
 
 }  // namespace
 
-Result<void> bench(const BenchOptions& options, const BenchSink& sink) {
+Result<void> bench(const BenchOptions& options, const BenchSink& sink) try {
     LAP_TRY(check(options));
     LAP_ASSIGN(const Engine engine, open(options));
     LAP_ASSIGN(Bench bench, Bench::create(engine, options));
@@ -229,6 +230,8 @@ Result<void> bench(const BenchOptions& options, const BenchSink& sink) {
         }
     }
     return {};
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
 }  // namespace lapidary

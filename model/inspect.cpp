@@ -1,4 +1,6 @@
 // What a model file holds and which kernels will serve it.
+#include <new>
+
 #include "kernels/select.h"
 #include "lapidary/tools.h"
 #include "model/engine_state.h"
@@ -81,7 +83,7 @@ std::string kernel_for(const model::TensorInfo& t, const Engine::State& state) {
 
 }  // namespace
 
-Result<ModelReport> inspect(const EngineOptions& options) {
+Result<ModelReport> inspect(const EngineOptions& options) try {
     const auto started = std::chrono::steady_clock::now();
     LAP_ASSIGN(auto loaded, model::load_model({.model = options.model, .mmproj = options.mmproj}));
     LAP_ASSIGN(const Engine engine, make_engine(options, std::move(loaded), started, Packing::never));
@@ -96,6 +98,8 @@ Result<ModelReport> inspect(const EngineOptions& options) {
     for (const auto& t : state.loaded.tensors)
         report.tensors.push_back({t.name, t.type, kernel_for(t, state), t.file, t.shape, t.bytes});
     return report;
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
 }
 
 }  // namespace lapidary
