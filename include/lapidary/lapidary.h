@@ -126,7 +126,8 @@ struct TokenizeOptions {
 
 class Engine {
   public:
-    // Maps the model and checks it; reads weights only as far as the checks need.
+    // Maps the model, checks it, and rearranges what this machine multiplies faster in another order (Q4_0
+    // matrices, not with `precise`): a pass over those weights. Everything else is read when it is used.
     static Result<Engine> open(const EngineOptions& options);
 
     const ModelInfo& info() const;

@@ -68,7 +68,8 @@ struct BenchRow {                           // the fields of `bench --json`
     int n_prompt = 0, n_gen = 0, depth = 0, reps = 0;
     double tps_median = 0, tps_mean = 0, tps_sd = 0;
     double gbps = 0, gmacs = 0;             // what the model read and multiplied per second, medians
-    double machine_gbps = 0, machine_gmacs = 0;  // measured between the repetitions
+    double machine_gbps = 0;       // reads per second, measured between the repetitions
+    double machine_gmacs = 0;               // int8 peak; 0: this version does not measure it
     std::string cpu, isa, placement, model, type, kv, logits_hash;
     int threads = 0;
     uint64_t model_bytes = 0, peak_rss_bytes = 0;

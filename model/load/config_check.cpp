@@ -116,7 +116,8 @@ Result<void> check_media(const Checker& check, const ModelConfig& config) {
     }
     if (config.audio) {
         LAP_TRY(check.range("the samples of a soft token", config.audio->samples_per_token, 1, kMaxWidth));
-        LAP_TRY(check.range("the sample rate", config.audio->sample_rate, 1000, 1000000));
+        if (config.audio->sample_rate != 16000)  // what recordings are resampled to
+            return check.bad(concat("the sample rate is ", config.audio->sample_rate, ", possible is 16000"));
         LAP_TRY(check.eps("the audio norm's epsilon", config.audio->rms_eps));
     }
     return check.range("the frames of a video", config.video_frames, 1, 1 << 16);

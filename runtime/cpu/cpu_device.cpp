@@ -83,7 +83,11 @@ CpuDevice::Quantised CpuDevice::quantise(const TensorView& x) {
 kernels::PanelInput CpuDevice::quantise_for_panels(const TensorView& x) {
     const int64_t values = x.rows * x.cols, sums = values / 32 * 4, scales = values / kernels::kActivationGroup * 4;
     const auto bytes = static_cast<size_t>(values + sums + scales);
-    if (!panel_q8_ || panel_q8_->bytes < bytes) panel_q8_ = allocate_host(bytes).value();  // as in reserve_scratch
+    if (!panel_q8_ || panel_q8_->bytes < bytes) {
+        auto buffer = allocate_host(bytes);
+        if (!buffer) throw std::bad_alloc();  // as in reserve_scratch
+        panel_q8_ = std::move(*buffer);
+    }
     kernels::PanelInput out;
     out.q = reinterpret_cast<int8_t*>(panel_q8_->host);
     out.sums = reinterpret_cast<int32_t*>(panel_q8_->host + values);

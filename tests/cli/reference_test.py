@@ -48,9 +48,10 @@ TOKENS = [int(id) for id in np.random.default_rng(3).integers(0, 1024, WINDOW + 
 # weight block with swapped halves at 2e-3, a soft cap of 29.9 at 2e-4.
 PRECISE_TOLERANCE = 1e-4
 
-# Without --precise the cache holds f16, and quantised weights get int8 inputs: a block of 32 values x becomes
-# s q with s = max |x| / 127, so that each value is off by at most s / 2 = max |x| / 254 (2^-7 of a typical block's
-# deviation: its maximum is some 2.4 of them, and rounding has deviation s / sqrt(12)). What 12 layers make of that
+# Without --precise the cache holds f16, and quantised weights get int8 inputs: a block of 32 values x, or of 256
+# where the weights are panels (the layers of q4_0), becomes s q with s = max |x| / 127, so that
+# each value is off by at most s / 2 = max |x| / 254 (2^-7 of a typical block's deviation: its maximum is some 2.4 of
+# them, and rounding has deviation s / sqrt(12)). What 12 layers make of that
 # depends on the weights, so the reference measures it: it runs with each value moved by a random amount in
 # [-s / 2, s / 2] and with an f16 cache. The program's rounding is one more draw of the same size, so its RMS error
 # must be that of the draws. Few tokens dominate an RMS, and single draws scatter by 1.3 either way; hence 2.
@@ -62,12 +63,14 @@ DRAWS = 4
 class RoundedInputs(ref.Num):
     """Double precision, but matmul inputs carry the error of a rounding to int8, modelled as noise."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, panels, vocab):
         super().__init__("f64")
         self.random = np.random.default_rng(seed)
+        self.panels, self.vocab = panels, vocab
 
     def lin(self, x, w):
-        blocks = np.reshape(x, (len(x), -1, 32))
+        is_layer = len(w) != self.vocab
+        blocks = np.reshape(x, (len(x), -1, 256 if self.panels and is_layer else 32))
         step = np.abs(blocks).max(axis=-1, keepdims=True) / 127
         return super().lin((blocks + step * self.random.uniform(-0.5, 0.5, blocks.shape)).reshape(x.shape), w)
 
@@ -175,7 +178,9 @@ class Reference(CliTest):
         off = np.abs(self.logits(path, "--precise") - exact).max() / np.ptp(exact)
         self.assertLessEqual(off, PRECISE_TOLERANCE, "share of the range, --precise")
 
-        draws = [RoundedInputs(seed) for seed in range(DRAWS)] if quantised else [ref.Num("f64")]
+        draws = [ref.Num("f64")]
+        if quantised:
+            draws = [RoundedInputs(seed, quantised == "q4_0", model[0].vocab) for seed in range(DRAWS)]
         expected = np.mean([rms(reference_logits(model, draw, np.float16) - exact) for draw in draws])
         error = rms(self.logits(path) - exact)
         print(f"{path.name}: precise {off:.1e} of the range; rounded {error:.1e}, model of it {expected:.1e}",
@@ -189,7 +194,7 @@ class Reference(CliTest):
             with self.subTest(kind=kind):
                 path = self.folder / f"{kind}.gguf"
                 self.ok("synth", path, "--preset", "tiny", "--type", kind)
-                self.check(path, gguf_model(path), quantised=kind.startswith("q"))
+                self.check(path, gguf_model(path), quantised=kind if kind.startswith("q") else None)
 
     def test_gguf_of_the_script(self):
         # Weights ten times the program's: logits of 12, where the soft cap bends.
@@ -199,12 +204,12 @@ class Reference(CliTest):
                 subprocess.run([sys.executable, SHARED / "tools" / "synth_gguf.py", path, "--preset", "tiny",
                                 "--type", kind, "--std", "0.2"], check=True, stdout=subprocess.DEVNULL)
                 soften_attention(path)
-                self.check(path, gguf_model(path), quantised=kind.startswith("q"))
+                self.check(path, gguf_model(path), quantised=kind if kind.startswith("q") else None)
 
     def test_hugging_face_folder(self):
         folder = self.folder / "hf"
         self.ok("synth", folder, "--preset", "tiny", "--type", "bf16", "--format", "hf")
-        self.check(folder, hf_model(folder), quantised=False)
+        self.check(folder, hf_model(folder), quantised=None)
 
 
 if __name__ == "__main__":
