@@ -10,6 +10,12 @@
 
 namespace lapidary::runtime {
 
+// Position of a format or class in the kernel table and in StepParams.
+template <class Enum>
+constexpr size_t index(Enum e) {
+    return static_cast<size_t>(e);
+}
+
 // A matrix in panels and the memory it lies in.
 struct Packed {
     Buffer buffer;
