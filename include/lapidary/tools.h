@@ -77,6 +77,20 @@ struct BenchRow {                           // the fields of `bench --json`
 using BenchSink = std::function<Flow(const BenchRow&)>;
 Result<void> bench(const BenchOptions& options, const BenchSink& sink);
 
+// ---- quality --------------------------------------------------------------------------------------
+struct Estimate {                           // of a mean, with its standard error; positions count as independent
+    double value = 0, error = 0;
+};
+struct Divergence {                         // of a model from a base, over the positions of a text
+    uint64_t positions = 0, targets = 0;    // targets: positions whose next token is known
+    Estimate mean;                          // KL(base || model), nats, and its quantiles
+    double median = 0, p90 = 0, p99 = 0, max = 0;
+    Estimate same_top;                      // share of positions whose likeliest token is the same
+    Estimate p_mean, p_rms;                 // change of the probability of the true token: model - base
+    Estimate perplexity, base_perplexity;   // over the targets, as what follows
+    Estimate ratio;                         // perplexity / base_perplexity; pairing makes its error small
+};
+
 // ---- conversations --------------------------------------------------------------------------------
 // {"messages":[...]} in the OpenAI form; media parts name files. Errors name the message.
 Result<Conversation> conversation_from_json(std::string_view json);
