@@ -7,6 +7,8 @@
 #include <cpuid.h>
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace lapidary::kernels {
@@ -36,6 +38,9 @@ CpuFeatures detect_cpu() {
     features.avx2 = (saved & kYmm) == kYmm && bit(b, 5) && fma && f16c;
     const bool f = bit(b, 16), dq = bit(b, 17), bw = bit(b, 30), vl = bit(b, 31), vnni = bit(c, 11);
     features.avx512 = features.avx2 && (saved & kZmm) == kZmm && f && dq && bw && vl && vnni;
+    if (a < 1 || !__get_cpuid_count(7, 1, &a, &b, &c, &d)) return features;
+    features.avxvnni = features.avx2 && bit(a, 4);
+    features.avx512_bf16 = features.avx512 && bit(a, 5);
     return features;
 }
 
@@ -43,14 +48,29 @@ CpuFeatures detect_cpu() {
 
 CpuFeatures detect_cpu() {
     CpuFeatures features;
-    constexpr unsigned long kAsimd = 1UL << 1;  // HWCAP_ASIMD
-    features.neon = (getauxval(AT_HWCAP) & kAsimd) != 0;
+    // HWCAP_ASIMD, HWCAP_ASIMDDP and HWCAP2_I8MM of the Linux arm64 ABI.
+    constexpr unsigned long kAsimd = 1UL << 1, kAsimdDp = 1UL << 20, kI8mm = 1UL << 13;
+    const unsigned long first = getauxval(AT_HWCAP), second = getauxval(AT_HWCAP2);
+    features.neon = (first & kAsimd) != 0;
+    features.neon_dot = features.neon && (first & kAsimdDp) != 0;
+    features.neon_i8mm = features.neon_dot && (second & kI8mm) != 0;
     return features;
 }
 
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && defined(__APPLE__)
 
-CpuFeatures detect_cpu() { return {false, false, true}; }  // Advanced SIMD is part of every arm64 desktop ABI
+CpuFeatures detect_cpu() {
+    const auto has = [](const char* name) {
+        int value = 0;
+        size_t size = sizeof value;
+        return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+    };
+    CpuFeatures features;
+    features.neon = true;  // part of the ABI
+    features.neon_dot = has("hw.optional.arm.FEAT_DotProd");
+    features.neon_i8mm = features.neon_dot && has("hw.optional.arm.FEAT_I8MM");
+    return features;
+}
 
 #else
 

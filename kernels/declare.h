@@ -21,8 +21,10 @@ using KernelOp_expand = ExpandFn;
 using KernelOp_matmul = MatmulFn;
 using KernelOp_matmul_q8 = MatmulFn;
 using KernelOp_pack_panel = PackPanelFn;
+using KernelOp_unpack_panel_row = UnpackPanelRowFn;
 using KernelOp_panel_matmul = PanelMatmulFn;
 using KernelOp_quantize_panel = QuantizePanelFn;
+using KernelOp_round_bf16 = RoundBf16Fn;
 using KernelOp_quantize = QuantizeFn;
 using KernelOp_rms_norm = RmsNormFn;
 using KernelOp_layer_norm = LayerNormFn;
@@ -33,9 +35,9 @@ using KernelOp_soft_cap = SoftCapFn;
 using KernelOp_scale_add = ScaleAddFn;
 using KernelOp_store_kv = StoreKvFn;
 using KernelOp_attention = AttentionFn;
-#define LAP_KERNEL_REF(op, format, isa, function)
+#define LAP_LEVEL(level, base)
 #include "kernels/kernels.inc"
-#undef LAP_KERNEL_REF
+#undef LAP_LEVEL
 #undef LAP_KERNEL
 
 }  // namespace lapidary::kernels

@@ -93,9 +93,11 @@ struct KernelTable {
     ExpandFn expand[kFormats] = {};    // by Format
     MatmulFn matmul[kFormats] = {};    // f32 input
     MatmulFn matmul_q8[kFormats] = {}; // int8 input; null for f32, f16, bf16
-    PackPanelFn pack_panel[kFormats] = {};      // null: the format has no panels at this level
-    PanelMatmulFn panel_matmul[kFormats] = {};  // the same formats
+    PackPanelFn pack_panel[kFormats] = {};      // null: the format has no panels
+    UnpackPanelRowFn unpack_panel_row[kFormats] = {};
+    PanelMatmulFn panel_matmul[kFormats] = {};
     QuantizePanelFn quantize_panel = nullptr;
+    RoundBf16Fn round_bf16 = nullptr;           // not null: panel_matmul of bf16 takes bf16 activations
     QuantizeFn quantize = nullptr;
     RmsNormFn rms_norm = nullptr;
     LayerNormFn layer_norm = nullptr;

@@ -1,6 +1,8 @@
 // Builds one KernelTable per level from kernels.inc and chooses the level for this machine.
 #include "kernels/select.h"
 
+#include <deque>
+
 #include "kernels/cpu.h"
 #include "kernels/declare.h"
 
@@ -24,55 +26,106 @@ void put(Fn (&slots)[3], std::string_view format, Fn function) {
     }
 }
 
-// The table of one level; every row of the level is in kernels.inc.
-KernelTable make_table(const char* level) {
-    KernelTable table;
-    table.isa = level;
-    const std::string_view wanted = level;
+// The rows of a level over those of its base.
+void fill(std::string_view level, KernelTable& table) {
+#define LAP_LEVEL(name, base) \
+    if (level == #name && level != #base) fill(#base, table);
 #define LAP_KERNEL(op, format, isa, function) \
-    if (wanted == #isa) put(table.op, #format, &isa::function);
-#define LAP_KERNEL_REF(op, format, isa, function) \
-    if (wanted == #isa) put(table.op, #format, &ref::function);
+    if (level == #isa) put(table.op, #format, &isa::function);
 #include "kernels/kernels.inc"
 #undef LAP_KERNEL
-#undef LAP_KERNEL_REF
+#undef LAP_LEVEL
+}
+
+KernelTable make_table(const char* level, const char* rows_of) {
+    KernelTable table;
+    table.isa = level;
+    fill(rows_of, table);
     return table;
 }
 
-#ifdef LAP_LEVEL_AVX2
-constexpr bool kAvx2Built = true;
-#else
-constexpr bool kAvx2Built = false;
-#endif
-#ifdef LAP_LEVEL_AVX512
-constexpr bool kAvx512Built = true;
-#else
-constexpr bool kAvx512Built = false;
-#endif
-#ifdef LAP_LEVEL_NEON
-constexpr bool kNeonBuilt = true;
-#else
-constexpr bool kNeonBuilt = false;
-#endif
+// Whether the build compiled the level in.
+bool built(std::string_view level) {
+#define LAP_LEVEL(name, base) \
+    if (level == #name) return true;
+#define LAP_KERNEL(op, format, isa, function)
+#include "kernels/kernels.inc"
+#undef LAP_KERNEL
+#undef LAP_LEVEL
+    return false;
+}
 
-Level make_level(const KernelTable& table, bool built, bool supported) {
-    return {table.isa, built, supported, built && supported ? &table : nullptr};
+// `extended` replaces rows of the level where the CPU has one more instruction.
+struct Candidate {
+    const char* level;
+    bool supported;
+    const char* extended = nullptr;
+    bool extension_supported = false;
+};
+
+std::vector<Candidate> candidates() {
+    const CpuFeatures cpu = detect_cpu();
+    return {{"ref", true},
+            {"neon", cpu.neon},
+            {"neon_dot", cpu.neon_dot},
+            {"neon_i8mm", cpu.neon_i8mm},
+            {"avx2", cpu.avx2},
+            {"avxvnni", cpu.avxvnni},
+            {"avx512", cpu.avx512, "avx512_bf16", cpu.avx512_bf16}};
+}
+
+struct Tables {
+    std::deque<KernelTable> owned;  // addresses stay
+    std::vector<Level> levels;
+    std::vector<const KernelTable*> runnable;
+
+    Tables() {
+        for (const Candidate& c : candidates()) {
+            Level level{c.level, built(c.level), c.supported, nullptr};
+            if (level.built && level.supported) {
+                level.table = add(make_table(c.level, c.level));
+                if (c.extended && built(c.extended) && c.extension_supported)
+                    level.table = add(make_table(c.level, c.extended));
+            }
+            levels.push_back(level);
+        }
+    }
+    const KernelTable* add(KernelTable table) {
+        runnable.push_back(&owned.emplace_back(table));
+        return runnable.back();
+    }
+};
+
+const Tables& tables() {
+    static const Tables kTables;
+    return kTables;
+}
+
+// All rows of a level: its base's, replaced by and completed with its own.
+std::vector<KernelRow> rows_of(std::string_view level) {
+    std::vector<KernelRow> out;
+    const auto put_row = [&](const KernelRow& row) {
+        for (KernelRow& old : out)
+            if (old.op == row.op && old.format == row.format) return void(old = row);
+        out.push_back(row);
+    };
+#define LAP_LEVEL(name, base)                                   \
+    if (level == #name && level != #base) {                     \
+        out = rows_of(#base);                                   \
+        for (KernelRow & row : out) row.isa = #name;            \
+    }
+#define LAP_KERNEL(op, format, isa, function) \
+    if (level == #isa) put_row({#op, #format, #isa, #isa "::" #function});
+#include "kernels/kernels.inc"
+#undef LAP_KERNEL
+#undef LAP_LEVEL
+    return out;
 }
 
 }  // namespace
 
-const std::vector<Level>& levels() {
-    static const KernelTable kRef = make_table("ref"), kAvx2 = make_table("avx2"),
-                             kAvx512 = make_table("avx512"), kNeon = make_table("neon");
-    static const CpuFeatures kCpu = detect_cpu();
-    static const std::vector<Level> kLevels = {
-        make_level(kRef, true, true),
-        make_level(kNeon, kNeonBuilt, kCpu.neon),
-        make_level(kAvx2, kAvx2Built, kCpu.avx2),
-        make_level(kAvx512, kAvx512Built, kCpu.avx512),
-    };
-    return kLevels;
-}
+const std::vector<Level>& levels() { return tables().levels; }
+const std::vector<const KernelTable*>& runnable_tables() { return tables().runnable; }
 
 const KernelTable* select(std::string_view level, std::string* why) {
     const KernelTable* best = nullptr;
@@ -96,13 +149,16 @@ const KernelTable* select(std::string_view level, std::string* why) {
 }
 
 const std::vector<KernelRow>& rows() {
-    static const std::vector<KernelRow> kRows = {
-#define LAP_KERNEL(op, format, isa, function) {#op, #isa, #isa "::" #function},
-#define LAP_KERNEL_REF(op, format, isa, function) {#op, #isa, "ref::" #function},
+    static const std::vector<KernelRow> kRows = [] {
+        std::vector<KernelRow> all;
+#define LAP_LEVEL(name, base) \
+    for (const KernelRow& row : rows_of(#name)) all.push_back(row);
+#define LAP_KERNEL(op, format, isa, function)
 #include "kernels/kernels.inc"
 #undef LAP_KERNEL
-#undef LAP_KERNEL_REF
-    };
+#undef LAP_LEVEL
+        return all;
+    }();
     return kRows;
 }
 

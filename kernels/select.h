@@ -10,21 +10,24 @@
 namespace lapidary::kernels {
 
 struct Level {
-    std::string_view name;   // ref, avx2, avx512, neon
+    std::string_view name;   // ref, neon, neon_dot, neon_i8mm, avx2, avxvnni, avx512
     bool built = false;      // compiled into this binary
     bool supported = false;  // this CPU and operating system can run it
     const KernelTable* table = nullptr;  // null unless built and supported
 };
 // All levels that exist, lowest first; ref is always built and supported.
 const std::vector<Level>& levels();
+// Every table that can run here: the levels' own, and those that an extension of the CPU has replaced.
+const std::vector<const KernelTable*>& runnable_tables();
 
 // The highest supported level, or the one named (LAPIDARY_CPU's value; empty = highest).
 // Null when the name is unknown or that level cannot run here; `why` then says so and lists what works.
 const KernelTable* select(std::string_view level, std::string* why);
 
-// Every row of kernels.inc: for `doctor`, `inspect`, tests and benches.
+// Every operation of every level in this build, and the function that serves it (also one of its base's):
+// for `doctor`, tests and benches.
 struct KernelRow {
-    std::string_view op, isa, function;
+    std::string_view op, format, isa, function;
 };
 const std::vector<KernelRow>& rows();
 

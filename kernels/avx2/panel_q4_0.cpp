@@ -25,7 +25,7 @@ LAP_INLINE __m256i load(const void* at) { return _mm256_load_si256(static_cast<c
 
 // Four K of 8 rows as unsigned bytes: step 2 i is the low, 2 i + 1 the high nibble of group i of 8 K.
 LAP_INLINE __m256i nibbles(const uint8_t* block, int step, int half) {
-    const __m256i v = load(block + step / 2 * kPanelGroupBytes + half * 32);
+    const __m256i v = load(block + step / 2 * kPanelWordBytes + half * 32);
     return _mm256_and_si256(step % 2 ? _mm256_srli_epi16(v, 4) : v, _mm256_set1_epi8(15));
 }
 
@@ -39,7 +39,7 @@ LAP_INLINE __m256i broadcast(const void* four) {
 
 // pairs[column][half]: int16 sums over a block of 32 K of nibble times q, without the -8.
 template <int kColumns>
-LAP_INLINE void multiply_block(const uint8_t* block, const int8_t* x, __m256i* pairs) {
+LAP_INLINE void multiply_block(const uint8_t* block, const int8_t* x, int64_t q_stride, __m256i* pairs) {
     LAP_UNROLL
     for (int step = 0; step < kSteps; ++step) {
         __m256i v[kHalves];
@@ -47,7 +47,7 @@ LAP_INLINE void multiply_block(const uint8_t* block, const int8_t* x, __m256i* p
         for (int h = 0; h < kHalves; ++h) v[h] = nibbles(block, step, h);
         LAP_UNROLL
         for (int c = 0; c < kColumns; ++c) {
-            const __m256i four = broadcast(x + c * 32 + step * 4);
+            const __m256i four = broadcast(x + c * q_stride + step * 4);
             LAP_UNROLL
             for (int h = 0; h < kHalves; ++h) {
                 __m256i& sum = pairs[c * kHalves + h];
@@ -61,25 +61,27 @@ LAP_INLINE void multiply_block(const uint8_t* block, const int8_t* x, __m256i* p
 
 // totals[column][half] += a group of 256 K; x and x_sums are those of the first column.
 template <int kColumns>
-LAP_INLINE void multiply_group(const uint8_t* panel, const int8_t* x, const int32_t* x_sums,
-                               const float* scales, int64_t columns, __m256* totals) {
+LAP_INLINE void multiply_group(const uint8_t* panel, const PanelInput& in, int64_t column, int64_t group,
+                               __m256* totals) {
+    const int8_t* x = in.q + column * in.q_stride + group * kActivationGroup;
+    const int16_t* x_sums = in.sums + (column * in.k + group * kActivationGroup) / 16;
     __m256 sum[kColumns * kHalves];
     LAP_UNROLL
     for (int i = 0; i < kColumns * kHalves; ++i) sum[i] = _mm256_setzero_ps();
-    for (int64_t unit = 0; unit < kGroupBlocks / 2; ++unit, panel += kPanelUnitBytes) {
+    for (int64_t unit = 0; unit < kGroupBlocks / 2; ++unit, panel += panel_unit_bytes(Format::q4_0)) {
         LAP_UNROLL
-        for (int64_t b = 0; b < 2; ++b, x += columns * 32, x_sums += columns) {
+        for (int64_t b = 0; b < 2; ++b, x += 32, x_sums += 2) {
             __m256i pairs[kColumns * kHalves];
-            const uint8_t* block = panel + panel_nibbles_offset(b);
+            const uint8_t* block = panel + panel_block_values(Format::q4_0, b);
             LAP_UNROLL
-            for (int i = 0; i < 4; ++i) prefetch(block + i * kPanelGroupBytes + kPrefetchBytes);
-            multiply_block<kColumns>(block, x, pairs);
-            const auto* d = reinterpret_cast<const __m128i*>(panel + panel_scales_offset(b));
+            for (int i = 0; i < 4; ++i) prefetch(block + i * kPanelWordBytes + kPrefetchBytes);
+            multiply_block<kColumns>(block, x, in.q_stride, pairs);
+            const auto* d = reinterpret_cast<const __m128i*>(panel + panel_block_scales(Format::q4_0, b));
             const __m256 halves[kHalves] = {_mm256_cvtph_ps(_mm_load_si128(d)),
                                             _mm256_cvtph_ps(_mm_load_si128(d + 1))};
             LAP_UNROLL
             for (int c = 0; c < kColumns; ++c) {
-                const __m256i eight = _mm256_slli_epi32(broadcast(x_sums + c), 3);
+                const __m256i eight = _mm256_madd_epi16(broadcast(x_sums + c * (in.k / 16)), _mm256_set1_epi16(8));
                 LAP_UNROLL
                 for (int h = 0; h < kHalves; ++h) {
                     const int i = c * kHalves + h;
@@ -92,7 +94,8 @@ LAP_INLINE void multiply_group(const uint8_t* panel, const int8_t* x, const int3
     }
     LAP_UNROLL
     for (int i = 0; i < kColumns * kHalves; ++i) {
-        totals[i] = _mm256_fmadd_ps(_mm256_set1_ps(scales[i / kHalves]), sum[i], totals[i]);
+        totals[i] = _mm256_fmadd_ps(_mm256_set1_ps(in.scales[(column + i / kHalves) * (in.k / kActivationGroup) + group]),
+                                    sum[i], totals[i]);
     }
 }
 
@@ -104,10 +107,8 @@ LAP_INLINE void multiply_panel(const PanelMatmulArgs& a, int64_t panel, int64_t 
     LAP_UNROLL
     for (int i = 0; i < kColumns * kHalves; ++i) totals[i] = _mm256_setzero_ps();
     for (int64_t group = 0; group < a.x.k / kActivationGroup; ++group) {
-        const int64_t block = group * kGroupBlocks * a.x.columns + column;
-        multiply_group<kColumns>(at, a.x.q + block * 32, a.x.sums + block,
-                                 a.x.scales + group * a.x.columns + column, a.x.columns, totals);
-        at += kGroupBlocks / 2 * kPanelUnitBytes;
+        multiply_group<kColumns>(at, a.x, column, group, totals);
+        at += panel_group_bytes(Format::q4_0);
     }
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     LAP_UNROLL
@@ -141,7 +142,7 @@ void multiply_tile(const PanelMatmulArgs& a, int64_t begin, int64_t end) {
 }  // namespace
 
 void panel_matmul_q4_0(const PanelMatmulArgs& a) {
-    const int64_t step = panels_of_tile(a.x.k);
+    const int64_t step = panels_of_tile(Format::q4_0, a.x.k);
     for (int64_t begin = a.panel_begin; begin < a.panel_end; begin += step) {
         multiply_tile(a, begin, begin + step < a.panel_end ? begin + step : a.panel_end);
     }

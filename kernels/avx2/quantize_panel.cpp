@@ -1,4 +1,4 @@
-// f32 activations to the int8 image of panel_matmul, AVX2. Same bits as ref/panels.cpp, where the rules for
+// f32 activations to the int8 image of panel_matmul, AVX2. Same bits as ref/quantize_panel.cpp, where the rules for
 // zero, infinite and NaN groups are told. Called through the table (kernels.inc).
 #include <immintrin.h>
 
@@ -40,24 +40,26 @@ int32_t sum_lanes(__m256i v) {
 }  // namespace
 
 void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
+    int8_t* q = out.q + column * out.q_stride;
+    int16_t* sums = out.sums + column * (out.k / 16);
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // undoes the lanes of packs
     for (int64_t group = 0; group < out.k / kActivationGroup; ++group) {
         const float* values = x + group * kActivationGroup;
         const float scale = largest_magnitude(values) / 127.0f;
         const bool usable = scale >= kSmallestPanelScale && scale < __builtin_inff();
-        out.scales[group * out.columns + column] = scale < kSmallestPanelScale ? 0.0f : scale;
+        out.scales[column * (out.k / kActivationGroup) + group] = scale < kSmallestPanelScale ? 0.0f : scale;
         const __m256i mask = _mm256_set1_epi32(usable ? -1 : 0);
         const __m256 divisor = _mm256_set1_ps(scale);
         for (int64_t b = 0; b < kGroupBlocks; ++b) {
-            const int64_t at = (group * kGroupBlocks + b) * out.columns + column;
+            const int64_t at = (group * kGroupBlocks + b) * 32;
             const float* block = values + b * 32;
             const __m256i q0 = quantize8(block, divisor, mask), q1 = quantize8(block + 8, divisor, mask);
             const __m256i q2 = quantize8(block + 16, divisor, mask),
                           q3 = quantize8(block + 24, divisor, mask);
             const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q0, q1), _mm256_packs_epi32(q2, q3));
-            _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.q + at * 32),
-                                _mm256_permutevar8x32_epi32(bytes, order));
-            out.sums[at] = sum_lanes(_mm256_add_epi32(_mm256_add_epi32(q0, q1), _mm256_add_epi32(q2, q3)));
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(q + at), _mm256_permutevar8x32_epi32(bytes, order));
+            sums[at / 16] = static_cast<int16_t>(sum_lanes(_mm256_add_epi32(q0, q1)));
+            sums[at / 16 + 1] = static_cast<int16_t>(sum_lanes(_mm256_add_epi32(q2, q3)));
         }
     }
 }

@@ -1,4 +1,4 @@
-// f32 activations to the int8 image of panel_matmul, AVX-512. Same bits as ref/panels.cpp, where the rules
+// f32 activations to the int8 image of panel_matmul, AVX-512. Same bits as ref/quantize_panel.cpp, where the rules
 // for zero, infinite and NaN groups are told. Called through the table (kernels.inc).
 #include <immintrin.h>
 
@@ -21,28 +21,23 @@ float largest_magnitude(const float* x) {
     return value;
 }
 
-// 16 values, stored as int8; returns them as int32.
-__m512i quantize16(const float* x, __m512 scale, __mmask16 usable, int8_t* out) {
-    const __m512i q = _mm512_maskz_cvtps_epi32(usable, _mm512_div_ps(_mm512_loadu_ps(x), scale));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtepi32_epi8(q));
-    return q;
-}
-
 }  // namespace
 
 void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
+    int8_t* q = out.q + column * out.q_stride;
+    int16_t* sums = out.sums + column * (out.k / 16);
     for (int64_t group = 0; group < out.k / kActivationGroup; ++group) {
         const float* values = x + group * kActivationGroup;
         const float scale = largest_magnitude(values) / 127.0f;
         const bool usable = scale >= kSmallestPanelScale && scale < __builtin_inff();
-        out.scales[group * out.columns + column] = scale < kSmallestPanelScale ? 0.0f : scale;
+        out.scales[column * (out.k / kActivationGroup) + group] = scale < kSmallestPanelScale ? 0.0f : scale;
         const auto mask = static_cast<__mmask16>(usable ? 0xffff : 0);
         const __m512 divisor = _mm512_set1_ps(scale);
-        for (int64_t b = 0; b < kGroupBlocks; ++b) {
-            const int64_t at = (group * kGroupBlocks + b) * out.columns + column;
-            const __m512i first = quantize16(values + b * 32, divisor, mask, out.q + at * 32);
-            const __m512i second = quantize16(values + b * 32 + 16, divisor, mask, out.q + at * 32 + 16);
-            out.sums[at] = _mm512_reduce_add_epi32(_mm512_add_epi32(first, second));
+        for (int64_t i = 0; i < kActivationGroup; i += 16) {
+            const __m512i rounded = _mm512_maskz_cvtps_epi32(mask, _mm512_div_ps(_mm512_loadu_ps(values + i), divisor));
+            const int64_t at = group * kActivationGroup + i;
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(q + at), _mm512_cvtepi32_epi8(rounded));
+            sums[at / 16] = static_cast<int16_t>(_mm512_reduce_add_epi32(rounded));
         }
     }
 }

@@ -67,7 +67,9 @@ class CpuDevice final : public Device {
         const float* scales = nullptr;
     };
     Quantised quantise(const TensorView& x);
+    std::byte* reserve_panel_input(int64_t bytes);
     kernels::PanelInput quantise_for_panels(const TensorView& x);
+    kernels::PanelInput floats_for_panels(const TensorView& x, Format format);
     void row_slice(const MatmulPart& part, const TensorView& x, const Quantised& q8, int64_t begin, int64_t end,
                    int thread);
     void panel_slice(const MatmulPart& part, const kernels::PanelInput& x, int64_t begin, int64_t end);
@@ -81,7 +83,7 @@ class CpuDevice final : public Device {
     std::vector<Buffer> scratch_;  // one per thread
     std::vector<int8_t> q8_;
     std::vector<float> q8_scales_;
-    Buffer panel_q8_;  // values, sums and scales of one PanelInput
+    Buffer panel_input_;  // of one PanelInput
 };
 
 }  // namespace lapidary::runtime

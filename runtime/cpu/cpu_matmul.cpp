@@ -25,21 +25,43 @@ CpuDevice::Quantised CpuDevice::quantise(const TensorView& x) {
     return {q8_.data(), q8_scales_.data()};
 }
 
-kernels::PanelInput CpuDevice::quantise_for_panels(const TensorView& x) {
-    const int64_t values = x.rows * x.cols, sums = values / 32 * 4, scales = values / kernels::kActivationGroup * 4;
-    const auto bytes = static_cast<size_t>(values + sums + scales);
-    if (!panel_q8_ || panel_q8_->bytes < bytes) {
-        auto buffer = allocate_host(bytes);
+// Room for one PanelInput of any kind: int8 values, sums and scales, or bf16 rows.
+std::byte* CpuDevice::reserve_panel_input(int64_t bytes) {
+    if (!panel_input_ || panel_input_->bytes < static_cast<size_t>(bytes)) {
+        auto buffer = allocate_host(static_cast<size_t>(bytes));
         if (!buffer) throw std::bad_alloc();  // as in reserve_scratch
-        panel_q8_ = std::move(*buffer);
+        panel_input_ = std::move(*buffer);
     }
+    return panel_input_->host;
+}
+
+kernels::PanelInput CpuDevice::quantise_for_panels(const TensorView& x) {
     kernels::PanelInput out;
-    out.q = reinterpret_cast<int8_t*>(panel_q8_->host);
-    out.sums = reinterpret_cast<int32_t*>(panel_q8_->host + values);
-    out.scales = reinterpret_cast<float*>(panel_q8_->host + values + sums);
     out.columns = x.rows;
     out.k = x.cols;
+    out.q_stride = kernels::panel_q_stride(x.cols);
+    const int64_t values = x.rows * out.q_stride, sums = x.rows * (x.cols / 16) * 2;
+    const int64_t scales = x.rows * (x.cols / kernels::kActivationGroup) * 4;
+    std::byte* at = reserve_panel_input(values + sums + scales);
+    out.q = reinterpret_cast<int8_t*>(at);
+    out.sums = reinterpret_cast<int16_t*>(at + values);
+    out.scales = reinterpret_cast<float*>(at + values + sums);
     pool_.run(x.rows, [&](int64_t t, int) { table_.quantize_panel(x.f32(t), t, out); });
+    return out;
+}
+
+kernels::PanelInput CpuDevice::floats_for_panels(const TensorView& x, Format format) {
+    kernels::PanelInput out;
+    out.columns = x.rows;
+    out.k = x.cols;
+    out.x = x.f32();
+    out.x_stride = x.row_bytes / static_cast<int64_t>(sizeof(float));
+    if (format == Format::bf16 && table_.round_bf16) {
+        out.x_stride = x.cols + 32;  // an odd number of cache lines where K is a multiple of 64
+        auto* rounded = reinterpret_cast<uint16_t*>(reserve_panel_input(x.rows * out.x_stride * 2));
+        pool_.run(x.rows, [&](int64_t t, int) { table_.round_bf16(x.f32(t), x.cols, rounded + t * out.x_stride); });
+        out.xb = rounded;
+    }
     return out;
 }
 
@@ -78,10 +100,12 @@ void CpuDevice::panel_slice(const MatmulPart& p, const kernels::PanelInput& x, i
 
 void CpuDevice::matmul(std::span<const MatmulPart> parts, const TensorView& x) {
     Quantised q8;
-    kernels::PanelInput panel_input;
+    kernels::PanelInput image, floats;
     for (const auto& p : parts) {
         if (p.weights.layout == Layout::panels) {
-            if (!panel_input.q) panel_input = quantise_for_panels(x);
+            const bool int8_input = kernels::is_quantised(p.weights.format);
+            if (int8_input && !image.columns) image = quantise_for_panels(x);
+            if (!int8_input && !floats.columns) floats = floats_for_panels(x, p.weights.format);
         } else if (!precise_ && !q8.values && kernels::is_quantised(p.weights.format)) {
             q8 = quantise(x);
         }
@@ -101,7 +125,7 @@ void CpuDevice::matmul(std::span<const MatmulPart> parts, const TensorView& x) {
         const int64_t begin = p.row_begin + (item - first_item[i]) * slice;
         const int64_t end = std::min(begin + slice, p.row_end < 0 ? p.weights.rows : p.row_end);
         if (p.weights.layout == Layout::panels)
-            panel_slice(p, panel_input, begin, end);
+            panel_slice(p, kernels::is_quantised(p.weights.format) ? image : floats, begin, end);
         else
             row_slice(p, x, q8, begin, end, thread);
     });
@@ -109,7 +133,7 @@ void CpuDevice::matmul(std::span<const MatmulPart> parts, const TensorView& x) {
 
 bool CpuDevice::can_pack(const TensorView& m) const {
     return !precise_ && m.layout == Layout::rows && table_.panel_matmul[index(m.format)] &&
-           m.cols % kernels::kActivationGroup == 0;
+           m.cols % kernels::panel_k_multiple(m.format) == 0;
 }
 
 Result<Packed> CpuDevice::pack(const TensorView& m) {

@@ -13,13 +13,7 @@
 
 namespace lapidary::test {
 
-inline std::vector<const kernels::KernelTable*> runnable_levels() {
-    std::vector<const kernels::KernelTable*> tables;
-    for (const kernels::Level& level : kernels::levels()) {
-        if (level.table) tables.push_back(level.table);
-    }
-    return tables;
-}
+inline const std::vector<const kernels::KernelTable*>& runnable_levels() { return kernels::runnable_tables(); }
 
 inline const kernels::KernelTable& reference() { return *kernels::select("ref", nullptr); }
 

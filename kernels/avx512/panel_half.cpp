@@ -1,0 +1,80 @@
+// Product of bf16 and f16 panels and f32 activations with AVX-512: a lane owns a row, one fused multiply-add
+// per value, K ascending. Called through the table (kernels.inc).
+#include "kernels/avx512/panel_tile.inl"
+
+namespace lapidary::kernels::avx512 {
+namespace {
+
+// totals[column][panel] += weights[panel] * one K.
+template <int kPanels, int kColumns>
+LAP_INLINE void multiply_value(const __m512* weights, const float* x, int64_t stride, __m512* totals) {
+    LAP_UNROLL
+    for (int c = 0; c < kColumns; ++c) {
+        const __m512 value = _mm512_set1_ps(x[c * stride]);
+        LAP_UNROLL
+        for (int p = 0; p < kPanels; ++p)
+            totals[c * kPanels + p] = _mm512_fmadd_ps(weights[p], value, totals[c * kPanels + p]);
+    }
+}
+
+struct Bf16 {
+    static constexpr Format kFormat = Format::bf16;
+
+    // Two K: the even one is the low half of each lane.
+    template <int kPanels, int kColumns>
+    LAP_INLINE static void pair(Panels panels, const float* x, int64_t stride, __m512* totals) {
+        __m512 even[kPanels], odd[kPanels];
+        LAP_UNROLL
+        for (int p = 0; p < kPanels; ++p) {
+            const uint8_t* at = panels.at + p * panels.stride;
+            prefetch(at);
+            const __m512i both = load(at);
+            even[p] = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
+            odd[p] = _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(static_cast<int>(0xffff0000))));
+        }
+        multiply_value<kPanels, kColumns>(even, x, stride, totals);
+        multiply_value<kPanels, kColumns>(odd, x + 1, stride, totals);
+    }
+};
+
+struct F16 {
+    static constexpr Format kFormat = Format::f16;
+
+    template <int kPanels, int kColumns>
+    LAP_INLINE static void pair(Panels panels, const float* x, int64_t stride, __m512* totals) {
+        __m512 even[kPanels], odd[kPanels];
+        LAP_UNROLL
+        for (int p = 0; p < kPanels; ++p) {
+            const uint8_t* at = panels.at + p * panels.stride;
+            prefetch(at);
+            even[p] = load_half(at);
+            odd[p] = load_half(at + 32);
+        }
+        multiply_value<kPanels, kColumns>(even, x, stride, totals);
+        multiply_value<kPanels, kColumns>(odd, x + 1, stride, totals);
+    }
+};
+
+template <class Pairs>
+struct Half {
+    static constexpr Format kFormat = Pairs::kFormat;
+
+    template <int kPanels, int kColumns>
+    LAP_INLINE static void multiply(const PanelMatmulArgs& a, int64_t panel, int64_t column) {
+        Panels panels = panels_at(a, kFormat, panel);
+        const float* x = a.x.x + column * a.x.x_stride;
+        __m512 totals[kPanels * kColumns];
+        LAP_UNROLL
+        for (int i = 0; i < kPanels * kColumns; ++i) totals[i] = _mm512_setzero_ps();
+        for (int64_t k = 0; k < a.x.k; k += 2, x += 2, panels.at += kPanelWordBytes)
+            Pairs::template pair<kPanels, kColumns>(panels, x, a.x.x_stride, totals);
+        store_tile<kPanels, kColumns>(a, panel, column, totals);
+    }
+};
+
+}  // namespace
+
+void panel_matmul_bf16(const PanelMatmulArgs& a) { multiply_panels<Half<Bf16>>(a); }
+void panel_matmul_f16(const PanelMatmulArgs& a) { multiply_panels<Half<F16>>(a); }
+
+}  // namespace lapidary::kernels::avx512

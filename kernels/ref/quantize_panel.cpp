@@ -1,0 +1,45 @@
+// Reference: activations to the int8 image that panels multiply. Formula in kernels/panels.h.
+#include <cmath>
+
+#include "kernels/declare.h"
+#include "kernels/half.h"
+#include "kernels/panel_units.h"
+
+namespace lapidary::kernels::ref {
+namespace {
+
+// max |x|, or NaN if there is one: without the sign, the bits of floats order as the values do, NaN last.
+float largest_magnitude(const float* x, int64_t n) {
+    uint32_t largest = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        const uint32_t bits = float_bits(x[i]) & 0x7fffffff;
+        if (bits > largest) largest = bits;
+    }
+    return bits_float(largest);
+}
+
+}  // namespace
+
+// A group without usable scale keeps q = 0, as in quantize: scale 0 when it is (almost) zero, and its
+// infinite or NaN scale otherwise, so that bad values stay visible as NaN in the product.
+void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
+    int8_t* q = out.q + column * out.q_stride;
+    int16_t* sums = out.sums + column * (out.k / 16);
+    for (int64_t group = 0; group < out.k / kActivationGroup; ++group) {
+        const float* values = x + group * kActivationGroup;
+        const float scale = largest_magnitude(values, kActivationGroup) / 127.0f;
+        const bool usable = scale >= kSmallestPanelScale && scale < INFINITY;
+        out.scales[column * (out.k / kActivationGroup) + group] = scale < kSmallestPanelScale ? 0.0f : scale;
+        for (int64_t i = 0; i < kActivationGroup; i += 16) {
+            int sum = 0;
+            for (int64_t j = i; j < i + 16; ++j) {
+                const auto rounded = usable ? static_cast<int8_t>(std::nearbyint(values[j] / scale)) : int8_t{0};
+                q[group * kActivationGroup + j] = rounded;
+                sum += rounded;
+            }
+            sums[(group * kActivationGroup + i) / 16] = static_cast<int16_t>(sum);
+        }
+    }
+}
+
+}  // namespace lapidary::kernels::ref
