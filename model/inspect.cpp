@@ -65,16 +65,17 @@ Rows describe(const model::ModelConfig& c) {
     return rows;
 }
 
-// Two-dimensional tensors are matmul operands, everything else is expanded to f32 at load. Layer matrices
-// move into panels where the level has them; the embedding and the projector stay as they lie in the file.
+// Two-dimensional tensors are matmul operands, everything else is expanded to f32 at load. Layer matrices and
+// the embedding move into panels where the level has them; the projector stays as it lies in the file.
 std::string kernel_for(const model::TensorInfo& t, const Engine::State& state) {
     if (t.shape.size() != 2 || t.shape[0] <= 1) return "f32 vector";
-    const bool in_layer = t.name.find("layers.") != std::string::npos || t.name.starts_with("blk.");
+    const bool packed = t.name.find("layers.") != std::string::npos || t.name.starts_with("blk.") ||
+                        t.name.ends_with("embed_tokens.weight") || t.name == "token_embd.weight";
     for (int f = 0; f < kernels::kFormats; ++f) {
         const auto format = static_cast<kernels::Format>(f);
         if (t.type != kernels::name(format)) continue;
         const runtime::TensorView matrix{nullptr, 0, format, t.shape[0], t.shape[1], 0};
-        if (in_layer && state.device->can_pack(matrix)) return state.info.isa + ":panel_matmul_" + t.type;
+        if (packed && state.device->can_pack(matrix)) return state.info.isa + ":panel_matmul_" + t.type;
         const bool int8_input = !state.options.precise && kernels::is_quantised(format);
         return state.info.isa + ":matmul_" + t.type + (int8_input ? "_q8" : "");
     }

@@ -8,6 +8,7 @@ namespace {
 
 std::vector<TensorView*> candidates(Weights& weights, const runtime::CpuDevice& device) {
     std::vector<TensorView*> out;
+    if (device.can_pack(weights.embed)) out.push_back(&weights.embed);
     for (LayerWeights& l : weights.layers)
         for (TensorView* t : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down})
             if (*t && device.can_pack(*t)) out.push_back(t);

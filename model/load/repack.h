@@ -11,7 +11,7 @@
 
 namespace lapidary::model {
 
-// Layer matrices whose format has panels at the device's level. `progress` counts source bytes; false stops
+// The embedding and the layer matrices whose format has panels at the device's level. `progress` counts source bytes; false stops
 // with `cancelled`.
 Result<void> repack(Weights& weights, runtime::CpuDevice& device,
                     const std::function<bool(uint64_t done, uint64_t total)>& progress);

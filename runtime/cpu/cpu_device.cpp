@@ -43,10 +43,20 @@ void CpuDevice::reserve_scratch(int64_t bytes) {
 
 void CpuDevice::embed_rows(const TensorView& table, float scale, const TensorView& out) {
     const auto expand = table_.expand[index(table.format)];
-    pool_.run(out.rows, [&](int64_t t, int) {
+    const auto unpack = table_.unpack_panel_row[index(table.format)];
+    const int64_t blocks_bytes = kernels::row_bytes(table.format, table.cols);
+    if (table.layout == Layout::panels) reserve_scratch(blocks_bytes);
+    pool_.run(out.rows, [&](int64_t t, int thread) {
         const int32_t id = params_->ids[t];
         if (id < 0) return;
-        expand(table.data() + id * table.row_bytes, table.cols, out.f32(t));
+        const std::byte* blocks = table.data() + id * table.row_bytes;
+        if (table.layout == Layout::panels) {
+            const int64_t panel = id / kernels::kPanel;
+            blocks = scratch(thread);
+            unpack(table.data() + panel * kernels::panel_bytes(table.format, table.cols), table.cols,
+                   id % kernels::kPanel, scratch(thread));
+        }
+        expand(blocks, table.cols, out.f32(t));
         table_.scale_add(out.f32(t), scale, nullptr, out.cols);
     });
 }

@@ -24,18 +24,26 @@ TEST_CASE("inspect: config, tensors and kernels of a GGUF file") {
     CHECK(value(r, "hidden") == "256");
     CHECK(r.text_problem.empty());
     uint64_t bytes = 0;
-    int q8_inputs = 0, vectors = 0;
+    int panels = 0, vectors = 0;
     for (const TensorReport& t : r.tensors) {
         bytes += t.bytes;
         CHECK(!t.kernel.empty());
         if (t.kernel == "f32 vector") ++vectors;
-        if (t.kernel == "ref:matmul_" + t.type + "_q8") ++q8_inputs;
+        if (t.kernel == "ref:panel_matmul_" + t.type) ++panels;
     }
     CHECK(bytes > 1'000'000);
-    CHECK(q8_inputs == 21);  // 20 layer matrices and the embedding
+    CHECK(panels == 21);  // 20 layer matrices and the embedding
     CHECK(vectors == 23);
     CHECK(!r.metadata.empty());
     CHECK(r.files.size() == 1);
+}
+
+TEST_CASE("inspect: formats without panels keep their rows and take int8 inputs") {
+    const ModelReport r = unwrap(inspect({.model = kData / "peer/quant3-q5_0.gguf", .cpu_level = "ref"}));
+    int q8_inputs = 0;
+    for (const TensorReport& t : r.tensors)
+        if (t.kernel == "ref:matmul_q5_0_q8" && t.type == "q5_0") ++q8_inputs;
+    CHECK(q8_inputs >= 20);
 }
 
 TEST_CASE("inspect: precise mode takes other kernels") {
