@@ -13,6 +13,7 @@ Result<std::vector<float>> embed_frames(const Network& net, runtime::Device& dev
     LAP_ASSIGN(auto out_buffer, device.allocate(static_cast<size_t>(n * net.config.hidden) * sizeof(float)));
     const auto in = view(in_buffer, Format::f32, n, c.samples_per_token);
     const auto out = view(out_buffer, Format::f32, n, net.config.hidden);
+    device.label("sound", -1);
     device.write(in, frames.data());
     device.rms_norm(in, {}, c.rms_eps, in);
     const runtime::MatmulPart projection{net.weights.audio.projection, out};

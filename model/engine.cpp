@@ -89,6 +89,14 @@ uint64_t parameters(const LoadedModel& m) {
     return n;
 }
 
+// Threads of long and of short steps; both named.
+Result<runtime::PhaseThreads> phase_threads(const EngineOptions& options) {
+    LAP_ASSIGN(const int all, thread_count(options.threads));
+    LAP_ASSIGN(const int prefill, thread_count(options.prefill_threads > 0 ? options.prefill_threads : all));
+    LAP_ASSIGN(const int decode, thread_count(options.decode_threads > 0 ? options.decode_threads : all));
+    return runtime::PhaseThreads{prefill, decode};
+}
+
 }  // namespace
 
 Error memory_ran_out() {
@@ -101,7 +109,7 @@ Result<int> thread_count(int wanted) {
                      "use 1 to " + std::to_string(kMaxThreads) + ", or 0 for every core"};
     if (wanted > 0) return wanted;
     const std::string text = environment("LAPIDARY_THREADS");
-    if (text.empty()) return runtime::usable_cores();
+    if (text.empty()) return runtime::default_threads();
     char* end = nullptr;
     const long n = std::strtol(text.c_str(), &end, 10);
     if (*end != 0 || n < 1 || n > kMaxThreads)
@@ -135,14 +143,20 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     state->loaded = std::move(loaded);
     const model::ModelConfig& config = state->loaded.config;
     LAP_ASSIGN(const uint32_t context, context_of(options, config));
-    LAP_ASSIGN(const int threads, thread_count(options.threads));
+    LAP_ASSIGN(const runtime::PhaseThreads phases, phase_threads(options));
+    const int threads = std::max(phases.prefill, phases.decode);
     LAP_ASSIGN(const kernels::KernelTable* table, kernel_table(options.cpu_level));
-    state->device = std::make_unique<runtime::CpuDevice>(*table, threads, options.precise);
+    state->device = std::make_unique<runtime::CpuDevice>(*table, threads, options.precise, phases);
     if (state->device->threads() != threads)
         return Error{Errc::out_of_memory,
                      "the system gave " + std::to_string(state->device->threads()) + " of " +
                          std::to_string(threads) + " threads",
                      "use fewer --threads, or raise the limits on processes and memory (ulimit -u, -v)"};
+    if (options.profile || options.trace_events > 0) {
+        state->recorder = std::make_unique<runtime::Recorder>(options.trace_events);
+        state->traced = std::make_unique<runtime::TracedDevice>(*state->device, *state->recorder);
+        state->device->observe(state->recorder.get());
+    }
     state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);
     if (packing == Packing::now)
         LAP_TRY(model::repack(state->loaded.weights, *state->device, [&](uint64_t done, uint64_t total) {
@@ -175,6 +189,8 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     info.image = config.vision.has_value();
     info.audio = config.audio.has_value();
     info.threads = threads;
+    info.prefill_threads = phases.prefill;
+    info.decode_threads = phases.decode;
     info.kv = options.precise ? KvFormat::f32 : options.kv;
     info.load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     info.stop_ids = config.stop_ids;

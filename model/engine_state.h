@@ -13,6 +13,7 @@
 #include "model/text/tokenizer.h"
 #include "model/turns.h"
 #include "runtime/cpu/cpu_device.h"
+#include "runtime/trace/traced_device.h"
 
 namespace lapidary {
 
@@ -39,10 +40,17 @@ struct Engine::State {
     model::LoadedModel loaded;
     std::optional<model::Tokenizer> tokenizer;
     std::unique_ptr<runtime::CpuDevice> device;
+    std::unique_ptr<runtime::Recorder> recorder;   // both null unless somebody profiles
+    std::unique_ptr<runtime::TracedDevice> traced;
     ModelInfo info;
     model::Turns turns;      // guards device and workspace
     model::Workspace workspace;
 
+    // What the forward pass talks to.
+    runtime::Device& executor() const {
+        if (traced) return *traced;
+        return *device;
+    }
     model::Network network() const { return {loaded.config, loaded.weights}; }
     runtime::KvFormat kv_format() const;
     uint64_t weight_bytes_per_token = 0;  // that one decoded token reads
@@ -54,7 +62,7 @@ Result<const model::Tokenizer*> tokenizer_of(const Engine::State& state);
 // What a public call returns when operator new failed inside it: nothing is thrown across the API.
 Error memory_ran_out();
 
-// `wanted`, or LAPIDARY_THREADS, or every core this process may use.
+// `wanted`, or LAPIDARY_THREADS, or every performance core this process may use.
 Result<int> thread_count(int wanted);
 
 // Whether weights move into the layout that the kernels want: not for those who only look at a model.

@@ -31,13 +31,14 @@ Result<void> logits(const Network& net, Device& device, const Step& step, Worksp
     const ModelConfig& c = net.config;
     const int32_t wanted = step.shape.rows_wanted;
     const TensorView x = view(ws.x, Format::f32, step.shape.columns, c.hidden);
+    device.label("output", -1);
     for (int32_t row = 0; row < wanted; row += kLogitsRows) {
         const int32_t n = std::min(kLogitsRows, wanted - row);
         const int64_t first = step.shape.columns - wanted + row;
         const TensorView normed = view(ws.normed, Format::f32, n, c.hidden);
         const TensorView out = view(ws.logits, Format::f32, n, c.vocab);
         device.rms_norm(x.row_range(first, first + n), net.weights.final_norm, c.rms_eps, normed);
-        const runtime::MatmulPart head{net.weights.embed, out};
+        const runtime::MatmulPart head{.weights = net.weights.embed, .out = out, .name = "head"};
         device.matmul({&head, 1}, normed);
         if (c.soft_cap > 0) device.soft_cap(out, c.soft_cap);
         LAP_TRY(device.wait(device.submit()));
@@ -54,9 +55,11 @@ Result<void> forward(const Network& net, Device& device, const Step& step, KvCac
                      const std::stop_token& cancel, const RowSink& sink) {
     if (!device.replay(step.shape, step.params)) {
         device.begin(step.shape, step.params);
+        device.label("input", -1);
         embed(net, device, step, ws);
         for (size_t l = 0; l < net.weights.layers.size(); ++l) {
             if (cancel.stop_requested()) return Error{Errc::cancelled, "stopped on request"};
+            device.label(net.config.layers[l].kind == LayerKind::sliding ? "sliding" : "global", static_cast<int32_t>(l));
             const bool is_last = l + 1 == net.weights.layers.size();
             run_layer(net, device, l, step, is_last ? step.shape.rows_wanted : step.shape.columns, kv, ws);
         }

@@ -32,17 +32,18 @@ void attend(const Network& net, Device& device, size_t index, const Step& step, 
     const TensorView v = l.k_eq_v ? k : view(ws.v, Format::f32, columns, k.cols);
 
     device.rms_norm(x, w.attn_norm, c.rms_eps, normed);
-    const MatmulPart keys_values[] = {{w.k, k}, {w.v, v}};
+    const MatmulPart keys_values[] = {{.weights = w.k, .out = k, .name = "k"},
+                                      {.weights = w.v, .out = v, .name = "v"}};
     device.matmul({keys_values, l.k_eq_v ? 1u : 2u}, normed);
     const KvCache::LayerView cache = kv.layer(index, ws.kv);
     device.norm_rope_store(k, v, w.k_norm, c.rms_eps, rope, cache.view);
     if (rows > 0) {
         const TensorView heads = view(ws.heads, Format::f32, rows, q.cols);
-        const MatmulPart queries{w.q, q};
+        const MatmulPart queries{.weights = w.q, .out = q, .name = "q"};
         device.matmul({&queries, 1}, normed.row_range(columns - rows, columns));
         device.norm_rope(q, w.q_norm, c.rms_eps, rope);
         device.attention(q, cache.view, heads);
-        const MatmulPart output{w.o, view(ws.branch, Format::f32, rows, c.hidden)};
+        const MatmulPart output{.weights = w.o, .out = view(ws.branch, Format::f32, rows, c.hidden), .name = "o"};
         device.matmul({&output, 1}, heads);
     }
     device.commit_kv(cache.view);
@@ -55,10 +56,11 @@ void feed_forward(const Network& net, Device& device, const LayerWeights& w, con
     const TensorView gate = view(ws.gate, Format::f32, x.rows, c.ffn);
     const TensorView up = view(ws.up, Format::f32, x.rows, c.ffn);
     device.rms_norm(x, w.ffn_norm, c.rms_eps, normed);
-    const MatmulPart gate_up[] = {{w.gate, gate}, {w.up, up}};
+    const MatmulPart gate_up[] = {{.weights = w.gate, .out = gate, .name = "gate"},
+                                  {.weights = w.up, .out = up, .name = "up"}};
     device.matmul(gate_up, normed);
     device.geglu(gate, up, gate);
-    const MatmulPart down{w.down, view(ws.branch, Format::f32, x.rows, c.hidden)};
+    const MatmulPart down{.weights = w.down, .out = view(ws.branch, Format::f32, x.rows, c.hidden), .name = "down"};
     device.matmul({&down, 1}, gate);
 }
 

@@ -125,8 +125,8 @@ Result<void> Session::State::rewind(int32_t position) {
 Result<void> Session::State::compute_media() {
     const model::Network net = engine->network();
     for (const Pending& p : pending) {
-        auto rows = p.rows->picture ? model::embed_patches(net, *engine->device, p.rows->patches)
-                                    : model::embed_frames(net, *engine->device, p.rows->frames);
+        auto rows = p.rows->picture ? model::embed_patches(net, engine->executor(), p.rows->patches)
+                                    : model::embed_frames(net, engine->executor(), p.rows->frames);
         if (!rows) return rows.error();
         soft[p.index].rows = std::move(*rows);
     }
@@ -147,7 +147,7 @@ Result<void> Session::State::compute_step(int32_t end, int32_t rows_wanted, cons
     stored = std::max(stored, end);
     Result<void> done;
     try {
-        done = model::forward(e.network(), *e.device, step, kv, e.workspace, cancel, sink);
+        done = model::forward(e.network(), e.executor(), step, kv, e.workspace, cancel, sink);
     } catch (const std::bad_alloc&) {  // caught here, because the step must be taken back
         done = memory_ran_out();
     }

@@ -40,6 +40,7 @@ Result<std::vector<float>> embed_patches(const Network& net, runtime::Device& de
     const auto position = view(position_buffer, Format::f32, n, c.embed_dim);
     const auto out = view(out_buffer, Format::f32, n, net.config.hidden);
 
+    device.label("picture", -1);
     device.write(pixels, patches.values.data());
     device.write(position, positions.data());
     device.layer_norm(pixels, w.ln1_w, w.ln1_b, kLayerNormEps, pixels);

@@ -70,6 +70,7 @@ struct MatmulPart {
     TensorView out;            // [T, R] f32
     const float* bias = nullptr;  // [R]; not with panels
     int64_t row_begin = 0, row_end = -1;  // -1: all rows; with panels multiples of 16
+    const char* name = "";     // "q", "gate", ...: for profiles
 };
 
 // Angles of this step's columns: cosine and sine [T][pairs] f32.
@@ -95,6 +96,9 @@ class Device {
 
     virtual void write(const TensorView& to, const float* values) = 0;  // [rows, cols] f32 from the host
     virtual const float* read(const TensorView& from) = 0;              // after wait(); valid until the next step
+    // Where the operations that follow belong, for profiles: a kind of layer ("sliding"; a string that lives for
+    // ever) and its number, -1 outside the layers.
+    virtual void label(const char* /*layer*/, int32_t /*index*/) {}
 
     // out[t] = table[ids[t]] * scale, for ids >= 0.
     virtual void embed_rows(const TensorView& table, float scale, const TensorView& out) = 0;

@@ -34,6 +34,7 @@ COVERED_ELSEWHERE = {
     "model/audio": ("model/forward_test.cpp", "sound rows against goldens"),
     "model/vision": ("model/forward_test.cpp", "picture rows against goldens"),
     "model/layer": ("model/forward_test.cpp", "a layer shows in the goldens of the forward pass"),
+    "model/profile": ("cli/profile_test.py", "rows of the recorder, which has a test of its own"),
     "model/workspace": ("model/forward_test.cpp", "buffers only"),
     "model/load/bind": ("model/load/loader_test.cpp", "names and shapes of whole checkpoints"),
     "model/load/config_check": ("model/load/hf_loader_test.cpp", "bad settings of whole checkpoints"),

@@ -123,11 +123,15 @@ Result<int> logits_verb(Program& program, Args args) {
     LAP_TRY(file.commit());
 
     const int32_t vocab = engine.info().vocab;
-    if (console.json)
-        console.write_json(
-            {{"prompt_tokens", prompt.ids()}, {"rows", rows}, {"vocab", vocab}, {"out", *options.out}});
-    else
+    const Diagnostics& diagnostics = options.engine.diagnostics;
+    LAP_TRY(deliver(console, diagnostics, engine));
+    if (console.json) {
+        Json json = {{"prompt_tokens", prompt.ids()}, {"rows", rows}, {"vocab", vocab}, {"out", *options.out}};
+        if (diagnostics.profile) json["profile"] = profile_json(profile(engine));
+        console.write_json(json);
+    } else {
         console.write(fmt::format("{}: {} x {} f32\n", *options.out, rows, vocab));
+    }
     return 0;
 }
 

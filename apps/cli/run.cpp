@@ -139,7 +139,8 @@ void show_timing(const Console& console, const std::string& line) {
     console.aside("\n");
 }
 
-Result<int> answer(Program& program, const Engine& engine, const Prompt& prompt, GenerateOptions& options) {
+Result<int> answer(Program& program, const Engine& engine, const Prompt& prompt, GenerateOptions& options,
+                   const Diagnostics& diagnostics) {
     Console& console = program.console;
     LAP_ASSIGN(Session session, engine.new_session());
     LAP_TRY(session.append(prompt));
@@ -149,7 +150,12 @@ Result<int> answer(Program& program, const Engine& engine, const Prompt& prompt,
     Result<Reply> reply = session.generate(options, console.json ? TokenSink{} : sink);
     if (!console.json) stream.finish(reply.has_value());
     if (!reply) return reply.error();
-    if (console.json) console.write_json(to_json(*reply, prompt, engine.info()));
+    LAP_TRY(deliver(console, diagnostics, engine));
+    if (console.json) {
+        Json json = to_json(*reply, prompt, engine.info());
+        if (diagnostics.profile) json["profile"] = profile_json(profile(engine));
+        console.write_json(json);
+    }
     if (!console.json) show_timing(console, timing_line(*reply, engine.info()));
     // A reader that went away also cancels the reply; only Ctrl-C is an interruption.
     const bool interrupted = reply->finish == FinishReason::cancelled && program.interrupt.requested();
@@ -175,7 +181,7 @@ Result<int> run_verb(Program& program, Args args) {
     LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
     progress.clear();
     LAP_ASSIGN(const Prompt prompt, render_prompt(engine, source));
-    return answer(program, engine, prompt, options.generate);
+    return answer(program, engine, prompt, options.generate, options.engine.diagnostics);
 }
 
 }  // namespace lapidary::cli

@@ -72,11 +72,18 @@ Result<std::filesystem::path> resolve_model(const Console& console, const std::s
     return bundled;
 }
 
+void add_phase_thread_options(Command& command, EngineOptions& engine) {
+    command.count("--prefill-threads", engine.prefill_threads, 1, kMaxThreads, "of long steps (default: --threads)");
+    command.count("--decode-threads", engine.decode_threads, 1, kMaxThreads,
+                  "of steps of up to 8 tokens (default: --threads)");
+}
+
 void add_engine_options(Command& command, EngineChoices& choices) {
     EngineOptions& engine = choices.engine;
     command.count("-c,--ctx", engine.context, 1, kMaxContext, "context in tokens, 8k works too (default 8k)",
                   true);
-    command.count("-t,--threads", engine.threads, 1, kMaxThreads, "threads (default: every core)");
+    command.count("-t,--threads", engine.threads, 1, kMaxThreads, "threads (default: every fast core)");
+    add_phase_thread_options(command, engine);
     command.choice("--placement", choices.placement, {"auto", "cpu", "gpu", "split"}, "where layers run");
     command.choice("--kv", choices.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");
     command.flag("--precise", engine.precise, "f32 matmul inputs and f32 KV");
@@ -86,9 +93,9 @@ void add_engine_options(Command& command, EngineChoices& choices) {
     command.choice("--vision-mask", choices.vision_mask, {"sliding", "all"}, "layers with picture blocks");
     command.unavailable({"--gpu-layers", "--device"}, true, Errc::device_unavailable,
                         "this version runs on the CPU; use --placement cpu");
-    command.unavailable({"--memory", "--trace", "--draft", "--schema", "--video-tokens"}, true,
+    command.unavailable({"--memory", "--draft", "--schema", "--video-tokens"}, true,
                         Errc::invalid_argument, "leave it out");
-    command.unavailable({"--profile"}, false, Errc::invalid_argument, "leave it out");
+    add_diagnostic_options(command, choices.diagnostics);
 }
 
 Result<EngineOptions> engine_options(const Console& console, const EngineChoices& choices,
@@ -101,6 +108,7 @@ Result<EngineOptions> engine_options(const Console& console, const EngineChoices
     engine.placement = choices.placement == "cpu" ? Placement::cpu : Placement::automatic;
     engine.kv = choices.kv == "f32" ? KvFormat::f32 : choices.kv == "q8_0" ? KvFormat::q8_0 : KvFormat::f16;
     engine.vision_blocks_everywhere = choices.vision_mask == "all";
+    request(choices.diagnostics, engine);
     if (model.mmproj) engine.mmproj = *model.mmproj;
     LAP_ASSIGN(engine.model, resolve_model(console, model_name));
     return engine;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "apps/common/command.h"
+#include "apps/common/diagnostics.h"
 #include "apps/common/output.h"
 #include "lapidary/lapidary.h"
 
@@ -34,8 +35,10 @@ inline constexpr int64_t kMaxContext = int64_t{1} << 20;  // tokens; four times 
 struct EngineChoices {
     EngineOptions engine;
     std::string placement = "auto", kv = "f16", vision_mask = "sliding";
+    Diagnostics diagnostics;
 };
 void add_engine_options(Command& command, EngineChoices& choices);
+void add_phase_thread_options(Command& command, EngineOptions& engine);  // part of the above
 // The library's form of the choices, with the model resolved. gpu and split: device_unavailable.
 Result<EngineOptions> engine_options(const Console& console, const EngineChoices& choices,
                                      const ModelOptions& model, const std::string& model_name);

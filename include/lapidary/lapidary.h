@@ -91,7 +91,8 @@ struct EngineOptions {
     std::filesystem::path model = {};     // GGUF file, Hugging Face folder, or folder with GGUF and mmproj
     std::filesystem::path mmproj = {};    // projector; empty: look beside the model
     uint32_t context = 0;                 // tokens per session; 0 = min(8192, the model's own limit)
-    int threads = 0;                      // 0 = LAPIDARY_THREADS, else every core this process may use
+    int threads = 0;                      // 0 = LAPIDARY_THREADS, else every performance core of this process
+    int prefill_threads = 0, decode_threads = 0;  // of long steps, of steps up to 8 tokens; 0 = `threads`
     Placement placement = Placement::automatic;  // gpu and split: device_unavailable in this version
     KvFormat kv = KvFormat::f16;
     bool precise = false;                 // f32 matmul inputs, f32 KV: what parity tests use
@@ -99,6 +100,8 @@ struct EngineOptions {
     bool vision_blocks_everywhere = false;  // research: bidirectional picture blocks in full layers too
     uint32_t prefill_chunk = 512;         // tokens per prefill step; a picture is never cut
     std::string cpu_level = {};           // kernels: ref, avx2, avx512, ...; empty = LAPIDARY_CPU, else best
+    bool profile = false;                 // time every operation: profile() in tools.h
+    size_t trace_events = 0;              // keep so many events for write_trace() in tools.h; implies profile
     ProgressSink progress = {};           // return false to give up loading
 };
 
@@ -111,7 +114,7 @@ struct ModelInfo {
     uint64_t parameters = 0, weight_bytes = 0;
     uint64_t kv_bytes_per_session = 0;
     bool image = false, audio = false, text = false;  // inputs; text false: no usable tokenizer
-    int threads = 0;
+    int threads = 0, prefill_threads = 0, decode_threads = 0;
     KvFormat kv = KvFormat::f16;
     double load_seconds = 0;
     std::vector<int32_t> stop_ids, suppress_ids;

@@ -54,6 +54,24 @@ struct DoctorReport {
 };
 Result<DoctorReport> doctor();
 
+// ---- profile --------------------------------------------------------------------------------------
+// All calls of one operation in one kind of layer since the engine was opened with EngineOptions::profile.
+struct ProfileRow {
+    std::string op, layer;                  // "matmul gate+up", "sliding"
+    uint64_t count = 0;
+    double seconds = 0, share = 0;          // share: of the time of all rows
+    double gbps = 0, gmacs = 0;             // per second; weights count in their source format
+    double wait_seconds = 0;                // the calling thread, for the slowest worker
+    double idle_seconds = 0;                // all workers together: not yet awake, or out of work
+};
+std::vector<ProfileRow> profile(const Engine& engine);  // most seconds first; empty without that option
+
+struct TraceReport {
+    uint64_t events = 0, dropped = 0;       // dropped: beyond EngineOptions::trace_events
+};
+// Chrome's trace format, which Perfetto opens: one track per thread and one for the layers.
+Result<TraceReport> write_trace(const Engine& engine, const std::filesystem::path& file);
+
 // ---- bench ----------------------------------------------------------------------------------------
 struct BenchOptions {
     EngineOptions engine = {};              // .model unused with `synthetic`

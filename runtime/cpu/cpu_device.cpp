@@ -16,14 +16,18 @@ constexpr int64_t kValuesPerItem = 16384;
 
 }  // namespace
 
-CpuDevice::CpuDevice(const kernels::KernelTable& table, int threads, bool precise)
-    : table_(table), precise_(precise), pool_(threads) {
+CpuDevice::CpuDevice(const kernels::KernelTable& table, int threads, bool precise, PhaseThreads phases)
+    : table_(table), precise_(precise), phases_(phases), pool_(threads) {
     scratch_.resize(static_cast<size_t>(pool_.size()));
 }
 
 Result<Buffer> CpuDevice::allocate(size_t bytes) { return allocate_host(bytes); }
 
-void CpuDevice::begin(const StepShape&, const StepParams& params) { params_ = &params; }
+void CpuDevice::begin(const StepShape& shape, const StepParams& params) {
+    params_ = &params;
+    const int threads = shape.columns <= kDecodeColumns ? phases_.decode : phases_.prefill;
+    pool_.use(threads > 0 ? threads : pool_.size());
+}
 
 void CpuDevice::write(const TensorView& to, const float* values) {
     for (int64_t r = 0; r < to.rows; ++r)

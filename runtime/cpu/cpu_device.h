@@ -22,10 +22,17 @@ struct Packed {
     TensorView view;
 };
 
+// Threads of each kind of step; 0: all there are.
+struct PhaseThreads {
+    int prefill = 0, decode = 0;
+};
+inline constexpr int32_t kDecodeColumns = 8;  // up to here the bandwidth is the limit, not the arithmetic
+
 class CpuDevice final : public Device {
   public:
     // precise: matmul inputs stay f32; otherwise quantised weights take int8 inputs.
-    CpuDevice(const kernels::KernelTable& table, int threads, bool precise);
+    // phases: how many of the threads take part in long and in short steps.
+    CpuDevice(const kernels::KernelTable& table, int threads, bool precise, PhaseThreads phases = {});
 
     Result<Buffer> allocate(size_t bytes) override;
     bool replay(const StepShape&, const StepParams&) override { return false; }
@@ -52,6 +59,7 @@ class CpuDevice final : public Device {
     void soft_cap(const TensorView& x, float cap) override;
 
     int threads() const { return pool_.size(); }
+    void observe(PhaseObserver* observer) { pool_.observe(observer); }
 
     // Whether this level multiplies the matrix faster in panels (never in precise mode).
     bool can_pack(const TensorView& matrix) const;
@@ -78,6 +86,7 @@ class CpuDevice final : public Device {
 
     const kernels::KernelTable& table_;
     bool precise_;
+    PhaseThreads phases_;
     ThreadPool pool_;
     const StepParams* params_ = nullptr;
     std::vector<Buffer> scratch_;  // one per thread

@@ -69,8 +69,7 @@ class Usage(CliTest):
                 self.assertEqual(error["code"], "device_unavailable")
 
     def test_what_this_version_lacks_is_said(self):
-        for options in (["--draft", "f"], ["--schema", "f"], ["--memory", "4G"], ["--trace", "f"], ["--profile"],
-                        ["--frames", "4"], ["--fps", "1"], ["--sound"]):
+        for options in (["--draft", "f"], ["--schema", "f"], ["--memory", "4G"], ["--frames", "4"], ["--fps", "1"], ["--sound"]):
             with self.subTest(options=options):
                 self.fails(2, *ASK, *options, says=[options[0], "not available in this version"])
         self.fails(1, *ASK, "--video", "x.mp4", says=["--video", "not available in this version"])

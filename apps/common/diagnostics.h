@@ -1,0 +1,31 @@
+// --profile and --trace FILE: what the engine recorded while it worked, as a table on stderr, as JSON, as a file.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/common/command.h"
+#include "apps/common/output.h"
+#include "lapidary/tools.h"
+
+namespace lapidary::cli {
+
+struct Diagnostics {
+    bool profile = false;
+    std::optional<std::string> trace;
+};
+void add_diagnostic_options(Command& command, Diagnostics& options);
+// Makes the engine record what was asked for.
+void request(const Diagnostics& options, EngineOptions& engine);
+
+// "matmul gate+up  sliding  40 ..." with a heading, most time first.
+std::string profile_table(const std::vector<ProfileRow>& rows);
+nlohmann::ordered_json profile_json(const std::vector<ProfileRow>& rows);
+
+// Before the result of a verb: the table (not with --json: there it belongs into the result) and the trace file.
+Result<void> deliver(const Console& console, const Diagnostics& options, const Engine& engine);
+void note_trace(const Console& console, const std::string& file, const TraceReport& report);
+
+}  // namespace lapidary::cli

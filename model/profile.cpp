@@ -1,0 +1,31 @@
+// The public face of the recorder: rows for tables, and the trace file.
+#include "lapidary/tools.h"
+#include "model/engine_state.h"
+
+namespace lapidary {
+
+std::vector<ProfileRow> profile(const Engine& engine) {
+    std::vector<ProfileRow> rows;
+    const auto& recorder = engine.state().recorder;
+    if (!recorder) return rows;
+    double all = 0;
+    for (const runtime::OpTotals& t : recorder->totals()) {
+        const double seconds = std::max(t.seconds, 1e-12);
+        rows.push_back({t.op, t.layer, t.count, t.seconds, 0, static_cast<double>(t.bytes) / seconds * 1e-9,
+                        t.macs / seconds * 1e-9, t.wait_seconds, t.idle_seconds});
+        all += t.seconds;
+    }
+    for (ProfileRow& row : rows) row.share = row.seconds / std::max(all, 1e-12);
+    return rows;
+}
+
+Result<TraceReport> write_trace(const Engine& engine, const std::filesystem::path& file) {
+    const auto& recorder = engine.state().recorder;
+    if (!recorder || engine.state().options.trace_events == 0)
+        return Error{Errc::invalid_argument, "the engine kept no events to write to " + file.string(),
+                     "open it with trace_events above zero"};
+    LAP_TRY(recorder->write_trace(file));
+    return TraceReport{recorder->events(), recorder->dropped_events()};
+}
+
+}  // namespace lapidary

@@ -1,0 +1,75 @@
+// What a device did and when: totals per operation and kind of layer for tables, and single events for a trace
+// file. Fed by TracedDevice (operations) and the thread pool (phases), both on the caller's thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lapidary/result.h"
+#include "runtime/cpu/thread_pool.h"
+
+namespace lapidary::runtime {
+
+// All calls of one operation in one kind of layer.
+struct OpTotals {
+    std::string op, layer;      // "matmul q", "sliding"
+    uint64_t count = 0;
+    double seconds = 0;         // of the caller, waiting included
+    uint64_t bytes = 0;         // weights in source format, cache rows; elsewhere activations
+    double macs = 0;            // multiply-adds
+    double wait_seconds = 0;    // the caller at barriers, until the slowest worker was done
+    double idle_seconds = 0;    // all workers together: not yet awake, or already out of work
+};
+
+class Recorder final : public PhaseObserver {
+  public:
+    // Keeps at most max_events single events; what comes later is only counted.
+    explicit Recorder(size_t max_events) : max_events_(max_events) {}
+
+    // While off, nothing is recorded.
+    void enable(bool on) { on_ = on; }
+    void clear_totals();
+
+    void layer(const char* kind, int32_t index);  // of the operations that follow; index -1: outside the layers
+    void begin(std::string_view op);
+    void end(uint64_t bytes, double macs);
+    void phase(const PhaseTimes& times) override;
+
+    std::vector<OpTotals> totals() const;  // most seconds first
+    size_t events() const { return events_.size(); }
+    uint64_t dropped_events() const { return dropped_; }
+
+    // The events in the JSON form that Chrome's tracer and Perfetto open: a track for layers, one per thread.
+    Result<void> write_trace(const std::filesystem::path& file) const;
+
+  private:
+    struct Event {
+        int64_t begin_ns, duration_ns;
+        uint32_t name;         // index of names_
+        int16_t track, layer;  // track 0: layers, t + 1: thread t
+    };
+    void add(int16_t track, uint32_t name, int64_t begin_ns, int64_t end_ns);
+    uint32_t name_of(std::string_view text);
+
+    size_t max_events_;
+    bool on_ = true;
+    std::map<std::pair<std::string, std::string>, OpTotals> totals_;
+    std::vector<Event> events_;
+    uint64_t dropped_ = 0;
+    std::vector<std::string> names_;
+    std::map<std::string, uint32_t, std::less<>> name_index_;
+
+    const char* layer_kind_ = "";
+    int32_t layer_ = -1;
+    int64_t layer_begin_ns_ = 0, layer_end_ns_ = 0;  // of the operations since the label
+    OpTotals* current_ = nullptr;                    // the operation that is running
+    uint32_t current_name_ = 0;
+    int64_t op_begin_ns_ = 0;
+};
+
+}  // namespace lapidary::runtime

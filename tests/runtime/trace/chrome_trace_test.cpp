@@ -1,0 +1,56 @@
+// The trace file is JSON of the right shape, with times relative to the first event.
+#include <doctest/doctest.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "runtime/trace/recorder.h"
+#include "tests/support/scratch_folder.h"
+
+using namespace lapidary::runtime;
+using lapidary::test::read_file;
+using lapidary::test::ScratchFolder;
+
+TEST_CASE("chrome trace: tracks, slices and layers") {
+    ScratchFolder folder;
+    Recorder recorder(100);
+    const std::array<ThreadTimes, 2> times = {ThreadTimes{2'000'000, 2'001'500, 1}, ThreadTimes{2'000'250, 2'000'251, 1}};
+    recorder.layer("sliding", 7);
+    recorder.begin("odd \"name\"");
+    recorder.phase({2'000'000, 2'002'000, times});
+    recorder.end(0, 0);
+    recorder.layer("output", -1);
+    const auto file = folder.path() / "trace.json";
+    REQUIRE(recorder.write_trace(file));
+    const auto json = nlohmann::json::parse(read_file(file));
+    CHECK(json["otherData"]["dropped_events"] == 0);
+    int slices = 0, layers = 0, tracks = 0;
+    for (const auto& e : json["traceEvents"]) {
+        if (e["ph"] == "M") {
+            ++tracks;
+            continue;
+        }
+        CHECK(e["ph"] == "X");
+        CHECK(e["args"]["layer"] == 7);
+        if (e["tid"] == 0) {
+            ++layers;
+            CHECK(e["name"] == "sliding");
+        } else {
+            ++slices;
+            CHECK(e["name"] == "odd \"name\"");
+            CHECK(e["ts"] == doctest::Approx(e["tid"] == 1 ? 0.0 : 0.25));
+            CHECK(e["dur"] == doctest::Approx(e["tid"] == 1 ? 1.5 : 0.001));
+        }
+    }
+    CHECK(tracks == 3);
+    CHECK(slices == 2);
+    CHECK(layers == 1);
+}
+
+TEST_CASE("chrome trace: no events make an empty list; a folder that is missing is an error") {
+    ScratchFolder folder;
+    Recorder recorder(0);
+    REQUIRE(recorder.write_trace(folder.path() / "empty.json"));
+    CHECK(nlohmann::json::parse(read_file(folder.path() / "empty.json"))["traceEvents"].empty());
+    CHECK(!recorder.write_trace(folder.path() / "missing" / "x.json"));
+}
