@@ -35,6 +35,7 @@ using KernelOp_soft_cap = SoftCapFn;
 using KernelOp_scale_add = ScaleAddFn;
 using KernelOp_store_kv = StoreKvFn;
 using KernelOp_attention = AttentionFn;
+using KernelOp_attention_merge = AttentionMergeFn;
 #define LAP_LEVEL(level, base)
 #include "kernels/kernels.inc"
 #undef LAP_LEVEL

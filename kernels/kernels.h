@@ -69,23 +69,44 @@ struct KvRun {
 // Writes n f32 values as one cache row (scales only for q8_0, where n is a multiple of 32).
 using StoreKvFn = void (*)(const float* x, int64_t n, void* row, void* scales);
 
-// out[h] = softmax(scale-free q[h] . k) V over the visible positions [first, last), for one token and
-// query heads [head_begin, head_end); query head h reads kv head h / (heads / kv_heads).
-// Order of summation (part of the contract): blocks of 256 absolute positions, each with its own
-// maximum, sum and accumulator in ascending position; block results merge in ascending order. Hence the
-// bits do not depend on how the cache is cut into runs.
+// out[t][h] = softmax(scale-free q[t][h] . k) V over the visible positions [first[t], last[t]), for a tile:
+// some tokens and some query heads of one kv head. Query head h reads kv head h / (heads / kv_heads).
+// Order of operations (part of the contract): blocks of 256 absolute positions, each with its own maximum,
+// sum and accumulator in ascending position; block results merge in ascending order; a dot product has one
+// accumulator. Hence the bits of a row do not depend on the tile it is in or on how the cache is cut into
+// runs, nor on whether blocks are computed one by one (`partial`) and merged by an AttentionMergeFn.
+inline constexpr int32_t kAttentionRows = 64;   // tokens * (head_end - head_begin) at most
+inline constexpr int32_t kAttentionBlock = 256;  // absolute positions per softmax block
 struct AttentionArgs {
-    const float* q = nullptr;     // [H][dim] of this token
-    float* out = nullptr;         // [H][dim]
+    const float* q = nullptr;     // [T][stride], head h from h * dim
+    float* out = nullptr;         // [T][stride], not touched when there is a `partial`
+    int64_t stride = 0;           // values from one token to the next, in q and in out
+    int32_t tokens = 0;           // T
     int32_t heads = 0, kv_heads = 0, dim = 0;  // dim a multiple of 2, q8_0: of 32
     KvFormat format = KvFormat::f16;
-    const KvRun* runs = nullptr;  // ascending positions, together covering [first, last)
+    const KvRun* runs = nullptr;  // ascending positions, covering [smallest first, largest last)
     int32_t run_count = 0;
-    int32_t first = 0, last = 0;  // visible positions
-    int32_t head_begin = 0, head_end = 0;
-    float* scratch = nullptr;     // attention_scratch_bytes(dim, head_end - head_begin), 64-byte aligned
+    const int32_t* first = nullptr;  // [T] visible positions; none where last <= first
+    const int32_t* last = nullptr;   // [T]
+    int32_t head_begin = 0, head_end = 0;  // all of one kv head
+    float* partial = nullptr;     // null, or attention_partial_bytes(dim, rows): then only block `block`
+    int32_t block = 0;            // the positions [256 * block, 256 * block + 256)
+    float* scratch = nullptr;     // attention_scratch_bytes(dim, rows), 64-byte aligned
 };
 using AttentionFn = void (*)(const AttentionArgs&);
+
+// The partials of consecutive blocks of one tile, merged into `out`: values [dim_begin, dim_end) of each head.
+struct AttentionMergeArgs {
+    const float* partials = nullptr;  // [count][partial_floats], 64-byte aligned
+    int64_t partial_floats = 0;       // attention_partial_bytes / 4
+    int32_t count = 0;
+    float* out = nullptr;             // as in AttentionArgs
+    int64_t stride = 0;
+    int32_t tokens = 0, dim = 0, head_begin = 0, head_end = 0;
+    int32_t dim_begin = 0, dim_end = 0;
+    float* scratch = nullptr;         // as for the tile
+};
+using AttentionMergeFn = void (*)(const AttentionMergeArgs&);
 
 // ---- the table ------------------------------------------------------------------------------------
 struct KernelTable {
@@ -108,10 +129,12 @@ struct KernelTable {
     ScaleAddFn scale_add = nullptr;
     StoreKvFn store_kv[3] = {};        // by KvFormat
     AttentionFn attention = nullptr;
+    AttentionMergeFn attention_merge = nullptr;
 };
 
 // Per-thread scratch that any kernel of any table may need for these sizes.
 int64_t matmul_scratch_bytes(int64_t columns);
-int64_t attention_scratch_bytes(int64_t dim, int64_t heads);
+int64_t attention_scratch_bytes(int64_t dim, int64_t rows);
+int64_t attention_partial_bytes(int64_t dim, int64_t rows);
 
 }  // namespace lapidary::kernels

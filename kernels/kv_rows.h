@@ -1,26 +1,74 @@
-// How attention kernels find the cache row of a position, cut their work into blocks and size their scratch.
-// For ref/attention.cpp and simd/attention.inl. Static functions: see half.h.
+// How attention kernels find the cache row of a position, cut their work into blocks and lay out their scratch.
+// For ref/attention.cpp and simd/attention*.inl. Static functions: see half.h.
 #pragma once
 
 #include "kernels/kernels.h"
 
 namespace lapidary::kernels {
 
-inline constexpr int kAttentionBlock = 256;  // absolute positions per softmax block: part of the contract
-inline constexpr int kKvScaleBlock = 32;     // values per f16 scale of a q8_0 row
+inline constexpr int kKvScaleBlock = 32;  // values per f16 scale of a q8_0 row
 
-// The first position after `begin` that starts a new block, or `last`.
-static inline int attention_block_end(int begin, int last) {
-    const int end = begin / kAttentionBlock * kAttentionBlock + kAttentionBlock;
-    return end < last ? end : last;
+// Query rows of a tile are padded to whole groups of lanes, the same number for every level.
+static inline int64_t attention_lanes(int64_t rows) {
+    return rows <= 4 ? 4 : rows <= 8 ? 8 : (rows + 15) / 16 * 16;
+}
+inline constexpr int64_t kKeyGroup = 12;     // at most so many keys or values share a pass of the registers
+inline constexpr int64_t kValueChunk = 128;  // rows of converted values at a time
+// Values of a converted cache row: whole groups and whole vectors. The odd 16 spread rows over cache sets.
+static inline int64_t attention_row_floats(int64_t dim) { return (dim + kKeyGroup + 15) / 32 * 32 + 48; }
+// An accumulator: [values][lanes], values in whole groups.
+static inline int64_t attention_acc_floats(int64_t dim, int64_t rows) {
+    return (dim + kKeyGroup) / 4 * 4 * attention_lanes(rows);
+}
+// A partial: the accumulator of a block, then maximum and sum [lanes].
+static inline int64_t attention_partial_floats(int64_t dim, int64_t rows) {
+    return (attention_acc_floats(dim, rows) + 2 * attention_lanes(rows) + 15) / 16 * 16;
 }
 
-// Per head: 256 scores and one accumulator; plus rows expanded to f32. Padded to whole vectors of 16.
-static inline int64_t attention_padded_dim(int64_t dim) { return (dim + 15) / 16 * 16; }
-inline constexpr int kExpandedRows = 4;
-static inline int64_t attention_scratch_floats(int64_t dim, int64_t heads) {
-    return heads * (kAttentionBlock + 2 * attention_padded_dim(dim) + 16) +
-           kExpandedRows * attention_padded_dim(dim);
+// The scratch of a tile. `q` [values][lanes], `keys` and `values` converted cache rows, `scores` [positions][lanes],
+// `acc` of a block and `merged` of all [values][lanes], `state` six [lanes]; lanes in the level's groups.
+struct AttentionScratch {
+    float *q, *keys, *scores, *values, *acc, *merged, *state;
+    int64_t floats;  // of all together
+};
+static inline AttentionScratch attention_scratch(float* base, int64_t dim, int64_t rows) {
+    const int64_t lanes = attention_lanes(rows), acc = attention_acc_floats(dim, rows);
+    const int64_t sizes[7] = {dim * lanes,
+                              kKeyGroup * attention_row_floats(dim),
+                              (kAttentionBlock + kKeyGroup) * lanes,
+                              kValueChunk * attention_row_floats(dim),
+                              acc,
+                              acc,
+                              6 * lanes};
+    AttentionScratch s = {};
+    float** const parts[7] = {&s.q, &s.keys, &s.scores, &s.values, &s.acc, &s.merged, &s.state};
+    for (int i = 0; i < 7; ++i) {
+        *parts[i] = base ? base + s.floats : nullptr;
+        s.floats += (sizes[i] + 15) / 16 * 16;
+    }
+    return s;
+}
+
+// The visible positions of a tile: of all its tokens together.
+struct Positions {
+    int32_t begin = 0, end = 0;
+};
+static inline Positions visible_positions(const AttentionArgs& a) {
+    Positions all = {0x7fffffff, 0};
+    for (int32_t t = 0; t < a.tokens; ++t) {
+        if (a.last[t] <= a.first[t]) continue;
+        all.begin = a.first[t] < all.begin ? a.first[t] : all.begin;
+        all.end = a.last[t] > all.end ? a.last[t] : all.end;
+    }
+    return all.end == 0 ? Positions{} : all;
+}
+// Blocks that a range of positions touches.
+static inline int32_t block_count(const Positions& p) {
+    return p.end <= p.begin ? 0 : (p.end + kAttentionBlock - 1) / kAttentionBlock - p.begin / kAttentionBlock;
+}
+static inline Positions block_positions(const Positions& all, int32_t block) {
+    const int32_t begin = block * kAttentionBlock, end = begin + kAttentionBlock;
+    return {begin > all.begin ? begin : all.begin, end < all.end ? end : all.end};
 }
 
 // The part of one cache row that belongs to one kv head.

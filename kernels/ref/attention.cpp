@@ -1,5 +1,5 @@
-// Reference attention of one token: softmax(q . k) V in blocks of 256 absolute positions, each with its own
-// maximum, sum and accumulator; blocks merge in ascending order (the contract in kernels.h).
+// Reference attention: softmax(q . k) V for one row after the other, in blocks of 256 absolute positions, each
+// with its own maximum, sum and accumulator; blocks merge in ascending order (the contract in kernels.h).
 #include <cmath>
 
 #include "kernels/declare.h"
@@ -26,50 +26,81 @@ float score(const AttentionArgs& a, const float* q, const KvRow& key) {
     return sum;
 }
 
-// One block of one head: returns its maximum and sum, fills `acc` [dim] with sum of e^(s - max) v.
-void block(const AttentionArgs& a, int head, KvCursor* cursor, int begin, int end, float* weights, float* acc,
-           float* maximum, float* sum) {
-    const int kv_head = head / (a.heads / a.kv_heads);
-    KvCursor values = *cursor;
-    *maximum = -INFINITY;
-    for (int p = begin; p < end; ++p) {
-        weights[p - begin] = score(a, a.q + int64_t{head} * a.dim, key_row(a, cursor, p, kv_head));
-        if (weights[p - begin] > *maximum) *maximum = weights[p - begin];
+// A partial of one row: acc [dim], maximum, sum.
+int64_t row_floats(int64_t dim) { return dim + 2; }
+
+// The part of a block that the row sees: fills `acc` with sum of e^(s - max) v, then maximum and sum.
+void block(const AttentionArgs& a, const float* q, Positions p, float* weights, float* acc) {
+    const int kv_head = a.head_begin / (a.heads / a.kv_heads);
+    KvCursor keys, values;
+    float maximum = -INFINITY, sum = 0;
+    for (int i = p.begin; i < p.end; ++i) {
+        weights[i - p.begin] = score(a, q, key_row(a, &keys, i, kv_head));
+        if (weights[i - p.begin] > maximum) maximum = weights[i - p.begin];
     }
-    *sum = 0;
     for (int i = 0; i < a.dim; ++i) acc[i] = 0;
-    for (int p = begin; p < end; ++p) {
-        const float weight = std::exp(weights[p - begin] - *maximum);
-        const KvRow value = value_row(a, &values, p, kv_head);
-        *sum += weight;
-        for (int i = 0; i < a.dim; ++i) acc[i] += weight * cache_value(a.format, value, i);
+    for (int i = p.begin; i < p.end; ++i) {
+        const float weight = std::exp(weights[i - p.begin] - maximum);
+        const KvRow value = value_row(a, &values, i, kv_head);
+        sum += weight;
+        for (int d = 0; d < a.dim; ++d) acc[d] += weight * cache_value(a.format, value, d);
     }
+    acc[a.dim] = maximum;
+    acc[a.dim + 1] = sum;
 }
 
-void head_attention(const AttentionArgs& a, int head, float* weights, float* acc) {
-    float* out = a.out + int64_t{head} * a.dim;
-    for (int i = 0; i < a.dim; ++i) out[i] = 0;
-    float running_max = -INFINITY, running_sum = 0;
-    KvCursor cursor;
-    for (int begin = a.first; begin < a.last;) {
-        const int end = attention_block_end(begin, a.last);
-        float maximum, sum;
-        block(a, head, &cursor, begin, end, weights, acc, &maximum, &sum);
-        const float merged = maximum > running_max ? maximum : running_max;
-        const float keep = std::exp(running_max - merged), take = std::exp(maximum - merged);
-        for (int i = 0; i < a.dim; ++i) out[i] = out[i] * keep + acc[i] * take;
-        running_sum = running_sum * keep + sum * take;
-        running_max = merged;
-        begin = end;
-    }
-    for (int i = 0; i < a.dim && a.last > a.first; ++i) out[i] /= running_sum;
+struct Running {
+    float maximum = -INFINITY, sum = 0;
+};
+
+// Merges values [begin, end) of a block into `out`. A block of which the row saw nothing changes nothing.
+void merge(const float* partial, int64_t dim, int64_t begin, int64_t end, Running* running, float* out) {
+    const float maximum = partial[dim], sum = partial[dim + 1];
+    if (maximum == -INFINITY && sum == 0) return;
+    const float merged = maximum > running->maximum ? maximum : running->maximum;
+    const float keep = std::exp(running->maximum - merged), take = std::exp(maximum - merged);
+    for (int64_t i = begin; i < end; ++i) out[i] = out[i] * keep + partial[i] * take;
+    running->sum = running->sum * keep + sum * take;
+    running->maximum = merged;
+}
+
+void finish(const Running& running, int64_t begin, int64_t end, float* out) {
+    for (int64_t i = begin; i < end && running.sum != 0; ++i) out[i] /= running.sum;
 }
 
 }  // namespace
 
 void attention(const AttentionArgs& a) {
-    for (int head = a.head_begin; head < a.head_end; ++head) {
-        head_attention(a, head, a.scratch, a.scratch + kAttentionBlock);
+    const int32_t heads = a.head_end - a.head_begin;
+    for (int32_t r = 0; r < a.tokens * heads; ++r) {
+        const int32_t t = r / heads;
+        const int64_t row = t * a.stride + int64_t{a.head_begin + r % heads} * a.dim;
+        const Positions seen = {a.first[t], a.last[t]};
+        float *weights = a.scratch, *acc = a.scratch + kAttentionBlock;
+        if (a.partial) {
+            block(a, a.q + row, block_positions(seen, a.block), weights, a.partial + r * row_floats(a.dim));
+            continue;
+        }
+        Running running;
+        for (int i = 0; i < a.dim; ++i) a.out[row + i] = 0;
+        for (int32_t b = seen.begin / kAttentionBlock; b * kAttentionBlock < seen.end; ++b) {
+            block(a, a.q + row, block_positions(seen, b), weights, acc);
+            merge(acc, a.dim, 0, a.dim, &running, a.out + row);
+        }
+        finish(running, 0, a.dim, a.out + row);
+    }
+}
+
+void attention_merge(const AttentionMergeArgs& a) {
+    const int32_t heads = a.head_end - a.head_begin;
+    for (int32_t r = 0; r < a.tokens * heads; ++r) {
+        float* out = a.out + r / heads * a.stride + int64_t{a.head_begin + r % heads} * a.dim;
+        Running running;
+        for (int64_t i = a.dim_begin; i < a.dim_end; ++i) out[i] = 0;
+        for (int32_t b = 0; b < a.count; ++b) {
+            merge(a.partials + b * a.partial_floats + r * row_floats(a.dim), a.dim, a.dim_begin, a.dim_end, &running, out);
+        }
+        finish(running, a.dim_begin, a.dim_end, out);
     }
 }
 

@@ -1,194 +1,205 @@
-// Attention of one token. The cache rows of one kv head are expanded to f32 once and used for all its query
-// heads. Blocks of 256 absolute positions merge in ascending order (the contract in kernels.h).
+// Attention of a tile: query rows (tokens times the heads of one kv head) lie across the lanes of vectors, so that
+// a cache row is converted once and used by all of them, and no sum ever runs across lanes. Generic in Math, which
+// says how values are packed, converted and multiplied; the steps on vectors are in attention_lanes.inl.
 namespace {
 
-// A maximum and the sum of e^(s - maximum).
-struct SoftmaxSum {
-    float maximum, sum;
-};
-struct HeadState {
-    SoftmaxSum running, block;
-};
+// V is a vector of floats, N of them a group of rows that passes over G cache rows or G values at a time.
+template <class Math, class V, int N, int G>
+class Tile {
+    static_assert(G <= kKeyGroup);
+    static constexpr int64_t kSize = V::size, kWidth = N * kSize;
+    static constexpr int64_t kScores = (kAttentionBlock + kKeyGroup) * kWidth;  // of one group
+    static constexpr int kChunk = static_cast<int>(kValueChunk) * Math::kPacked;
 
-// One query head: scores of the current block, its accumulator, and the merged result (in `out`).
-struct Head {
-    const float* q;   // [dim]
-    float* out;       // [dim]
-    float* weights;   // [256]
-    float* acc;       // [padded dim]
-    float* merged;    // [padded dim]
-    HeadState* state;
-};
+  public:
+    Tile(float* scratch, int64_t dim, int32_t tokens, int32_t heads)
+        : dim_(dim),
+          heads_(heads),
+          rows_(tokens * heads),
+          groups_((rows_ + kWidth - 1) / kWidth),
+          units_(dim / Math::kPacked),
+          row_floats_(attention_row_floats(dim)),
+          group_acc_((dim + G - 1) / G * G * kWidth),
+          lanes_(groups_ * kWidth),
+          s_(attention_scratch(scratch, dim, rows_)) {}
 
-struct Work {
-    const AttentionArgs& a;
-    int64_t padded;  // dim in whole vectors of 16
-    float* rows;     // [kExpandedRows][padded]
-    float* heads;    // one slice of scratch per head
-
-    explicit Work(const AttentionArgs& args) : a(args), padded(attention_padded_dim(args.dim)), rows(args.scratch) {
-        heads = rows + kExpandedRows * padded;
+    void attend(const AttentionArgs& a) {
+        const Positions all = visible_positions(a);
+        load_queries(a);
+        if (a.partial) {
+            float* sums = a.partial + attention_acc_floats(dim_, rows_);
+            attend_block(a, block_positions(all, a.block), a.partial, sums, sums + lanes_);
+            return;
+        }
+        begin_merge();
+        for (int32_t b = all.begin / kAttentionBlock; b * kAttentionBlock < all.end; ++b) {
+            attend_block(a, block_positions(all, b), s_.acc, state(2), state(3));
+            merge(s_.acc, state(2), state(3), 0, dim_);
+        }
+        finish(a.out, a.stride, a.dim, a.head_begin, 0, dim_);
     }
-    Head head(int h) const {
-        float* at = heads + int64_t{h - a.head_begin} * (kAttentionBlock + 2 * padded + 16);
-        const int64_t q = int64_t{h} * a.dim;
-        return {a.q + q, a.out + q, at, at + kAttentionBlock, at + kAttentionBlock + padded,
-                reinterpret_cast<HeadState*>(at + kAttentionBlock + 2 * padded)};
-    }
-};
 
-// One cache row of one head as f32; the padding stays as it is (zero).
-void expand_kv(KvFormat format, const KvRow& row, int64_t dim, float* out) {
-    if (format == KvFormat::f32) {
-        memcpy(out, row.values, static_cast<size_t>(dim) * sizeof(float));
-    } else if (format == KvFormat::f16) {
-        int64_t i = 0;
-        for (; i + kLanes <= dim; i += kLanes) load_half(row.values + 2 * i).store_aligned(out + i);
-        for (; i < dim; ++i) out[i] = half_to_float(load_u16(row.values + 2 * i));
-    } else {
-        for (int64_t i = 0; i < dim; i += kLanes) {  // dim is a multiple of 32, hence of kLanes
-            const F scale(half_to_float(load_u16(row.scales + i / kKvScaleBlock * 2)));
-            (load_bytes(reinterpret_cast<const int8_t*>(row.values) + i) * scale).store_aligned(out + i);
+    void merge_partials(const AttentionMergeArgs& a) {
+        begin_merge();
+        for (int32_t i = 0; i < a.count; ++i) {
+            const float* acc = a.partials + i * a.partial_floats;
+            const float* sums = acc + attention_acc_floats(dim_, rows_);
+            merge(acc, sums, sums + lanes_, a.dim_begin, a.dim_end);
+        }
+        finish(a.out, a.stride, a.dim, a.head_begin, a.dim_begin, a.dim_end);
+    }
+
+  private:
+    // [lanes] each: 0 and 1 the running maximum and sum, 2 and 3 those of a block, 4 and 5 visible ranges.
+    float* state(int i) const { return s_.state + i * lanes_; }
+
+    // Row r of the tile, in [begin, end) of its values: body(lane address of value 0, row address).
+    template <class Body>
+    void for_rows(float* lanes, int64_t group_floats, int64_t stride, int64_t dim, int32_t head_begin, Body body) const {
+        for (int32_t r = 0; r < rows_; ++r) {
+            const int64_t offset = r / heads_ * stride + (head_begin + r % heads_) * dim;
+            body(lanes + r / kWidth * group_floats + r % kWidth, offset);
         }
     }
-}
 
-float dot(const float* q, const float* row, int64_t dim) {
-    F sums[4] = {F(0.0f), F(0.0f), F(0.0f), F(0.0f)};
-    int64_t i = 0;
-    for (; i + 4 * kLanes <= dim; i += 4 * kLanes) {
-        LAP_UNROLL
-        for (int j = 0; j < 4; ++j) {
-            sums[j] = fused(F::load_unaligned(q + i + j * kLanes), F::load_aligned(row + i + j * kLanes), sums[j]);
+    void load_queries(const AttentionArgs& a) {
+        constexpr int64_t kStep = 16;  // so many values of all rows at a time, for the cache's sake
+        for (int64_t i = 0; i < units_ * lanes_; ++i) s_.q[i] = 0.0f;
+        for (int64_t begin = 0; begin < units_; begin += kStep) {
+            const int64_t end = begin + kStep < units_ ? begin + kStep : units_;
+            for_rows(s_.q, units_ * kWidth, a.stride, a.dim, a.head_begin, [&](float* lane, int64_t row) {
+                for (int64_t u = begin; u < end; ++u) lane[u * kWidth] = Math::query(a.q + row, u);
+            });
         }
     }
-    for (; i < dim; i += kLanes) sums[0] = fused(load(q + i, dim - i), F::load_aligned(row + i), sums[0]);
-    return xsimd::hadd((sums[0] + sums[1]) + (sums[2] + sums[3]));
-}
 
-// Scores to weights e^(s - maximum), in place.
-SoftmaxSum exponentials(float* scores, int count) {
-    constexpr float kLowest = -__builtin_inff();
-    for (int i = count; i % kLanes != 0; ++i) scores[i] = kLowest;
-    F largest(kLowest);
-    for (int i = 0; i < count; i += kLanes) largest = xsimd::max(largest, F::load_aligned(scores + i));
-    alignas(64) float lanes[kLanes];
-    largest.store_aligned(lanes);
-    float maximum = kLowest;
-    for (float lane : lanes) maximum = lane > maximum ? lane : maximum;
-    F sum(0.0f);
-    for (int i = 0; i < count; i += kLanes) {
-        const F weight = xsimd::exp(F::load_aligned(scores + i) - F(maximum));
-        weight.store_aligned(scores + i);
-        sum += weight;
+    // One block: its accumulator, maximum and sum per row.
+    void attend_block(const AttentionArgs& a, Positions p, float* acc, float* maximum, float* sum) {
+        for (int64_t i = 0; i < groups_ * group_acc_; ++i) acc[i] = 0.0f;
+        const int count = p.end > p.begin ? p.end - p.begin : 0;
+        const int kv_head = a.head_begin / (a.heads / a.kv_heads);
+        scores(a, kv_head, p.begin, count);
+        weights(a, p, count, maximum, sum);
+        values(a, kv_head, p.begin, count, acc);
     }
-    return {maximum, xsimd::hadd(sum)};
-}
 
-// acc += weights[0..kRows) * rows, ascending: the same chain whether four rows come at once or one.
-template <int kRows>
-void accumulate(const float* weights, const float* rows, int64_t padded, float* acc) {
-    for (int64_t i = 0; i < padded; i += kLanes) {
-        F sum = F::load_aligned(acc + i);
-        LAP_UNROLL
-        for (int r = 0; r < kRows; ++r) {
-            sum = fused(F(weights[r]), F::load_aligned(rows + r * padded + i), sum);
-        }
-        sum.store_aligned(acc + i);
-    }
-}
-
-void scores(const Work& w, int kv_head, int h_begin, int h_end, KvCursor* cursor, int begin, int end) {
-    for (int p = begin; p < end; ++p) {
-        expand_kv(w.a.format, key_row(w.a, cursor, p, kv_head), w.a.dim, w.rows);
-        for (int h = h_begin; h < h_end; ++h) {
-            const Head head = w.head(h);
-            head.weights[p - begin] = dot(head.q, w.rows, w.a.dim);
-        }
-    }
-}
-
-void values(const Work& w, int kv_head, int h_begin, int h_end, KvCursor* cursor, int begin, int end) {
-    for (int p = begin; p < end;) {
-        const int rows = end - p >= kExpandedRows ? kExpandedRows : 1;
-        for (int r = 0; r < rows; ++r) {
-            expand_kv(w.a.format, value_row(w.a, cursor, p + r, kv_head), w.a.dim, w.rows + r * w.padded);
-        }
-        for (int h = h_begin; h < h_end; ++h) {
-            const Head head = w.head(h);
-            if (rows == kExpandedRows) {
-                accumulate<kExpandedRows>(head.weights + p - begin, w.rows, w.padded, head.acc);
-            } else {
-                accumulate<1>(head.weights + p - begin, w.rows, w.padded, head.acc);
+    void scores(const AttentionArgs& a, int kv_head, int begin, int count) {
+        KvCursor cursor;
+        for (int p = 0; p < count; p += G) {
+            for (int g = 0; g < G && p + g < count; ++g) {
+                Math::convert_key(a.format, key_row(a, &cursor, begin + p + g, kv_head), dim_, s_.keys + g * row_floats_);
+            }
+            for (int64_t i = 0; i < groups_; ++i) {
+                multiply<Math, V, N, G, false>(s_.q + i * units_ * kWidth, s_.keys, 1, row_floats_, units_,
+                                               s_.scores + i * kScores + p * kWidth);
             }
         }
-        p += rows;
+    }
+
+    void weights(const AttentionArgs& a, Positions p, int count, float* maximum, float* sum) {
+        bool edges = false;
+        for (int32_t t = 0; t < a.tokens; ++t) edges |= a.first[t] > p.begin || a.last[t] < p.end;
+        for (int64_t r = 0; r < lanes_ && edges; ++r) {
+            const int64_t t = r < rows_ ? r / heads_ : 0;
+            state(4)[r] = static_cast<float>(a.first[t] - p.begin);
+            state(5)[r] = static_cast<float>(a.last[t] - p.begin);
+        }
+        for (int64_t lane = 0; lane < lanes_; lane += kSize) {
+            const int64_t group = lane / kWidth, within = lane % kWidth;
+            float* group_scores = s_.scores + group * kScores;
+            if (edges) hide<V>(group_scores, kWidth, within, count, state(4) + group * kWidth, state(5) + group * kWidth);
+            exponentials<Math, V>(group_scores, kWidth, within, count, maximum + group * kWidth, sum + group * kWidth);
+        }
+    }
+
+    void values(const AttentionArgs& a, int kv_head, int begin, int count, float* acc) {
+        KvCursor cursor;
+        for (int chunk = 0; chunk < count; chunk += kChunk) {
+            const int end = chunk + kChunk < count ? chunk + kChunk : count;
+            int64_t units = 0;
+            for (int p = chunk; p < end; ++units) {
+                KvRow rows[Math::kPacked];
+                int present = 0;
+                for (; present < Math::kPacked && p < end; ++p) rows[present++] = value_row(a, &cursor, begin + p, kv_head);
+                Math::convert_values(a.format, rows, present, dim_, s_.values + units * row_floats_);
+            }
+            for (int64_t v = 0; v < dim_; v += G) {
+                for (int64_t i = 0; i < groups_; ++i) {
+                    multiply<Math, V, N, G, true>(s_.scores + i * kScores + chunk / Math::kPacked * kWidth,
+                                                  s_.values + v, row_floats_, 1, units,
+                                                  acc + i * group_acc_ + v * kWidth);
+                }
+            }
+        }
+    }
+
+    void begin_merge() {
+        for (int64_t i = 0; i < lanes_; ++i) state(0)[i] = -3.40282347e38f;
+        for (int64_t i = 0; i < lanes_; ++i) state(1)[i] = 0.0f;
+        for (int64_t i = 0; i < groups_ * group_acc_; ++i) s_.merged[i] = 0.0f;
+    }
+
+    void merge(const float* acc, const float* maximum, const float* sum, int64_t begin, int64_t end) {
+        for (int64_t lane = 0; lane < lanes_; lane += kSize) {
+            const int64_t at = lane / kWidth * group_acc_ + lane % kWidth;
+            V keep, take;
+            merge_sums(maximum + lane, sum + lane, state(0) + lane, state(1) + lane, &keep, &take);
+            for (int64_t v = begin; v < end; ++v) {
+                merge_values(acc + at + v * kWidth, s_.merged + at + v * kWidth, keep, take);
+            }
+        }
+    }
+
+    // Values [begin, end) of every row, divided by the sum of its weights. A row that saw nothing is zero.
+    void finish(float* out, int64_t stride, int64_t dim, int32_t head_begin, int64_t begin, int64_t end) {
+        constexpr int64_t kStep = 16;
+        for (int64_t i = 0; i < lanes_; ++i) state(1)[i] = state(1)[i] == 0.0f ? 0.0f : 1.0f / state(1)[i];
+        for (int64_t from = begin; from < end; from += kStep) {
+            const int64_t to = from + kStep < end ? from + kStep : end;
+            int32_t r = 0;
+            for_rows(s_.merged, group_acc_, stride, dim, head_begin, [&](const float* lane, int64_t row) {
+                const float inverse = state(1)[r++];
+                for (int64_t v = from; v < to; ++v) out[row + v] = lane[v * kWidth] * inverse;
+            });
+        }
+    }
+
+    const int64_t dim_;
+    const int32_t heads_, rows_;
+    const int64_t groups_, units_, row_floats_;
+    const int64_t group_acc_, lanes_;
+    const AttentionScratch s_;
+};
+
+// The narrowest vectors that hold the rows, so that two rows do not pay for sixteen: calls body with the Tile.
+template <class Math, class Body>
+void with_tile(float* scratch, int64_t dim, int32_t tokens, int32_t heads, Body body) {
+    const int32_t rows = tokens * heads;
+    const auto run = [&](auto tile) { body(tile); };
+    constexpr int32_t kLaneCount = static_cast<int32_t>(kLanes);
+    if constexpr (kLaneCount > 4) {
+        if (rows <= 4) return run(Tile<Math, F4, 1, 12>(scratch, dim, tokens, heads));
+    }
+    if constexpr (kLaneCount > 8) {
+        if (rows <= 8) return run(Tile<Math, F8, 1, 12>(scratch, dim, tokens, heads));
+    }
+    if (rows <= kLaneCount) return run(Tile<Math, F, 1, 12>(scratch, dim, tokens, heads));
+    if constexpr (kWideRegisters) {
+        if (rows <= 2 * kLaneCount) return run(Tile<Math, F, 2, 12>(scratch, dim, tokens, heads));
+        if (rows <= 3 * kLaneCount && kLaneCount > 4) return run(Tile<Math, F, 3, 8>(scratch, dim, tokens, heads));
+        return run(Tile<Math, F, 4, 6>(scratch, dim, tokens, heads));
+    } else {
+        return run(Tile<Math, F, 2, 6>(scratch, dim, tokens, heads));
     }
 }
 
-// Merges the block into the running result: both are rescaled to the larger maximum.
-void merge(const Work& w, const Head& head) {
-    SoftmaxSum& running = head.state->running;
-    const SoftmaxSum block = head.state->block;
-    const float maximum = block.maximum > running.maximum ? block.maximum : running.maximum;
-    alignas(64) float factors[kLanes] = {running.maximum - maximum, block.maximum - maximum};
-    xsimd::exp(F::load_aligned(factors)).store_aligned(factors);
-    running = {maximum, running.sum * factors[0] + block.sum * factors[1]};
-    const F keep(factors[0]), take(factors[1]);
-    for (int64_t i = 0; i < w.padded; i += kLanes) {
-        const F merged = F::load_aligned(head.merged + i) * keep;
-        fused(F::load_aligned(head.acc + i), take, merged).store_aligned(head.merged + i);
-    }
+template <class Math>
+void attend_tile(const AttentionArgs& a) {
+    with_tile<Math>(a.scratch, a.dim, a.tokens, a.head_end - a.head_begin, [&](auto& tile) { tile.attend(a); });
 }
-
-void clear(float* p, int64_t n) {
-    for (int64_t i = 0; i < n; i += kLanes) F(0.0f).store_aligned(p + i);
-}
-
-// One block of all heads of one kv head: scores, weights, weighted values, merge.
-void attend_block(const Work& w, int kv_head, int h_begin, int h_end, KvCursor* keys, KvCursor* vals, int begin,
-                  int end) {
-    scores(w, kv_head, h_begin, h_end, keys, begin, end);
-    for (int h = h_begin; h < h_end; ++h) {
-        const Head head = w.head(h);
-        head.state->block = exponentials(head.weights, end - begin);
-        clear(head.acc, w.padded);
-    }
-    values(w, kv_head, h_begin, h_end, vals, begin, end);
-    for (int h = h_begin; h < h_end; ++h) merge(w, w.head(h));
-}
-
-// Query heads [h_begin, h_end), all of one kv head.
-void kv_head_attention(const Work& w, int kv_head, int h_begin, int h_end) {
-    for (int h = h_begin; h < h_end; ++h) {
-        clear(w.head(h).merged, w.padded);
-        w.head(h).state->running = {-__builtin_inff(), 0.0f};
-    }
-    KvCursor keys, vals;
-    for (int begin = w.a.first; begin < w.a.last;) {
-        const int end = attention_block_end(begin, w.a.last);
-        attend_block(w, kv_head, h_begin, h_end, &keys, &vals, begin, end);
-        begin = end;
-    }
-    for (int h = h_begin; h < h_end; ++h) {
-        const Head head = w.head(h);
-        const F inverse(w.a.last > w.a.first ? 1.0f / head.state->running.sum : 0.0f);
-        for_lanes(w.a.dim, [=](int64_t i, int64_t left) {
-            store(F::load_aligned(head.merged + i) * inverse, head.out + i, left);
-        });
-    }
+template <class Math>
+void merge_tile(const AttentionMergeArgs& a) {
+    with_tile<Math>(a.scratch, a.dim, a.tokens, a.head_end - a.head_begin, [&](auto& tile) { tile.merge_partials(a); });
 }
 
 }  // namespace
-
-void attention(const AttentionArgs& a) {
-    const Work w(a);
-    clear(w.rows, kExpandedRows * w.padded);
-    const int group = a.heads / a.kv_heads;
-    for (int h = a.head_begin; h < a.head_end;) {
-        const int next = (h / group + 1) * group;
-        const int end = next < a.head_end ? next : a.head_end;
-        kv_head_attention(w, h / group, h, end);
-        h = end;
-    }
-}

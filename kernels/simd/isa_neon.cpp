@@ -10,5 +10,7 @@ namespace lapidary::kernels::neon {
 #include "kernels/simd/expand_k.inl"
 #include "kernels/simd/matmul.inl"
 #include "kernels/simd/rows.inl"
+#include "kernels/simd/attention_lanes.inl"
 #include "kernels/simd/attention.inl"
+#include "kernels/simd/attention_f32.inl"
 }  // namespace lapidary::kernels::neon

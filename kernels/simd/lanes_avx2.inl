@@ -9,6 +9,12 @@ struct Words {
 };
 constexpr int kColumnGroup = 6;  // two registers per column: 12 accumulators, 2 weights, 1 broadcast of 16
 
+// Narrower vectors, for few rows.
+using F8 = F;
+using F4 = xsimd::batch<float, xsimd::sse4_2>;
+constexpr bool kWideRegisters = false;  // 16 of them
+
+inline F4 fused(F4 a, F4 b, F4 c) { return F4(_mm_fmadd_ps(a, b, c)); }
 inline F fused(F a, F b, F c) { return F(_mm256_fmadd_ps(a, b, c)); }
 inline F int_to_float(I v) { return F(_mm256_cvtepi32_ps(v)); }
 inline I float_to_int(F v) { return I(_mm256_cvtps_epi32(v)); }  // to nearest, ties to even

@@ -9,6 +9,13 @@ struct Words {
 };
 constexpr int kColumnGroup = 8;  // accumulators of the matmul: one register per column
 
+// Narrower vectors, for few rows.
+using F8 = xsimd::batch<float, xsimd::fma3<xsimd::avx2>>;
+using F4 = xsimd::batch<float, xsimd::sse4_2>;
+constexpr bool kWideRegisters = true;  // 32 of them
+
+inline F4 fused(F4 a, F4 b, F4 c) { return F4(_mm_fmadd_ps(a, b, c)); }
+inline F8 fused(F8 a, F8 b, F8 c) { return F8(_mm256_fmadd_ps(a, b, c)); }
 inline F fused(F a, F b, F c) { return F(_mm512_fmadd_ps(a, b, c)); }
 inline F int_to_float(I v) { return F(_mm512_cvtepi32_ps(v)); }
 inline I float_to_int(F v) { return I(_mm512_cvtps_epi32(v)); }  // to nearest, ties to even

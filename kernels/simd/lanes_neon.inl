@@ -9,6 +9,10 @@ struct Words {
 };
 constexpr int kColumnGroup = 4;  // four registers per column: 16 accumulators of 32
 
+using F8 = F;  // nothing is narrower
+using F4 = F;
+constexpr bool kWideRegisters = true;  // 32 of them
+
 inline F fused(F a, F b, F c) { return F(vfmaq_f32(c, a, b)); }
 inline F int_to_float(I v) { return F(vcvtq_f32_s32(v)); }
 inline I float_to_int(F v) { return I(vcvtnq_s32_f32(v)); }  // to nearest, ties to even

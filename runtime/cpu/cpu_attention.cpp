@@ -1,9 +1,30 @@
 // The cache and attention of the CPU device.
+#include <algorithm>
 #include <cstring>
 
+#include "kernels/kv_rows.h"
 #include "runtime/cpu/cpu_device.h"
 
 namespace lapidary::runtime {
+namespace {
+
+// How the rows of attention are cut into tiles: some tokens times some heads of one kv head.
+struct Tiling {
+    int32_t all_tokens, tokens, heads;
+    int64_t head_tiles;
+
+    Tiling(int32_t token_count, int32_t head_count, int32_t kv_heads) : all_tokens(token_count) {
+        const int32_t group = head_count / kv_heads;
+        heads = std::min(group, kernels::kAttentionRows);
+        head_tiles = int64_t{kv_heads} * ((group + heads - 1) / heads);
+        tokens = std::min(token_count, std::max(1, kernels::kAttentionRows / heads));
+    }
+    int64_t count() const { return (all_tokens + tokens - 1) / tokens * head_tiles; }
+    int64_t rows() const { return int64_t{tokens} * heads; }
+    void cut_tokens() { tokens = (tokens + 1) / 2; }
+};
+
+}  // namespace
 
 void CpuDevice::norm_rope(const TensorView& q, const TensorView& weight, float eps, const RopeTable& rope) {
     const int64_t dim = weight.cols, heads = q.cols / dim;
@@ -47,9 +68,9 @@ void CpuDevice::norm_rope_store(const TensorView& k, const TensorView& v, const 
     });
 }
 
-void CpuDevice::attention(const TensorView& q, const KvView& kv, const TensorView& out) {
+CpuDevice::KvRuns CpuDevice::kv_runs(const KvView& kv) const {
     const KvStep& step = params_->kv[index(kv.kv_class)];
-    std::array<kernels::KvRun, kMaxSpans> runs;
+    KvRuns runs;
     for (int i = 0; i < step.span_count; ++i) {
         const KvSpan& s = step.spans[static_cast<size_t>(i)];
         const KvSegment& g = *kv.segments[static_cast<size_t>(s.segment)];
@@ -63,30 +84,101 @@ void CpuDevice::attention(const TensorView& q, const KvView& kv, const TensorVie
         r.position = s.position;
         r.count = s.count;
     }
+    return runs;
+}
+
+void CpuDevice::attention(const TensorView& q, const KvView& kv, const TensorView& out) {
+    const KvRuns runs = kv_runs(kv);
     const int32_t heads = static_cast<int32_t>(q.cols / kv.dim);
-    // All query heads of a kv head share a pass over the cache, unless that leaves threads idle.
-    int32_t group = heads / kv.kv_heads;
-    while (group > 1 && group % 2 == 0 && q.rows * (heads / group) < 2 * pool_.size()) group /= 2;
-    reserve_scratch(kernels::attention_scratch_bytes(kv.dim, group));
-    const int64_t groups = heads / group, offset = params_->columns - q.rows;
-    pool_.run(q.rows * groups, [&](int64_t item, int thread) {
-        const int64_t t = item / groups;
-        kernels::AttentionArgs a;
+    const int64_t offset = params_->columns - q.rows;
+    kernels::AttentionArgs call;
+    call.stride = q.cols;
+    call.heads = heads;
+    call.kv_heads = kv.kv_heads;
+    call.dim = kv.dim;
+    call.format = kv.format;
+    call.runs = runs.data();
+    call.run_count = params_->kv[index(kv.kv_class)].span_count;
+    const auto tile = [&](const Tiling& tiling, int64_t i) {
+        const int64_t t = i / tiling.head_tiles * tiling.tokens, slice = i % tiling.head_tiles;
+        const int32_t group = heads / kv.kv_heads, slices = (group + tiling.heads - 1) / tiling.heads;
+        const auto kv_head = static_cast<int32_t>(slice / slices), part = static_cast<int32_t>(slice % slices);
+        kernels::AttentionArgs a = call;
         a.q = q.f32(t);
         a.out = out.f32(t);
-        a.heads = heads;
-        a.kv_heads = kv.kv_heads;
-        a.dim = kv.dim;
-        a.format = kv.format;
-        a.runs = runs.data();
-        a.run_count = step.span_count;
-        a.first = params_->first[index(kv.kv_class)][offset + t];
-        a.last = params_->last[index(kv.kv_class)][offset + t];
-        a.head_begin = static_cast<int32_t>(item % groups) * group;
-        a.head_end = a.head_begin + group;
+        a.tokens = static_cast<int32_t>(std::min<int64_t>(tiling.tokens, q.rows - t));
+        a.first = params_->first[index(kv.kv_class)] + offset + t;
+        a.last = params_->last[index(kv.kv_class)] + offset + t;
+        a.head_begin = kv_head * group + part * tiling.heads;
+        a.head_end = std::min((kv_head + 1) * group, a.head_begin + tiling.heads);
+        return a;
+    };
+    Tiling tiling(static_cast<int32_t>(q.rows), heads, kv.kv_heads);
+    const int64_t enough = pool_.size() == 1 ? 1 : 2 * pool_.size();  // items, for an even load
+    if (tiling.count() < enough) {
+        std::vector<kernels::AttentionArgs> tiles;
+        for (int64_t i = 0; i < tiling.count(); ++i) tiles.push_back(tile(tiling, i));
+        if (split_attention(tiles)) return;
+    }
+    while (tiling.count() < enough && tiling.tokens > 1) tiling.cut_tokens();
+    reserve_scratch(kernels::attention_scratch_bytes(kv.dim, tiling.rows()));
+    pool_.run(tiling.count(), [&](int64_t item, int thread) {
+        // The last tokens see most: they go first, so that no thread ends on a long item.
+        kernels::AttentionArgs a = tile(tiling, tiling.count() - 1 - item);
         a.scratch = reinterpret_cast<float*>(scratch(thread));
         table_.attention(a);
     });
+}
+
+// Few tiles: every block of positions is an item of its own, then the blocks of a tile are merged in order. The
+// order of operations of a row is that of the whole tile, so the bits are too.
+bool CpuDevice::split_attention(const std::vector<kernels::AttentionArgs>& tiles) {
+    constexpr int64_t kMaxPartialBytes = int64_t{64} << 20;
+    std::vector<kernels::Positions> seen;
+    std::vector<int64_t> first_item = {0};
+    int64_t rows = 0;
+    for (const kernels::AttentionArgs& a : tiles) {
+        rows = std::max<int64_t>(rows, int64_t{a.tokens} * (a.head_end - a.head_begin));
+        seen.push_back(kernels::visible_positions(a));
+        const int32_t blocks = kernels::block_count(seen.back());
+        first_item.push_back(first_item.back() + blocks);
+    }
+    const int64_t dim = tiles[0].dim, items = first_item.back();
+    const int64_t partial_bytes = kernels::attention_partial_bytes(dim, rows);
+    if (items <= static_cast<int64_t>(tiles.size()) || items * partial_bytes > kMaxPartialBytes) return false;
+    reserve(partials_, items * partial_bytes);
+    reserve_scratch(kernels::attention_scratch_bytes(dim, rows));
+    const auto partial = [&](int64_t item) { return reinterpret_cast<float*>(partials_->host + item * partial_bytes); };
+    pool_.run(items, [&](int64_t item, int thread) {
+        const auto next = std::upper_bound(first_item.begin(), first_item.end(), item);
+        const auto i = static_cast<size_t>(next - first_item.begin() - 1);
+        kernels::AttentionArgs a = tiles[i];
+        a.block = seen[i].begin / kernels::kAttentionBlock + static_cast<int32_t>(item - first_item[i]);
+        a.partial = partial(item);
+        a.scratch = reinterpret_cast<float*>(scratch(thread));
+        table_.attention(a);
+    });
+    constexpr int32_t kSlice = 64;  // values of every head that one item merges
+    const int64_t slices = (dim + kSlice - 1) / kSlice;
+    pool_.run(static_cast<int64_t>(tiles.size()) * slices, [&](int64_t item, int thread) {
+        const auto i = static_cast<size_t>(item / slices);
+        const kernels::AttentionArgs& a = tiles[i];
+        kernels::AttentionMergeArgs m;
+        m.partials = partial(first_item[i]);
+        m.partial_floats = partial_bytes / static_cast<int64_t>(sizeof(float));
+        m.count = static_cast<int32_t>(first_item[i + 1] - first_item[i]);
+        m.out = a.out;
+        m.stride = a.stride;
+        m.tokens = a.tokens;
+        m.dim = a.dim;
+        m.head_begin = a.head_begin;
+        m.head_end = a.head_end;
+        m.dim_begin = static_cast<int32_t>(item % slices) * kSlice;
+        m.dim_end = std::min(m.dim_begin + kSlice, a.dim);
+        m.scratch = reinterpret_cast<float*>(scratch(thread));
+        table_.attention_merge(m);
+    });
+    return true;
 }
 
 void CpuDevice::commit_kv(const KvView& kv) {

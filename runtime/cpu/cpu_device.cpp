@@ -34,15 +34,17 @@ void CpuDevice::write(const TensorView& to, const float* values) {
         std::memcpy(to.f32(r), values + r * to.cols, static_cast<size_t>(to.cols) * sizeof(float));
 }
 
+void CpuDevice::reserve(Buffer& buffer, int64_t bytes) {
+    if (buffer && buffer->bytes >= static_cast<size_t>(bytes)) return;
+    // Operations have no way to fail: a refused mapping is thrown as operator new would, and becomes an
+    // error where the session computes.
+    auto larger = allocate_host(static_cast<size_t>(bytes));
+    if (!larger) throw std::bad_alloc();
+    buffer = std::move(*larger);
+}
+
 void CpuDevice::reserve_scratch(int64_t bytes) {
-    for (auto& s : scratch_) {
-        if (s && s->bytes >= static_cast<size_t>(bytes)) continue;
-        // Operations have no way to fail: a refused mapping is thrown as operator new would, and becomes an
-        // error where the session computes.
-        auto buffer = allocate_host(static_cast<size_t>(bytes));
-        if (!buffer) throw std::bad_alloc();
-        s = std::move(*buffer);
-    }
+    for (Buffer& buffer : scratch_) reserve(buffer, bytes);
 }
 
 void CpuDevice::embed_rows(const TensorView& table, float scale, const TensorView& out) {

@@ -1,6 +1,7 @@
 // The CPU as a Device: every operation runs at once, cut into slices for the thread pool.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -82,7 +83,11 @@ class CpuDevice final : public Device {
                    int thread);
     void panel_slice(const MatmulPart& part, const kernels::PanelInput& x, int64_t begin, int64_t end);
     std::byte* scratch(int thread) { return scratch_[static_cast<size_t>(thread)]->host; }
+    using KvRuns = std::array<kernels::KvRun, kMaxSpans>;
+    KvRuns kv_runs(const KvView& kv) const;
+    bool split_attention(const std::vector<kernels::AttentionArgs>& tiles);  // false: not worth it, nothing done
     void reserve_scratch(int64_t bytes);
+    void reserve(Buffer& buffer, int64_t bytes);  // makes room; what was in it may be lost
 
     const kernels::KernelTable& table_;
     bool precise_;
@@ -93,6 +98,7 @@ class CpuDevice final : public Device {
     std::vector<int8_t> q8_;
     std::vector<float> q8_scales_;
     Buffer panel_input_;  // of one PanelInput
+    Buffer partials_;  // of attention split over blocks
 };
 
 }  // namespace lapidary::runtime

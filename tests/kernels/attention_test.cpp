@@ -1,5 +1,5 @@
 // Attention of every level and cache format against a plain softmax in double, and bits that must not depend
-// on how the cache is cut into runs or the heads into slices.
+// on how the cache is cut into runs, the rows into tiles or the blocks into partials.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -13,11 +13,35 @@ namespace {
 
 using kernels::KvFormat;
 
+struct Range {
+    int first, last;
+};
 struct Shape {
-    int heads, kv_heads, dim, first, last;
+    int heads, kv_heads, dim;
+    std::vector<Range> tokens;  // what each token sees
+
+    int64_t row() const { return int64_t{heads} * dim; }
+    int64_t values() const { return static_cast<int64_t>(tokens.size()) * row(); }
+    int begin() const {
+        int first = tokens[0].first;
+        for (const Range& t : tokens) first = std::min(first, t.first);
+        return first;
+    }
+    int end() const {
+        int last = 0;
+        for (const Range& t : tokens) last = std::max(last, t.last);
+        return last;
+    }
 };
 
-// A cache of positions [0, last) in separately guarded runs, and what it holds in double.
+// `count` tokens of a causal window: token t sees the `window` positions up to `position` + t.
+std::vector<Range> window(int position, int count, int window) {
+    std::vector<Range> tokens;
+    for (int t = 0; t < count; ++t) tokens.push_back({std::max(0, position + t + 1 - window), position + t + 1});
+    return tokens;
+}
+
+// A cache of positions in separately guarded runs, and what it holds in double.
 class Cache {
   public:
     Cache(const Shape& shape, KvFormat format, const std::vector<int>& cuts) : shape_(shape), format_(format) {
@@ -86,24 +110,78 @@ Guarded<float>& queries(Guarded<float>& q) {
     return q;
 }
 
+// How the rows of a call are cut: tokens and heads of a tile, and whether every block is a partial of its own.
+struct Cut {
+    int tokens, heads;
+    bool partials = false;
+};
+
+// One tile in one call, or block by block and merged in two slices of values.
+void attend_tile(const kernels::KernelTable& table, kernels::AttentionArgs a, bool partials) {
+    const int64_t rows = int64_t{a.tokens} * (a.head_end - a.head_begin);
+    Guarded<float> scratch(kernels::attention_scratch_bytes(a.dim, rows) / 4);
+    std::fill(scratch.begin(), scratch.end(), NAN);  // what a call before left there
+    a.scratch = scratch.data();
+    if (!partials) return table.attention(a);
+    const kernels::Positions seen = kernels::visible_positions(a);
+    kernels::AttentionMergeArgs m;
+    const int first = seen.begin / 256, blocks = (seen.end + 255) / 256 - first;
+    m.partial_floats = kernels::attention_partial_bytes(a.dim, rows) / 4;
+    Guarded<float> results(blocks * m.partial_floats);
+    for (int b = blocks - 1; b >= 0; --b) {
+        a.block = first + b;
+        a.partial = results.data() + b * m.partial_floats;
+        table.attention(a);
+    }
+    m.partials = results.data();
+    m.count = blocks;
+    m.out = a.out;
+    m.stride = a.stride;
+    m.tokens = a.tokens;
+    m.dim = a.dim;
+    m.head_begin = a.head_begin;
+    m.head_end = a.head_end;
+    m.scratch = a.scratch;
+    const int cut = a.dim / 3;
+    m.dim_end = cut;
+    table.attention_merge(m);
+    m.dim_begin = cut;
+    m.dim_end = a.dim;
+    table.attention_merge(m);
+}
+
 void attend(const kernels::KernelTable& table, const Shape& s, KvFormat format, const Cache& cache,
-            const Guarded<float>& q, int head_begin, int head_end, float* out) {
-    Guarded<float> scratch(kernels::attention_scratch_bytes(s.dim, head_end - head_begin) / 4);
+            const Guarded<float>& q, Cut cut, float* out) {
     kernels::AttentionArgs a;
-    a.q = q.data();
-    a.out = out;
+    std::vector<int32_t> first, last;
+    for (const Range& t : s.tokens) {
+        first.push_back(t.first);
+        last.push_back(t.last);
+    }
+    a.stride = s.row();
     a.heads = s.heads;
     a.kv_heads = s.kv_heads;
     a.dim = s.dim;
     a.format = format;
     a.runs = cache.runs().data();
     a.run_count = static_cast<int32_t>(cache.runs().size());
-    a.first = s.first;
-    a.last = s.last;
-    a.head_begin = head_begin;
-    a.head_end = head_end;
-    a.scratch = scratch.data();
-    table.attention(a);
+    const int group = s.heads / s.kv_heads;
+    for (size_t t = 0; t < s.tokens.size(); t += static_cast<size_t>(cut.tokens)) {
+        a.q = q.data() + static_cast<int64_t>(t) * s.row();
+        a.out = out + static_cast<int64_t>(t) * s.row();
+        a.tokens = static_cast<int32_t>(std::min(s.tokens.size() - t, static_cast<size_t>(cut.tokens)));
+        a.first = first.data() + t;
+        a.last = last.data() + t;
+        for (int h = 0; h < s.heads; h = a.head_end) {
+            a.head_begin = h;
+            a.head_end = std::min((h / group + 1) * group, h + cut.heads);
+            attend_tile(table, a, cut.partials);
+        }
+    }
+}
+Cut largest_tile(const Shape& s) {
+    const int heads = std::min(s.heads / s.kv_heads, kernels::kAttentionRows);
+    return {kernels::kAttentionRows / heads, heads};
 }
 
 // Softmax attention in double, and the tolerance: scores are off by (dim + 2) u sum |q| |k|, which moves a
@@ -116,48 +194,65 @@ struct Expected {
 Expected expected_attention(const Shape& s, const Cache& cache, const Guarded<float>& q) {
     Expected e;
     double worst_score = 0;
-    for (int h = 0; h < s.heads; ++h) {
-        const int g = h / (s.heads / s.kv_heads);
-        std::vector<double> score;
-        double largest = -INFINITY, sum = 0;
-        for (int p = s.first; p < s.last; ++p) {
-            double dot = 0, magnitude = 0;
+    for (size_t t = 0; t < s.tokens.size(); ++t) {
+        const auto [first, last] = s.tokens[t];
+        for (int h = 0; h < s.heads; ++h) {
+            const int g = h / (s.heads / s.kv_heads);
+            const float* query = q.data() + static_cast<int64_t>(t) * s.row() + int64_t{h} * s.dim;
+            std::vector<double> score;
+            double largest = -INFINITY, sum = 0;
+            for (int p = first; p < last; ++p) {
+                double dot = 0, magnitude = 0;
+                for (int i = 0; i < s.dim; ++i) {
+                    const double product = query[i] * cache.value(1, p, g, i);
+                    dot += product;
+                    magnitude += std::abs(product);
+                }
+                score.push_back(dot);
+                largest = std::max(largest, dot);
+                worst_score = std::max(worst_score, magnitude);
+            }
+            for (double& v : score) sum += v = std::exp(v - largest);
             for (int i = 0; i < s.dim; ++i) {
-                const double product = q[int64_t{h} * s.dim + i] * cache.value(1, p, g, i);
-                dot += product;
-                magnitude += std::abs(product);
+                double mean = 0;
+                for (int p = first; p < last; ++p) {
+                    mean += score[static_cast<size_t>(p - first)] / sum * cache.value(2, p, g, i);
+                }
+                e.out.push_back(mean);
             }
-            score.push_back(dot);
-            largest = std::max(largest, dot);
-            worst_score = std::max(worst_score, magnitude);
-        }
-        for (double& v : score) sum += v = std::exp(v - largest);
-        for (int i = 0; i < s.dim; ++i) {
-            double mean = 0;
-            for (int p = s.first; p < s.last; ++p) {
-                mean += score[static_cast<size_t>(p - s.first)] / sum * cache.value(2, p, g, i);
-            }
-            e.out.push_back(mean);
         }
     }
-    e.tolerance = 2 * kUnitRoundoff * ((s.dim + 2) * worst_score + s.last - s.first + 24);
+    const int positions = s.end() - s.begin();
+    e.tolerance = 2 * kUnitRoundoff * ((s.dim + 2) * worst_score + positions + 24);
     return e;
+}
+
+// Tokens, heads and head sizes of all kinds; windows, a picture's block that is seen whole, one blind token.
+std::vector<Shape> shapes() {
+    return {{1, 1, 2, {{0, 1}}},
+            {4, 2, 6, window(3, 3, 100)},
+            {2, 2, 32, {{3, 300}}},
+            {6, 2, 64, window(500, 5, 301)},
+            {8, 1, 34, {{250, 262}}},
+            {3, 1, 160, window(254, 4, 256)},
+            {2, 1, 96, {{0, 40}, {10, 60}, {10, 60}, {10, 60}, {30, 30}, {12, 61}}},
+            {16, 1, 32, window(600, 4, 1000)},
+            {2, 1, 48, window(250, 32, 40)},
+            {4, 4, 34, window(20, 9, 16)},
+            {20, 1, 26, window(258, 2, 5)}};
 }
 
 }  // namespace
 
 TEST_CASE("attention agrees with a softmax in double") {
-    const Shape shapes[] = {{1, 1, 2, 0, 1},    {4, 2, 6, 0, 5},     {2, 2, 32, 3, 300},
-                            {6, 2, 64, 200, 560}, {8, 1, 34, 250, 262}, {3, 1, 160, 0, 256}};
-    for (const kernels::KernelTable* table : runnable_levels()) {
-        for (const Shape& s : shapes) {
-            for (const KvFormat format : {KvFormat::f32, KvFormat::f16, KvFormat::q8_0}) {
-                if (format == KvFormat::q8_0 && s.dim % 32 != 0) continue;
-                const Cache cache(s, format, {s.first, s.last});
-                Guarded<float> q(int64_t{s.heads} * s.dim), out(q.size());
-                queries(q);
-                attend(*table, s, format, cache, q, 0, s.heads, out.data());
-                const Expected e = expected_attention(s, cache, q);
+    for (const Shape& s : shapes()) {
+        for (const KvFormat format : {KvFormat::f32, KvFormat::f16, KvFormat::q8_0}) {
+            if (format == KvFormat::q8_0 && s.dim % 32 != 0) continue;
+            const Cache cache(s, format, {s.begin(), s.end()});
+            Guarded<float> q(s.values()), out(q.size());
+            const Expected e = expected_attention(s, cache, queries(q));
+            for (const kernels::KernelTable* table : runnable_levels()) {
+                attend(*table, s, format, cache, q, largest_tile(s), out.data());
                 CAPTURE(table->isa);
                 CAPTURE(s.dim);
                 CAPTURE(kernels::name(format));
@@ -167,39 +262,69 @@ TEST_CASE("attention agrees with a softmax in double") {
     }
 }
 
-TEST_CASE("the bits of attention do not depend on the cut into runs or on the slice of heads") {
-    const Shape s = {4, 2, 64, 5, 700};
-    const std::vector<std::vector<int>> cuts = {{0, 700}, {5, 6, 255, 256, 257, 700}, {3, 100, 511, 513, 699, 700}};
+TEST_CASE("the bits of attention do not depend on the cut into runs, tiles, heads or partials") {
+    const Shape s = {6, 2, 64, window(690, 20, 600)};
+    const int end = s.end();
+    const std::vector<std::vector<int>> runs = {{s.begin(), 150, 255, 256, 257, end}, {3, 100, 511, 513, 699, end}};
+    const std::vector<Cut> cuts = {{1, 1}, {1, 3}, {2, 2}, {5, 3}, {8, 3}, {12, 3}, {1, 3, true}, {7, 2, true}};
     for (const kernels::KernelTable* table : runnable_levels()) {
         for (const KvFormat format : {KvFormat::f32, KvFormat::f16, KvFormat::q8_0}) {
             CAPTURE(table->isa);
             CAPTURE(kernels::name(format));
-            Guarded<float> q(s.heads * s.dim), whole(q.size()), other(q.size());
+            Guarded<float> q(s.values()), whole(q.size()), other(q.size());
             queries(q);
-            attend(*table, s, format, Cache(s, format, cuts[0]), q, 0, s.heads, whole.data());
-            for (size_t i = 1; i < cuts.size(); ++i) {
-                attend(*table, s, format, Cache(s, format, cuts[i]), q, 0, s.heads, other.data());
+            const Cache cache(s, format, {0, end});
+            attend(*table, s, format, cache, q, largest_tile(s), whole.data());
+            for (const auto& cut_runs : runs) {
+                attend(*table, s, format, Cache(s, format, cut_runs), q, largest_tile(s), other.data());
                 CHECK(other.same_bytes(whole));
             }
-            const Cache cache(s, format, cuts[0]);
-            std::fill(other.begin(), other.end(), NAN);
-            attend(*table, s, format, cache, q, 0, 1, other.data());
-            CHECK(std::isnan(other[s.dim]));  // the neighbouring head is not touched
-            attend(*table, s, format, cache, q, 1, 3, other.data());
-            attend(*table, s, format, cache, q, 3, 4, other.data());
-            CHECK(other.same_bytes(whole));
+            for (const Cut& cut : cuts) {
+                CAPTURE(cut.tokens);
+                CAPTURE(cut.heads);
+                CAPTURE(cut.partials);
+                std::fill(other.begin(), other.end(), NAN);
+                attend(*table, s, format, cache, q, cut, other.data());
+                CHECK(other.same_bytes(whole));
+            }
         }
     }
 }
 
+TEST_CASE("a tile of attention leaves the other heads alone") {
+    const Shape s = {4, 2, 32, window(5, 2, 16)};
+    for (const kernels::KernelTable* table : runnable_levels()) {
+        Guarded<float> q(s.values()), out(q.size());
+        std::fill(out.begin(), out.end(), 7.0f);
+        const Cache cache(s, KvFormat::f16, {0, s.end()});
+        const std::vector<int32_t> first = {0, 0}, last = {6, 7};
+        kernels::AttentionArgs a;
+        a.q = queries(q).data();
+        a.out = out.data();
+        a.stride = s.row();
+        a.tokens = 2;
+        a.heads = s.heads;
+        a.kv_heads = s.kv_heads;
+        a.dim = s.dim;
+        a.runs = cache.runs().data();
+        a.run_count = 1;
+        a.first = first.data();
+        a.last = last.data();
+        a.head_begin = 1;
+        a.head_end = 2;
+        attend_tile(*table, a, false);
+        for (int64_t i = 0; i < out.size(); ++i) CHECK((out[i] == 7.0f) == (i / s.dim % s.heads != 1));
+    }
+}
+
 TEST_CASE("attention stays finite with scores far apart, and picks the largest") {
-    const Shape s = {1, 1, 32, 0, 600};
+    const Shape s = {1, 1, 32, {{0, 600}}};
     for (const kernels::KernelTable* table : runnable_levels()) {
         const Cache cache(s, KvFormat::f32, {0, 600});
         Guarded<float> q(32), out(32);
         queries(q);
         for (float& v : q) v *= 1e4f;
-        attend(*table, s, KvFormat::f32, cache, q, 0, 1, out.data());
+        attend(*table, s, KvFormat::f32, cache, q, {1, 1}, out.data());
         int best = 0;
         double best_score = -INFINITY;
         for (int p = 0; p < 600; ++p) {
@@ -212,13 +337,26 @@ TEST_CASE("attention stays finite with scores far apart, and picks the largest")
 }
 
 TEST_CASE("attention over no positions is zero") {
-    const Shape s = {2, 1, 32, 4, 4};
+    const Shape s = {2, 1, 32, {{4, 4}, {0, 3}}};
     for (const kernels::KernelTable* table : runnable_levels()) {
         const Cache cache(s, KvFormat::f16, {0, 4});
+        for (const Cut& cut : {Cut{1, 2}, Cut{2, 2}, Cut{2, 2, true}}) {
+            Guarded<float> q(128), out(128);
+            std::fill(out.begin(), out.end(), 1.0f);
+            attend(*table, s, KvFormat::f16, cache, queries(q), cut, out.data());
+            for (int i = 0; i < 128; ++i) CHECK((out[i] == 0.0f) == (i < 64));
+        }
+    }
+}
+
+TEST_CASE("a query that is not a number makes its own row not a number, and no other") {
+    const Shape s = {2, 1, 32, {{0, 300}}};
+    for (const kernels::KernelTable* table : runnable_levels()) {
+        const Cache cache(s, KvFormat::f16, {0, 300});
         Guarded<float> q(64), out(64);
-        std::fill(out.begin(), out.end(), 1.0f);
-        attend(*table, s, KvFormat::f16, cache, queries(q), 0, 2, out.data());
-        for (const float v : out) CHECK(v == 0.0f);
+        queries(q)[40] = NAN;
+        attend(*table, s, KvFormat::f16, cache, q, {1, 2}, out.data());
+        for (int i = 0; i < 64; ++i) CHECK(std::isnan(out[i]) == (i >= 32));
     }
 }
 

@@ -89,7 +89,7 @@ TEST_CASE("the table of a runnable level is complete") {
         }
         for (const auto store : t->store_kv) CHECK((store != nullptr));
         CHECK((t->quantize && t->rms_norm && t->layer_norm && t->add_norm && t->geglu && t->rope && t->soft_cap &&
-               t->scale_add && t->attention && t->quantize_panel));
+               t->scale_add && t->attention && t->attention_merge && t->quantize_panel));
     }
 }
 
@@ -127,7 +127,9 @@ TEST_CASE("scratch sizes keep whole cache lines and never shrink") {
     }
     for (const int64_t dim : {2, 30, 256, 512}) {
         CHECK(kernels::attention_scratch_bytes(dim, 3) % 64 == 0);
-        CHECK(kernels::attention_scratch_bytes(dim, 4) > kernels::attention_scratch_bytes(dim, 3));
+        CHECK(kernels::attention_partial_bytes(dim, 3) % 64 == 0);
+        CHECK(kernels::attention_scratch_bytes(dim, 5) > kernels::attention_scratch_bytes(dim, 4));
+        CHECK(kernels::attention_partial_bytes(dim, 5) > kernels::attention_partial_bytes(dim, 4));
     }
 }
 

@@ -1,0 +1,123 @@
+// Google Benchmark of attention: a tile of a prompt and one decoded token, in the shapes of the 12B's sliding and
+// full layers, for every level and cache format. Names: attention/<layer>/<format>/<level>/tokens:<T>/depth:<C>.
+// Counters: multiply-adds and cache bytes per second. Each case checks a row once against the scalar kernel.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "kernels/select.h"
+
+namespace {
+
+using namespace lapidary::kernels;
+
+struct Layer {
+    const char* name;
+    int32_t heads, kv_heads, dim, window;
+};
+constexpr Layer kLayers[] = {{"sliding", 16, 8, 256, 1024}, {"full", 16, 1, 512, 1 << 30}};
+
+// Rows of all kv heads, as a cache holds them, filled with values in [-1, 1].
+struct Plane {
+    std::vector<uint8_t> values, scales;
+    int64_t row_bytes = 0, scale_row_bytes = 0;
+
+    Plane(const Layer& layer, KvFormat format, int32_t rows, uint32_t seed) {
+        const int64_t n = int64_t{layer.kv_heads} * layer.dim;
+        row_bytes = n * (format == KvFormat::f32 ? 4 : format == KvFormat::f16 ? 2 : 1);
+        scale_row_bytes = format == KvFormat::q8_0 ? n / 32 * 2 : 0;
+        values.resize(static_cast<size_t>(rows * row_bytes));
+        scales.resize(static_cast<size_t>(rows * scale_row_bytes));
+        std::vector<float> row(static_cast<size_t>(n));
+        const auto store = select("ref", nullptr)->store_kv[static_cast<size_t>(format)];
+        for (int64_t r = 0; r < rows; ++r) {
+            for (float& v : row) {
+                seed = seed * 1664525 + 1013904223;
+                v = static_cast<float>(static_cast<int32_t>(seed)) * 0x1p-31f;
+            }
+            store(row.data(), n, values.data() + r * row_bytes, scales.data() + r * scale_row_bytes);
+        }
+    }
+};
+
+void attention(benchmark::State& state, const KernelTable* table, const Layer& layer, KvFormat format) {
+    const auto tokens = static_cast<int32_t>(state.range(0)), depth = static_cast<int32_t>(state.range(1));
+    const int32_t group = layer.heads / layer.kv_heads, begin = std::max(0, depth + 1 - layer.window);
+    const Plane k(layer, format, depth + tokens - begin, 1), v(layer, format, depth + tokens - begin, 2);
+    const int64_t row = int64_t{layer.heads} * layer.dim;
+    std::vector<float> q(static_cast<size_t>(tokens * row)), out(q.size()), expected(q.size());
+    for (size_t i = 0; i < q.size(); ++i) q[i] = static_cast<float>(i * 37 % 101) / 250.0f - 0.2f;
+    std::vector<int32_t> first, last;
+    int64_t positions = 0;
+    for (int32_t t = 0; t < tokens; ++t) {
+        last.push_back(depth + t + 1);
+        first.push_back(std::max(0, depth + t + 1 - layer.window));
+        positions += last.back() - first.back();
+    }
+    const KvRun run = {k.values.data(), v.values.data(), k.scales.data(), v.scales.data(),
+                       k.row_bytes,     k.scale_row_bytes, begin,          depth + tokens - begin};
+    std::vector<float> scratch(static_cast<size_t>(attention_scratch_bytes(layer.dim, tokens * group) / 4) + 16);
+    AttentionArgs a;
+    a.q = q.data();
+    a.out = out.data();
+    a.stride = row;
+    a.tokens = tokens;
+    a.heads = layer.heads;
+    a.kv_heads = layer.kv_heads;
+    a.dim = layer.dim;
+    a.format = format;
+    a.runs = &run;
+    a.run_count = 1;
+    a.first = first.data();
+    a.last = last.data();
+    a.scratch = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64 / 4;
+    const auto all_heads = [&] {
+        for (int32_t h = 0; h < layer.heads; h += group) {
+            a.head_begin = h;
+            a.head_end = h + group;
+            table->attention(a);
+        }
+    };
+    all_heads();
+    AttentionArgs one = a;
+    one.out = expected.data();
+    one.tokens = one.head_end = 1;
+    one.head_begin = 0;
+    select("ref", nullptr)->attention(one);
+    for (size_t i = 0; i < static_cast<size_t>(layer.dim); ++i) {
+        if (!(std::abs(out[i] - expected[i]) <= 0.02f)) return state.SkipWithError("wrong result");
+    }
+    for (auto _ : state) {
+        all_heads();
+        benchmark::ClobberMemory();
+    }
+    state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(k.values.size() + k.scales.size()) * 2);
+    state.counters["MAC/s"] = benchmark::Counter(static_cast<double>(2 * positions * row),
+                                                 benchmark::Counter::kIsIterationInvariantRate);
+}
+
+[[maybe_unused]] const bool kRegistered = [] {
+    for (const Level& level : levels()) {
+        for (const Layer& layer : kLayers) {
+            for (const KvFormat format : {KvFormat::f32, KvFormat::f16, KvFormat::q8_0}) {
+                if (!level.table || level.name == "ref") continue;
+                const std::string name = std::string("attention/") + layer.name + "/" + lapidary::kernels::name(format) +
+                                         "/" + std::string(level.name);
+                const int64_t tile = kAttentionRows / (layer.heads / layer.kv_heads);
+                benchmark::RegisterBenchmark(name.c_str(), attention, level.table, layer, format)
+                    ->ArgNames({"tokens", "depth"})
+                    ->Args({1, 8192})
+                    ->Args({tile / 4, 8192})
+                    ->Args({tile, 256})
+                    ->Args({tile, 8192})
+                    ->Unit(benchmark::kMillisecond);
+            }
+        }
+    }
+    return true;
+}();
+
+}  // namespace

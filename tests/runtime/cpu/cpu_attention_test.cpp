@@ -1,0 +1,133 @@
+// Attention of the device: any cut into tiles and blocks, on any number of threads, gives the bits of one kernel
+// call per token, and rows are stored where attention finds them.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "kernels/half.h"
+#include "kernels/select.h"
+#include "runtime/cpu/cpu_device.h"
+
+using namespace lapidary::runtime;
+namespace kernels = lapidary::kernels;
+
+namespace {
+
+float random_value(uint32_t& seed) {
+    seed = seed * 1664525 + 1013904223;
+    return static_cast<float>(static_cast<int32_t>(seed)) * 0x1p-31f;
+}
+
+// A full layer's cache of `rows` f16 rows in two segments, and queries of the last `tokens` of them.
+struct Case {
+    int32_t heads, kv_heads, dim, rows, tokens, columns;
+    std::vector<KvSegment> segments{2};
+    std::vector<const KvSegment*> pointers;
+    KvView kv;
+    StepParams params;
+    std::vector<int32_t> first, last;
+    Buffer q_buffer, out_buffer;
+    TensorView q, out;
+
+    Case(Device& device, int32_t head_count, int32_t kv_head_count, int32_t size, int32_t row_count, int32_t q_rows)
+        : heads(head_count), kv_heads(kv_head_count), dim(size), rows(row_count), tokens(q_rows), columns(q_rows + 1) {
+        uint32_t seed = 5;
+        const int64_t row_bytes = int64_t{kv_heads} * dim * 2;
+        const int32_t cut = rows / 2 + 3;
+        for (auto& s : segments) {
+            s.rows = rows;
+            for (auto* b : {&s.k, &s.v}) {
+                *b = *device.allocate(static_cast<size_t>(rows * row_bytes));
+                for (int64_t i = 0; i < rows * row_bytes / 2; ++i) {
+                    const uint16_t half = kernels::float_to_half(random_value(seed));
+                    std::memcpy((*b)->host + 2 * i, &half, 2);
+                }
+            }
+            pointers.push_back(&s);
+        }
+        kv = {pointers, KvClass::linear, KvFormat::f16, kv_heads, dim, row_bytes, 0};
+        auto& step = params.kv[static_cast<size_t>(KvClass::linear)];
+        step.spans[0] = {0, 0, 0, cut};
+        step.spans[1] = {1, 7, cut, rows - cut};
+        step.span_count = 2;
+        params.columns = columns;
+        params.position = rows - columns;
+        for (int32_t t = 0; t < columns; ++t) {
+            first.push_back(t % 3 == 1 ? 2 : 0);
+            last.push_back(params.position + t + 1);
+        }
+        params.first[1] = first.data();
+        params.last[1] = last.data();
+        const auto matrix = [&](Buffer& buffer) {
+            buffer = *device.allocate(static_cast<size_t>(tokens * heads * dim) * 4);
+            return view(buffer, Format::f32, tokens, int64_t{heads} * dim);
+        };
+        q = matrix(q_buffer);
+        out = matrix(out_buffer);
+        for (int64_t i = 0; i < q.rows * q.cols; ++i) q.f32()[i] = random_value(seed);
+    }
+
+    // One kernel call per token and head.
+    std::vector<float> plain(const kernels::KernelTable& table) const {
+        std::vector<float> result(static_cast<size_t>(q.rows * q.cols));
+        std::vector<float> scratch(static_cast<size_t>(kernels::attention_scratch_bytes(dim, 1) / 4) + 16);
+        const auto& step = params.kv[static_cast<size_t>(KvClass::linear)];
+        kernels::KvRun runs[2];
+        for (size_t i = 0; i < 2; ++i) {
+            const KvSpan& s = step.spans[i];
+            runs[i].k = segments[i].k->host + s.first_row * kv.row_bytes;
+            runs[i].v = segments[i].v->host + s.first_row * kv.row_bytes;
+            runs[i].row_bytes = kv.row_bytes;
+            runs[i].position = s.position;
+            runs[i].count = s.count;
+        }
+        for (int32_t item = 0; item < tokens * heads; ++item) {
+            const int32_t t = item / heads, head = item % heads;
+            kernels::AttentionArgs a;
+            a.q = q.f32(t);
+            a.out = result.data() + t * q.cols;
+            a.stride = q.cols;
+            a.tokens = 1;
+            a.heads = heads;
+            a.kv_heads = kv_heads;
+            a.dim = dim;
+            a.runs = runs;
+            a.run_count = 2;
+            a.first = first.data() + columns - tokens + t;
+            a.last = last.data() + columns - tokens + t;
+            a.head_begin = head;
+            a.head_end = head + 1;
+            a.scratch = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64 / 4;
+            table.attention(a);
+        }
+        return result;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("cpu device: the bits of attention do not depend on threads, tiles or the split over blocks") {
+    struct Shape {
+        int32_t heads, kv_heads, dim, rows, tokens;
+    };
+    // One token deep in a context (blocks are split), a few, a prompt of several tiles, more heads than a tile has rows.
+    const Shape shapes[] = {{16, 1, 32, 1500, 1}, {4, 2, 32, 700, 3}, {4, 2, 32, 300, 90}, {150, 1, 16, 600, 2}};
+    for (const char* level : {"ref", ""}) {
+        const auto& table = *kernels::select(level, nullptr);
+        for (const Shape& s : shapes) {
+            std::vector<float> expected;
+            for (const int threads : {1, 2, 5}) {
+                CAPTURE(level);
+                CAPTURE(s.tokens);
+                CAPTURE(threads);
+                CpuDevice device(table, threads, true);
+                Case c(device, s.heads, s.kv_heads, s.dim, s.rows, s.tokens);
+                if (expected.empty()) expected = c.plain(table);
+                device.begin({c.columns, 0}, c.params);
+                device.attention(c.q, c.kv, c.out);
+                CHECK(std::memcmp(c.out.f32(), expected.data(), expected.size() * sizeof(float)) == 0);
+            }
+        }
+    }
+}
