@@ -33,7 +33,7 @@ inline constexpr int64_t kQ6KScales = 32, kQ6KValues = 288, kQ6KSubBlockBytes = 
 
 // Panels, an even number, whose weights stay in the second-level cache while all columns pass by.
 static constexpr int64_t panels_of_tile(Format f, int64_t k) {
-    constexpr int64_t kTileBytes = 256 << 10;
+    constexpr int64_t kTileBytes = 640 << 10;
     const int64_t panels = kTileBytes / panel_bytes(f, k) / 2 * 2;
     return panels < 2 ? 2 : panels;
 }

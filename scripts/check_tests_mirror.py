@@ -29,8 +29,8 @@ COVERED_ELSEWHERE = {
     "kernels/avx512/panel_blocks": ("kernels/panels_test.cpp", "every panel test runs every level, bit for bit"),
     "kernels/avx512/panel_half": ("kernels/panels_test.cpp", "every panel test runs every level, bit for bit"),
     "kernels/avx512/panel_k": ("kernels/panels_test.cpp", "every panel test runs every level, bit for bit"),
-    "kernels/avx512/panel_tile": ("kernels/panels_test.cpp", "every panel test runs every level, bit for bit"),
     "kernels/avx512/quantize_panel": ("kernels/panels_test.cpp", "every panel test runs every level, bit for bit"),
+    "kernels/avx512_bf16/panel_bf16": ("kernels/panels_test.cpp", "against double on rounded activations"),
     "model/audio": ("model/forward_test.cpp", "sound rows against goldens"),
     "model/vision": ("model/forward_test.cpp", "picture rows against goldens"),
     "model/layer": ("model/forward_test.cpp", "a layer shows in the goldens of the forward pass"),
@@ -54,6 +54,8 @@ COVERED_ELSEWHERE = {
     "model/media/resample": ("model/media/audio_file_test.cpp", "recordings at other rates"),
     "model/text/piece_index": ("model/text/vocabulary_test.cpp", "the index of the vocabulary"),
     "model/text/vocabulary_json": ("model/text/vocabulary_test.cpp", "a way to read a vocabulary"),
+    "runtime/cpu/cpu_attention": ("runtime/cpu/cpu_device_test.cpp", "operations of the device"),
+    "runtime/cpu/cpu_matmul": ("runtime/cpu/cpu_device_test.cpp", "operations of the device"),
     "runtime/file/gguf_parse": ("runtime/file/gguf_test.cpp", "a file is parsed when it is opened"),
 }
 

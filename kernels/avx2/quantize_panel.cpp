@@ -42,6 +42,7 @@ int32_t sum_lanes(__m256i v) {
 void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
     int8_t* q = out.q + column * out.q_stride;
     int16_t* sums = out.sums + column * (out.k / 16);
+    int32_t* offsets = out.offsets + column * (out.k / 32);
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // undoes the lanes of packs
     for (int64_t group = 0; group < out.k / kActivationGroup; ++group) {
         const float* values = x + group * kActivationGroup;
@@ -61,6 +62,8 @@ void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
             sums[at / 16] = static_cast<int16_t>(sum_lanes(_mm256_add_epi32(q0, q1)));
             sums[at / 16 + 1] = static_cast<int16_t>(sum_lanes(_mm256_add_epi32(q2, q3)));
         }
+        for (int64_t b = group * kGroupBlocks; b < (group + 1) * kGroupBlocks; ++b)
+            offsets[b] = -8 * (sums[2 * b] + sums[2 * b + 1]);
     }
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 struct Q4_0 {
     static constexpr Format kFormat = Format::q4_0;
-    static constexpr short kOffset = 8;
+    static constexpr int kOffsetShift = 0;  // of "-8 times the sum"
 
     template <int kPanels, int kColumns>
     LAP_INLINE static void block(Panels values, const int8_t* q, int64_t q_stride, __m512i* exact) {
@@ -20,7 +20,7 @@ struct Q4_0 {
 
 struct Q8_0 {
     static constexpr Format kFormat = Format::q8_0;
-    static constexpr short kOffset = 128;
+    static constexpr int kOffsetShift = 4;
 
     template <int kPanels, int kColumns>
     LAP_INLINE static void block(Panels values, const int8_t* q, int64_t q_stride, __m512i* exact) {
@@ -40,23 +40,23 @@ struct Q8_0 {
 template <class Blocks>
 struct BlockGroup {
     static constexpr Format kFormat = Blocks::kFormat;
+    static constexpr int kColumns = 6;  // 12 integer and 12 float sums next to the weights
 
-    template <int kPanels, int kColumns>
+    template <int kPanels, int kWidth>
     LAP_INLINE static void group(Panels panels, Inputs in, __m512* sums) {
-        constexpr int kSums = kPanels * kColumns;
-        const __m512i offset = _mm512_set1_epi16(-Blocks::kOffset);
+        constexpr int kSums = kPanels * kWidth;
         LAP_UNROLL
         for (int i = 0; i < kSums; ++i) sums[i] = _mm512_setzero_ps();
         for (int64_t unit = 0; unit < kGroupBlocks / 2; ++unit, panels.at += panel_unit_bytes(kFormat)) {
             LAP_UNROLL
-            for (int64_t b = 0; b < 2; ++b, in.q += 32, in.sums += 2) {
+            for (int64_t b = 0; b < 2; ++b, in.q += 32, ++in.offsets) {
                 __m512i exact[kSums];
                 LAP_UNROLL
                 for (int i = 0; i < kSums; ++i)
-                    exact[i] = _mm512_dpwssd_epi32(_mm512_setzero_si512(), offset,
-                                                   broadcast(in.sums + i / kPanels * in.sums_stride));
+                    exact[i] = _mm512_slli_epi32(broadcast(in.offsets + i / kPanels * in.offsets_stride),
+                                                 Blocks::kOffsetShift);
                 const Panels values = {panels.at + panel_block_values(kFormat, b), panels.stride};
-                Blocks::template block<kPanels, kColumns>(values, in.q, in.q_stride, exact);
+                Blocks::template block<kPanels, kWidth>(values, in.q, in.q_stride, exact);
                 LAP_UNROLL
                 for (int p = 0; p < kPanels; ++p) {
                     const __m512 d = load_half(panels.at + p * panels.stride + panel_block_scales(kFormat, b));

@@ -58,17 +58,18 @@ struct F16 {
 template <class Pairs>
 struct Half {
     static constexpr Format kFormat = Pairs::kFormat;
+    static constexpr int kColumns = 6;
 
-    template <int kPanels, int kColumns>
+    template <int kPanels, int kWidth>
     LAP_INLINE static void multiply(const PanelMatmulArgs& a, int64_t panel, int64_t column) {
         Panels panels = panels_at(a, kFormat, panel);
         const float* x = a.x.x + column * a.x.x_stride;
-        __m512 totals[kPanels * kColumns];
+        __m512 totals[kPanels * kWidth];
         LAP_UNROLL
-        for (int i = 0; i < kPanels * kColumns; ++i) totals[i] = _mm512_setzero_ps();
+        for (int i = 0; i < kPanels * kWidth; ++i) totals[i] = _mm512_setzero_ps();
         for (int64_t k = 0; k < a.x.k; k += 2, x += 2, panels.at += kPanelWordBytes)
-            Pairs::template pair<kPanels, kColumns>(panels, x, a.x.x_stride, totals);
-        store_tile<kPanels, kColumns>(a, panel, column, totals);
+            Pairs::template pair<kPanels, kWidth>(panels, x, a.x.x_stride, totals);
+        store_tile<kPanels, kWidth>(a, panel, column, totals);
     }
 };
 

@@ -8,6 +8,8 @@ namespace {
 
 LAP_INLINE __m128i load16(const uint8_t* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); }
 
+LAP_INLINE void store16(uint8_t* at, __m128i v) { _mm_store_si128(reinterpret_cast<__m128i*>(at), v); }
+
 template <int kSums>
 LAP_INLINE void clear(__m512i* sums) {
     LAP_UNROLL
@@ -31,52 +33,61 @@ LAP_INLINE void add_sums(const __m512i* factors, const Inputs& in, int64_t block
                                        broadcast(in.sums + i / kPanels * in.sums_stride + 2 * block));
 }
 
+// The 6-bit scales and minima of a q4_k unit, unpacked: [block][row], bytes.
+struct ScalesMinima {
+    alignas(16) uint8_t scales[kGroupBlocks][kPanel], minima[kGroupBlocks][kPanel];
+
+    // Four blocks lie in the low six bits, the other four in nibbles and top bits (drawing in kernels/blocks.h).
+    LAP_INLINE void unpack(const uint8_t* bytes) {
+        const __m128i low = _mm_set1_epi8(15), six = _mm_set1_epi8(63), top = _mm_set1_epi8(0x30);
+        for (int64_t b = 0; b < 4; ++b) {
+            const __m128i s = load16(bytes + kPanel * b), m = load16(bytes + kPanel * (b + 4)),
+                          both = load16(bytes + kPanel * (b + 8));
+            store16(scales[b], _mm_and_si128(s, six));
+            store16(minima[b], _mm_and_si128(m, six));
+            const __m128i high_s = _mm_and_si128(_mm_srli_epi16(s, 2), top);
+            const __m128i high_m = _mm_and_si128(_mm_srli_epi16(m, 2), top);
+            store16(scales[b + 4], _mm_or_si128(_mm_and_si128(both, low), high_s));
+            store16(minima[b + 4], _mm_or_si128(_mm_and_si128(_mm_srli_epi16(both, 4), low), high_m));
+        }
+    }
+};
+
 struct Q4K {
     static constexpr Format kFormat = Format::q4_k;
+    static constexpr int kColumns = 6;
 
-    // Six-bit scales and minima of block `b` of 16 rows, as bytes (drawing in kernels/blocks.h).
-    LAP_INLINE static __m128i scales(const uint8_t* bytes, int64_t b) {
-        const __m128i low = _mm_set1_epi8(15), six = _mm_set1_epi8(63), top = _mm_set1_epi8(0x30);
-        if (b < 4) return _mm_and_si128(load16(bytes + kPanel * b), six);
-        const __m128i high = _mm_and_si128(_mm_srli_epi16(load16(bytes + kPanel * (b - 4)), 2), top);
-        return _mm_or_si128(_mm_and_si128(load16(bytes + kPanel * (b + 4)), low), high);
-    }
-    LAP_INLINE static __m128i minima(const uint8_t* bytes, int64_t b) {
-        const __m128i low = _mm_set1_epi8(15), six = _mm_set1_epi8(63), top = _mm_set1_epi8(0x30);
-        if (b < 4) return _mm_and_si128(load16(bytes + kPanel * (b + 4)), six);
-        const __m128i high = _mm_and_si128(_mm_srli_epi16(load16(bytes + kPanel * b), 2), top);
-        return _mm_or_si128(_mm_and_si128(_mm_srli_epi16(load16(bytes + kPanel * (b + 4)), 4), low), high);
-    }
-
-    template <int kPanels, int kColumns>
+    template <int kPanels, int kWidth>
     LAP_INLINE static void group(Panels panels, Inputs in, __m512* sums) {
-        constexpr int kSums = kPanels * kColumns;
+        constexpr int kSums = kPanels * kWidth;
+        ScalesMinima unpacked[kPanels];
+        LAP_UNROLL
+        for (int p = 0; p < kPanels; ++p) unpacked[p].unpack(panels.at + p * panels.stride + kQ4KScales);
         __m512i total[kSums];
         clear<kSums>(total);
-        LAP_UNROLL
+        LAP_NO_UNROLL
         for (int64_t b = 0; b < kGroupBlocks; ++b) {
             __m512i exact[kSums], scale[kPanels];
             clear<kSums>(exact);
             Panels words = {panels.at + kQ4KNibbles + b * 4 * kPanelWordBytes, panels.stride};
             LAP_UNROLL
             for (int i = 0; i < 4; ++i, words.at += kPanelWordBytes)
-                multiply_nibbles<kPanels, kColumns>(words, in.q + b * 32 + i * 8, in.q_stride, exact);
+                multiply_nibbles<kPanels, kWidth>(words, in.q + b * 32 + i * 8, in.q_stride, exact);
             LAP_UNROLL
-            for (int p = 0; p < kPanels; ++p)
-                scale[p] = _mm512_cvtepu8_epi32(scales(panels.at + p * panels.stride + kQ4KScales, b));
-            add_scaled<kPanels, kColumns>(scale, exact, total);
+            for (int p = 0; p < kPanels; ++p) scale[p] = _mm512_cvtepu8_epi32(load16(unpacked[p].scales[b]));
+            add_scaled<kPanels, kWidth>(scale, exact, total);
         }
         __m512i minimum[kSums];
         clear<kSums>(minimum);
-        LAP_UNROLL
+        LAP_NO_UNROLL
         for (int64_t b = 0; b < kGroupBlocks; ++b) {
             __m512i pair[kPanels];
             LAP_UNROLL
             for (int p = 0; p < kPanels; ++p) {
-                const __m512i m = _mm512_cvtepu8_epi32(minima(panels.at + p * panels.stride + kQ4KScales, b));
+                const __m512i m = _mm512_cvtepu8_epi32(load16(unpacked[p].minima[b]));
                 pair[p] = _mm512_or_si512(m, _mm512_slli_epi32(m, 16));
             }
-            add_sums<kPanels, kColumns>(pair, in, b, minimum);
+            add_sums<kPanels, kWidth>(pair, in, b, minimum);
         }
         LAP_UNROLL
         for (int i = 0; i < kSums; ++i) {
@@ -89,67 +100,75 @@ struct Q4K {
 
 struct Q6K {
     static constexpr Format kFormat = Format::q6_k;
+    static constexpr int kColumns = 4;  // more would spill
 
-    // The weights of 16 K, four at a time: low bits of two word groups and the high bits above them.
+    // 8 of the 16 K of a sub-block, four at a time: a word group of low bits and the high bits above them.
+    template <int kWord>
     LAP_INLINE static void unpack(const uint8_t* at, __m512i* fours) {
         const __m512i low = _mm512_set1_epi8(15), top = _mm512_set1_epi8(0x30);
-        const __m512i first = load(at), second = load(at + kPanelWordBytes), high = load(at + kQ6KHighBits);
+        const __m512i nibbles = load(at + kWord * kPanelWordBytes), high = load(at + kQ6KHighBits);
         constexpr int kSelect = 0xea;  // (a & b) | c
-        const auto with_high = [&](__m512i nibbles, __m512i bits) {
-            return _mm512_ternarylogic_epi32(bits, top, _mm512_and_si512(nibbles, low), kSelect);
-        };
-        fours[0] = with_high(first, _mm512_slli_epi16(high, 4));
-        fours[1] = with_high(_mm512_srli_epi16(first, 4), _mm512_slli_epi16(high, 2));
-        fours[2] = with_high(second, high);
-        fours[3] = with_high(_mm512_srli_epi16(second, 4), _mm512_srli_epi16(high, 2));
+        const __m512i first = kWord == 0 ? _mm512_slli_epi16(high, 4) : high;
+        const __m512i second = kWord == 0 ? _mm512_slli_epi16(high, 2) : _mm512_srli_epi16(high, 2);
+        fours[0] = _mm512_ternarylogic_epi32(first, top, _mm512_and_si512(nibbles, low), kSelect);
+        fours[1] = _mm512_ternarylogic_epi32(second, top, _mm512_and_si512(_mm512_srli_epi16(nibbles, 4), low),
+                                             kSelect);
     }
 
-    template <int kPanels, int kColumns>
+    // exact += the half of a sub-block.
+    template <int kPanels, int kWidth, int kWord>
+    LAP_INLINE static void multiply_word(Panels sub, const int8_t* q, int64_t q_stride, __m512i* exact) {
+        __m512i first[kPanels], second[kPanels];
+        LAP_UNROLL
+        for (int p = 0; p < kPanels; ++p) {
+            __m512i fours[2];
+            unpack<kWord>(sub.at + p * sub.stride, fours);
+            first[p] = fours[0];
+            second[p] = fours[1];
+        }
+        multiply_step<kPanels, kWidth>(first, q, q_stride, exact);
+        multiply_step<kPanels, kWidth>(second, q + 4, q_stride, exact);
+    }
+
+    // Scales of the two halves of block `b`, 16 bits each.
+    LAP_INLINE static __m512i scale_pair(const uint8_t* unit, int64_t b) {
+        const uint8_t* at = unit + kQ6KScales + b * 2 * kPanel;
+        return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
+    }
+
+    template <int kPanels, int kWidth>
     LAP_INLINE static void group(Panels panels, Inputs in, __m512* sums) {
-        constexpr int kSums = kPanels * kColumns;
+        constexpr int kSums = kPanels * kWidth;
         __m512i total[kSums];
         clear<kSums>(total);
+        LAP_NO_UNROLL
         for (int64_t b = 0; b < kGroupBlocks; ++b) {
-            __m512i pair[kPanels];  // scales of the two halves of the block, 16 bits each
-            LAP_UNROLL
-            for (int p = 0; p < kPanels; ++p) {
-                const uint8_t* at = panels.at + p * panels.stride + kQ6KScales + b * 2 * kPanel;
-                pair[p] = _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
-            }
             LAP_UNROLL
             for (int64_t half = 0; half < 2; ++half) {
-                __m512i exact[kSums], scale[kPanels], fours[kPanels][4];
+                const Panels sub = {panels.at + kQ6KValues + (2 * b + half) * kQ6KSubBlockBytes, panels.stride};
+                LAP_UNROLL
+                for (int i = 0; i < 3 * kPanels; ++i) prefetch(sub.at + i / 3 * sub.stride + i % 3 * 64);
+                const int8_t* q = in.q + b * 32 + half * 16;
+                __m512i exact[kSums], scale[kPanels];
                 clear<kSums>(exact);
+                multiply_word<kPanels, kWidth, 0>(sub, q, in.q_stride, exact);
+                multiply_word<kPanels, kWidth, 1>(sub, q + 8, in.q_stride, exact);
                 LAP_UNROLL
                 for (int p = 0; p < kPanels; ++p) {
-                    const uint8_t* at =
-                        panels.at + p * panels.stride + kQ6KValues + (2 * b + half) * kQ6KSubBlockBytes;
-                    LAP_UNROLL
-                    for (int i = 0; i < 3; ++i) prefetch(at + i * 64);
-                    unpack(at, fours[p]);
-                    scale[p] = half == 0 ? _mm512_srai_epi32(_mm512_slli_epi32(pair[p], 16), 16)
-                                         : _mm512_srai_epi32(pair[p], 16);
+                    const __m512i pair = scale_pair(panels.at + p * panels.stride, b);
+                    scale[p] = _mm512_srai_epi32(half == 0 ? _mm512_slli_epi32(pair, 16) : pair, 16);
                 }
-                LAP_UNROLL
-                for (int i = 0; i < 4; ++i) {
-                    __m512i weights[kPanels];
-                    LAP_UNROLL
-                    for (int p = 0; p < kPanels; ++p) weights[p] = fours[p][i];
-                    multiply_step<kPanels, kColumns>(weights, in.q + b * 32 + half * 16 + i * 4, in.q_stride, exact);
-                }
-                add_scaled<kPanels, kColumns>(scale, exact, total);
+                add_scaled<kPanels, kWidth>(scale, exact, total);
             }
         }
         __m512i offset[kSums];
         clear<kSums>(offset);
+        LAP_NO_UNROLL
         for (int64_t b = 0; b < kGroupBlocks; ++b) {
             __m512i pair[kPanels];
             LAP_UNROLL
-            for (int p = 0; p < kPanels; ++p) {
-                const uint8_t* at = panels.at + p * panels.stride + kQ6KScales + b * 2 * kPanel;
-                pair[p] = _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
-            }
-            add_sums<kPanels, kColumns>(pair, in, b, offset);
+            for (int p = 0; p < kPanels; ++p) pair[p] = scale_pair(panels.at + p * panels.stride, b);
+            add_sums<kPanels, kWidth>(pair, in, b, offset);
         }
         LAP_UNROLL
         for (int i = 0; i < kSums; ++i) {

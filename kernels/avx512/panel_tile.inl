@@ -1,6 +1,7 @@
 // What the AVX-512 panel kernels share: how panels and columns are cut into register tiles, and the groups of
 // 256 K of the quantised formats. Included once by each panel_<format>.cpp, hence the unnamed namespace.
-// A Kernel has kFormat and multiply<kPanels, kColumns>(args, panel, column): all K of that register tile.
+// A Kernel has kFormat, kColumns (how many at most) and multiply<kPanels, kColumns>(args, panel, column): all K
+// of that register tile.
 #include <immintrin.h>
 
 #include "kernels/declare.h"
@@ -8,8 +9,10 @@
 
 #ifdef __clang__
 #define LAP_UNROLL _Pragma("unroll")
+#define LAP_NO_UNROLL _Pragma("nounroll")
 #else
 #define LAP_UNROLL _Pragma("GCC unroll 16")
+#define LAP_NO_UNROLL _Pragma("GCC unroll 1")
 #endif
 #define LAP_INLINE __attribute__((always_inline)) inline
 
@@ -48,6 +51,8 @@ struct Inputs {
     int64_t q_stride;
     const int16_t* sums;
     int64_t sums_stride;
+    const int32_t* offsets;
+    int64_t offsets_stride;
 };
 
 // exact[column][panel] += weights[panel] * four K.
@@ -94,32 +99,35 @@ LAP_INLINE void store_tile(const PanelMatmulArgs& a, int64_t panel, int64_t colu
     }
 }
 
-// A Kernel of a quantised format. Group has kFormat and group<kPanels, kColumns>(panels, inputs, sums): the sums
+// A Kernel of a quantised format. Group has kFormat, kColumns and group<kPanels, kColumns>(panels, inputs, sums): the sums
 // of a group of 256 K, without the activation scales.
 template <class Group>
 struct Quantised {
     static constexpr Format kFormat = Group::kFormat;
+    static constexpr int kColumns = Group::kColumns;
 
-    template <int kPanels, int kColumns>
+    template <int kPanels, int kWidth>
     LAP_INLINE static void multiply(const PanelMatmulArgs& a, int64_t panel, int64_t column) {
         Panels panels = panels_at(a, kFormat, panel);
         const int64_t groups = a.x.k / kActivationGroup;
-        Inputs in = {a.x.q + column * a.x.q_stride, a.x.q_stride, a.x.sums + column * (a.x.k / 16), a.x.k / 16};
+        Inputs in = {a.x.q + column * a.x.q_stride, a.x.q_stride, a.x.sums + column * (a.x.k / 16), a.x.k / 16,
+                     a.x.offsets + column * (a.x.k / 32), a.x.k / 32};
         const float* scales = a.x.scales + column * groups;
-        __m512 totals[kPanels * kColumns];
+        __m512 totals[kPanels * kWidth];
         LAP_UNROLL
-        for (int i = 0; i < kPanels * kColumns; ++i) totals[i] = _mm512_setzero_ps();
+        for (int i = 0; i < kPanels * kWidth; ++i) totals[i] = _mm512_setzero_ps();
         for (int64_t group = 0; group < groups; ++group, ++scales) {
-            __m512 sums[kPanels * kColumns];
-            Group::template group<kPanels, kColumns>(panels, in, sums);
+            __m512 sums[kPanels * kWidth];
+            Group::template group<kPanels, kWidth>(panels, in, sums);
             LAP_UNROLL
-            for (int i = 0; i < kPanels * kColumns; ++i)
+            for (int i = 0; i < kPanels * kWidth; ++i)
                 totals[i] = _mm512_fmadd_ps(_mm512_set1_ps(scales[i / kPanels * groups]), sums[i], totals[i]);
             panels.at += panel_group_bytes(kFormat);
             in.q += kActivationGroup;
             in.sums += kActivationGroup / 16;
+            in.offsets += kActivationGroup / 32;
         }
-        store_tile<kPanels, kColumns>(a, panel, column, totals);
+        store_tile<kPanels, kWidth>(a, panel, column, totals);
     }
 };
 
@@ -130,23 +138,22 @@ void multiply_columns(const PanelMatmulArgs& a, int64_t begin, int64_t end, int6
     if (begin < end) Kernel::template multiply<1, kColumns>(a, begin, column);
 }
 
-// Six columns of two panels fill the registers: 12 integer and 12 float sums. 7 and 8 are cut in half.
+// As many columns at a time as the kernel has registers for, the last ones in two equal parts.
 template <class Kernel>
 void multiply_tile(const PanelMatmulArgs& a, int64_t begin, int64_t end) {
-    const int64_t columns = a.x.columns;
-    int64_t c = 0;
-    for (; columns - c > 8 || columns - c == 6; c += 6) multiply_columns<Kernel, 6>(a, begin, end, c);
-    if (columns - c >= 7) {
-        multiply_columns<Kernel, 4>(a, begin, end, c);
-        c += 4;
-    }
-    switch (columns - c) {
-        case 1: return multiply_columns<Kernel, 1>(a, begin, end, c);
-        case 2: return multiply_columns<Kernel, 2>(a, begin, end, c);
-        case 3: return multiply_columns<Kernel, 3>(a, begin, end, c);
-        case 4: return multiply_columns<Kernel, 4>(a, begin, end, c);
-        case 5: return multiply_columns<Kernel, 5>(a, begin, end, c);
-        default: return;
+    constexpr int64_t kMost = Kernel::kColumns;
+    for (int64_t c = 0; c < a.x.columns;) {
+        const int64_t left = a.x.columns - c;
+        const int64_t take = left >= 2 * kMost ? kMost : left > kMost ? (left + 1) / 2 : left;
+        switch (take) {
+            case 1: multiply_columns<Kernel, 1>(a, begin, end, c); break;
+            case 2: multiply_columns<Kernel, 2>(a, begin, end, c); break;
+            case 3: multiply_columns<Kernel, 3>(a, begin, end, c); break;
+            case 4: multiply_columns<Kernel, 4>(a, begin, end, c); break;
+            case 5: if constexpr (kMost >= 5) multiply_columns<Kernel, 5>(a, begin, end, c); break;
+            default: if constexpr (kMost >= 6) multiply_columns<Kernel, 6>(a, begin, end, c); break;
+        }
+        c += take;
     }
 }
 

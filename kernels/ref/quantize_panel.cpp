@@ -25,6 +25,7 @@ float largest_magnitude(const float* x, int64_t n) {
 void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
     int8_t* q = out.q + column * out.q_stride;
     int16_t* sums = out.sums + column * (out.k / 16);
+    int32_t* offsets = out.offsets + column * (out.k / 32);
     for (int64_t group = 0; group < out.k / kActivationGroup; ++group) {
         const float* values = x + group * kActivationGroup;
         const float scale = largest_magnitude(values, kActivationGroup) / 127.0f;
@@ -39,6 +40,8 @@ void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
             }
             sums[(group * kActivationGroup + i) / 16] = static_cast<int16_t>(sum);
         }
+        for (int64_t b = group * kGroupBlocks; b < (group + 1) * kGroupBlocks; ++b)
+            offsets[b] = -8 * (sums[2 * b] + sums[2 * b + 1]);
     }
 }
 

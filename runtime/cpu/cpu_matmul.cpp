@@ -40,12 +40,13 @@ kernels::PanelInput CpuDevice::quantise_for_panels(const TensorView& x) {
     out.columns = x.rows;
     out.k = x.cols;
     out.q_stride = kernels::panel_q_stride(x.cols);
-    const int64_t values = x.rows * out.q_stride, sums = x.rows * (x.cols / 16) * 2;
+    const int64_t values = x.rows * out.q_stride, sums = x.rows * (x.cols / 16) * 2, offsets = x.rows * (x.cols / 32) * 4;
     const int64_t scales = x.rows * (x.cols / kernels::kActivationGroup) * 4;
-    std::byte* at = reserve_panel_input(values + sums + scales);
+    std::byte* at = reserve_panel_input(values + sums + offsets + scales);
     out.q = reinterpret_cast<int8_t*>(at);
     out.sums = reinterpret_cast<int16_t*>(at + values);
-    out.scales = reinterpret_cast<float*>(at + values + sums);
+    out.offsets = reinterpret_cast<int32_t*>(at + values + sums);
+    out.scales = reinterpret_cast<float*>(at + values + sums + offsets);
     pool_.run(x.rows, [&](int64_t t, int) { table_.quantize_panel(x.f32(t), t, out); });
     return out;
 }

@@ -54,7 +54,9 @@ struct Activations {
     Guarded<float> x;
     Guarded<int8_t> q;
     Guarded<int16_t> sums;
+    Guarded<int32_t> offsets;
     Guarded<float> scales;
+    Guarded<uint16_t> rounded;
 
     Activations(int64_t column_count, int64_t k_values)
         : columns(column_count),
@@ -63,13 +65,16 @@ struct Activations {
           x(columns * k),
           q((columns - 1) * stride + k),
           sums(columns * k / 16),
-          scales(columns * k / 256) {}
+          offsets(columns * k / 32),
+          scales(columns * k / 256),
+          rounded(columns * k) {}
     kernels::PanelInput image() const {
-        return {q.data(), sums.data(), scales.data(), stride, x.data(), nullptr, k, columns, k};
+        return {q.data(), sums.data(), offsets.data(), scales.data(), stride, x.data(), rounded.data(), k, columns, k};
     }
     void quantize(const KernelTable& table) const {
         std::fill(q.begin(), q.end(), int8_t{0});
         for (int64_t c = 0; c < columns; ++c) table.quantize_panel(x.data() + c * k, c, image());
+        if (table.round_bf16) table.round_bf16(x.data(), columns * k, rounded.data());
     }
     // What the weights are multiplied with: the int8 image, or the values themselves.
     double value(Format f, int64_t c, int64_t i) const {
@@ -186,6 +191,7 @@ TEST_CASE("quantize_panel: scale, sums and half a step, in the places that the i
                 REQUIRE(std::abs(int{q[i]}) <= 127);
             }
             REQUIRE(a.sums[c * (a.k / 16) + b] == sum);
+            if (b % 2 == 1) REQUIRE(a.offsets[c * (a.k / 32) + b / 2] == -8 * (sum + a.sums[c * (a.k / 16) + b - 1]));
         }
     }
 }
@@ -220,6 +226,7 @@ TEST_CASE("quantize_panel: every level gives the same bits, also for zeros, ties
         CAPTURE(table->isa);
         CHECK(a.q.same_bytes(expected.q));
         CHECK(a.sums.same_bytes(expected.sums));
+        CHECK(a.offsets.same_bytes(expected.offsets));
         for (int64_t i = 0; i < a.scales.size(); ++i) {
             CHECK((a.scales[i] == expected.scales[i] ||
                    (std::isnan(a.scales[i]) && std::isnan(expected.scales[i]))));
@@ -267,6 +274,7 @@ TEST_CASE("panel_matmul: the largest sums of integers") {
                 const bool positive = rows % 2 == 1;
                 std::fill(x.q.begin(), x.q.end(), static_cast<int8_t>(positive ? 127 : -127));
                 std::fill(x.sums.begin(), x.sums.end(), static_cast<int16_t>(positive ? 16 * 127 : -16 * 127));
+                std::fill(x.offsets.begin(), x.offsets.end(), positive ? -8 * 32 * 127 : 8 * 32 * 127);
                 const Product expected(w, x);
                 expected.run(reference());
                 for (const KernelTable* table : exact_levels(f)) {
@@ -287,7 +295,8 @@ TEST_CASE("panel_matmul: slices of panels and of columns give the bits of the wh
         const Matrix w(f, rows, k, 8);
         Activations x(columns, k);
         random_activations(x, 9);
-        for (const KernelTable* table : exact_levels(f)) {
+        for (const KernelTable* table : runnable_levels()) {
+            x.quantize(*table);
             CAPTURE(kernels::name(f));
             CAPTURE(table->isa);
             const Product whole(w, x), cut(w, x), middle(w, x);
@@ -359,14 +368,73 @@ TEST_CASE("panel_matmul: the reference agrees with double") {
     }
 }
 
+// To the nearest bf16, ties to even; denormal inputs may become zero.
+TEST_CASE("round_bf16: the nearest value, and infinities and NaN as they are") {
+    for (const KernelTable* table : runnable_levels()) {
+        if (!table->round_bf16) continue;
+        for (const int64_t n : {1, 15, 16, 31, 32, 33, 100}) {
+            Guarded<float> x(n);
+            Guarded<uint16_t> y(n);
+            Random random(static_cast<uint32_t>(n));
+            random.fill(x.data(), n, 100);
+            x[0] = kernels::bits_float(0x3f808000);  // 1 + 2^-8: halfway, goes to the even 1
+            table->round_bf16(x.data(), n, y.data());
+            CHECK(y[0] == 0x3f80);
+            for (int64_t i = 1; i < n; ++i) {
+                const double error = std::abs(double{kernels::bfloat_to_float(y[i])} - double{x[i]});
+                REQUIRE(error <= std::ldexp(std::abs(double{x[i]}), -8));
+            }
+        }
+        const float special[] = {INFINITY, -INFINITY, NAN, 0.0f};
+        uint16_t out[4];
+        table->round_bf16(special, 4, out);
+        CHECK(out[0] == 0x7f80);
+        CHECK(out[1] == 0xff80);
+        CHECK(std::isnan(kernels::bfloat_to_float(out[2])));
+        CHECK(out[3] == 0);
+    }
+}
+
+// Products of two bf16 are exact in f32; each of the K additions rounds once.
+TEST_CASE("panel_matmul: bf16 activations agree with double on the rounded values") {
+    for (const KernelTable* table : runnable_levels()) {
+        if (!table->round_bf16) continue;
+        for (int64_t i = 0; i < 24; ++i) {
+            const int64_t rows = i * 5 % 40 + 1, columns = i % 13 + 1, k = 16 * (i % 9 + 1);
+            const Matrix w(Format::bf16, rows, k, static_cast<uint32_t>(i));
+            Activations x(columns, k);
+            random_activations(x, static_cast<uint32_t>(i)).quantize(*table);
+            const Product product(w, x);
+            product.run(*table);
+            Guarded<float> weights(rows * k);
+            reference().expand[slot(Format::bf16)](w.blocks.data(), rows * k, weights.data());
+            const auto compare = [&](int64_t c, int64_t row) {
+                double sum = 0, magnitude = 0;
+                for (int64_t j = 0; j < k; ++j) {
+                    const double term =
+                        double{weights[row * k + j]} * double{kernels::bfloat_to_float(x.rounded[c * k + j])};
+                    sum += term;
+                    magnitude += std::abs(term);
+                }
+                return std::abs(double{product.y[c * product.stride + row]} - sum) <=
+                       static_cast<double>(k) * kUnitRoundoff * magnitude;
+            };
+            for (int64_t c = 0; c < columns; ++c)
+                for (int64_t row = 0; row < rows; ++row) REQUIRE(compare(c, row));
+            product.y[0] *= 1.01f;
+            CHECK_FALSE(compare(0, 0));
+        }
+    }
+}
+
 TEST_CASE("panel_matmul: a bad activation spoils its own column only") {
     for (const Format f : kPanelFormats) {
         const Matrix w(f, 18, 512, 14);
         Activations x(10, 512);
         random_activations(x, 15);
         x.x[3 * 512 + 300] = NAN;
-        x.quantize(reference());
-        for (const KernelTable* table : exact_levels(f)) {
+        for (const KernelTable* table : runnable_levels()) {
+            x.quantize(*table);
             const Product product(w, x);
             product.run(*table);
             for (int64_t c = 0; c < 10; ++c) {
