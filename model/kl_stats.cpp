@@ -64,6 +64,11 @@ double quantile(std::span<const double> sorted, double q) {
     return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
+Error no_numbers(int64_t position) {
+    return {Errc::internal, "the logits of position " + std::to_string(position) + " are no finite numbers",
+            "the model overflows on this text: try it with --precise"};
+}
+
 Result<void> KlStats::add(std::span<const float> base, std::span<const float> other, int32_t target) {
     if (base.size() != other.size() || base.empty())
         return Error{Errc::invalid_argument,
@@ -80,9 +85,7 @@ Result<void> KlStats::add(std::span<const float> base, std::span<const float> ot
 Result<void> KlStats::add(const KlSample& sample) {
     if (!std::isfinite(sample.kl) || !std::isfinite(sample.base_logprob) ||
         !std::isfinite(sample.other_logprob))
-        return Error{Errc::internal,
-                     "the logits of position " + std::to_string(count()) + " are no finite numbers",
-                     "one of the two models overflows on this text: try it with --precise"};
+        return no_numbers(count());
     kl_.push_back(sample.kl);
     same_top_.push_back(sample.same_top ? 1 : 0);
     if (sample.has_target) {

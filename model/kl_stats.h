@@ -33,6 +33,9 @@ Estimate mean_of(std::span<const double> values);
 // ascends.
 double quantile(std::span<const double> sorted, double q);
 
+// The error for a row of logits that is not finite.
+Error no_numbers(int64_t position);
+
 class KlStats {
   public:
     // An error when a row holds values that are no numbers, or the rows do not fit each other or the target.

@@ -38,23 +38,6 @@ void describe(Command& command, LogitsOptions& options, Console& console) {
     add_engine_options(command, options.engine);
 }
 
-Result<std::vector<int32_t>> read_ids(const std::string& file) {
-    LAP_ASSIGN(const std::string text, read_text(file));
-    const Json json = Json::parse(text, nullptr, false);
-    const Json ids = json.is_object() && json.contains("ids") ? json["ids"] : json;
-    const Error wrong{Errc::invalid_argument, fmt::format("{} holds no JSON list of token ids", file)};
-    if (!ids.is_array()) return wrong;
-    std::vector<int32_t> values;
-    for (const Json& id : ids) {
-        const int64_t value = id.is_number_integer() ? id.get<int64_t>() : -1;
-        if (value < 0 || value > INT32_MAX)
-            return Error{Errc::invalid_argument,
-                         fmt::format("{}: entry {} is no token id: {}", file, values.size(), to_text(id))};
-        values.push_back(static_cast<int32_t>(value));
-    }
-    return values;
-}
-
 // Either ids or a prompt; read before the model is opened.
 struct Input {
     std::optional<std::vector<int32_t>> ids;
@@ -69,7 +52,7 @@ Result<Input> read_input(const LogitsOptions& options) {
     if (options.tokens) {
         LAP_ASSIGN(input.ids, parse_list("--tokens", *options.tokens, 0, INT32_MAX));
     } else if (options.tokens_file) {
-        LAP_ASSIGN(input.ids, read_ids(*options.tokens_file));
+        LAP_ASSIGN(input.ids, read_token_ids(*options.tokens_file));
     } else {
         LAP_ASSIGN(input.prompt, read_prompt(options.prompt));
     }

@@ -25,17 +25,21 @@ Result<int> inspect_verb(Program& program, Args args);
 Result<int> doctor_verb(Program& program, Args args);
 Result<int> synth_verb(Program& program, Args args);
 Result<int> bench_verb(Program& program, Args args);
+Result<int> perplexity_verb(Program& program, Args args);
+Result<int> kld_verb(Program& program, Args args);
 
 struct Verb {
     std::string_view name, summary;
     Result<int> (*run)(Program&, Args);
 };
-inline constexpr std::array<Verb, 7> kVerbs = {{
+inline constexpr std::array<Verb, 9> kVerbs = {{
     {"run", "one prompt in, one answer out; text, pictures, recordings", run_verb},
     {"logits", "the forward pass: scores of the next token, to a file", logits_verb},
     {"tokenize", "text to token ids", tokenize_verb},
     {"inspect", "what is in a model file, and which kernels serve it", inspect_verb},
     {"bench", "speed: prompt and generation, beside what the machine can do", bench_verb},
+    {"perplexity", "how well a model predicts a text", perplexity_verb},
+    {"kld", "how far a model's predictions are from another's, or from its own at other settings", kld_verb},
     {"synth", "write a model of random weights, for measuring", synth_verb},
     {"doctor", "what this machine offers, and advice", doctor_verb},
 }};

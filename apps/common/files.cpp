@@ -10,10 +10,15 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <utility>
+
+#include "apps/common/output.h"
 
 namespace lapidary::cli {
 namespace {
+
+using Json = nlohmann::ordered_json;
 
 Error cannot(std::string_view what, const std::string& name, int problem) {
     const Errc code = problem == ENOENT && what == "read" ? Errc::not_found : Errc::io_error;
@@ -53,6 +58,23 @@ Result<std::string> read_text(const std::string& name) {
         if (text.size() > kMaxTextBytes)
             return Error{Errc::io_error, fmt::format("{} is longer than {} bytes", shown, kMaxTextBytes)};
     }
+}
+
+Result<std::vector<int32_t>> read_token_ids(const std::string& file) {
+    LAP_ASSIGN(const std::string text, read_text(file));
+    const Json json = Json::parse(text, nullptr, false);
+    const Json ids = json.is_object() && json.contains("ids") ? json["ids"] : json;
+    const Error wrong{Errc::invalid_argument, fmt::format("{} holds no JSON list of token ids", file)};
+    if (!ids.is_array()) return wrong;
+    std::vector<int32_t> values;
+    for (const Json& id : ids) {
+        const int64_t value = id.is_number_integer() ? id.get<int64_t>() : -1;
+        if (value < 0 || value > INT32_MAX)
+            return Error{Errc::invalid_argument,
+                         fmt::format("{}: entry {} is no token id: {}", file, values.size(), to_text(id))};
+        values.push_back(static_cast<int32_t>(value));
+    }
+    return values;
 }
 
 Result<ResultFile> ResultFile::create(const std::filesystem::path& target) {

@@ -1,9 +1,11 @@
 // Reading whole small files and stdin, and writing a result file so that it is whole or absent.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "lapidary/result.h"
 
@@ -13,6 +15,9 @@ namespace lapidary::cli {
 inline constexpr size_t kMaxTextBytes = size_t{1} << 28;
 Result<std::string> read_text(const std::string& name);
 bool stdin_is_terminal();
+
+// A JSON file of token ids: [2,105] or {"ids":[...]}.
+Result<std::vector<int32_t>> read_token_ids(const std::string& name);
 
 // Writes beside the target under a temporary name; commit() renames, the destructor removes what is left.
 // A target that is a device or a pipe is written directly.

@@ -7,16 +7,18 @@
 
 namespace lapidary::cli {
 
-ProgressSink Progress::sink() {
-    return [this](std::string_view stage, uint64_t done, uint64_t total) {
-        show(stage, done, total);
+ProgressSink Progress::sink(Unit unit) {
+    return [this, unit](std::string_view stage, uint64_t done, uint64_t total) {
+        show(stage, done, total, unit);
         return !interrupt_.requested();
     };
 }
 
-void Progress::show(std::string_view stage, uint64_t done, uint64_t total) {
+void Progress::show(std::string_view stage, uint64_t done, uint64_t total, Unit unit) {
     using namespace std::chrono_literals;
     const auto now = std::chrono::steady_clock::now();
+    if (!stage_.empty() && stage_ != stage) start_ = now;
+    stage_ = stage;
     // Work that ends within the first moments shows nothing; then ten updates a second.
     if (!console_.stderr_is_terminal() || now - shown_ < (visible_ ? 100ms : 300ms)) return;
     shown_ = now;
@@ -24,8 +26,12 @@ void Progress::show(std::string_view stage, uint64_t done, uint64_t total) {
     const double seconds = std::chrono::duration<double>(now - start_).count();
     const double share = total == 0 ? 0 : static_cast<double>(done) / static_cast<double>(total);
     const double left = share > 0.01 ? seconds * (1 - share) / share : 0;
-    console_.aside(fmt::format("\r\x1b[K{} {} / {} · {:.2f} GB/s · {:.0f} s left", stage, human_bytes(done),
-                               human_bytes(total), static_cast<double>(done) / seconds / 1e9, left));
+    const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
+    const std::string amount =
+        unit == Unit::bytes
+            ? fmt::format("{} / {} · {:.2f} GB/s", human_bytes(done), human_bytes(total), rate / 1e9)
+            : fmt::format("{} / {} tokens · {:.1f} tokens/s", done, total, rate);
+    console_.aside(fmt::format("\r\x1b[K{} {} · {:.0f} s left", stage, amount, left));
 }
 
 void Progress::clear() {

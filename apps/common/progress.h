@@ -18,15 +18,17 @@ class Progress {
     Progress& operator=(const Progress&) = delete;
 
     // A sink for the library; valid while this object lives. It answers "give up" after Ctrl-C.
-    ProgressSink sink();
+    enum class Unit { bytes, tokens };
+    ProgressSink sink(Unit unit = Unit::bytes);
     void clear();
 
   private:
-    void show(std::string_view stage, uint64_t done, uint64_t total);
+    void show(std::string_view stage, uint64_t done, uint64_t total, Unit unit);
 
     const Console& console_;
     const Interrupt& interrupt_;
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now(), shown_ = start_;
+    std::string stage_;  // rates count from where it began
     bool visible_ = false;
 };
 

@@ -96,7 +96,7 @@ using BenchSink = std::function<Flow(const BenchRow&)>;
 Result<void> bench(const BenchOptions& options, const BenchSink& sink);
 
 // ---- quality --------------------------------------------------------------------------------------
-struct Estimate {                           // of a mean, with its standard error; positions count as independent
+struct Estimate {                           // of a mean, with standard error; positions count as independent
     double value = 0, error = 0;
 };
 struct Divergence {                         // of a model from a base, over the positions of a text
@@ -104,10 +104,63 @@ struct Divergence {                         // of a model from a base, over the 
     Estimate mean;                          // KL(base || model), nats, and its quantiles
     double median = 0, p90 = 0, p99 = 0, max = 0;
     Estimate same_top;                      // share of positions whose likeliest token is the same
-    Estimate p_mean, p_rms;                 // change of the probability of the true token: model - base
+    Estimate p_mean, p_rms;                 // probability of the true token, model - base
     Estimate perplexity, base_perplexity;   // over the targets, as what follows
     Estimate ratio;                         // perplexity / base_perplexity; pairing makes its error small
 };
+
+struct Excerpt {                            // what models are judged on: one of text, ids, random_tokens
+    std::string text = {};                  // UTF-8
+    bool special = false;                   // control tokens in the text act as such
+    std::vector<int32_t> ids = {};
+    uint32_t random_tokens = 0;             // drawn evenly: for models without a tokenizer
+    uint64_t seed = 1;
+    uint32_t limit = 0;                     // use the first tokens only; 0 = all
+};
+// The excerpt is cut into contexts of `engine.context` tokens (0 = 512, or the model's limit if that is
+// less), each with BOS in front. The first predicts all of its tokens; each later one moves on by `stride`
+// tokens and predicts these, the others being their past. So every token is predicted once.
+struct PerplexityOptions {
+    EngineOptions engine = {};
+    Excerpt excerpt = {};
+    uint32_t stride = 0;                    // 0 = half the context
+    std::stop_token cancel = {};
+    ProgressSink progress = {};             // stage "score", in tokens
+};
+struct Coverage {                           // of an excerpt
+    uint64_t tokens = 0, contexts = 0;      // tokens predicted; in so many contexts
+    uint32_t context = 0, stride = 0;
+};
+struct PerplexityReport {
+    ModelInfo model;
+    Coverage coverage;
+    Estimate nll, perplexity;               // nats per token, and exp of it
+    double seconds = 0;                     // of computing, without loading
+};
+Result<PerplexityReport> perplexity(const PerplexityOptions& options);
+
+// The base runs first and is closed before the model opens: memory holds one at a time, and the base's
+// rows. Those are kept whole as far as base_rows_bytes go, spread evenly; the others as their 256 likeliest
+// tokens and the mass of the rest as one, which understates the divergence. By how much is measured on the
+// rows that are whole.
+struct KldOptions {
+    EngineOptions model = {}, base = {};    // .context of `model` counts for both
+    Excerpt excerpt = {};
+    uint32_t stride = 0;                    // 0 = half the context
+    uint64_t base_rows_bytes = uint64_t{512} << 20;
+    std::stop_token cancel = {};
+    ProgressSink progress = {};             // stages "base" and "score", in tokens
+};
+struct KldReport {
+    ModelInfo model, base;
+    Coverage coverage;
+    Divergence divergence;
+    uint64_t reduced_rows = 0;              // not kept whole
+    double tail_mass = 0;                   // of reduced rows: mean probability outside the kept tokens
+    Estimate understated;                   // KL that a reduced row loses; 0 without both kinds of rows
+    double seconds = 0;                     // all of it
+};
+Result<KldReport> kld(const KldOptions& options);
 
 // ---- conversations --------------------------------------------------------------------------------
 // {"messages":[...]} in the OpenAI form; media parts name files. Errors name the message.

@@ -58,6 +58,16 @@ class Streams(CliTest):
         child.communicate(timeout=4 * QUIET_END_S)
         self.assertEqual(child.returncode, 130)
 
+    def test_interrupt_while_judging_a_text(self):
+        for verb in (["perplexity", TINY], ["kld", TINY, "--base", TINY]):
+            with self.subTest(verb=verb[0]):
+                child = self.start(*verb, "--random-tokens", "1000000", "--json")
+                time.sleep(0.5)
+                child.send_signal(signal.SIGINT)
+                out, error = child.communicate(timeout=4 * QUIET_END_S)
+                self.assertEqual(child.returncode, 130, error)
+                self.assertIn(b'"code":"cancelled"', out)
+
     def test_interrupt_while_waiting_for_stdin(self):
         reader, writer = os.pipe()
         child = self.start("run", TINY, "-p", "-", stdin=reader)

@@ -1,0 +1,153 @@
+// `lapidary kld`: how far a model's predictions are from another's, or from its own at other settings.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/verbs.h"
+#include "apps/common/excerpt.h"
+#include "apps/common/options.h"
+#include "apps/common/progress.h"
+#include "apps/common/tables.h"
+#include "lapidary/tools.h"
+
+namespace lapidary::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct KldVerbOptions {
+    ModelOptions model;
+    EngineChoices engine;
+    ExcerptOptions excerpt;
+    std::optional<std::string> base;
+    bool base_precise = false;
+    std::string base_kv = "f16";
+};
+
+void describe(Command& command, KldVerbOptions& options, Console& console) {
+    add_excerpt_options(command, options.excerpt);
+    command.heading("What is compared: MODEL with --kv and --precise, and the base with its own");
+    add_model_options(command, options.model);
+    command.choice("--kv", options.engine.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");
+    command.flag("--precise", options.engine.engine.precise, "f32 matmul inputs and f32 KV");
+    command.text("--base", options.base, "MODEL", "what it is compared with (default: the same model)");
+    command.choice("--base-kv", options.base_kv, {"f32", "f16", "q8_0"},
+                   "KV cache of the base (default f16)");
+    command.flag("--base-precise", options.base_precise, "f32 matmul inputs and f32 KV in the base");
+    command.heading("Machine");
+    add_window_options(command, options.engine, options.excerpt);
+    command.heading("Output");
+    add_output_options(command, console);
+}
+
+Json side(const ModelInfo& info, bool precise) {
+    return {{"model", info.name}, {"type", info.type}, {"kv", kv_name(info.kv)}, {"precise", precise}};
+}
+
+void add(Json& json, const std::string& name, const Estimate& estimate) {
+    json[name] = estimate.value;
+    json[name + "_error"] = estimate.error;
+}
+
+Json to_json(const KldReport& report, const KldOptions& work) {
+    const Divergence& d = report.divergence;
+    Json json;
+    add(json, "kl_mean", d.mean);
+    json.update(Json{{"kl_median", d.median}, {"kl_p90", d.p90}, {"kl_p99", d.p99}, {"kl_max", d.max}});
+    add(json, "same_top", d.same_top);
+    add(json, "p_mean", d.p_mean);
+    add(json, "p_rms", d.p_rms);
+    add(json, "perplexity", d.perplexity);
+    add(json, "base_perplexity", d.base_perplexity);
+    add(json, "perplexity_ratio", d.ratio);
+    json.update(coverage_json(report.coverage));
+    json["reduced_rows"] = report.reduced_rows;
+    json["tail_mass"] = report.tail_mass;
+    add(json, "kl_understated", report.understated);
+    json["model"] = side(report.model, work.model.precise);
+    json["base"] = side(report.base, work.base.precise);
+    json["isa"] = report.model.isa;
+    json["threads"] = report.model.threads;
+    json["seconds"] = report.seconds;
+    return json;
+}
+
+std::string plus_minus(const Estimate& e, double scale = 1) {
+    return fmt::format("{:.4g} ± {:.2g}", e.value * scale, e.error * scale);
+}
+
+std::string name(const ModelInfo& info, bool precise) {
+    return fmt::format("{} {} · kv {}{}", info.name, info.type, kv_name(info.kv),
+                       precise ? " · precise" : "");
+}
+
+std::string to_text(const KldReport& report, const KldOptions& work) {
+    const Divergence& d = report.divergence;
+    Table table({Align::left, Align::left});
+    table.row({"model", name(report.model, work.model.precise)});
+    table.row({"base", name(report.base, work.base.precise)});
+    table.row({"text", coverage_text(report.coverage)});
+    table.row({"mean KL", plus_minus(d.mean) + " nats"});
+    table.row({"KL quantiles", fmt::format("median {:.4g} · 90 % {:.4g} · 99 % {:.4g} · max {:.4g}", d.median,
+                                           d.p90, d.p99, d.max)});
+    table.row({"same top token", plus_minus(d.same_top, 100) + " %"});
+    table.row({"p of true token",
+               fmt::format("mean {} % · rms {} %", plus_minus(d.p_mean, 100), plus_minus(d.p_rms, 100))});
+    table.row({"perplexity", fmt::format("{} · base {} · ratio {:.6g} ± {:.2g}", plus_minus(d.perplexity),
+                                         plus_minus(d.base_perplexity), d.ratio.value, d.ratio.error)});
+    if (report.reduced_rows > 0)
+        table.row(
+            {"kept of base",
+             fmt::format("{} of {} rows reduced, {:.3g} % outside: KL understated by {}", report.reduced_rows,
+                         report.coverage.tokens, 100 * report.tail_mass, plus_minus(report.understated))});
+    return table.text();
+}
+
+Result<KldOptions> prepare(Program& program, const KldVerbOptions& options) {
+    LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, options.excerpt.needs_file()));
+    const bool same_settings =
+        options.base_precise == options.engine.engine.precise && options.base_kv == options.engine.kv;
+    if (!options.base && same_settings)
+        return Error{Errc::invalid_argument, "the base is the model itself, with the same settings",
+                     "name another with --base, or other settings with --base-precise or --base-kv"};
+    KldOptions work;
+    LAP_ASSIGN(work.excerpt, read_excerpt(options.excerpt, arguments.own));
+    LAP_ASSIGN(work.model, engine_options(program.console, options.engine, options.model, arguments.model));
+    EngineChoices base = options.engine;
+    base.kv = options.base_kv;
+    base.engine.precise = options.base_precise;
+    const std::string base_name = options.base.value_or(work.model.model.string());
+    LAP_ASSIGN(work.base, engine_options(program.console, base, options.model, base_name));
+    work.stride = options.excerpt.stride;
+    work.cancel = program.interrupt.token();
+    return work;
+}
+
+}  // namespace
+
+Result<int> kld_verb(Program& program, Args args) {
+    Console& console = program.console;
+    KldVerbOptions options;
+    Command command("kld", "[MODEL] --base OTHER FILE [options]",
+                    "Kullback-Leibler divergence of a model's predictions from a base's.");
+    describe(command, options, console);
+    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
+    if (!go) return console.write(command.help()), 0;
+    LAP_ASSIGN(KldOptions work, prepare(program, options));
+
+    const Interrupt::Scope stoppable(program.interrupt);
+    Progress progress(console, program.interrupt);
+    work.progress = progress.sink(Progress::Unit::tokens);
+    work.model.progress = work.base.progress = progress.sink();
+    LAP_ASSIGN(const KldReport report, kld(work));
+    progress.clear();
+    if (console.json) {
+        console.write_json(to_json(report, work));
+    } else {
+        console.write(to_text(report, work));
+        console.note(fmt::format("{:.1f} s", report.seconds));
+    }
+    return 0;
+}
+
+}  // namespace lapidary::cli

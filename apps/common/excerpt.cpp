@@ -1,0 +1,67 @@
+// From options to an excerpt; see excerpt.h.
+#include "apps/common/excerpt.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/common/files.h"
+
+namespace lapidary::cli {
+namespace {
+
+constexpr int64_t kMaxRandomTokens = int64_t{1} << 20;
+
+}  // namespace
+
+void add_excerpt_options(Command& command, ExcerptOptions& options) {
+    command.heading("Text: FILE in UTF-8 (- for standard input), or");
+    command.text("--tokens-file", options.tokens_file, "IDS",
+                 "token ids as JSON: [2,105] or {\"ids\":[...]}");
+    command.count("--random-tokens", options.excerpt.random_tokens, 1, kMaxRandomTokens,
+                  "so many random ids: for models without a tokenizer");
+    command.custom("-s,--seed", "N", "seed of the random ids (default 1)",
+                   [&options](const auto& option, const auto& text) -> Result<void> {
+                       LAP_ASSIGN(options.excerpt.seed, parse_u64(option, text));
+                       return {};
+                   });
+    command.flag("--special", options.excerpt.special,
+                 "control tokens in the text (<|turn>, ...) act as such");
+    command.count("--limit", options.excerpt.limit, 1, INT32_MAX, "use the first N tokens only");
+}
+
+void add_window_options(Command& command, EngineChoices& choices, ExcerptOptions& options) {
+    command.count("-c,--ctx", choices.engine.context, 1, kMaxContext,
+                  "tokens per context (default 512, or what the model can)", true);
+    command.count("--stride", options.stride, 1, kMaxContext,
+                  "tokens that a context moves on by (default half of it)", true);
+    command.count("-t,--threads", choices.engine.threads, 1, 1024, "threads (default: every core)");
+    command.choice("--placement", choices.placement, {"auto", "cpu", "gpu", "split"}, "where layers run");
+}
+
+Result<Excerpt> read_excerpt(const ExcerptOptions& options, const std::optional<std::string>& file) {
+    Excerpt excerpt = options.excerpt;
+    if (options.tokens_file && excerpt.random_tokens > 0)
+        return Error{Errc::invalid_argument, "--tokens-file and --random-tokens exclude each other"};
+    if (options.tokens_file) {
+        LAP_ASSIGN(excerpt.ids, read_token_ids(*options.tokens_file));
+    } else if (excerpt.random_tokens == 0) {
+        if (!file)
+            return Error{Errc::invalid_argument, "there is no text",
+                         "name a FILE (- for standard input), --tokens-file or --random-tokens"};
+        LAP_ASSIGN(excerpt.text, read_text(*file));
+        if (excerpt.text.empty()) return Error{Errc::invalid_argument, fmt::format("{} is empty", *file)};
+    }
+    return excerpt;
+}
+
+std::string coverage_text(const Coverage& c) {
+    return fmt::format("{} tokens in {} context{} of {}, stride {}", c.tokens, c.contexts,
+                       c.contexts == 1 ? "" : "s", c.context, c.stride);
+}
+
+nlohmann::ordered_json coverage_json(const Coverage& c) {
+    return {{"tokens", c.tokens}, {"contexts", c.contexts}, {"ctx", c.context}, {"stride", c.stride}};
+}
+
+}  // namespace lapidary::cli
