@@ -1,0 +1,121 @@
+// Product of q4_0 and q8_0 panels and int8 activations with AVX2: a lane owns a row. vpmaddubsw sums pairs of K in
+// int16; eight steps of at most 2 x 15 x 127 are 30480, so a block of 32 K of nibbles is added up before it widens.
+// Called through the table (kernels.inc); the order of operations is in kernels/panels.h.
+#define LAP_PANEL_LEVEL avx2
+#include "kernels/avx2/panel_tile.inl"
+#include "kernels/avx2/panel_weights.inl"
+
+namespace lapidary::kernels::avx2 {
+namespace {
+
+// sum + nibbles times activations. The barrier keeps GCC from multiplying everything first, and spilling it.
+LAP_INLINE void add_product(__m256i& sum, __m256i weights, __m256i four, bool first) {
+    const __m256i product = _mm256_maddubs_epi16(weights, four);
+    sum = first ? product : _mm256_add_epi16(sum, product);
+    __asm__("" : "+x"(sum));
+}
+
+struct Q4_0 {
+    using Weights = WeightsQ4_0;
+    static constexpr int kMaxColumns = 6, kTwoPanelColumns = 2;
+
+    // exact[column][strip]: sums of (nibble - 8) times q over a block.
+    template <int kStrips, int kColumns, class Source>
+    LAP_INLINE static void block(const Source& source, int64_t b, const int8_t* q, const int16_t* q_sums,
+                                 const Inputs& in, __m256i* exact) {
+        LAP_UNROLL
+        for (int step = 0; step < 8; ++step) {
+            __m256i weights[kStrips];
+            LAP_UNROLL
+            for (int s = 0; s < kStrips; ++s) weights[s] = source.weights(b, step, s);
+            LAP_UNROLL
+            for (int c = 0; c < kColumns; ++c) {
+                const __m256i four = broadcast(q + c * in.q_stride + step * 4);
+                LAP_UNROLL
+                for (int s = 0; s < kStrips; ++s) add_product(exact[c * kStrips + s], weights[s], four, step == 0);
+            }
+        }
+        LAP_UNROLL
+        for (int c = 0; c < kColumns; ++c) {
+            const __m256i offset =
+                _mm256_madd_epi16(broadcast(q_sums + c * in.sums_stride), _mm256_set1_epi16(8));
+            LAP_UNROLL
+            for (int i = c * kStrips; i < (c + 1) * kStrips; ++i)
+                exact[i] = _mm256_sub_epi32(_mm256_madd_epi16(exact[i], _mm256_set1_epi16(1)), offset);
+        }
+    }
+};
+
+// A byte is 16 times its high nibble and its low one.
+struct Q8_0 {
+    using Weights = WeightsQ8_0;
+    static constexpr int kMaxColumns = 3, kTwoPanelColumns = 1;
+
+    template <int kStrips, int kColumns, class Source>
+    LAP_INLINE static void block(const Source& source, int64_t b, const int8_t* q, const int16_t* q_sums,
+                                 const Inputs& in, __m256i* exact) {
+        const __m256i nibble = _mm256_set1_epi8(15);
+        __m256i high[kStrips * kColumns];
+        LAP_UNROLL
+        for (int step = 0; step < 8; ++step) {
+            __m256i low_weights[kStrips], high_weights[kStrips];
+            LAP_UNROLL
+            for (int s = 0; s < kStrips; ++s) {
+                const __m256i bytes = source.weights(b, step, s);
+                low_weights[s] = _mm256_and_si256(bytes, nibble);
+                high_weights[s] = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble);
+            }
+            LAP_UNROLL
+            for (int c = 0; c < kColumns; ++c) {
+                const __m256i four = broadcast(q + c * in.q_stride + step * 4);
+                LAP_UNROLL
+                for (int s = 0; s < kStrips; ++s) {
+                    add_product(exact[c * kStrips + s], low_weights[s], four, step == 0);
+                    add_product(high[c * kStrips + s], high_weights[s], four, step == 0);
+                }
+            }
+        }
+        LAP_UNROLL
+        for (int c = 0; c < kColumns; ++c) {
+            const __m256i offset =
+                _mm256_madd_epi16(broadcast(q_sums + c * in.sums_stride), _mm256_set1_epi16(128));
+            LAP_UNROLL
+            for (int i = c * kStrips; i < (c + 1) * kStrips; ++i) {
+                const __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(exact[i], _mm256_set1_epi16(1)),
+                                                     _mm256_madd_epi16(high[i], _mm256_set1_epi16(16)));
+                exact[i] = _mm256_sub_epi32(sum, offset);
+            }
+        }
+    }
+};
+
+template <class Blocks>
+struct BlockGroup {
+    using Weights = typename Blocks::Weights;
+    static constexpr int kMaxColumns = Blocks::kMaxColumns, kTwoPanelColumns = Blocks::kTwoPanelColumns;
+
+    template <int kStrips, int kColumns, class Source>
+    LAP_INLINE static void group(const Source& source, const Inputs& in, __m256* sums) {
+        LAP_UNROLL
+        for (int i = 0; i < kStrips * kColumns; ++i) sums[i] = _mm256_setzero_ps();
+        for (int64_t b = 0; b < kGroupBlocks; ++b) {
+            source.fetch(b);
+            __m256i exact[kStrips * kColumns];
+            Blocks::template block<kStrips, kColumns>(source, b, in.q + b * 32, in.sums + b * 2, in, exact);
+            LAP_UNROLL
+            for (int s = 0; s < kStrips; ++s) {
+                const __m256 d = Weights::scale(source.panel(s), b, s);
+                LAP_UNROLL
+                for (int i = s; i < kStrips * kColumns; i += kStrips)
+                    sums[i] = _mm256_fmadd_ps(d, _mm256_cvtepi32_ps(exact[i]), sums[i]);
+            }
+        }
+    }
+};
+
+}  // namespace
+
+void panel_matmul_q4_0(const PanelMatmulArgs& a) { multiply_panels<BlockGroup<Q4_0>>(a); }
+void panel_matmul_q8_0(const PanelMatmulArgs& a) { multiply_panels<BlockGroup<Q8_0>>(a); }
+
+}  // namespace lapidary::kernels::avx2

@@ -1,0 +1,240 @@
+// What the panel kernels of `avx2` and `avxvnni` share: how panels and columns are cut into register tiles of 8
+// rows ("strips") times a few columns, and how many columns share weights that were unpacked once.
+// Included once by each panel_<format>.cpp, which names its level in LAP_PANEL_LEVEL; hence the unnamed namespace.
+#include <immintrin.h>
+
+#include "kernels/declare.h"
+#include "kernels/panel_units.h"
+
+#ifdef __clang__
+#define LAP_UNROLL _Pragma("unroll")
+#else
+#define LAP_UNROLL _Pragma("GCC unroll 16")
+#endif
+#define LAP_INLINE __attribute__((always_inline)) inline
+
+namespace lapidary::kernels::LAP_PANEL_LEVEL {
+namespace {
+
+constexpr int kStripsOfPanel = 2;
+constexpr int kStripRows = 8;
+constexpr int64_t kPrefetchBytes = 4096;  // how far ahead of its use a panel is fetched
+
+LAP_INLINE __m256i load(const void* at) { return _mm256_load_si256(static_cast<const __m256i*>(at)); }
+LAP_INLINE __m256 load_half(const uint8_t* at) {
+    return _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(at)));
+}
+LAP_INLINE void prefetch(const void* at) { _mm_prefetch(static_cast<const char*>(at), _MM_HINT_T0); }
+LAP_INLINE __m256i broadcast(const void* four) {
+    int32_t word;
+    __builtin_memcpy(&word, four, sizeof word);
+    return _mm256_set1_epi32(word);
+}
+
+// int8 activations at some K of a few columns.
+struct Inputs {
+    const int8_t* q;
+    int64_t q_stride;
+    const int16_t* sums;
+    int64_t sums_stride;
+    const float* scales;  // of the group
+    int64_t scales_stride;
+};
+
+LAP_INLINE Inputs inputs_at(const PanelInput& x, int64_t column, int64_t group) {
+    const int64_t groups = x.k / kActivationGroup;
+    return {x.q + column * x.q_stride + group * kActivationGroup, x.q_stride,
+            x.sums + (column * x.k + group * kActivationGroup) / 16, x.k / 16,
+            x.scales + column * groups + group, groups};
+}
+
+// sums[column][strip] of rows from panel `panel` on and columns `column` on: those rows that exist.
+template <int kPanels, int kColumns>
+LAP_INLINE void store_tile(const PanelMatmulArgs& a, int64_t panel, int64_t column, const __m256* sums) {
+    constexpr int kStrips = kPanels * kStripsOfPanel;
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    LAP_UNROLL
+    for (int i = 0; i < kStrips * kColumns; ++i) {
+        const int64_t first = panel * kPanel + i % kStrips * kStripRows,
+                      rows = a.rows - first < kStripRows ? a.rows - first : kStripRows;
+        const __m256i exists = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(rows)), lane);
+        _mm256_maskstore_ps(a.y + (column + i / kStrips) * a.y_stride + first, exists, sums[i]);
+    }
+}
+
+// Weights of a group of 256 K, unpacked where they are used. Format: kernels/avx2/panel_weights.inl.
+template <class Format, int kPanels>
+struct Packed {
+    const uint8_t* at;
+    int64_t stride;
+    alignas(32) uint8_t tables[kPanels][Format::kTableBytes];
+
+    LAP_INLINE void open() {
+        LAP_UNROLL
+        for (int p = 0; p < kPanels; ++p) Format::decode_tables(at + p * stride, tables[p]);
+    }
+    LAP_INLINE const uint8_t* panel(int strip) const { return at + strip / kStripsOfPanel * stride; }
+    LAP_INLINE const uint8_t* table(int strip) const { return tables[strip / kStripsOfPanel]; }
+    LAP_INLINE __m256i weights(int64_t block, int step, int strip) const {
+        return Format::weights(panel(strip), block, step, strip % kStripsOfPanel);
+    }
+    LAP_INLINE void fetch(int64_t block) const {
+        LAP_UNROLL
+        for (int p = 0; p < kPanels; ++p) {
+            const uint8_t* bytes = at + p * stride + block * Format::kFetchBytes + kPrefetchBytes;
+            LAP_UNROLL
+            for (int64_t i = 0; i < Format::kFetchBytes; i += 64) prefetch(bytes + i);
+        }
+    }
+};
+
+// The same of one panel, unpacked before: 64 steps of 4 K x 16 rows.
+template <class Format>
+struct Expanded {
+    const uint8_t* at;
+    alignas(32) uint8_t tables[Format::kTableBytes];
+    alignas(64) uint8_t steps[kActivationGroup * kPanel];
+
+    LAP_INLINE void open(const uint8_t* group) {
+        at = group;
+        Format::decode_tables(group, tables);
+        for (int64_t b = 0; b < kGroupBlocks; ++b) {
+            LAP_UNROLL
+            for (int i = 0; i < 16; ++i)
+                _mm256_store_si256(reinterpret_cast<__m256i*>(steps + (b * 16 + i) * 32),
+                                   Format::weights(group, b, i / 2, i % 2));
+        }
+    }
+    LAP_INLINE const uint8_t* panel(int) const { return at; }
+    LAP_INLINE const uint8_t* table(int) const { return tables; }
+    LAP_INLINE __m256i weights(int64_t block, int step, int strip) const {
+        return load(steps + (block * 16 + step * 2 + strip) * 32);
+    }
+    LAP_INLINE void fetch(int64_t) const {}
+};
+
+// A Group has Weights, kMaxColumns and group<kStrips, kColumns>(source, inputs, sums): sums of a group of 256 K,
+// without the activation scales.
+template <class Group, int kPanels, int kColumns>
+void multiply_packed(const PanelMatmulArgs& a, int64_t panel, int64_t column) {
+    using Weights = typename Group::Weights;
+    constexpr int kStrips = kPanels * kStripsOfPanel;
+    const int64_t stride = panel_bytes(Weights::kFormat, a.x.k);
+    Packed<Weights, kPanels> source;
+    source.at = static_cast<const uint8_t*>(a.panels) + panel * stride;
+    source.stride = stride;
+    __m256 totals[kStrips * kColumns];
+    LAP_UNROLL
+    for (int i = 0; i < kStrips * kColumns; ++i) totals[i] = _mm256_setzero_ps();
+    for (int64_t group = 0; group < a.x.k / kActivationGroup; ++group) {
+        const Inputs in = inputs_at(a.x, column, group);
+        __m256 sums[kStrips * kColumns];
+        source.open();
+        Group::template group<kStrips, kColumns>(source, in, sums);
+        LAP_UNROLL
+        for (int i = 0; i < kStrips * kColumns; ++i)
+            totals[i] = _mm256_fmadd_ps(_mm256_set1_ps(in.scales[i / kStrips * in.scales_stride]), sums[i], totals[i]);
+        source.at += panel_group_bytes(Weights::kFormat);
+    }
+    store_tile<kPanels, kColumns>(a, panel, column, totals);
+}
+
+// One or two columns take two panels at a time: more sums that do not wait for each other.
+template <class Group, int kColumns>
+void multiply_columns(const PanelMatmulArgs& a, int64_t begin, int64_t end, int64_t column) {
+    constexpr int kPanels = kColumns <= Group::kTwoPanelColumns ? 2 : 1;
+    for (; begin + kPanels <= end; begin += kPanels) multiply_packed<Group, kPanels, kColumns>(a, begin, column);
+    if (begin < end) multiply_packed<Group, 1, kColumns>(a, begin, column);
+}
+
+// How many of `columns` make the next tile: full tiles, the last two cut evenly.
+LAP_INLINE int tile_columns(int64_t columns, int most) {
+    if (columns >= 2 * most) return most;
+    return static_cast<int>(columns > most ? (columns + 1) / 2 : columns);
+}
+
+// Calls visit with an integral constant for `columns`, 1 to kMost.
+template <int kValue>
+struct Constant {
+    static constexpr int value = kValue;
+};
+template <int kMost, class Visit>
+LAP_INLINE void with_columns(int columns, const Visit& visit) {
+    if constexpr (kMost > 1) {
+        if (columns < kMost) return with_columns<kMost - 1>(columns, visit);
+    }
+    visit(Constant<kMost>());
+}
+
+constexpr int64_t kExpandColumns = 12;  // from so many on unpacking pays its stores
+constexpr int64_t kBlockColumns = 96;   // columns whose totals wait in L1
+constexpr int64_t kBlockBytes = 384 << 10;  // of activations, to stay in the second-level cache
+
+// totals [column][16 rows] += a group of kColumns columns.
+template <class Group, int kColumns>
+__attribute__((noinline)) void add_group(const Expanded<typename Group::Weights>& source, const Inputs& in,
+                                         float* totals) {
+    __m256 sums[kStripsOfPanel * kColumns];
+    Group::template group<kStripsOfPanel, kColumns>(source, in, sums);
+    LAP_UNROLL
+    for (int i = 0; i < kStripsOfPanel * kColumns; ++i) {
+        const __m256 scale = _mm256_set1_ps(in.scales[i / kStripsOfPanel * in.scales_stride]);
+        float* total = totals + i * kStripRows;
+        _mm256_store_ps(total, _mm256_fmadd_ps(scale, sums[i], _mm256_load_ps(total)));
+    }
+}
+
+// One panel times up to kBlockColumns columns; its groups are unpacked once for all of them.
+template <class Group>
+void multiply_expanded(const PanelMatmulArgs& a, int64_t panel, int64_t column, int64_t columns) {
+    using Weights = typename Group::Weights;
+    alignas(64) float totals[kBlockColumns * kPanel];
+    for (int64_t i = 0; i < columns * kPanel; ++i) totals[i] = 0;
+    Expanded<Weights> source;
+    const uint8_t* at = static_cast<const uint8_t*>(a.panels) + panel * panel_bytes(Weights::kFormat, a.x.k);
+    for (int64_t group = 0; group < a.x.k / kActivationGroup; ++group, at += panel_group_bytes(Weights::kFormat)) {
+        source.open(at);
+        for (int64_t c = 0; c < columns;) {
+            const int n = tile_columns(columns - c, Group::kMaxColumns);
+            with_columns<Group::kMaxColumns>(n, [&](auto count) {
+                add_group<Group, decltype(count)::value>(source, inputs_at(a.x, column + c, group), totals + c * kPanel);
+            });
+            c += n;
+        }
+    }
+    for (int64_t c = 0; c < columns; ++c) {
+        const __m256 sums[kStripsOfPanel] = {_mm256_load_ps(totals + c * kPanel),
+                                             _mm256_load_ps(totals + c * kPanel + kStripRows)};
+        store_tile<1, 1>(a, panel, column + c, sums);
+    }
+}
+
+template <class Group>
+void multiply_tile(const PanelMatmulArgs& a, int64_t begin, int64_t end) {
+    const int64_t columns = a.x.columns;
+    if (Group::Weights::kUnpacks && columns >= kExpandColumns) {
+        const int64_t fit = kBlockBytes / a.x.k / Group::kMaxColumns * Group::kMaxColumns;
+        const int64_t most = fit < kExpandColumns ? kExpandColumns : fit < kBlockColumns ? fit : kBlockColumns;
+        for (int64_t c = 0; c < columns; c += most) {
+            for (int64_t p = begin; p < end; ++p)
+                multiply_expanded<Group>(a, p, c, columns - c < most ? columns - c : most);
+        }
+        return;
+    }
+    for (int64_t c = 0; c < columns;) {
+        const int n = tile_columns(columns - c, Group::kMaxColumns);
+        with_columns<Group::kMaxColumns>(
+            n, [&](auto count) { multiply_columns<Group, decltype(count)::value>(a, begin, end, c); });
+        c += n;
+    }
+}
+
+template <class Group>
+void multiply_panels(const PanelMatmulArgs& a) {
+    const int64_t step = panels_of_tile(Group::Weights::kFormat, a.x.k);
+    for (int64_t begin = a.panel_begin; begin < a.panel_end; begin += step)
+        multiply_tile<Group>(a, begin, begin + step < a.panel_end ? begin + step : a.panel_end);
+}
+
+}  // namespace
+}  // namespace lapidary::kernels::LAP_PANEL_LEVEL
