@@ -2,7 +2,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
+#include <sstream>
 
 #include "kernels/cpu.h"
 #include "tests/kernels/fixtures.h"
@@ -56,6 +58,21 @@ TEST_CASE("levels: lowest first, ref always there, tables only where they can ru
         if (level.name == "neon_i8mm") CHECK(level.supported == cpu.neon_i8mm);
         if (level.table) CHECK(level.name == level.table->isa);
     }
+}
+
+// LAPIDARY_EXPECT_LEVELS, a list with commas: the build that knows its processor says what must not be missing.
+TEST_CASE("levels: those that the build expects are compiled in and run here") {
+    const char* list = std::getenv("LAPIDARY_EXPECT_LEVELS");
+    std::stringstream names(list ? list : "ref");
+    int found = 0;
+    for (std::string name; std::getline(names, name, ','); ++found) {
+        std::string why;
+        const kernels::KernelTable* table = kernels::select(name, &why);
+        INFO(why);
+        REQUIRE(table != nullptr);
+        CHECK(std::count(runnable_levels().begin(), runnable_levels().end(), table) == 1);
+    }
+    CHECK(found >= 1);
 }
 
 TEST_CASE("cpu: AVX-512 implies AVX2, and the compiler's own view agrees") {

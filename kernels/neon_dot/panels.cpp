@@ -1,0 +1,25 @@
+// Products of q4_0, q8_0, q4_k and q6_k panels and int8 activations with NEON with dot products (sdot).
+// The sources are shared by three levels (kernels/neon/panel_cells.inl). Called through the table
+// (kernels.inc).
+#include "kernels/neon/prelude.h"
+
+namespace lapidary::kernels::neon_dot {
+#include "kernels/neon/panel_cells.inl"
+#include "kernels/neon/panel_dot.inl"
+#include "kernels/neon/panel_formats.inl"
+
+namespace {
+
+template <class Group>
+void multiply(const PanelMatmulArgs& a) {
+    multiply_panels<Dot, Group>(a);
+}
+
+}  // namespace
+
+void panel_matmul_q4_0(const PanelMatmulArgs& a) { multiply<BlockGroup<Q4_0>>(a); }
+void panel_matmul_q8_0(const PanelMatmulArgs& a) { multiply<BlockGroup<Q8_0>>(a); }
+void panel_matmul_q4_k(const PanelMatmulArgs& a) { multiply<Q4K>(a); }
+void panel_matmul_q6_k(const PanelMatmulArgs& a) { multiply<Q6K>(a); }
+
+}  // namespace lapidary::kernels::neon_dot
