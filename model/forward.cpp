@@ -37,9 +37,8 @@ Result<void> logits(const Network& net, Device& device, const Step& step, Worksp
         const int64_t first = step.shape.columns - wanted + row;
         const TensorView normed = view(ws.normed, Format::f32, n, c.hidden);
         const TensorView out = view(ws.logits, Format::f32, n, c.vocab);
-        device.rms_norm(x.row_range(first, first + n), net.weights.final_norm, c.rms_eps, normed);
         const runtime::MatmulPart head{.weights = net.weights.embed, .out = out, .name = "head"};
-        device.matmul({&head, 1}, normed);
+        device.matmul({&head, 1}, {x.row_range(first, first + n), net.weights.final_norm, c.rms_eps, normed});
         if (c.soft_cap > 0) device.soft_cap(out, c.soft_cap);
         LAP_TRY(device.wait(device.submit()));
         const float* values = device.read(out);

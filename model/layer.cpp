@@ -1,5 +1,7 @@
 // One transformer block. Axes: T tokens, R the last columns that leave the block, D width, F ffn,
 // H query heads, G kv heads, K head size. Specification text-core 2.4 to 2.9.
+#include <array>
+
 #include "model/forward.h"
 
 namespace lapidary::model {
@@ -31,16 +33,21 @@ void attend(const Network& net, Device& device, size_t index, const Step& step, 
     const TensorView k = view(ws.k, Format::f32, columns, int64_t{l.kv_heads} * l.head_dim);
     const TensorView v = l.k_eq_v ? k : view(ws.v, Format::f32, columns, k.cols);
 
-    device.rms_norm(x, w.attn_norm, c.rms_eps, normed);
-    const MatmulPart keys_values[] = {{.weights = w.k, .out = k, .name = "k"},
-                                      {.weights = w.v, .out = v, .name = "v"}};
-    device.matmul({keys_values, l.k_eq_v ? 1u : 2u}, normed);
+    // Where every column leaves the block, queries are part of the same product.
+    const bool all = rows == columns;
+    const runtime::MatmulInput in(x, w.attn_norm, c.rms_eps, normed);
+    std::array<MatmulPart, 3> parts;
+    size_t count = 0;
+    parts[count++] = {.weights = w.k, .out = k, .name = "k"};
+    if (!l.k_eq_v) parts[count++] = {.weights = w.v, .out = v, .name = "v"};
+    if (all) parts[count++] = {.weights = w.q, .out = q, .name = "q"};
+    device.matmul({parts.data(), count}, in);
     const KvCache::LayerView cache = kv.layer(index, ws.kv);
     device.norm_rope_store(k, v, w.k_norm, c.rms_eps, rope, cache.view);
     if (rows > 0) {
         const TensorView heads = view(ws.heads, Format::f32, rows, q.cols);
         const MatmulPart queries{.weights = w.q, .out = q, .name = "q"};
-        device.matmul({&queries, 1}, normed.row_range(columns - rows, columns));
+        if (!all) device.matmul({&queries, 1}, normed.row_range(columns - rows, columns));
         device.norm_rope(q, w.q_norm, c.rms_eps, rope);
         device.attention(q, cache.view, heads);
         const MatmulPart output{.weights = w.o, .out = view(ws.branch, Format::f32, rows, c.hidden), .name = "o"};
@@ -55,11 +62,7 @@ void feed_forward(const Network& net, Device& device, const LayerWeights& w, con
     const TensorView normed = view(ws.normed, Format::f32, x.rows, c.hidden);
     const TensorView gate = view(ws.gate, Format::f32, x.rows, c.ffn);
     const TensorView up = view(ws.up, Format::f32, x.rows, c.ffn);
-    device.rms_norm(x, w.ffn_norm, c.rms_eps, normed);
-    const MatmulPart gate_up[] = {{.weights = w.gate, .out = gate, .name = "gate"},
-                                  {.weights = w.up, .out = up, .name = "up"}};
-    device.matmul(gate_up, normed);
-    device.geglu(gate, up, gate);
+    device.gated_matmul(w.gate, w.up, {x, w.ffn_norm, c.rms_eps, normed}, up, gate);
     const MatmulPart down{.weights = w.down, .out = view(ws.branch, Format::f32, x.rows, c.hidden), .name = "down"};
     device.matmul({&down, 1}, gate);
 }

@@ -73,6 +73,18 @@ struct MatmulPart {
     const char* name = "";     // "q", "gate", ...: for profiles
 };
 
+// What a matmul multiplies: the rows of x [T, K], or, with a norm weight, rms_norm(x) * norm. The normed rows
+// are then written to `normed` [T, K].
+struct MatmulInput {
+    MatmulInput(const TensorView& rows) : x(rows) {}  // implicit: most products take rows as they are
+    MatmulInput(const TensorView& rows, const TensorView& weight, float epsilon, const TensorView& scratch)
+        : x(rows), norm(weight), normed(scratch), eps(epsilon) {}
+
+    TensorView x, norm, normed;
+    float eps = 0;
+};
+inline constexpr size_t kMaxParts = 4;  // matrices of one matmul
+
 // Angles of this step's columns: cosine and sine [T][pairs] f32.
 struct RopeTable {
     TensorView cosine, sine;
@@ -105,9 +117,11 @@ class Device {
     virtual void rms_norm(const TensorView& x, const TensorView& w, float eps, const TensorView& out) = 0;
     virtual void layer_norm(const TensorView& x, const TensorView& w, const TensorView& b, float eps,
                             const TensorView& out) = 0;
-    // Several matrices against the same x [T, K].
-    virtual void matmul(std::span<const MatmulPart> parts, const TensorView& x) = 0;
-    virtual void geglu(const TensorView& gate, const TensorView& up, const TensorView& out) = 0;
+    // Up to kMaxParts matrices against the same input.
+    virtual void matmul(std::span<const MatmulPart> parts, const MatmulInput& in) = 0;
+    // out = gelu_tanh(gate x) * (up x), [T, R]; `scratch` [T, R] holds the second product.
+    virtual void gated_matmul(const TensorView& gate, const TensorView& up, const MatmulInput& in,
+                              const TensorView& scratch, const TensorView& out) = 0;
     // q [T', H*dim], the last T' columns of the step: head-wise rms norm, then rotation, in place.
     virtual void norm_rope(const TensorView& q, const TensorView& weight, float eps, const RopeTable& rope) = 0;
     // k: norm, rotate, store; v: weightless norm, store. v may be the same view as k (keys as values).

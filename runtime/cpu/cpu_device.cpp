@@ -77,15 +77,6 @@ void CpuDevice::layer_norm(const TensorView& x, const TensorView& w, const Tenso
     pool_.run(x.rows, [&](int64_t t, int) { table_.layer_norm(x.f32(t), w.f32(), b.f32(), x.cols, eps, out.f32(t)); });
 }
 
-void CpuDevice::geglu(const TensorView& gate, const TensorView& up, const TensorView& out) {
-    const int64_t slices = (gate.cols + kValuesPerItem - 1) / kValuesPerItem;
-    pool_.run(gate.rows * slices, [&](int64_t item, int) {
-        const int64_t t = item / slices, begin = item % slices * kValuesPerItem;
-        const int64_t n = std::min(kValuesPerItem, gate.cols - begin);
-        table_.geglu(gate.f32(t) + begin, up.f32(t) + begin, n, out.f32(t) + begin);
-    });
-}
-
 void CpuDevice::add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps, float scale) {
     pool_.run(x.rows, [&](int64_t t, int) { table_.add_norm(x.f32(t), y.f32(t), w.f32(), x.cols, eps, scale); });
 }

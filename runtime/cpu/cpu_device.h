@@ -48,8 +48,9 @@ class CpuDevice final : public Device {
     void rms_norm(const TensorView& x, const TensorView& w, float eps, const TensorView& out) override;
     void layer_norm(const TensorView& x, const TensorView& w, const TensorView& b, float eps,
                     const TensorView& out) override;
-    void matmul(std::span<const MatmulPart> parts, const TensorView& x) override;
-    void geglu(const TensorView& gate, const TensorView& up, const TensorView& out) override;
+    void matmul(std::span<const MatmulPart> parts, const MatmulInput& in) override;
+    void gated_matmul(const TensorView& gate, const TensorView& up, const MatmulInput& in, const TensorView& scratch,
+                      const TensorView& out) override;
     void norm_rope(const TensorView& q, const TensorView& weight, float eps, const RopeTable& rope) override;
     void norm_rope_store(const TensorView& k, const TensorView& v, const TensorView& k_weight, float eps,
                          const RopeTable& rope, const KvView& kv) override;
@@ -71,17 +72,22 @@ class CpuDevice final : public Device {
     double read_bandwidth(const BufferData& buffer);
 
   private:
-    struct Quantised {  // int8 image of a matmul's input, for weights in rows
-        const int8_t* values = nullptr;
-        const float* scales = nullptr;
+    // The input of a matmul in every form that its weights ask for.
+    struct Input {
+        TensorView rows;                    // f32
+        const int8_t* q8 = nullptr;         // int8 rows, for quantised weights in rows
+        const float* q8_scales = nullptr;
+        kernels::PanelInput image, floats;  // for panels of quantised weights, and of bf16 and f16
     };
-    Quantised quantise(const TensorView& x);
-    std::byte* reserve_panel_input(int64_t bytes);
-    kernels::PanelInput quantise_for_panels(const TensorView& x);
-    kernels::PanelInput floats_for_panels(const TensorView& x, Format format);
-    void row_slice(const MatmulPart& part, const TensorView& x, const Quantised& q8, int64_t begin, int64_t end,
-                   int thread);
-    void panel_slice(const MatmulPart& part, const kernels::PanelInput& x, int64_t begin, int64_t end);
+    enum Need : unsigned { kNothing = 0, kRowImage = 1, kPanelImage = 2, kPanelFloats = 4, kPanelBf16 = 8 };
+    unsigned need(const TensorView& weights) const;
+    Input prepare(const MatmulInput& in, unsigned needs);
+    kernels::PanelInput reserve_image(const TensorView& x);
+    void multiply(const TensorView& weights, const float* bias, const Input& in, const TensorView& out,
+                  int64_t begin, int64_t end, int thread);
+    void multiply_rows(const TensorView& weights, const float* bias, const Input& in, const TensorView& out,
+                       int64_t begin, int64_t end, int thread);
+    void multiply_panels(const TensorView& weights, const Input& in, const TensorView& out, int64_t begin, int64_t end);
     std::byte* scratch(int thread) { return scratch_[static_cast<size_t>(thread)]->host; }
     using KvRuns = std::array<kernels::KvRun, kMaxSpans>;
     KvRuns kv_runs(const KvView& kv) const;
@@ -97,7 +103,8 @@ class CpuDevice final : public Device {
     std::vector<Buffer> scratch_;  // one per thread
     std::vector<int8_t> q8_;
     std::vector<float> q8_scales_;
-    Buffer panel_input_;  // of one PanelInput
+    std::vector<uint16_t> bf16_;
+    Buffer panel_input_;  // the int8 image of one PanelInput
     Buffer partials_;  // of attention split over blocks
 };
 

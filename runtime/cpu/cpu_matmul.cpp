@@ -1,5 +1,6 @@
 // Products of the CPU device: int8 images of the inputs, slices of weight rows, and panels.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <new>
@@ -15,120 +16,143 @@ namespace {
 int64_t rows_per_item(int64_t columns) { return columns > 16 ? 256 : 64; }
 }  // namespace
 
-CpuDevice::Quantised CpuDevice::quantise(const TensorView& x) {
-    const int64_t blocks = x.cols / kernels::kActivationBlock;
-    q8_.resize(static_cast<size_t>(x.rows * x.cols));
-    q8_scales_.resize(static_cast<size_t>(x.rows * blocks));
-    pool_.run(x.rows, [&](int64_t t, int) {
-        table_.quantize(x.f32(t), x.cols, q8_.data() + t * x.cols, q8_scales_.data() + t * blocks);
-    });
-    return {q8_.data(), q8_scales_.data()};
+unsigned CpuDevice::need(const TensorView& w) const {
+    const bool quantised = kernels::is_quantised(w.format);
+    if (w.layout == Layout::rows) return quantised && !precise_ ? kRowImage : kNothing;
+    if (quantised) return kPanelImage;
+    return w.format == Format::bf16 && table_.round_bf16 ? kPanelBf16 : kPanelFloats;
 }
 
-// Room for one PanelInput of any kind: int8 values, sums and scales, or bf16 rows.
-std::byte* CpuDevice::reserve_panel_input(int64_t bytes) {
-    if (!panel_input_ || panel_input_->bytes < static_cast<size_t>(bytes)) {
-        auto buffer = allocate_host(static_cast<size_t>(bytes));
-        if (!buffer) throw std::bad_alloc();  // as in reserve_scratch
-        panel_input_ = std::move(*buffer);
-    }
-    return panel_input_->host;
-}
-
-kernels::PanelInput CpuDevice::quantise_for_panels(const TensorView& x) {
+// Operations have no way to fail: a refused mapping is thrown as operator new would, and becomes an error where
+// the session computes.
+kernels::PanelInput CpuDevice::reserve_image(const TensorView& x) {
     kernels::PanelInput out;
     out.columns = x.rows;
     out.k = x.cols;
     out.q_stride = kernels::panel_q_stride(x.cols);
     const int64_t values = x.rows * out.q_stride, sums = x.rows * (x.cols / 16) * 2, offsets = x.rows * (x.cols / 32) * 4;
-    const int64_t scales = x.rows * (x.cols / kernels::kActivationGroup) * 4;
-    std::byte* at = reserve_panel_input(values + sums + offsets + scales);
+    const int64_t bytes = values + sums + offsets + x.rows * (x.cols / kernels::kActivationGroup) * 4;
+    if (!panel_input_ || panel_input_->bytes < static_cast<size_t>(bytes)) {
+        auto buffer = allocate_host(static_cast<size_t>(bytes));
+        if (!buffer) throw std::bad_alloc();
+        panel_input_ = std::move(*buffer);
+    }
+    std::byte* at = panel_input_->host;
     out.q = reinterpret_cast<int8_t*>(at);
     out.sums = reinterpret_cast<int16_t*>(at + values);
     out.offsets = reinterpret_cast<int32_t*>(at + values + sums);
     out.scales = reinterpret_cast<float*>(at + values + sums + offsets);
-    pool_.run(x.rows, [&](int64_t t, int) { table_.quantize_panel(x.f32(t), t, out); });
     return out;
 }
 
-kernels::PanelInput CpuDevice::floats_for_panels(const TensorView& x, Format format) {
-    kernels::PanelInput out;
-    out.columns = x.rows;
-    out.k = x.cols;
-    out.x = x.f32();
-    out.x_stride = x.row_bytes / static_cast<int64_t>(sizeof(float));
-    if (format == Format::bf16 && table_.round_bf16) {
-        out.x_stride = x.cols + 32;  // an odd number of cache lines where K is a multiple of 64
-        auto* rounded = reinterpret_cast<uint16_t*>(reserve_panel_input(x.rows * out.x_stride * 2));
-        pool_.run(x.rows, [&](int64_t t, int) { table_.round_bf16(x.f32(t), x.cols, rounded + t * out.x_stride); });
-        out.xb = rounded;
+// One phase: a thread norms a row and turns it, still in its cache, into what the products want.
+CpuDevice::Input CpuDevice::prepare(const MatmulInput& in, unsigned needs) {
+    const TensorView& x = in.norm ? in.normed : in.x;
+    const int64_t blocks = x.cols / kernels::kActivationBlock;
+    Input out;
+    out.rows = x;
+    out.floats.columns = x.rows;
+    out.floats.k = x.cols;
+    out.floats.x = x.f32();
+    out.floats.x_stride = x.row_bytes / static_cast<int64_t>(sizeof(float));
+    if (needs & kPanelImage) out.image = reserve_image(x);
+    if (needs & kRowImage) {
+        q8_.resize(static_cast<size_t>(x.rows * x.cols));
+        q8_scales_.resize(static_cast<size_t>(x.rows * blocks));
+        out.q8 = q8_.data();
+        out.q8_scales = q8_scales_.data();
     }
+    if (needs & kPanelBf16) {
+        out.floats.x_stride = x.cols + 32;  // an odd number of cache lines where K is a multiple of 64
+        bf16_.resize(static_cast<size_t>(x.rows * out.floats.x_stride));
+        out.floats.xb = bf16_.data();
+    }
+    if (!in.norm && !(needs & (kPanelImage | kRowImage | kPanelBf16))) return out;
+    pool_.run(x.rows, [&](int64_t t, int) {
+        if (in.norm) table_.rms_norm(in.x.f32(t), in.norm.f32(), x.cols, in.eps, x.f32(t));
+        if (needs & kPanelImage) table_.quantize_panel(x.f32(t), t, out.image);
+        if (needs & kRowImage) table_.quantize(x.f32(t), x.cols, q8_.data() + t * x.cols, q8_scales_.data() + t * blocks);
+        if (needs & kPanelBf16) table_.round_bf16(x.f32(t), x.cols, bf16_.data() + t * out.floats.x_stride);
+    });
     return out;
 }
 
-void CpuDevice::row_slice(const MatmulPart& p, const TensorView& x, const Quantised& q8, int64_t begin, int64_t end,
-                          int thread) {
-    const bool int8_input = !precise_ && kernels::is_quantised(p.weights.format);
+void CpuDevice::multiply_rows(const TensorView& w, const float* bias, const Input& in, const TensorView& out,
+                              int64_t begin, int64_t end, int thread) {
+    const bool int8_input = need(w) == kRowImage;
     kernels::MatmulArgs a;
-    a.weights = p.weights.data();
-    a.row_bytes = p.weights.row_bytes;
-    a.k = x.cols;
-    a.x = int8_input ? nullptr : x.f32();
-    a.xq = int8_input ? q8.values : nullptr;
-    a.x_scales = int8_input ? q8.scales : nullptr;
-    a.x_stride = int8_input ? x.cols : x.row_bytes / static_cast<int64_t>(sizeof(float));
-    a.columns = x.rows;
-    a.bias = p.bias;
-    a.y = p.out.f32();
-    a.y_stride = p.out.row_bytes / static_cast<int64_t>(sizeof(float));
+    a.weights = w.data();
+    a.row_bytes = w.row_bytes;
+    a.k = in.rows.cols;
+    a.x = int8_input ? nullptr : in.rows.f32();
+    a.xq = int8_input ? in.q8 : nullptr;
+    a.x_scales = int8_input ? in.q8_scales : nullptr;
+    a.x_stride = int8_input ? in.rows.cols : in.rows.row_bytes / static_cast<int64_t>(sizeof(float));
+    a.columns = in.rows.rows;
+    a.bias = bias;
+    a.y = out.f32();
+    a.y_stride = out.row_bytes / static_cast<int64_t>(sizeof(float));
     a.row_begin = begin;
     a.row_end = end;
     a.scratch = scratch(thread);
-    (int8_input ? table_.matmul_q8 : table_.matmul)[index(p.weights.format)](a);
+    (int8_input ? table_.matmul_q8 : table_.matmul)[index(w.format)](a);
 }
 
-void CpuDevice::panel_slice(const MatmulPart& p, const kernels::PanelInput& x, int64_t begin, int64_t end) {
+void CpuDevice::multiply_panels(const TensorView& w, const Input& in, const TensorView& out, int64_t begin,
+                                int64_t end) {
     kernels::PanelMatmulArgs a;
-    a.panels = p.weights.data();
-    a.x = x;
-    a.y = p.out.f32();
-    a.y_stride = p.out.row_bytes / static_cast<int64_t>(sizeof(float));
-    a.rows = p.weights.rows;
+    a.panels = w.data();
+    a.x = kernels::is_quantised(w.format) ? in.image : in.floats;
+    a.y = out.f32();
+    a.y_stride = out.row_bytes / static_cast<int64_t>(sizeof(float));
+    a.rows = w.rows;
     a.panel_begin = begin / kernels::kPanel;
     a.panel_end = (end + kernels::kPanel - 1) / kernels::kPanel;
-    table_.panel_matmul[index(p.weights.format)](a);
+    table_.panel_matmul[index(w.format)](a);
 }
 
-void CpuDevice::matmul(std::span<const MatmulPart> parts, const TensorView& x) {
-    Quantised q8;
-    kernels::PanelInput image, floats;
-    for (const auto& p : parts) {
-        if (p.weights.layout == Layout::panels) {
-            const bool int8_input = kernels::is_quantised(p.weights.format);
-            if (int8_input && !image.columns) image = quantise_for_panels(x);
-            if (!int8_input && !floats.columns) floats = floats_for_panels(x, p.weights.format);
-        } else if (!precise_ && !q8.values && kernels::is_quantised(p.weights.format)) {
-            q8 = quantise(x);
-        }
-    }
-    reserve_scratch(kernels::matmul_scratch_bytes(x.rows));
+void CpuDevice::multiply(const TensorView& w, const float* bias, const Input& in, const TensorView& out, int64_t begin,
+                         int64_t end, int thread) {
+    if (w.layout == Layout::panels)
+        multiply_panels(w, in, out, begin, end);
+    else
+        multiply_rows(w, bias, in, out, begin, end, thread);
+}
 
-    const int64_t slice = rows_per_item(x.rows);
-    std::vector<int64_t> first_item(parts.size() + 1, 0);  // items of part i: [first_item[i], first_item[i + 1])
+void CpuDevice::matmul(std::span<const MatmulPart> parts, const MatmulInput& in) {
+    unsigned needs = kNothing;
+    for (const MatmulPart& p : parts) needs |= need(p.weights);
+    const Input input = prepare(in, needs);
+    reserve_scratch(kernels::matmul_scratch_bytes(in.x.rows));
+
+    const int64_t slice = rows_per_item(in.x.rows);
+    std::array<int64_t, kMaxParts + 1> first_item{};  // items of part i: [first_item[i], first_item[i + 1])
     for (size_t i = 0; i < parts.size(); ++i) {
         const int64_t end = parts[i].row_end < 0 ? parts[i].weights.rows : parts[i].row_end;
         first_item[i + 1] = first_item[i] + (end - parts[i].row_begin + slice - 1) / slice;
     }
-    pool_.run(first_item.back(), [&](int64_t item, int thread) {
+    pool_.run(first_item[parts.size()], [&](int64_t item, int thread) {
         size_t i = 0;
         while (item >= first_item[i + 1]) ++i;
         const MatmulPart& p = parts[i];
         const int64_t begin = p.row_begin + (item - first_item[i]) * slice;
         const int64_t end = std::min(begin + slice, p.row_end < 0 ? p.weights.rows : p.row_end);
-        if (p.weights.layout == Layout::panels)
-            panel_slice(p, kernels::is_quantised(p.weights.format) ? image : floats, begin, end);
-        else
-            row_slice(p, x, q8, begin, end, thread);
+        multiply(p.weights, p.bias, input, p.out, begin, end, thread);
+    });
+}
+
+// The thread that has both products of some rows also gates them.
+void CpuDevice::gated_matmul(const TensorView& gate, const TensorView& up, const MatmulInput& in,
+                             const TensorView& scratch, const TensorView& out) {
+    const Input input = prepare(in, need(gate) | need(up));
+    reserve_scratch(kernels::matmul_scratch_bytes(in.x.rows));
+    const int64_t slice = rows_per_item(in.x.rows);
+    pool_.run((gate.rows + slice - 1) / slice, [&](int64_t item, int thread) {
+        const int64_t begin = item * slice, end = std::min(begin + slice, gate.rows);
+        multiply(gate, nullptr, input, out, begin, end, thread);
+        multiply(up, nullptr, input, scratch, begin, end, thread);
+        for (int64_t t = 0; t < in.x.rows; ++t)
+            table_.geglu(out.f32(t) + begin, scratch.f32(t) + begin, end - begin, out.f32(t) + begin);
     });
 }
 

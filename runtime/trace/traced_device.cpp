@@ -17,6 +17,11 @@ uint64_t position_bytes(const KvView& kv) { return static_cast<uint64_t>(2 * (kv
 
 }  // namespace
 
+TracedDevice::Cost TracedDevice::product_cost(const TensorView& weights, int64_t rows, int64_t columns) {
+    return {static_cast<uint64_t>(rows * kernels::row_bytes(weights.format, weights.cols)),
+            static_cast<double>(rows) * static_cast<double>(weights.cols) * static_cast<double>(columns)};
+}
+
 template <class Operation>
 void TracedDevice::traced(std::string_view name, const Cost& cost, const Operation& operation) {
     recorder_.begin(name);
@@ -43,20 +48,23 @@ void TracedDevice::layer_norm(const TensorView& x, const TensorView& w, const Te
     traced("layer_norm", {floats(x, 2), 0}, [&] { inner_.layer_norm(x, w, b, eps, out); });
 }
 
-void TracedDevice::matmul(std::span<const MatmulPart> parts, const TensorView& x) {
+void TracedDevice::matmul(std::span<const MatmulPart> parts, const MatmulInput& in) {
     Cost cost;
-    std::string name = "matmul";
+    std::string name = in.norm ? "norm+matmul" : "matmul";
     for (const MatmulPart& p : parts) {
-        const int64_t rows = (p.row_end < 0 ? p.weights.rows : p.row_end) - p.row_begin;
-        cost.bytes += static_cast<uint64_t>(rows * kernels::row_bytes(p.weights.format, p.weights.cols));
-        cost.macs += static_cast<double>(rows) * static_cast<double>(p.weights.cols) * static_cast<double>(x.rows);
+        const Cost part = product_cost(p.weights, (p.row_end < 0 ? p.weights.rows : p.row_end) - p.row_begin, in.x.rows);
+        cost.bytes += part.bytes;
+        cost.macs += part.macs;
         if (*p.name) name.append(&p == parts.data() ? " " : "+").append(p.name);
     }
-    traced(name, cost, [&] { inner_.matmul(parts, x); });
+    traced(name, cost, [&] { inner_.matmul(parts, in); });
 }
 
-void TracedDevice::geglu(const TensorView& gate, const TensorView& up, const TensorView& out) {
-    traced("geglu", {floats(gate, 3), 0}, [&] { inner_.geglu(gate, up, out); });
+void TracedDevice::gated_matmul(const TensorView& gate, const TensorView& up, const MatmulInput& in,
+                                const TensorView& scratch, const TensorView& out) {
+    const Cost a = product_cost(gate, gate.rows, in.x.rows), b = product_cost(up, up.rows, in.x.rows);
+    traced(in.norm ? "norm+matmul gate+up+geglu" : "matmul gate+up+geglu", {a.bytes + b.bytes, a.macs + b.macs},
+           [&] { inner_.gated_matmul(gate, up, in, scratch, out); });
 }
 
 void TracedDevice::norm_rope(const TensorView& q, const TensorView& weight, float eps, const RopeTable& rope) {

@@ -25,8 +25,9 @@ class TracedDevice final : public Device {
     void rms_norm(const TensorView& x, const TensorView& w, float eps, const TensorView& out) override;
     void layer_norm(const TensorView& x, const TensorView& w, const TensorView& b, float eps,
                     const TensorView& out) override;
-    void matmul(std::span<const MatmulPart> parts, const TensorView& x) override;
-    void geglu(const TensorView& gate, const TensorView& up, const TensorView& out) override;
+    void matmul(std::span<const MatmulPart> parts, const MatmulInput& in) override;
+    void gated_matmul(const TensorView& gate, const TensorView& up, const MatmulInput& in, const TensorView& scratch,
+                      const TensorView& out) override;
     void norm_rope(const TensorView& q, const TensorView& weight, float eps, const RopeTable& rope) override;
     void norm_rope_store(const TensorView& k, const TensorView& v, const TensorView& k_weight, float eps,
                          const RopeTable& rope, const KvView& kv) override;
@@ -43,6 +44,7 @@ class TracedDevice final : public Device {
     };
     template <class Operation>
     void traced(std::string_view name, const Cost& cost, const Operation& operation);
+    static Cost product_cost(const TensorView& weights, int64_t rows, int64_t columns);
     Cost attention_cost(const TensorView& q, const KvView& kv) const;
 
     Device& inner_;
