@@ -94,6 +94,45 @@ TEST_CASE("cpu device: int8 inputs serve quantised weights only, and not in prec
     CHECK(results[0] != results[1]);
 }
 
+// Weights in rows, and the same in panels; inputs with and without norm; few and many columns.
+TEST_CASE("cpu device: a gated product has the bits of its steps, normed inputs those of rms_norm before") {
+    const auto& table = *kernels::select("", nullptr);
+    for (const bool packed : {false, true}) {
+        for (const int64_t columns : {1, 3, 40}) {
+            CpuDevice device(table, 3, !packed);
+            const int64_t k = 256, rows = 600;
+            const Matrix gate_f32 = matrix(device, rows, k, 1), up_f32 = matrix(device, rows, k, 2);
+            Matrix gate = gate_f32, up = up_f32;
+            if (packed) {
+                for (Matrix* m : {&gate, &up}) {  // bf16: the upper halves
+                    auto half = device.allocate(static_cast<size_t>(rows * k) * 2);
+                    REQUIRE(half);
+                    for (int64_t i = 0; i < rows * k; ++i)
+                        std::memcpy((*half)->host + 2 * i, reinterpret_cast<std::byte*>(m->v.f32() + i) + 2, 2);
+                    const TensorView bf16 = view(*half, Format::bf16, rows, k);
+                    REQUIRE(device.can_pack(bf16));
+                    auto pack = device.pack(bf16);
+                    REQUIRE(pack);
+                    *m = {pack->buffer, pack->view};
+                }
+            }
+            const Matrix x = matrix(device, columns, k, 3), norm = matrix(device, 1, k, 4);
+            const Matrix normed = matrix(device, columns, k, 5), again = matrix(device, columns, k, 5);
+            const Matrix a = matrix(device, columns, rows, 6), b = matrix(device, columns, rows, 7);
+            const Matrix out = matrix(device, columns, rows, 8), scratch = matrix(device, columns, rows, 9);
+            device.rms_norm(x.v, norm.v, 1e-6f, normed.v);
+            const MatmulPart parts[] = {{gate.v, a.v}, {up.v, b.v}};
+            device.matmul(parts, normed.v);
+            for (int64_t t = 0; t < columns; ++t) table.geglu(a.v.f32(t), b.v.f32(t), rows, a.v.f32(t));
+            device.gated_matmul(gate.v, up.v, {x.v, norm.v, 1e-6f, again.v}, scratch.v, out.v);
+            CAPTURE(packed);
+            CAPTURE(columns);
+            CHECK(std::memcmp(out.v.f32(), a.v.f32(), static_cast<size_t>(columns * rows) * 4) == 0);
+            CHECK(std::memcmp(again.v.f32(), normed.v.f32(), static_cast<size_t>(columns * k) * 4) == 0);
+        }
+    }
+}
+
 TEST_CASE("cpu device: embedding rows are scaled, negative ids leave the row alone") {
     CpuDevice device(*kernels::select("", nullptr), 2, true);
     const Matrix table = matrix(device, 4, 8, 1), out = matrix(device, 3, 8, 2);
