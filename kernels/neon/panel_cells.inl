@@ -3,7 +3,8 @@
 //
 // A cell is a vector of four sums: 4 rows x 1 column, or (kPairs) 2 rows x 2 columns, lane 2r + c. A Step is
 // how a level multiplies (panel_plain.inl, panel_dot.inl, panel_matrix.inl); it has
-//   kPairs, kCells        the shape of a cell; how many fit in the registers as sums of one block
+//   kPairs, kUnsigned     the shape of a cell; whether whole bytes of weights multiply as unsigned
+//   kCells, kMostCells    cells of a register tile, and columns of cells in it, at most
 //   Activations<J>        16 x 16 K of J columns of cells, as the step wants to read them
 //   Block<kLargest, N, J> the sums of N x J cells over a block of K, whose weights are at most kLargest
 // A Group is a weight format (panel_formats.inl): its sums over 256 K.
@@ -165,9 +166,9 @@ void multiply_columns(const PanelMatmulArgs& a, int64_t begin, int64_t end, cons
 }
 
 // The columns are cut evenly; a tile of panels stays in the cache while all of them pass by.
-template <class Step, class Group>
+template <class Step, class Group, int kMostCells>
 void multiply_panels(const PanelMatmulArgs& a) {
-    constexpr int64_t kColumnsOfCell = Step::kPairs ? 2 : 1, kMost = Step::kMostCells * kColumnsOfCell;
+    constexpr int64_t kColumnsOfCell = Step::kPairs ? 2 : 1, kMost = kMostCells * kColumnsOfCell;
     const int64_t step = panels_of_tile(Group::kFormat, a.x.k);
     for (int64_t begin = a.panel_begin; begin < a.panel_end; begin += step) {
         const int64_t end = begin + step < a.panel_end ? begin + step : a.panel_end;
@@ -176,7 +177,7 @@ void multiply_panels(const PanelMatmulArgs& a) {
             const int64_t left = a.x.columns - column, even = (left + parts - 1) / parts;
             const int64_t whole = (even + kColumnsOfCell - 1) / kColumnsOfCell * kColumnsOfCell;
             const int64_t columns = whole < left ? whole : left;
-            multiply_columns<Step, Group, Step::kMostCells>(a, begin, end, {a.x, column, columns, 0});
+            multiply_columns<Step, Group, kMostCells>(a, begin, end, {a.x, column, columns, 0});
             column += columns;
         }
     }

@@ -3,7 +3,7 @@
 namespace {
 
 struct Dot {
-    static constexpr bool kPairs = false;
+    static constexpr bool kPairs = false, kUnsigned = false;
     static constexpr int kCells = 16, kMostCells = 8;
 
     // Read where they lie.

@@ -69,14 +69,14 @@ LAP_INLINE void sum_block(const uint8_t* at, const typename Step::template Activ
         LAP_UNROLL
         for (int quad = 0; quad < kStrip; ++quad) {
             int8x16_t w[4];
-            Weights::template weights<Step::kPairs>(at + i * Weights::kChunkBytes + 16 * quad, w);
+            Weights::template weights<Step>(at + i * Weights::kChunkBytes + 16 * quad, w);
             block.add(quad, w, q, chunk + i, i == 0);
         }
     }
     block.finish(from, exact);
 }
 
-// Whether a format or level needs per-row integers is its own matter; these do not.
+// What add() wants to know of the rows beforehand: nothing.
 template <bool kPairs>
 struct NoRows {
     LAP_INLINE void prepare(const uint8_t*) {}
@@ -84,25 +84,33 @@ struct NoRows {
 
 struct Q4_0 {
     static constexpr Format kFormat = Format::q4_0;
-    static constexpr int kOffset = 8, kLargest = 15, kChunkBytes = 2 * kPanelWordBytes;
-    template <bool kPairs>
+    template <class Step>
+    static constexpr int kOffset = 8;
+    static constexpr int kLargest = 15, kChunkBytes = 2 * kPanelWordBytes;
+    template <class Step>
     LAP_INLINE static void weights(const uint8_t* at, int8x16_t* w) {
-        nibble_weights<kPairs>(at, w);
+        nibble_weights<Step::kPairs>(at, w);
     }
 };
 
-// The bytes are offset by 128; flipping the top bit makes them signed again.
+// The bytes are offset by 128. For a step that reads them as signed, flipping the top bit takes the offset
+// off.
 struct Q8_0 {
     static constexpr Format kFormat = Format::q8_0;
-    static constexpr int kOffset = 0, kLargest = 128, kChunkBytes = 4 * kPanelWordBytes;
-    template <bool kPairs>
+    template <class Step>
+    static constexpr int kOffset = Step::kUnsigned ? 128 : 0;
+    static constexpr int kLargest = 128, kChunkBytes = 4 * kPanelWordBytes;
+    template <class Step>
     LAP_INLINE static void weights(const uint8_t* at, int8x16_t* w) {
         const uint8x16_t sign = vdupq_n_u8(128);
         uint8x16_t words[4];
         LAP_UNROLL
-        for (int i = 0; i < 4; ++i) words[i] = veorq_u8(vld1q_u8(at + i * kPanelWordBytes), sign);
-        pair_rows<kPairs>(words[0], words[2]);
-        pair_rows<kPairs>(words[1], words[3]);
+        for (int i = 0; i < 4; ++i) {
+            words[i] = vld1q_u8(at + i * kPanelWordBytes);
+            if constexpr (!Step::kUnsigned) words[i] = veorq_u8(words[i], sign);
+        }
+        pair_rows<Step::kPairs>(words[0], words[2]);
+        pair_rows<Step::kPairs>(words[1], words[3]);
         w[0] = vreinterpretq_s8_u8(words[0]);
         w[1] = vreinterpretq_s8_u8(words[1]);
         w[2] = vreinterpretq_s8_u8(words[2]);
@@ -114,7 +122,7 @@ template <class Weights>
 struct BlockGroup {
     static constexpr Format kFormat = Weights::kFormat;
     template <class Step, int J>
-    using ColumnsOf = Columns<Step, J, 32, -Weights::kOffset>;
+    using ColumnsOf = Columns<Step, J, 32, -Weights::template kOffset<Step>>;
     template <bool kPairs>
     using Rows = NoRows<kPairs>;
 
@@ -127,9 +135,9 @@ struct BlockGroup {
         for (int i = 0; i < kSums; ++i) sums[i] = vdupq_n_f32(0);
         for (int b = 0; b < kGroupBlocks; ++b) {
             int32x4_t exact[kSums];
-            sum_block<Step, Weights, kStrip, J, 32>(unit + panel_block_values(kFormat, b) + 16 * quad,
-                                                    columns.q, 2 * b,
-                                                    Weights::kOffset ? columns.sums[b] : nullptr, exact);
+            sum_block<Step, Weights, kStrip, J, 32>(
+                unit + panel_block_values(kFormat, b) + 16 * quad, columns.q, 2 * b,
+                Weights::template kOffset<Step> ? columns.sums[b] : nullptr, exact);
             float32x4_t d[kRowCells];
             half_factors<Step::kPairs, kStrip>(unit + panel_block_scales(kFormat, b), quad, d);
             LAP_UNROLL
@@ -146,9 +154,9 @@ struct Q4K {
     template <class Step, int J>
     using ColumnsOf = Columns<Step, J, 32, 1>;
 
-    template <bool kPairs>
+    template <class Step>
     LAP_INLINE static void weights(const uint8_t* at, int8x16_t* w) {
-        nibble_weights<kPairs>(at, w);
+        nibble_weights<Step::kPairs>(at, w);
     }
 
     // Six-bit scales and minima (drawing in kernels/blocks.h).
@@ -217,12 +225,12 @@ struct Q6K {
     using ColumnsOf = Columns<Step, J, 16, -kOffset>;
 
     // Low nibbles of two word groups, and bits 4 and 5 of all four K from the high bits above them.
-    template <bool kPairs>
+    template <class Step>
     LAP_INLINE static void weights(const uint8_t* at, int8x16_t* w) {
         uint8x16_t a = vld1q_u8(at), b = vld1q_u8(at + kPanelWordBytes);
         uint8x16_t a_high = vld1q_u8(at + kQ6KHighBits), b_high = vshrq_n_u8(a_high, 4);
-        pair_rows<kPairs>(a, b);
-        pair_rows<kPairs>(a_high, b_high);
+        pair_rows<Step::kPairs>(a, b);
+        pair_rows<Step::kPairs>(a_high, b_high);
         const uint8x16_t six = vdupq_n_u8(63);
         w[0] = vreinterpretq_s8_u8(vandq_u8(vsliq_n_u8(a, a_high, 4), six));
         w[1] = vreinterpretq_s8_u8(vandq_u8(vsriq_n_u8(vshlq_n_u8(a_high, 2), a, 4), six));

@@ -6,7 +6,7 @@ namespace lapidary::kernels::neon {
 namespace {
 
 constexpr int kQuads = kPanel / 4;
-constexpr int64_t kMostColumns = 4;  // 16 sums, 4 weights and 4 activations at a time
+constexpr int64_t kMostColumns = 5;  // 20 sums and 5 activations fit beside the weights in 32 registers
 
 // Four rows at two K.
 struct Bf16 {
@@ -32,18 +32,18 @@ LAP_INLINE void add_pair(const uint8_t* at, const float32x4_t* x, float32x4_t* t
     for (int quad = 0; quad < kQuads; ++quad) {
         float32x4_t even, odd;
         Pairs::pair(at, quad, even, odd);
+        float32x4_t* sums = totals + quad * kColumns;
         LAP_UNROLL
-        for (int c = 0; c < kColumns; ++c) {
-            float32x4_t& total = totals[quad * kColumns + c];
-            total = vfmaq_laneq_f32(total, even, x[c], kLane);
-            total = vfmaq_laneq_f32(total, odd, x[c], kLane + 1);
-        }
+        for (int c = 0; c < kColumns; ++c) sums[c] = vfmaq_laneq_f32(sums[c], even, x[c], kLane);
+        LAP_UNROLL
+        for (int c = 0; c < kColumns; ++c) sums[c] = vfmaq_laneq_f32(sums[c], odd, x[c], kLane + 1);
     }
 }
 
 // The rows of the panel that exist.
 template <int kColumns>
 LAP_INLINE void store(const PanelMatmulArgs& a, int64_t panel, int64_t column, const float32x4_t* totals) {
+    LAP_UNROLL
     for (int64_t c = 0; c < kColumns; ++c) {
         float lanes[kPanel];
         LAP_UNROLL
@@ -79,6 +79,7 @@ void multiply_columns(const PanelMatmulArgs& a, int64_t begin, int64_t end, int6
             case 1: multiply_panel<Pairs, 1>(a, begin, column); break;
             case 2: multiply_panel<Pairs, 2>(a, begin, column); break;
             case 3: multiply_panel<Pairs, 3>(a, begin, column); break;
+            case 4: multiply_panel<Pairs, 4>(a, begin, column); break;
             default: multiply_panel<Pairs, kMostColumns>(a, begin, column);
         }
     }

@@ -1,9 +1,9 @@
-// The step of matrix products: smmla adds eight K of two rows and two columns. Included once, inside the
+// The step of matrix products: usmmla adds eight K of two rows and two columns. Included once, inside the
 // level's namespace, by panels.cpp of neon_i8mm. One column is left to Dot.
 namespace {
 
 struct Matrix {
-    static constexpr bool kPairs = true;
+    static constexpr bool kPairs = true, kUnsigned = true;
     static constexpr int kCells = 16, kMostCells = 8;
 
     // Two columns side by side, each with the K that the operands of panel_formats.inl have in a half.
@@ -39,8 +39,8 @@ struct Matrix {
                 for (int j = 0; j < J; ++j) {
                     const int8x16_t x = q.halves[chunk][half][j];
                     int32x4_t &upper = sums[2 * quad * J + j], &lower = sums[(2 * quad + 1) * J + j];
-                    upper = vmmlaq_s32(upper, w[half], x);
-                    lower = vmmlaq_s32(lower, w[2 + half], x);
+                    upper = vusmmlaq_s32(upper, vreinterpretq_u8_s8(w[half]), x);
+                    lower = vusmmlaq_s32(lower, vreinterpretq_u8_s8(w[2 + half]), x);
                 }
             }
         }

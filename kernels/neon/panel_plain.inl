@@ -3,7 +3,7 @@
 namespace {
 
 struct Plain {
-    static constexpr bool kPairs = false;
+    static constexpr bool kPairs = false, kUnsigned = false;
     static constexpr int kCells = 8, kMostCells = 4;
 
     // The four K of a word, in all lanes.

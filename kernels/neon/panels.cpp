@@ -12,7 +12,7 @@ namespace {
 
 template <class Group>
 void multiply(const PanelMatmulArgs& a) {
-    multiply_panels<Plain, Group>(a);
+    multiply_panels<Plain, Group, Plain::kMostCells>(a);
 }
 
 }  // namespace

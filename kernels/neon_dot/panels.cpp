@@ -12,7 +12,7 @@ namespace {
 
 template <class Group>
 void multiply(const PanelMatmulArgs& a) {
-    multiply_panels<Dot, Group>(a);
+    multiply_panels<Dot, Group, Dot::kMostCells>(a);
 }
 
 }  // namespace

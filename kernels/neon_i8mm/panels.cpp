@@ -1,4 +1,4 @@
-// Products of q4_0, q8_0, q4_k and q6_k panels and int8 activations with NEON with matrix products (smmla),
+// Products of q4_0, q8_0, q4_k and q6_k panels and int8 activations with NEON with matrix products (usmmla),
 // one column with sdot. The sources are shared by three levels (kernels/neon/panel_cells.inl). Called through
 // the table (kernels.inc).
 #include "kernels/neon/prelude.h"
@@ -13,7 +13,8 @@ namespace {
 
 template <class Group>
 void multiply(const PanelMatmulArgs& a) {
-    a.x.columns == 1 ? multiply_panels<Dot, Group>(a) : multiply_panels<Matrix, Group>(a);
+    a.x.columns == 1 ? multiply_panels<Dot, Group, 1>(a)
+                     : multiply_panels<Matrix, Group, Matrix::kMostCells>(a);
 }
 
 }  // namespace
