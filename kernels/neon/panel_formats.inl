@@ -135,9 +135,10 @@ struct BlockGroup {
         for (int i = 0; i < kSums; ++i) sums[i] = vdupq_n_f32(0);
         for (int b = 0; b < kGroupBlocks; ++b) {
             int32x4_t exact[kSums];
+            const uint8_t* values = unit + panel_block_values(kFormat, b) + 16 * quad;
+            __asm__("" : "+r"(values));  // one base for all loads, whose distances are then immediates
             sum_block<Step, Weights, kStrip, J, 32>(
-                unit + panel_block_values(kFormat, b) + 16 * quad, columns.q, 2 * b,
-                Weights::template kOffset<Step> ? columns.sums[b] : nullptr, exact);
+                values, columns.q, 2 * b, Weights::template kOffset<Step> ? columns.sums[b] : nullptr, exact);
             float32x4_t d[kRowCells];
             half_factors<Step::kPairs, kStrip>(unit + panel_block_scales(kFormat, b), quad, d);
             LAP_UNROLL
