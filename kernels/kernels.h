@@ -117,6 +117,7 @@ struct KernelTable {
     PackPanelFn pack_panel[kFormats] = {};      // null: the format has no panels
     UnpackPanelRowFn unpack_panel_row[kFormats] = {};
     PanelMatmulFn panel_matmul[kFormats] = {};
+    PanelMatmulFn panel_matmul_few[kFormats] = {};  // for up to kFewColumns columns; the same until a race is won
     QuantizePanelFn quantize_panel = nullptr;
     RoundBf16Fn round_bf16 = nullptr;           // not null: panel_matmul of bf16 takes bf16 activations
     QuantizeFn quantize = nullptr;

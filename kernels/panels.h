@@ -80,6 +80,7 @@ struct PanelMatmulArgs {
     int64_t rows = 0;              // of the matrix
     int64_t panel_begin = 0, panel_end = 0;
 };
+inline constexpr int64_t kFewColumns = 8;
 using PanelMatmulFn = void (*)(const PanelMatmulArgs&);
 
 }  // namespace lapidary::kernels

@@ -1,7 +1,9 @@
 // Builds one KernelTable per level from kernels.inc and chooses the level for this machine.
 #include "kernels/select.h"
 
+#include <algorithm>
 #include <deque>
+#include <iterator>
 
 #include "kernels/cpu.h"
 #include "kernels/declare.h"
@@ -41,6 +43,7 @@ KernelTable make_table(const char* level, const char* rows_of) {
     KernelTable table;
     table.isa = level;
     fill(rows_of, table);
+    std::copy(std::begin(table.panel_matmul), std::end(table.panel_matmul), table.panel_matmul_few);
     return table;
 }
 

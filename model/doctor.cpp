@@ -5,6 +5,7 @@
 #include "kernels/select.h"
 #include "lapidary/tools.h"
 #include "model/engine_state.h"
+#include "runtime/cpu/race.h"
 #include "runtime/cpu/topology.h"
 #include "runtime/memory/budget.h"
 
@@ -47,6 +48,13 @@ Result<DoctorReport> doctor() {
         report.isa.push_back({std::string(level.name), level.built, level.supported, level.name == selected->isa});
     for (const auto& row : kernels::rows())
         report.kernels.push_back({std::string(row.op), std::string(row.isa), std::string(row.function)});
+    if (!wanted || !*wanted) {
+        constexpr kernels::Format kFormats[] = {kernels::Format::q4_0, kernels::Format::q8_0, kernels::Format::q4_k,
+                                                kernels::Format::q6_k, kernels::Format::bf16, kernels::Format::f16};
+        kernels::KernelTable table = *selected;
+        for (const auto& r : runtime::race(runtime::racers(), kFormats, table))
+            report.race.push_back({kernels::name(r.format), r.isa, r.few, r.won, r.gmacs});
+    }
     const runtime::Memory memory = runtime::memory();
     report.memory_total_bytes = memory.total_bytes;
     report.memory_free_bytes = memory.available_bytes;

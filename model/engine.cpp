@@ -8,6 +8,7 @@
 #include "kernels/select.h"
 #include "model/engine_state.h"
 #include "model/load/repack.h"
+#include "runtime/cpu/race.h"
 #include "runtime/cpu/topology.h"
 
 namespace lapidary {
@@ -24,6 +25,19 @@ std::string environment(const char* name) {
 }
 
 constexpr int kMaxThreads = 1024;
+
+// Of the embedding and the layers, each once.
+std::vector<kernels::Format> panel_formats(const model::Weights& weights) {
+    std::vector<kernels::Format> out;
+    const auto add = [&](const runtime::TensorView& t) {
+        if (t && kernels::has_panels(t.format) && std::find(out.begin(), out.end(), t.format) == out.end())
+            out.push_back(t.format);
+    };
+    add(weights.embed);
+    for (const model::LayerWeights& l : weights.layers)
+        for (const runtime::TensorView* t : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down}) add(*t);
+    return out;
+}
 
 Result<const kernels::KernelTable*> kernel_table(const std::string& wanted) {
     std::string why;
@@ -146,7 +160,10 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     LAP_ASSIGN(const runtime::PhaseThreads phases, phase_threads(options));
     const int threads = std::max(phases.prefill, phases.decode);
     LAP_ASSIGN(const kernels::KernelTable* table, kernel_table(options.cpu_level));
-    state->device = std::make_unique<runtime::CpuDevice>(*table, threads, options.precise, phases);
+    state->kernels = *table;
+    if (packing == Packing::now && !options.precise && options.cpu_level.empty() && environment("LAPIDARY_CPU").empty())
+        runtime::race(runtime::racers(), panel_formats(state->loaded.weights), state->kernels);
+    state->device = std::make_unique<runtime::CpuDevice>(state->kernels, threads, options.precise, phases);
     if (state->device->threads() != threads)
         return Error{Errc::out_of_memory,
                      "the system gave " + std::to_string(state->device->threads()) + " of " +

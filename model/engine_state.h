@@ -39,6 +39,7 @@ struct Engine::State {
     EngineOptions options;
     model::LoadedModel loaded;
     std::optional<model::Tokenizer> tokenizer;
+    kernels::KernelTable kernels;  // of the level, with the winners of the start-up race
     std::unique_ptr<runtime::CpuDevice> device;
     std::unique_ptr<runtime::Recorder> recorder;   // both null unless somebody profiles
     std::unique_ptr<runtime::TracedDevice> traced;

@@ -14,12 +14,18 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json to_json(const DoctorReport& report) {
-    Json isa = Json::array(), kernels = Json::array();
+    Json isa = Json::array(), kernels = Json::array(), race = Json::array();
     for (const IsaReport& r : report.isa)
         isa.push_back(
             {{"name", r.name}, {"built", r.built}, {"supported", r.supported}, {"selected", r.selected}});
     for (const KernelReport& k : report.kernels)
         kernels.push_back({{"op", k.op}, {"isa", k.isa}, {"function", k.function}});
+    for (const RaceReport& r : report.race)
+        race.push_back({{"format", r.format},
+                        {"columns", r.few_columns ? "few" : "many"},
+                        {"isa", r.isa},
+                        {"gmacs", r.gmacs},
+                        {"won", r.won}});
     return {{"version", report.version},
             {"cpu", report.cpu},
             {"cores", report.cores},
@@ -31,6 +37,7 @@ Json to_json(const DoctorReport& report) {
               {"limit_bytes", report.memory_limit_bytes}}},
             {"gpu", report.gpu},
             {"kernels", kernels},
+            {"race", race},
             {"advice", report.advice}};
 }
 
@@ -51,6 +58,13 @@ std::string page_of(const DoctorReport& report, bool kernels) {
     for (const IsaReport& r : report.isa)
         isa.row({r.name, yes_no(r.built), yes_no(r.supported), yes_no(r.selected)});
     page += isa.text();
+    if (!report.race.empty()) {
+        Table race({Align::left, Align::left, Align::left, Align::right, Align::left});
+        race.row({"start-up race", "columns", "isa", "GMAC/s of a thread", ""});
+        for (const RaceReport& r : report.race)
+            race.row({r.format, r.few_columns ? "few" : "many", r.isa, fmt::format("{:.0f}", r.gmacs), r.won ? "serves" : ""});
+        page += fmt::format("\n{}", race.text());
+    }
     if (kernels) {
         Table table({Align::left, Align::left, Align::left});
         table.row({"operation", "isa", "function"});

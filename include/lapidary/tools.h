@@ -43,11 +43,17 @@ struct IsaReport {
 struct KernelReport {
     std::string op, isa, function;
 };
+struct RaceReport {                         // one runner of the start-up race, on one thread
+    std::string format, isa;
+    bool few_columns = false, won = false;  // few: a decoded token, weights from memory; else a prompt
+    double gmacs = 0;
+};
 struct DoctorReport {
     std::string version, cpu;
     int cores = 0, threads = 0;
     std::vector<IsaReport> isa;
     std::vector<KernelReport> kernels;
+    std::vector<RaceReport> race;           // empty where one level only runs, or LAPIDARY_CPU names it
     uint64_t memory_total_bytes = 0, memory_free_bytes = 0, memory_limit_bytes = 0;  // limit: cgroup, 0 = none
     std::string gpu;                        // "none" and why
     std::vector<std::string> advice;

@@ -108,7 +108,8 @@ void CpuDevice::multiply_panels(const TensorView& w, const Input& in, const Tens
     a.rows = w.rows;
     a.panel_begin = begin / kernels::kPanel;
     a.panel_end = (end + kernels::kPanel - 1) / kernels::kPanel;
-    table_.panel_matmul[index(w.format)](a);
+    const auto& kernels = a.x.columns <= kernels::kFewColumns ? table_.panel_matmul_few : table_.panel_matmul;
+    kernels[index(w.format)](a);
 }
 
 void CpuDevice::multiply(const TensorView& w, const float* bias, const Input& in, const TensorView& out, int64_t begin,
