@@ -40,8 +40,8 @@ TEST_CASE("race: the fastest function serves few and many columns") {
             CHECK(r.won == (std::string_view(r.isa) == "b"));
             CHECK(r.gmacs > 0);
         }
-        CHECK(table.panel_matmul[kQ4] == fast);
-        CHECK(table.panel_matmul_few[kQ4] == fast);
+        CHECK((table.panel_matmul[kQ4] == fast));
+        CHECK((table.panel_matmul_few[kQ4] == fast));
     }
 }
 
@@ -55,7 +55,7 @@ TEST_CASE("race: one function has nothing to race, and rounded bf16 activations 
     rounding.round_bf16 = [](const float*, int64_t, uint16_t*) {};
     const KernelTable* const unlike[] = {&a, &rounding};
     for (const auto& r : runtime::race(unlike, formats, table)) CHECK(r.format == Format::q4_0);
-    CHECK(table.panel_matmul[kBf16] == slow);
+    CHECK((table.panel_matmul[kBf16] == slow));
 }
 
 TEST_CASE("race: the levels of this machine, without ref, and every format is served by one of them") {
