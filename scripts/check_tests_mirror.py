@@ -33,6 +33,8 @@ COVERED_ELSEWHERE = {
     "kernels/panel_matmul": ("kernels/panels_test.cpp", "the reference against double"),
     "kernels/quantize_panel": ("kernels/panels_test.cpp", "the int8 image against its definition"),
     "kernels/avx2/quantize_panel": ("kernels/panels_test.cpp", "every panel test runs every level, bit for bit"),
+    "kernels/avxvnni/panel_blocks": ("kernels/panels_test.cpp", "its EVEX build is tested like a level"),
+    "kernels/avxvnni/panel_k": ("kernels/panels_test.cpp", "its EVEX build is tested like a level"),
     "kernels/avx512/panel_blocks": ("kernels/panels_test.cpp", "every panel test runs every level, bit for bit"),
     "kernels/avx512/panel_half": ("kernels/panels_test.cpp", "every panel test runs every level, bit for bit"),
     "kernels/avx512/panel_k": ("kernels/panels_test.cpp", "every panel test runs every level, bit for bit"),

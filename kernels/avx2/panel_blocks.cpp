@@ -8,10 +8,9 @@
 namespace lapidary::kernels::avx2 {
 namespace {
 
-// sum + nibbles times activations. The barrier keeps GCC from multiplying everything first, and spilling it.
-LAP_INLINE void add_product(__m256i& sum, __m256i weights, __m256i four, bool first) {
-    const __m256i product = _mm256_maddubs_epi16(weights, four);
-    sum = first ? product : _mm256_add_epi16(sum, product);
+// sum += nibbles times activations. The barrier keeps GCC from multiplying everything first, and spilling it.
+LAP_INLINE void add_product(__m256i& sum, __m256i weights, __m256i four) {
+    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(weights, four));
     __asm__("" : "+x"(sum));
 }
 
@@ -21,8 +20,7 @@ struct Q4_0 {
 
     // exact[column][strip]: sums of (nibble - 8) times q over a block.
     template <int kStrips, int kColumns, class Source>
-    LAP_INLINE static void block(const Source& source, int64_t b, const int8_t* q, const int16_t* q_sums,
-                                 const Inputs& in, __m256i* exact) {
+    LAP_INLINE static void block(const Source& source, const Inputs& in, int64_t b, __m256i* exact) {
         LAP_UNROLL
         for (int step = 0; step < 8; ++step) {
             __m256i weights[kStrips];
@@ -30,18 +28,21 @@ struct Q4_0 {
             for (int s = 0; s < kStrips; ++s) weights[s] = source.weights(b, step, s);
             LAP_UNROLL
             for (int c = 0; c < kColumns; ++c) {
-                const __m256i four = broadcast(q + c * in.q_stride + step * 4);
+                const __m256i four = broadcast(in.q + c * in.q_stride + b * 32 + step * 4);
                 LAP_UNROLL
-                for (int s = 0; s < kStrips; ++s) add_product(exact[c * kStrips + s], weights[s], four, step == 0);
+                for (int s = 0; s < kStrips; ++s) {
+                    __m256i& sum = exact[c * kStrips + s];
+                    if (step == 0) sum = _mm256_setzero_si256();
+                    add_product(sum, weights[s], four);
+                }
             }
         }
         LAP_UNROLL
         for (int c = 0; c < kColumns; ++c) {
-            const __m256i offset =
-                _mm256_madd_epi16(broadcast(q_sums + c * in.sums_stride), _mm256_set1_epi16(8));
+            const __m256i offset = broadcast(in.offsets + c * in.offsets_stride + b);
             LAP_UNROLL
             for (int i = c * kStrips; i < (c + 1) * kStrips; ++i)
-                exact[i] = _mm256_sub_epi32(_mm256_madd_epi16(exact[i], _mm256_set1_epi16(1)), offset);
+                exact[i] = _mm256_add_epi32(_mm256_madd_epi16(exact[i], _mm256_set1_epi16(1)), offset);
         }
     }
 };
@@ -52,8 +53,7 @@ struct Q8_0 {
     static constexpr int kMaxColumns = 3, kTwoPanelColumns = 1;
 
     template <int kStrips, int kColumns, class Source>
-    LAP_INLINE static void block(const Source& source, int64_t b, const int8_t* q, const int16_t* q_sums,
-                                 const Inputs& in, __m256i* exact) {
+    LAP_INLINE static void block(const Source& source, const Inputs& in, int64_t b, __m256i* exact) {
         const __m256i nibble = _mm256_set1_epi8(15);
         __m256i high[kStrips * kColumns];
         LAP_UNROLL
@@ -67,23 +67,24 @@ struct Q8_0 {
             }
             LAP_UNROLL
             for (int c = 0; c < kColumns; ++c) {
-                const __m256i four = broadcast(q + c * in.q_stride + step * 4);
+                const __m256i four = broadcast(in.q + c * in.q_stride + b * 32 + step * 4);
                 LAP_UNROLL
                 for (int s = 0; s < kStrips; ++s) {
-                    add_product(exact[c * kStrips + s], low_weights[s], four, step == 0);
-                    add_product(high[c * kStrips + s], high_weights[s], four, step == 0);
+                    __m256i &low_sum = exact[c * kStrips + s], &high_sum = high[c * kStrips + s];
+                    if (step == 0) low_sum = high_sum = _mm256_setzero_si256();
+                    add_product(low_sum, low_weights[s], four);
+                    add_product(high_sum, high_weights[s], four);
                 }
             }
         }
         LAP_UNROLL
         for (int c = 0; c < kColumns; ++c) {
-            const __m256i offset =
-                _mm256_madd_epi16(broadcast(q_sums + c * in.sums_stride), _mm256_set1_epi16(128));
+            const __m256i offset = _mm256_slli_epi32(broadcast(in.offsets + c * in.offsets_stride + b), 4);
             LAP_UNROLL
             for (int i = c * kStrips; i < (c + 1) * kStrips; ++i) {
                 const __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(exact[i], _mm256_set1_epi16(1)),
                                                      _mm256_madd_epi16(high[i], _mm256_set1_epi16(16)));
-                exact[i] = _mm256_sub_epi32(sum, offset);
+                exact[i] = _mm256_add_epi32(sum, offset);
             }
         }
     }
@@ -99,12 +100,12 @@ struct BlockGroup {
         LAP_UNROLL
         for (int i = 0; i < kStrips * kColumns; ++i) sums[i] = _mm256_setzero_ps();
         for (int64_t b = 0; b < kGroupBlocks; ++b) {
-            source.fetch(b);
+            source.template fetch<kColumns>(in, b);
             __m256i exact[kStrips * kColumns];
-            Blocks::template block<kStrips, kColumns>(source, b, in.q + b * 32, in.sums + b * 2, in, exact);
+            Blocks::template block<kStrips, kColumns>(source, in, b, exact);
             LAP_UNROLL
             for (int s = 0; s < kStrips; ++s) {
-                const __m256 d = Weights::scale(source.panel(s), b, s);
+                const __m256 d = Weights::scale(source.table(s), b, s);
                 LAP_UNROLL
                 for (int i = s; i < kStrips * kColumns; i += kStrips)
                     sums[i] = _mm256_fmadd_ps(d, _mm256_cvtepi32_ps(exact[i]), sums[i]);

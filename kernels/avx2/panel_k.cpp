@@ -68,7 +68,7 @@ struct Q4K {
         __m256i total[kSums];
         clear<kSums>(total);
         for (int64_t b = 0; b < kGroupBlocks; ++b) {
-            source.fetch(b);
+            source.template fetch<kColumns>(in, b);
             __m256i pairs[kSums], scale[kStrips];
             block<kStrips, kColumns>(source, b, in, pairs);
             LAP_UNROLL
@@ -106,7 +106,7 @@ struct Q6K {
         __m256i total[kSums];
         clear<kSums>(total);
         for (int64_t b = 0; b < kGroupBlocks; ++b) {
-            source.fetch(b);
+            source.template fetch<kColumns>(in, b);
             __m256i scale[2][kStrips];  // of each half of the block, twice 16 bits
             LAP_UNROLL
             for (int s = 0; s < kStrips; ++s) {

@@ -37,6 +37,8 @@ struct Inputs {
     int64_t q_stride;
     const int16_t* sums;
     int64_t sums_stride;
+    const int32_t* offsets;
+    int64_t offsets_stride;
     const float* scales;  // of the group
     int64_t scales_stride;
 };
@@ -45,6 +47,7 @@ LAP_INLINE Inputs inputs_at(const PanelInput& x, int64_t column, int64_t group) 
     const int64_t groups = x.k / kActivationGroup;
     return {x.q + column * x.q_stride + group * kActivationGroup, x.q_stride,
             x.sums + (column * x.k + group * kActivationGroup) / 16, x.k / 16,
+            x.offsets + (column * x.k + group * kActivationGroup) / 32, x.k / 32,
             x.scales + column * groups + group, groups};
 }
 
@@ -78,7 +81,8 @@ struct Packed {
     LAP_INLINE __m256i weights(int64_t block, int step, int strip) const {
         return Format::weights(panel(strip), block, step, strip % kStripsOfPanel);
     }
-    LAP_INLINE void fetch(int64_t block) const {
+    template <int>
+    LAP_INLINE void fetch(const Inputs&, int64_t block) const {
         LAP_UNROLL
         for (int p = 0; p < kPanels; ++p) {
             const uint8_t* bytes = at + p * stride + block * Format::kFetchBytes + kPrefetchBytes;
@@ -110,7 +114,13 @@ struct Expanded {
     LAP_INLINE __m256i weights(int64_t block, int step, int strip) const {
         return load(steps + (block * 16 + step * 2 + strip) * 32);
     }
-    LAP_INLINE void fetch(int64_t) const {}
+    // The columns after these: each is a short piece of a long row, which the processor does not foresee.
+    template <int kColumns>
+    LAP_INLINE void fetch(const Inputs& in, int64_t block) const {
+        if (block % 2 != 0) return;
+        LAP_UNROLL
+        for (int c = kColumns; c < 2 * kColumns; ++c) prefetch(in.q + c * in.q_stride + block * 32);
+    }
 };
 
 // A Group has Weights, kMaxColumns and group<kStrips, kColumns>(source, inputs, sums): sums of a group of 256 K,
@@ -167,20 +177,25 @@ LAP_INLINE void with_columns(int columns, const Visit& visit) {
 }
 
 constexpr int64_t kExpandColumns = 12;  // from so many on unpacking pays its stores
+constexpr int64_t kExpandGroups = 2;    // unpacked at a time, 8 KB: longer runs for a tile of columns
 constexpr int64_t kBlockColumns = 96;   // columns whose totals wait in L1
 constexpr int64_t kBlockBytes = 384 << 10;  // of activations, to stay in the second-level cache
 
-// totals [column][16 rows] += a group of kColumns columns.
+// totals [column][16 rows] += `groups` groups of kColumns columns.
 template <class Group, int kColumns>
-__attribute__((noinline)) void add_group(const Expanded<typename Group::Weights>& source, const Inputs& in,
-                                         float* totals) {
-    __m256 sums[kStripsOfPanel * kColumns];
-    Group::template group<kStripsOfPanel, kColumns>(source, in, sums);
-    LAP_UNROLL
-    for (int i = 0; i < kStripsOfPanel * kColumns; ++i) {
-        const __m256 scale = _mm256_set1_ps(in.scales[i / kStripsOfPanel * in.scales_stride]);
-        float* total = totals + i * kStripRows;
-        _mm256_store_ps(total, _mm256_fmadd_ps(scale, sums[i], _mm256_load_ps(total)));
+__attribute__((noinline)) void add_groups(const Expanded<typename Group::Weights>* sources, int64_t groups,
+                                          const PanelInput& x, int64_t column, int64_t group, float* totals) {
+    constexpr int kSums = kStripsOfPanel * kColumns;
+    for (int64_t g = 0; g < groups; ++g) {
+        const Inputs in = inputs_at(x, column, group + g);
+        __m256 sums[kSums];
+        Group::template group<kStripsOfPanel, kColumns>(sources[g], in, sums);
+        LAP_UNROLL
+        for (int i = 0; i < kSums; ++i) {
+            const __m256 scale = _mm256_set1_ps(in.scales[i / kStripsOfPanel * in.scales_stride]);
+            float* total = totals + i * kStripRows;
+            _mm256_store_ps(total, _mm256_fmadd_ps(scale, sums[i], _mm256_load_ps(total)));
+        }
     }
 }
 
@@ -190,14 +205,16 @@ void multiply_expanded(const PanelMatmulArgs& a, int64_t panel, int64_t column, 
     using Weights = typename Group::Weights;
     alignas(64) float totals[kBlockColumns * kPanel];
     for (int64_t i = 0; i < columns * kPanel; ++i) totals[i] = 0;
-    Expanded<Weights> source;
+    Expanded<Weights> sources[kExpandGroups];
     const uint8_t* at = static_cast<const uint8_t*>(a.panels) + panel * panel_bytes(Weights::kFormat, a.x.k);
-    for (int64_t group = 0; group < a.x.k / kActivationGroup; ++group, at += panel_group_bytes(Weights::kFormat)) {
-        source.open(at);
+    const int64_t all = a.x.k / kActivationGroup;
+    for (int64_t group = 0; group < all; group += kExpandGroups) {
+        const int64_t groups = all - group < kExpandGroups ? all - group : kExpandGroups;
+        for (int64_t g = 0; g < groups; ++g, at += panel_group_bytes(Weights::kFormat)) sources[g].open(at);
         for (int64_t c = 0; c < columns;) {
             const int n = tile_columns(columns - c, Group::kMaxColumns);
             with_columns<Group::kMaxColumns>(n, [&](auto count) {
-                add_group<Group, decltype(count)::value>(source, inputs_at(a.x, column + c, group), totals + c * kPanel);
+                add_groups<Group, decltype(count)::value>(sources, groups, a.x, column + c, group, totals + c * kPanel);
             });
             c += n;
         }

@@ -1,7 +1,7 @@
 // Quantised panels unpacked to unsigned bytes in 256-bit registers: a step is four K of 8 rows, row after row.
 // For the panel kernels of `avx2` and `avxvnni`, beside panel_tile.inl. Drawings: kernels/panels.h.
 // A format has weights(group, block of 32 K, step 0 to 7, strip), kFetchBytes per block, and tables of bytes that
-// are decoded once per group (kTableBytes; 32 that nobody reads where there are none).
+// or floats that are decoded once per group (kTableBytes; 32 that nobody reads where there are none).
 namespace lapidary::kernels::LAP_PANEL_LEVEL {
 namespace {
 
@@ -11,15 +11,21 @@ LAP_INLINE __m256i nibbles(const uint8_t* words, int step, int strip) {
     return _mm256_and_si256(step % 2 ? _mm256_srli_epi16(v, 4) : v, _mm256_set1_epi8(15));
 }
 
+// Tables: the scales as floats [8 blocks][16 rows].
 template <Format kBlocks>
 struct BlockWeights {
     static constexpr Format kFormat = kBlocks;
-    static constexpr int kTableBytes = 32;
+    static constexpr int kTableBytes = kGroupBlocks * kPanel * 4;
     static constexpr int64_t kFetchBytes = panel_unit_bytes(kBlocks) / 2;
 
-    LAP_INLINE static void decode_tables(const uint8_t*, uint8_t*) {}
-    LAP_INLINE static __m256 scale(const uint8_t* group, int64_t block, int strip) {
-        return load_half(group + panel_block_scales(kBlocks, block) + strip % kStripsOfPanel * 16);
+    LAP_INLINE static void decode_tables(const uint8_t* group, uint8_t* tables) {
+        LAP_UNROLL
+        for (int i = 0; i < 2 * kGroupBlocks; ++i)
+            _mm256_store_ps(reinterpret_cast<float*>(tables) + i * kStripRows,
+                            load_half(group + panel_block_scales(kBlocks, i / 2) + i % 2 * 16));
+    }
+    LAP_INLINE static __m256 scale(const uint8_t* tables, int64_t block, int strip) {
+        return _mm256_load_ps(reinterpret_cast<const float*>(tables) + block * kPanel + strip % kStripsOfPanel * kStripRows);
     }
 };
 
