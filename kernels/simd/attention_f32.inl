@@ -24,11 +24,13 @@ struct FloatMath {
     LAP_INLINE static V step(V x, V y, V sum) {
         return fused(x, y, sum);
     }
-    static float query(const float* q, int64_t u) { return q[u]; }
+    static void pack_query(const float* q, int64_t dim, float* out) {
+        memcpy(out, q, static_cast<size_t>(dim) * sizeof(float));
+    }
     static void convert_key(KvFormat format, const KvRow& row, int64_t dim, float* out) {
         expand_kv(format, row, dim, out);
     }
-    static void convert_values(KvFormat format, const KvRow* rows, int, int64_t dim, float* out) {
+    static void convert_values(KvFormat format, const KvRow* rows, int64_t dim, float* out) {
         expand_kv(format, rows[0], dim, out);
     }
     template <class V>

@@ -114,7 +114,7 @@ void CpuDevice::attention(const TensorView& q, const KvView& kv, const TensorVie
         return a;
     };
     Tiling tiling(static_cast<int32_t>(q.rows), heads, kv.kv_heads);
-    const int64_t enough = pool_.size() == 1 ? 1 : 2 * pool_.size();  // items, for an even load
+    const int64_t enough = pool_.team() == 1 ? 1 : 2 * pool_.team();  // items, for an even load
     if (tiling.count() < enough) {
         std::vector<kernels::AttentionArgs> tiles;
         for (int64_t i = 0; i < tiling.count(); ++i) tiles.push_back(tile(tiling, i));
