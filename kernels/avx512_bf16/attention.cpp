@@ -54,16 +54,16 @@ LAP_INLINE V high_half(V pair) {
     return xsimd::bitwise_cast<V>(xsimd::bitwise_cast<Bits>(pair) & Bits(static_cast<int32_t>(0xffff0000)));
 }
 
-// Sixteen values of a cache row from value i, zero past its end and where there is no row.
-LAP_INLINE F load_cached(KvFormat format, const KvRow& row, int64_t i, int64_t dim) {
+// Sixteen values of a cache row from value i, zero from `end` on and where there is no row.
+LAP_INLINE F load_cached(KvFormat format, const KvRow& row, int64_t i, int64_t end) {
     if (!row.values) return F(0.0f);
-    if (format == KvFormat::q8_0) {  // dim is a multiple of 32
+    if (format == KvFormat::q8_0) {  // multiples of 32
         const F scale(half_to_float(load_u16(row.scales + i / kKvScaleBlock * 2)));
         return load_bytes(reinterpret_cast<const int8_t*>(row.values) + i) * scale;
     }
     const uint8_t* at = row.values + 2 * i;
-    if (dim - i >= 16) return load_half(at);
-    const auto mask = static_cast<__mmask16>(dim > i ? (1 << (dim - i)) - 1 : 0);
+    if (end - i >= 16) return load_half(at);
+    const auto mask = static_cast<__mmask16>(end > i ? (1 << (end - i)) - 1 : 0);
     return F(_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, at)));
 }
 
@@ -82,10 +82,10 @@ struct PairMath {
             _mm512_storeu_si512(out + i / 2, bits<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
         }
     }
-    static void convert_key(KvFormat format, const KvRow& row, int64_t dim, float* out) {
-        for (int64_t i = 0; i < dim; i += 32) {
-            const F low = load_cached(format, row, i, dim), high = load_cached(format, row, i + 16, dim);
-            _mm512_storeu_si512(out + i / 2, bits<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+    static void convert_key(KvFormat format, const KvRow& row, int64_t i, int64_t end, float* out) {
+        for (; i < end; i += 32, out += 16) {
+            const F low = load_cached(format, row, i, end), high = load_cached(format, row, i + 16, end);
+            _mm512_storeu_si512(out, bits<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
         }
     }
     static void convert_values(KvFormat format, const KvRow* rows, int64_t dim, float* out) {

@@ -60,13 +60,21 @@ class Tile {
         return r / heads_ * stride + (head_begin + r % heads_) * dim_;
     }
 
+    // The query that is multiplied with cached rows: it carries the key weight where a key is taken from a value.
+    const float* query(const AttentionArgs& a, int32_t r) const {
+        const float* q = a.q + offset(r, a.stride, a.head_begin);
+        if (a.key_pairs == 0) return q;
+        for (int64_t i = 0; i < dim_; ++i) s_.values[i] = i % (dim_ / 2) < a.key_pairs ? q[i] : q[i] * a.key_weight[i];
+        return s_.values;
+    }
+
     void load_queries(const AttentionArgs& a) {
         constexpr int32_t kTogether = 4;  // rows that are neighbours in a group
         static_assert(kWidth % kTogether == 0 && kTogether <= kKeyGroup);
         for (int64_t i = 0; i < kTogether * row_floats_; ++i) s_.keys[i] = 0.0f;
         for (int32_t r = 0; r < lanes_; r += kTogether) {
             for (int32_t i = 0; i < kTogether && r + i < rows_; ++i) {
-                Math::pack_query(a.q + offset(r + i, a.stride, a.head_begin), dim_, s_.keys + i * row_floats_);
+                Math::pack_query(query(a, r + i), dim_, s_.keys + i * row_floats_);
             }
             float* to = lane(s_.q, units_ * kWidth, r);
             for (int64_t u = 0; u < units_; ++u) {
@@ -92,12 +100,24 @@ class Tile {
         for (int p = 0; p < count; p += G) {
             for (int g = 0; g < G && p + g < count; ++g) {
                 if (begin + p + g < first) continue;
-                Math::convert_key(a.format, key_row(a, &cursor, begin + p + g, kv_head), dim_, s_.keys + g * row_floats_);
+                convert_key(a, &cursor, begin + p + g, kv_head, s_.keys + g * row_floats_);
             }
             for (int64_t i = 0; i < groups_; ++i) {
                 multiply<Math, V, N, G, false>(s_.q + i * units_ * kWidth, s_.keys, 1, row_floats_, units_,
                                                s_.scores + i * kScores + p * kWidth);
             }
+        }
+    }
+
+    // A key as it stands in the cache, or put together from its rotated values and the values of the same position.
+    void convert_key(const AttentionArgs& a, KvCursor* cursor, int position, int kv_head, float* out) const {
+        const KvRow key = key_row(a, cursor, position, kv_head);
+        if (a.key_pairs == 0) return Math::convert_key(a.format, key, 0, dim_, out);
+        const KvRow value = value_row(a, cursor, position, kv_head);
+        const int64_t pairs = a.key_pairs, half = dim_ / 2;
+        for (int64_t i = 0; i < 2; ++i) {  // ascending: what is written past the end of a piece is overwritten
+            Math::convert_key(a.format, key, i * pairs, (i + 1) * pairs, out + i * half / Math::kPacked);
+            Math::convert_key(a.format, value, i * half + pairs, (i + 1) * half, out + (i * half + pairs) / Math::kPacked);
         }
     }
 
