@@ -65,7 +65,7 @@ struct KvView {
     int64_t row_bytes = 0, scale_row_bytes = 0;
     int32_t key_pairs = 0;
     int64_t key_row_bytes = 0, key_scale_row_bytes = 0;  // of k where key_pairs > 0
-    TensorView key_weight;                               // [dim] there
+    TensorView key_weight = {};                          // [dim] there
 
     int64_t key_bytes() const { return key_pairs > 0 ? key_row_bytes : row_bytes; }
     int64_t key_scale_bytes() const { return key_pairs > 0 ? key_scale_row_bytes : scale_row_bytes; }
