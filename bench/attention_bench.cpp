@@ -16,17 +16,16 @@ using namespace lapidary::kernels;
 
 struct Layer {
     const char* name;
-    int32_t heads, kv_heads, dim, window;
+    int32_t heads, kv_heads, dim, window, key_pairs;
 };
-constexpr Layer kLayers[] = {{"sliding", 16, 8, 256, 1024}, {"full", 16, 1, 512, 1 << 30}};
+constexpr Layer kLayers[] = {{"sliding", 16, 8, 256, 1024, 0}, {"full", 16, 1, 512, 1 << 30, 64}};
 
 // Rows of all kv heads, as a cache holds them, filled with values in [-1, 1].
 struct Plane {
     std::vector<uint8_t> values, scales;
     int64_t row_bytes = 0, scale_row_bytes = 0;
 
-    Plane(const Layer& layer, KvFormat format, int32_t rows, uint32_t seed) {
-        const int64_t n = int64_t{layer.kv_heads} * layer.dim;
+    Plane(int64_t n, KvFormat format, int32_t rows, uint32_t seed) {
         row_bytes = n * (format == KvFormat::f32 ? 4 : format == KvFormat::f16 ? 2 : 1);
         scale_row_bytes = format == KvFormat::q8_0 ? n / 32 * 2 : 0;
         values.resize(static_cast<size_t>(rows * row_bytes));
@@ -46,7 +45,10 @@ struct Plane {
 void attention(benchmark::State& state, const KernelTable* table, const Layer& layer, KvFormat format) {
     const auto tokens = static_cast<int32_t>(state.range(0)), depth = static_cast<int32_t>(state.range(1));
     const int32_t group = layer.heads / layer.kv_heads, begin = std::max(0, depth + 1 - layer.window);
-    const Plane k(layer, format, depth + tokens - begin, 1), v(layer, format, depth + tokens - begin, 2);
+    const int64_t key_values = int64_t{layer.kv_heads} * (layer.key_pairs > 0 ? 2 * layer.key_pairs : layer.dim);
+    const Plane k(key_values, format, depth + tokens - begin, 1);
+    const Plane v(int64_t{layer.kv_heads} * layer.dim, format, depth + tokens - begin, 2);
+    const std::vector<float> key_weight(static_cast<size_t>(layer.dim), 0.75f);
     const int64_t row = int64_t{layer.heads} * layer.dim;
     std::vector<float> q(static_cast<size_t>(tokens * row)), out(q.size()), expected(q.size());
     for (size_t i = 0; i < q.size(); ++i) q[i] = static_cast<float>(i * 37 % 101) / 250.0f - 0.2f;
@@ -57,7 +59,7 @@ void attention(benchmark::State& state, const KernelTable* table, const Layer& l
         first.push_back(std::max(0, depth + t + 1 - layer.window));
         positions += last.back() - first.back();
     }
-    const KvRun run = {k.values.data(), v.values.data(), k.scales.data(), v.scales.data(),
+    const KvRun run = {k.values.data(), v.values.data(), k.scales.data(), v.scales.data(),   v.row_bytes, v.scale_row_bytes,
                        k.row_bytes,     k.scale_row_bytes, begin,          depth + tokens - begin};
     std::vector<float> scratch(static_cast<size_t>(attention_scratch_bytes(layer.dim, tokens * group) / 4) + 16);
     AttentionArgs a;
@@ -69,6 +71,8 @@ void attention(benchmark::State& state, const KernelTable* table, const Layer& l
     a.kv_heads = layer.kv_heads;
     a.dim = layer.dim;
     a.format = format;
+    a.key_pairs = layer.key_pairs;
+    a.key_weight = key_weight.data();
     a.runs = &run;
     a.run_count = 1;
     a.first = first.data();
@@ -94,7 +98,8 @@ void attention(benchmark::State& state, const KernelTable* table, const Layer& l
         all_heads();
         benchmark::ClobberMemory();
     }
-    state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(k.values.size() + k.scales.size()) * 2);
+    state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(k.values.size() + k.scales.size() +
+                                                                      v.values.size() + v.scales.size()));
     state.counters["MAC/s"] = benchmark::Counter(static_cast<double>(2 * positions * row),
                                                  benchmark::Counter::kIsIterationInvariantRate);
 }

@@ -63,6 +63,7 @@ struct KvRun {
     const void* v_scales = nullptr;
     int64_t row_bytes = 0;        // from one position to the next, in k and v
     int64_t scale_row_bytes = 0;  // the same in the scale planes
+    int64_t key_row_bytes = 0, key_scale_row_bytes = 0;  // of k and k_scales where key_pairs > 0
     int32_t position = 0;         // of the first row
     int32_t count = 0;
 };
@@ -84,6 +85,11 @@ struct AttentionArgs {
     int32_t tokens = 0;           // T
     int32_t heads = 0, kv_heads = 0, dim = 0;  // dim a multiple of 2, q8_0: of 32
     KvFormat format = KvFormat::f16;
+    // 0: rows of k are [G][dim]. Otherwise they are [G][2 * key_pairs], the rotated values alone: those in front of
+    // each half of the key. On the others the key is the value times key_weight [dim]. A multiple of 2, q8_0: of 32,
+    // and so is dim / 2.
+    int32_t key_pairs = 0;
+    const float* key_weight = nullptr;
     const KvRun* runs = nullptr;  // ascending positions, covering [smallest first, largest last)
     int32_t run_count = 0;
     const int32_t* first = nullptr;  // [T] visible positions; none where last <= first

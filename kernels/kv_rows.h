@@ -87,11 +87,13 @@ static inline KvRow kv_row(const AttentionArgs& a, KvCursor* cursor, int positio
     const KvRun& run = a.runs[cursor->run];
     const int64_t row = position - run.position;
     const int64_t value_bytes = a.format == KvFormat::f32 ? 4 : a.format == KvFormat::f16 ? 2 : 1;
+    const bool rotated_only = key && a.key_pairs > 0;
+    const int64_t first = kv_head * (rotated_only ? 2 * int64_t{a.key_pairs} : a.dim);
     KvRow found = {static_cast<const uint8_t*>(key ? run.k : run.v), nullptr};
-    found.values += row * run.row_bytes + int64_t{kv_head} * a.dim * value_bytes;
+    found.values += row * (rotated_only ? run.key_row_bytes : run.row_bytes) + first * value_bytes;
     if (a.format == KvFormat::q8_0) {
         found.scales = static_cast<const uint8_t*>(key ? run.k_scales : run.v_scales);
-        found.scales += row * run.scale_row_bytes + int64_t{kv_head} * a.dim / kKvScaleBlock * 2;
+        found.scales += row * (rotated_only ? run.key_scale_row_bytes : run.scale_row_bytes) + first / kKvScaleBlock * 2;
     }
     return found;
 }

@@ -35,6 +35,21 @@ void push_store(KvStep& step, const KvSpan& span) { step.stores[static_cast<size
 
 }  // namespace
 
+int32_t key_pairs(const ModelConfig& config, const LayerConfig& layer, KvFormat format) {
+    const int32_t pairs = config.rope(layer.kind).pairs, half = layer.head_dim / 2;
+    const int32_t unit = format == KvFormat::q8_0 ? 32 : 2;
+    const bool fits = pairs > 0 && pairs < half && pairs % unit == 0 && half % unit == 0;
+    return layer.k_eq_v && layer.kind == LayerKind::full && fits ? pairs : 0;
+}
+
+KvCache::Rows KvCache::row_sizes(const ModelConfig& config, const LayerConfig& layer, KvFormat format) {
+    const int32_t pairs = key_pairs(config, layer, format);
+    const int64_t values = int64_t{layer.kv_heads} * layer.head_dim;
+    const int64_t keys = pairs > 0 ? int64_t{layer.kv_heads} * 2 * pairs : values;
+    return {value_row_bytes(format, keys), scale_row_bytes(format, keys), value_row_bytes(format, values),
+            scale_row_bytes(format, values)};
+}
+
 Result<KvCache> KvCache::create(runtime::Device& device, const ModelConfig& config, KvFormat format,
                                 int32_t context) {
     KvCache cache;
@@ -44,7 +59,6 @@ Result<KvCache> KvCache::create(runtime::Device& device, const ModelConfig& conf
     cache.window_ = config.window;
     cache.ring_rows_ = ring_rows(config, context);
     for (const LayerConfig& l : config.layers) {
-        const int64_t values = int64_t{l.kv_heads} * l.head_dim;
         if (format == KvFormat::q8_0 && l.head_dim % 32 != 0)
             return Error{Errc::invalid_argument,
                          "a q8_0 cache needs head sizes that are multiples of 32, this model has " +
@@ -53,8 +67,8 @@ Result<KvCache> KvCache::create(runtime::Device& device, const ModelConfig& conf
         Layer layer{l.kind == LayerKind::sliding ? KvClass::window : KvClass::linear,
                     l.kv_heads,
                     l.head_dim,
-                    value_row_bytes(format, values),
-                    scale_row_bytes(format, values),
+                    key_pairs(config, l, format),
+                    row_sizes(config, l, format),
                     {}};
         cache.layers_.push_back(std::move(layer));
     }
@@ -69,14 +83,16 @@ Result<KvCache> KvCache::create(runtime::Device& device, const ModelConfig& conf
 Result<std::unique_ptr<KvSegment>> KvCache::make_segment(const Layer& layer, int32_t rows) const {
     auto segment = std::make_unique<KvSegment>();
     segment->rows = rows;
-    for (auto* b : {&segment->k, &segment->v}) {
-        LAP_ASSIGN(*b, device_->allocate(static_cast<size_t>(rows * layer.row_bytes)));
-    }
-    if (layer.scale_row_bytes > 0) {
-        for (auto* b : {&segment->k_scales, &segment->v_scales}) {
-            LAP_ASSIGN(*b, device_->allocate(static_cast<size_t>(rows * layer.scale_row_bytes)));
+    const auto plane = [&](runtime::Buffer& buffer, int64_t bytes) -> Result<void> {
+        if (bytes > 0) {
+            LAP_ASSIGN(buffer, device_->allocate(static_cast<size_t>(rows * bytes)));
         }
-    }
+        return {};
+    };
+    LAP_TRY(plane(segment->k, layer.row.k));
+    LAP_TRY(plane(segment->v, layer.row.v));
+    LAP_TRY(plane(segment->k_scales, layer.row.k_scales));
+    LAP_TRY(plane(segment->v_scales, layer.row.v_scales));
     return segment;
 }
 
@@ -95,16 +111,17 @@ Result<void> KvCache::reserve(int32_t end) {
 }
 
 Result<void> KvCache::reserve_scratch(KvScratch& scratch, int32_t rows) const {
-    int64_t row = 0, scales = 0;
+    Rows row{};
     for (const Layer& layer : layers_) {
-        row = std::max(row, layer.row_bytes);
-        scales = std::max(scales, layer.scale_row_bytes);
+        if (layer.kv_class != KvClass::window) continue;
+        row = {std::max(row.k, layer.row.k), std::max(row.k_scales, layer.row.k_scales),
+               std::max(row.v, layer.row.v), std::max(row.v_scales, layer.row.v_scales)};
     }
-    if (scratch.segment.rows >= rows && scratch.row_bytes >= static_cast<size_t>(row + scales)) return {};
-    Layer widest{KvClass::window, 0, 0, row, scales, {}};
+    if (scratch.segment.rows >= rows && scratch.row_bytes >= static_cast<size_t>(row.all())) return {};
+    const Layer widest{KvClass::window, 0, 0, 0, row, {}};
     LAP_ASSIGN(auto segment, make_segment(widest, rows));
     scratch.segment = std::move(*segment);
-    scratch.row_bytes = static_cast<size_t>(row + scales);
+    scratch.row_bytes = static_cast<size_t>(row.all());
     return {};
 }
 
@@ -153,7 +170,10 @@ KvCache::LayerView KvCache::layer(size_t index, const KvScratch& scratch) const 
     LayerView out;
     for (const auto& s : l.segments) out.segments.push_back(s.get());
     if (l.kv_class == KvClass::window) out.segments.push_back(&scratch.segment);
-    out.view = {out.segments, l.kv_class, format_, l.kv_heads, l.dim, l.row_bytes, l.scale_row_bytes};
+    out.view = {out.segments, l.kv_class, format_, l.kv_heads, l.dim, l.row.v, l.row.v_scales};
+    out.view.key_pairs = l.key_pairs;
+    out.view.key_row_bytes = l.row.k;
+    out.view.key_scale_row_bytes = l.row.k_scales;
     return out;
 }
 
@@ -161,7 +181,7 @@ uint64_t KvCache::bytes() const {
     uint64_t total = 0;
     for (const Layer& l : layers_)
         for (const auto& s : l.segments)
-            total += static_cast<uint64_t>(s->rows) * static_cast<uint64_t>(l.row_bytes + l.scale_row_bytes) * 2;
+            total += static_cast<uint64_t>(s->rows) * static_cast<uint64_t>(l.row.all());
     return total;
 }
 
@@ -169,7 +189,7 @@ uint64_t KvCache::read_bytes(int32_t position) const {
     uint64_t total = 0;
     for (const Layer& l : layers_) {
         const int32_t rows = l.kv_class == KvClass::window ? std::min(position + 1, window_) : position + 1;
-        total += static_cast<uint64_t>(rows) * static_cast<uint64_t>(l.row_bytes + l.scale_row_bytes) * 2;
+        total += static_cast<uint64_t>(rows) * static_cast<uint64_t>(l.row.all());
     }
     return total;
 }
@@ -177,9 +197,8 @@ uint64_t KvCache::read_bytes(int32_t position) const {
 uint64_t KvCache::bytes_for(const ModelConfig& config, KvFormat format, int32_t context) {
     uint64_t total = 0;
     for (const LayerConfig& l : config.layers) {
-        const int64_t values = int64_t{l.kv_heads} * l.head_dim;
         const int64_t rows = l.kind == LayerKind::sliding ? ring_rows(config, context) : context;
-        total += static_cast<uint64_t>(rows * (value_row_bytes(format, values) + scale_row_bytes(format, values)) * 2);
+        total += static_cast<uint64_t>(rows * row_sizes(config, l, format).all());
     }
     return total;
 }

@@ -1,6 +1,7 @@
 // The keys and values of one sequence. Sliding layers keep a ring of the last window + slack rows; full
 // layers grow in segments of 4096 positions. The rows of the step being computed lie in a scratch segment
 // that all sliding layers share and enter the ring after attention, so a long picture needs no larger ring.
+// Full layers whose values are their raw keys store the values and only the rotated part of the keys (key_pairs).
 // Layout and reasons: docs/adr on KV storage. One owner, one thread at a time.
 #pragma once
 
@@ -16,6 +17,11 @@ namespace lapidary::model {
 inline constexpr int32_t kSegmentRows = 4096;
 inline constexpr int32_t kMaxContext = kSegmentRows * runtime::kMaxSpans;  // what a step's span list can name
 inline constexpr int32_t kRingSlack = 16;  // rows that may be taken back (rejected drafts, cancelled steps)
+
+// Pairs of rotated values that a key row of the layer holds; 0: key rows are complete. Rows are short in full layers
+// with keys as values that rotate less than the whole head, where the pieces start at whole units of the format: an
+// even value, in q8_0 a block of 32. The 12B: 64 pairs, 128 key values beside 512. docs/adr/0013.
+int32_t key_pairs(const ModelConfig& config, const LayerConfig& layer, runtime::KvFormat format);
 
 // Scratch rows for the keys and values of one step; one per workspace.
 struct KvScratch {
@@ -52,12 +58,18 @@ class KvCache {
     static uint64_t bytes_for(const ModelConfig& config, runtime::KvFormat format, int32_t context);
 
   private:
+    // Bytes of a row in the four planes.
+    struct Rows {
+        int64_t k, k_scales, v, v_scales;
+        int64_t all() const { return k + k_scales + v + v_scales; }
+    };
     struct Layer {
         runtime::KvClass kv_class;
-        int32_t kv_heads, dim;
-        int64_t row_bytes, scale_row_bytes;
+        int32_t kv_heads, dim, key_pairs;
+        Rows row;
         std::vector<std::unique_ptr<runtime::KvSegment>> segments;
     };
+    static Rows row_sizes(const ModelConfig& config, const LayerConfig& layer, runtime::KvFormat format);
     Result<std::unique_ptr<runtime::KvSegment>> make_segment(const Layer& layer, int32_t rows) const;
 
     runtime::Device* device_ = nullptr;

@@ -42,7 +42,8 @@ void attend(const Network& net, Device& device, size_t index, const Step& step, 
     if (!l.k_eq_v) parts[count++] = {.weights = w.v, .out = v, .name = "v"};
     if (all) parts[count++] = {.weights = w.q, .out = q, .name = "q"};
     device.matmul({parts.data(), count}, in);
-    const KvCache::LayerView cache = kv.layer(index, ws.kv);
+    KvCache::LayerView cache = kv.layer(index, ws.kv);
+    cache.view.key_weight = w.k_norm;
     device.norm_rope_store(k, v, w.k_norm, c.rms_eps, rope, cache.view);
     if (rows > 0) {
         const TensorView heads = view(ws.heads, Format::f32, rows, q.cols);

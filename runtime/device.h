@@ -51,7 +51,8 @@ struct StepShape {
     bool operator==(const StepShape&) const = default;
 };
 
-// The cache of one layer. Segment rows are [kv head][dim] in the cache format.
+// The cache of one layer. Segment rows are [kv head][dim] in the cache format; with key_pairs > 0 those of k hold only
+// the 2 * key_pairs rotated values of a key, and on the others a key is the value times key_weight (keys as values).
 struct KvSegment {
     Buffer k, v, k_scales, v_scales;  // scales only for q8_0
     int64_t rows = 0;
@@ -62,6 +63,12 @@ struct KvView {
     KvFormat format = KvFormat::f16;
     int32_t kv_heads = 0, dim = 0;
     int64_t row_bytes = 0, scale_row_bytes = 0;
+    int32_t key_pairs = 0;
+    int64_t key_row_bytes = 0, key_scale_row_bytes = 0;  // of k where key_pairs > 0
+    TensorView key_weight = {};                          // [dim] there
+
+    int64_t key_bytes() const { return key_pairs > 0 ? key_row_bytes : row_bytes; }
+    int64_t key_scale_bytes() const { return key_pairs > 0 ? key_scale_row_bytes : scale_row_bytes; }
 };
 
 // One weight matrix of a matmul. Writes rows [row_begin, row_end) of the output: out[t][row_begin..row_end).

@@ -40,6 +40,7 @@ COVERED_ELSEWHERE = {
     "kernels/avx512/panel_k": ("kernels/panels_test.cpp", "every panel test runs every level, bit for bit"),
     "kernels/avx512/quantize_panel": ("kernels/panels_test.cpp", "every panel test runs every level, bit for bit"),
     "kernels/avx512_bf16/panel_bf16": ("kernels/panels_test.cpp", "against double on rounded activations"),
+    "kernels/avx512_bf16/attention": ("kernels/attention_test.cpp", "every attention test runs every table"),
     "model/audio": ("model/forward_test.cpp", "sound rows against goldens"),
     "model/vision": ("model/forward_test.cpp", "picture rows against goldens"),
     "model/layer": ("model/forward_test.cpp", "a layer shows in the goldens of the forward pass"),

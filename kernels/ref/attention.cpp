@@ -20,9 +20,18 @@ float cache_value(KvFormat format, const KvRow& row, int64_t i) {
     return static_cast<float>(static_cast<int8_t>(row.values[i])) * scale;
 }
 
-float score(const AttentionArgs& a, const float* q, const KvRow& key) {
+float score(const AttentionArgs& a, const float* q, const KvRow& key, const KvRow& value) {
+    const int half = a.dim / 2;
     float sum = 0;
-    for (int i = 0; i < a.dim; ++i) sum += q[i] * cache_value(a.format, key, i);
+    for (int i = 0; i < a.dim; ++i) {
+        if (a.key_pairs == 0) {
+            sum += q[i] * cache_value(a.format, key, i);
+        } else if (i % half < a.key_pairs) {
+            sum += q[i] * cache_value(a.format, key, i < half ? i : i - half + a.key_pairs);
+        } else {
+            sum += q[i] * a.key_weight[i] * cache_value(a.format, value, i);
+        }
+    }
     return sum;
 }
 
@@ -35,7 +44,7 @@ void block(const AttentionArgs& a, const float* q, Positions p, float* weights, 
     KvCursor keys, values;
     float maximum = -INFINITY, sum = 0;
     for (int i = p.begin; i < p.end; ++i) {
-        weights[i - p.begin] = score(a, q, key_row(a, &keys, i, kv_head));
+        weights[i - p.begin] = score(a, q, key_row(a, &keys, i, kv_head), value_row(a, &keys, i, kv_head));
         if (weights[i - p.begin] > maximum) maximum = weights[i - p.begin];
     }
     for (int i = 0; i < a.dim; ++i) acc[i] = 0;

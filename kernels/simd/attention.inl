@@ -36,7 +36,7 @@ class Tile {
             attend_block(a, block_positions(all, b), s_.acc, state(2), state(3));
             merge(s_.acc, state(2), state(3), 0, dim_);
         }
-        finish(a.out, a.stride, a.dim, a.head_begin, 0, dim_);
+        finish(a.out, a.stride, a.head_begin, 0, dim_);
     }
 
     void merge_partials(const AttentionMergeArgs& a) {
@@ -46,48 +46,61 @@ class Tile {
             const float* sums = acc + attention_acc_floats(dim_, rows_);
             merge(acc, sums, sums + lanes_, a.dim_begin, a.dim_end);
         }
-        finish(a.out, a.stride, a.dim, a.head_begin, a.dim_begin, a.dim_end);
+        finish(a.out, a.stride, a.head_begin, a.dim_begin, a.dim_end);
     }
 
   private:
     // [lanes] each: 0 and 1 the running maximum and sum, 2 and 3 those of a block, 4 and 5 visible ranges.
     float* state(int i) const { return s_.state + i * lanes_; }
 
-    // Row r of the tile, in [begin, end) of its values: body(lane address of value 0, row address).
-    template <class Body>
-    void for_rows(float* lanes, int64_t group_floats, int64_t stride, int64_t dim, int32_t head_begin, Body body) const {
-        for (int32_t r = 0; r < rows_; ++r) {
-            const int64_t offset = r / heads_ * stride + (head_begin + r % heads_) * dim;
-            body(lanes + r / kWidth * group_floats + r % kWidth, offset);
-        }
+    float* lane(float* groups, int64_t group_floats, int32_t r) const {
+        return groups + r / kWidth * group_floats + r % kWidth;
+    }
+    int64_t offset(int32_t r, int64_t stride, int32_t head_begin) const {
+        return r / heads_ * stride + (head_begin + r % heads_) * dim_;
+    }
+
+    // The query that is multiplied with cached rows: it carries the key weight where a key is taken from a value.
+    const float* query(const AttentionArgs& a, int32_t r) const {
+        const float* q = a.q + offset(r, a.stride, a.head_begin);
+        if (a.key_pairs == 0) return q;
+        for (int64_t i = 0; i < dim_; ++i) s_.values[i] = i % (dim_ / 2) < a.key_pairs ? q[i] : q[i] * a.key_weight[i];
+        return s_.values;
     }
 
     void load_queries(const AttentionArgs& a) {
-        constexpr int64_t kStep = 16;  // so many values of all rows at a time, for the cache's sake
-        for (int64_t i = 0; i < units_ * lanes_; ++i) s_.q[i] = 0.0f;
-        for (int64_t begin = 0; begin < units_; begin += kStep) {
-            const int64_t end = begin + kStep < units_ ? begin + kStep : units_;
-            for_rows(s_.q, units_ * kWidth, a.stride, a.dim, a.head_begin, [&](float* lane, int64_t row) {
-                for (int64_t u = begin; u < end; ++u) lane[u * kWidth] = Math::query(a.q + row, u);
-            });
+        constexpr int32_t kTogether = 4;  // rows that are neighbours in a group
+        static_assert(kWidth % kTogether == 0 && kTogether <= kKeyGroup);
+        for (int64_t i = 0; i < kTogether * row_floats_; ++i) s_.keys[i] = 0.0f;
+        for (int32_t r = 0; r < lanes_; r += kTogether) {
+            for (int32_t i = 0; i < kTogether && r + i < rows_; ++i) {
+                Math::pack_query(query(a, r + i), dim_, s_.keys + i * row_floats_);
+            }
+            float* to = lane(s_.q, units_ * kWidth, r);
+            for (int64_t u = 0; u < units_; ++u) {
+                for (int32_t i = 0; i < kTogether; ++i) to[u * kWidth + i] = s_.keys[i * row_floats_ + u];
+            }
         }
     }
 
-    // One block: its accumulator, maximum and sum per row.
+    // One block: its accumulator, maximum and sum per row. Values that are multiplied together are so by absolute
+    // position, whatever comes first in this tile: a position before `p.begin` may join them, hidden and as zero.
     void attend_block(const AttentionArgs& a, Positions p, float* acc, float* maximum, float* sum) {
         for (int64_t i = 0; i < groups_ * group_acc_; ++i) acc[i] = 0.0f;
-        const int count = p.end > p.begin ? p.end - p.begin : 0;
+        const int begin = p.begin / Math::kPacked * Math::kPacked;
+        const int count = p.end > p.begin ? p.end - begin : 0;
         const int kv_head = a.head_begin / (a.heads / a.kv_heads);
-        scores(a, kv_head, p.begin, count);
-        weights(a, p, count, maximum, sum);
-        values(a, kv_head, p.begin, count, acc);
+        scores(a, kv_head, p.begin, begin, count);
+        weights(a, begin, count, maximum, sum);
+        values(a, kv_head, p.begin, begin, count, acc);
     }
 
-    void scores(const AttentionArgs& a, int kv_head, int begin, int count) {
+    void scores(const AttentionArgs& a, int kv_head, int first, int begin, int count) {
         KvCursor cursor;
         for (int p = 0; p < count; p += G) {
             for (int g = 0; g < G && p + g < count; ++g) {
-                Math::convert_key(a.format, key_row(a, &cursor, begin + p + g, kv_head), dim_, s_.keys + g * row_floats_);
+                if (begin + p + g < first) continue;
+                convert_key(a, &cursor, begin + p + g, kv_head, s_.keys + g * row_floats_);
             }
             for (int64_t i = 0; i < groups_; ++i) {
                 multiply<Math, V, N, G, false>(s_.q + i * units_ * kWidth, s_.keys, 1, row_floats_, units_,
@@ -96,13 +109,25 @@ class Tile {
         }
     }
 
-    void weights(const AttentionArgs& a, Positions p, int count, float* maximum, float* sum) {
+    // A key as it stands in the cache, or put together from its rotated values and the values of the same position.
+    void convert_key(const AttentionArgs& a, KvCursor* cursor, int position, int kv_head, float* out) const {
+        const KvRow key = key_row(a, cursor, position, kv_head);
+        if (a.key_pairs == 0) return Math::convert_key(a.format, key, 0, dim_, out);
+        const KvRow value = value_row(a, cursor, position, kv_head);
+        const int64_t pairs = a.key_pairs, half = dim_ / 2;
+        for (int64_t i = 0; i < 2; ++i) {  // ascending: what is written past the end of a piece is overwritten
+            Math::convert_key(a.format, key, i * pairs, (i + 1) * pairs, out + i * half / Math::kPacked);
+            Math::convert_key(a.format, value, i * half + pairs, (i + 1) * half, out + (i * half + pairs) / Math::kPacked);
+        }
+    }
+
+    void weights(const AttentionArgs& a, int begin, int count, float* maximum, float* sum) {
         bool edges = false;
-        for (int32_t t = 0; t < a.tokens; ++t) edges |= a.first[t] > p.begin || a.last[t] < p.end;
+        for (int32_t t = 0; t < a.tokens; ++t) edges |= a.first[t] > begin || a.last[t] < begin + count;
         for (int64_t r = 0; r < lanes_ && edges; ++r) {
             const int64_t t = r < rows_ ? r / heads_ : 0;
-            state(4)[r] = static_cast<float>(a.first[t] - p.begin);
-            state(5)[r] = static_cast<float>(a.last[t] - p.begin);
+            state(4)[r] = static_cast<float>(a.first[t] - begin);
+            state(5)[r] = static_cast<float>(a.last[t] - begin);
         }
         for (int64_t lane = 0; lane < lanes_; lane += kSize) {
             const int64_t group = lane / kWidth, within = lane % kWidth;
@@ -112,16 +137,18 @@ class Tile {
         }
     }
 
-    void values(const AttentionArgs& a, int kv_head, int begin, int count, float* acc) {
+    void values(const AttentionArgs& a, int kv_head, int first, int begin, int count, float* acc) {
         KvCursor cursor;
         for (int chunk = 0; chunk < count; chunk += kChunk) {
             const int end = chunk + kChunk < count ? chunk + kChunk : count;
             int64_t units = 0;
-            for (int p = chunk; p < end; ++units) {
-                KvRow rows[Math::kPacked];
-                int present = 0;
-                for (; present < Math::kPacked && p < end; ++p) rows[present++] = value_row(a, &cursor, begin + p, kv_head);
-                Math::convert_values(a.format, rows, present, dim_, s_.values + units * row_floats_);
+            for (int p = chunk; p < end; p += Math::kPacked, ++units) {
+                KvRow rows[Math::kPacked] = {};
+                for (int i = 0; i < Math::kPacked; ++i) {
+                    const int position = begin + p + i;
+                    if (position >= first && p + i < end) rows[i] = value_row(a, &cursor, position, kv_head);
+                }
+                Math::convert_values(a.format, rows, dim_, s_.values + units * row_floats_);
             }
             for (int64_t v = 0; v < dim_; v += G) {
                 for (int64_t i = 0; i < groups_; ++i) {
@@ -151,16 +178,16 @@ class Tile {
     }
 
     // Values [begin, end) of every row, divided by the sum of its weights. A row that saw nothing is zero.
-    void finish(float* out, int64_t stride, int64_t dim, int32_t head_begin, int64_t begin, int64_t end) {
-        constexpr int64_t kStep = 16;
+    void finish(float* out, int64_t stride, int32_t head_begin, int64_t begin, int64_t end) {
+        constexpr int64_t kStep = 16;  // so many values of all rows at a time, for the cache's sake
         for (int64_t i = 0; i < lanes_; ++i) state(1)[i] = state(1)[i] == 0.0f ? 0.0f : 1.0f / state(1)[i];
         for (int64_t from = begin; from < end; from += kStep) {
             const int64_t to = from + kStep < end ? from + kStep : end;
-            int32_t r = 0;
-            for_rows(s_.merged, group_acc_, stride, dim, head_begin, [&](const float* lane, int64_t row) {
-                const float inverse = state(1)[r++];
-                for (int64_t v = from; v < to; ++v) out[row + v] = lane[v * kWidth] * inverse;
-            });
+            for (int32_t r = 0; r < rows_; ++r) {
+                const float* merged = lane(s_.merged, group_acc_, r);
+                float* row = out + offset(r, stride, head_begin);
+                for (int64_t v = from; v < to; ++v) row[v] = merged[v * kWidth] * state(1)[r];
+            }
         }
     }
 

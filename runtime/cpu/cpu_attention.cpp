@@ -24,6 +24,16 @@ struct Tiling {
     void cut_tokens() { tokens = (tokens + 1) / 2; }
 };
 
+// Moves the values of each head's key that rotation changes together, in place; returns how many a head has.
+int64_t keep_rotated(float* k, const KvView& kv) {
+    const int64_t pairs = kv.key_pairs, half = kv.dim / 2;
+    float* to = k;
+    for (int64_t h = 0; h < kv.kv_heads; ++h)
+        for (const float* from : {k + h * kv.dim, k + h * kv.dim + half})
+            for (int64_t j = 0; j < pairs; ++j) *to++ = from[j];
+    return 2 * pairs;
+}
+
 }  // namespace
 
 void CpuDevice::norm_rope(const TensorView& q, const TensorView& weight, float eps, const RopeTable& rope) {
@@ -61,10 +71,11 @@ void CpuDevice::norm_rope_store(const TensorView& k, const TensorView& v, const 
             norm_heads(k, k_weight.f32());
         else  // k and v share their rms: the normed key is the value times the key weight
             for (int64_t i = 0; i < k.cols; ++i) k.f32(t)[i] *= k_weight.f32()[i % dim];
+        const int64_t size = kv.key_pairs > 0 ? keep_rotated(k.f32(t), kv) : dim;
         for (int64_t h = 0; h < kv.kv_heads; ++h)
-            table_.rope(k.f32(t) + h * dim, dim, rope.cosine.cols, rope.cosine.f32(t), rope.sine.f32(t));
-        store(k.f32(t), k.cols, segment.k->host + row * kv.row_bytes,
-              segment.k_scales ? segment.k_scales->host + row * kv.scale_row_bytes : nullptr);
+            table_.rope(k.f32(t) + h * size, size, rope.cosine.cols, rope.cosine.f32(t), rope.sine.f32(t));
+        store(k.f32(t), kv.kv_heads * size, segment.k->host + row * kv.key_bytes(),
+              segment.k_scales ? segment.k_scales->host + row * kv.key_scale_bytes() : nullptr);
     });
 }
 
@@ -75,12 +86,14 @@ CpuDevice::KvRuns CpuDevice::kv_runs(const KvView& kv) const {
         const KvSpan& s = step.spans[static_cast<size_t>(i)];
         const KvSegment& g = *kv.segments[static_cast<size_t>(s.segment)];
         kernels::KvRun& r = runs[static_cast<size_t>(i)];
-        r.k = g.k->host + s.first_row * kv.row_bytes;
+        r.k = g.k->host + s.first_row * kv.key_bytes();
         r.v = g.v->host + s.first_row * kv.row_bytes;
-        r.k_scales = g.k_scales ? g.k_scales->host + s.first_row * kv.scale_row_bytes : nullptr;
+        r.k_scales = g.k_scales ? g.k_scales->host + s.first_row * kv.key_scale_bytes() : nullptr;
         r.v_scales = g.v_scales ? g.v_scales->host + s.first_row * kv.scale_row_bytes : nullptr;
         r.row_bytes = kv.row_bytes;
         r.scale_row_bytes = kv.scale_row_bytes;
+        r.key_row_bytes = kv.key_row_bytes;
+        r.key_scale_row_bytes = kv.key_scale_row_bytes;
         r.position = s.position;
         r.count = s.count;
     }
@@ -97,6 +110,8 @@ void CpuDevice::attention(const TensorView& q, const KvView& kv, const TensorVie
     call.kv_heads = kv.kv_heads;
     call.dim = kv.dim;
     call.format = kv.format;
+    call.key_pairs = kv.key_pairs;
+    call.key_weight = kv.key_pairs > 0 ? kv.key_weight.f32() : nullptr;
     call.runs = runs.data();
     call.run_count = params_->kv[index(kv.kv_class)].span_count;
     const auto tile = [&](const Tiling& tiling, int64_t i) {
@@ -114,7 +129,7 @@ void CpuDevice::attention(const TensorView& q, const KvView& kv, const TensorVie
         return a;
     };
     Tiling tiling(static_cast<int32_t>(q.rows), heads, kv.kv_heads);
-    const int64_t enough = pool_.size() == 1 ? 1 : 2 * pool_.size();  // items, for an even load
+    const int64_t enough = pool_.team() == 1 ? 1 : 2 * pool_.team();  // items, for an even load
     if (tiling.count() < enough) {
         std::vector<kernels::AttentionArgs> tiles;
         for (int64_t i = 0; i < tiling.count(); ++i) tiles.push_back(tile(tiling, i));

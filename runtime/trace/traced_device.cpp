@@ -13,7 +13,9 @@ uint64_t floats(const TensorView& x, int64_t times) {
 }
 
 // Keys and values of one position.
-uint64_t position_bytes(const KvView& kv) { return static_cast<uint64_t>(2 * (kv.row_bytes + kv.scale_row_bytes)); }
+uint64_t position_bytes(const KvView& kv) {
+    return static_cast<uint64_t>(kv.key_bytes() + kv.key_scale_bytes() + kv.row_bytes + kv.scale_row_bytes);
+}
 
 }  // namespace
 

@@ -19,7 +19,10 @@ struct Range {
 struct Shape {
     int heads, kv_heads, dim;
     std::vector<Range> tokens;  // what each token sees
+    int key_pairs = 0;          // keys taken from values, these pairs of them beside
 
+    int key_values() const { return key_pairs > 0 ? 2 * key_pairs : dim; }  // of a head in a key row
+    bool from_value(int i) const { return key_pairs > 0 && i % (dim / 2) >= key_pairs; }
     int64_t row() const { return int64_t{heads} * dim; }
     int64_t values() const { return static_cast<int64_t>(tokens.size()) * row(); }
     int begin() const {
@@ -52,7 +55,10 @@ class Cache {
         for (size_t i = 1; i < cuts.size(); begin = cuts[i], ++i) {
             const int count = cuts[i] - begin;
             kernels::KvRun run;
-            run.k = fill_plane(begin, count, 1, values, bytes, scale_bytes, &run.k_scales);
+            const int64_t keys = int64_t{shape.kv_heads} * shape.key_values();
+            run.key_row_bytes = keys * bytes / values;
+            run.key_scale_row_bytes = keys / 32 * 2;
+            run.k = fill_plane(begin, count, 1, keys, run.key_row_bytes, run.key_scale_row_bytes, &run.k_scales);
             run.v = fill_plane(begin, count, 2, values, bytes, scale_bytes, &run.v_scales);
             run.row_bytes = bytes;
             run.scale_row_bytes = scale_bytes;
@@ -63,20 +69,31 @@ class Cache {
     }
     const std::vector<kernels::KvRun>& runs() const { return runs_; }
 
+    // One value of a key as it is multiplied with a query, which carries the key weight where that is due.
+    double key(int position, int kv_head, int i) const {
+        if (shape_.from_value(i)) return value(2, position, kv_head, i);
+        const bool second_half = shape_.key_pairs > 0 && i >= shape_.dim / 2;
+        return value(1, position, kv_head, second_half ? i - shape_.dim / 2 + shape_.key_pairs : i);
+    }
+
     // One stored value, decoded.
     double value(int plane, int position, int kv_head, int i) const {
+        const bool keys = plane == 1;
+        const int width = keys ? shape_.key_values() : shape_.dim;
         for (const kernels::KvRun& run : runs_) {
             if (position < run.position || position >= run.position + run.count) continue;
-            const int64_t row = position - run.position, at = int64_t{kv_head} * shape_.dim + i;
-            const auto* bytes = static_cast<const uint8_t*>(plane == 1 ? run.k : run.v) + row * run.row_bytes;
-            const auto* scales = static_cast<const uint8_t*>(plane == 1 ? run.k_scales : run.v_scales);
+            const int64_t row = position - run.position, at = int64_t{kv_head} * width + i;
+            const auto* bytes = static_cast<const uint8_t*>(keys ? run.k : run.v) +
+                                row * (keys ? run.key_row_bytes : run.row_bytes);
+            const auto* scales = static_cast<const uint8_t*>(keys ? run.k_scales : run.v_scales) +
+                                 row * (keys ? run.key_scale_row_bytes : run.scale_row_bytes);
             if (format_ == KvFormat::f32) {
                 float v;
                 memcpy(&v, bytes + at * 4, 4);
                 return v;
             }
             if (format_ == KvFormat::f16) return kernels::half_to_float(kernels::load_u16(bytes + at * 2));
-            const float scale = kernels::half_to_float(kernels::load_u16(scales + row * run.scale_row_bytes + at / 32 * 2));
+            const float scale = kernels::half_to_float(kernels::load_u16(scales + at / 32 * 2));
             return static_cast<double>(static_cast<int8_t>(bytes[at])) * scale;
         }
         return NAN;
@@ -109,6 +126,8 @@ Guarded<float>& queries(Guarded<float>& q) {
     Random(77).fill(q.data(), q.size(), 0.6f);
     return q;
 }
+
+float key_weight(int i) { return 0.5f + static_cast<float>(i * 7 % 13) / 13.0f; }
 
 // How the rows of a call are cut: tokens and heads of a tile, and whether every block is a partial of its own.
 struct Cut {
@@ -154,6 +173,10 @@ void attend(const kernels::KernelTable& table, const Shape& s, KvFormat format, 
             const Guarded<float>& q, Cut cut, float* out) {
     kernels::AttentionArgs a;
     std::vector<int32_t> first, last;
+    std::vector<float> weight;
+    for (int i = 0; i < s.dim; ++i) weight.push_back(key_weight(i));
+    a.key_pairs = s.key_pairs;
+    a.key_weight = s.key_pairs > 0 ? weight.data() : nullptr;
     for (const Range& t : s.tokens) {
         first.push_back(t.first);
         last.push_back(t.last);
@@ -184,14 +207,30 @@ Cut largest_tile(const Shape& s) {
     return {kernels::kAttentionRows / heads, heads};
 }
 
-// Softmax attention in double, and the tolerance: scores are off by (dim + 2) u sum |q| |k|, which moves a
+// Whether the table multiplies f16 and q8_0 caches in bf16: it is the extension of an earlier table of its level.
+bool multiplies_bf16(const kernels::KernelTable& table, KvFormat format) {
+    if (format == KvFormat::f32) return false;
+    for (const kernels::KernelTable* other : runnable_levels()) {
+        if (other == &table) return false;
+        if (std::string_view(other->isa) == table.isa && other->attention != table.attention) return true;
+    }
+    return false;
+}
+double to_bf16(double value) {
+    const uint32_t bits = kernels::float_bits(static_cast<float>(value));
+    return kernels::bits_float((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000);
+}
+
+// Softmax attention in double, and the tolerance: scores are off by (dim + 3) u sum |q| |k|, which moves a
 // weight by twice that (numerator and denominator); sums over C positions and a few functions add (C + 24) u.
-// All of it acts on a mean of values, which the largest |v| bounds.
+// All of it acts on a mean of values, which the largest |v| = 1 bounds. In bf16 the inputs are rounded here as they are
+// there (the same bits), and every weight is off by half a unit of 8 bits, in the mean's numerator and denominator.
 struct Expected {
     std::vector<double> out;
     double tolerance = 0;
 };
-Expected expected_attention(const Shape& s, const Cache& cache, const Guarded<float>& q) {
+Expected expected_attention(const Shape& s, const Cache& cache, const Guarded<float>& q, bool bf16) {
+    const auto rounded = [=](double value) { return bf16 ? to_bf16(value) : value; };
     Expected e;
     double worst_score = 0;
     for (size_t t = 0; t < s.tokens.size(); ++t) {
@@ -204,7 +243,8 @@ Expected expected_attention(const Shape& s, const Cache& cache, const Guarded<fl
             for (int p = first; p < last; ++p) {
                 double dot = 0, magnitude = 0;
                 for (int i = 0; i < s.dim; ++i) {
-                    const double product = query[i] * cache.value(1, p, g, i);
+                    const float factor = s.from_value(i) ? query[i] * key_weight(i) : query[i];
+                    const double product = rounded(factor) * rounded(cache.key(p, g, i));
                     dot += product;
                     magnitude += std::abs(product);
                 }
@@ -216,14 +256,15 @@ Expected expected_attention(const Shape& s, const Cache& cache, const Guarded<fl
             for (int i = 0; i < s.dim; ++i) {
                 double mean = 0;
                 for (int p = first; p < last; ++p) {
-                    mean += score[static_cast<size_t>(p - first)] / sum * cache.value(2, p, g, i);
+                    mean += score[static_cast<size_t>(p - first)] / sum * rounded(cache.value(2, p, g, i));
                 }
                 e.out.push_back(mean);
             }
         }
     }
     const int positions = s.end() - s.begin();
-    e.tolerance = 2 * kUnitRoundoff * ((s.dim + 2) * worst_score + positions + 24);
+    e.tolerance = 2 * kUnitRoundoff * ((s.dim + 3) * worst_score + positions + 24);
+    if (bf16) e.tolerance += 2 * 0x1p-9 / (1 - 0x1p-9);
     return e;
 }
 
@@ -239,7 +280,11 @@ std::vector<Shape> shapes() {
             {16, 1, 32, window(600, 4, 1000)},
             {2, 1, 48, window(250, 32, 40)},
             {4, 4, 34, window(20, 9, 16)},
-            {20, 1, 26, window(258, 2, 5)}};
+            {20, 1, 26, window(258, 2, 5)},
+            {16, 1, 512, window(20, 2, 100), 64},
+            {4, 2, 128, window(300, 5, 200), 32},
+            {2, 1, 40, window(9, 3, 100), 6},
+            {3, 1, 36, window(9, 3, 100), 4}};
 }
 
 }  // namespace
@@ -250,8 +295,10 @@ TEST_CASE("attention agrees with a softmax in double") {
             if (format == KvFormat::q8_0 && s.dim % 32 != 0) continue;
             const Cache cache(s, format, {s.begin(), s.end()});
             Guarded<float> q(s.values()), out(q.size());
-            const Expected e = expected_attention(s, cache, queries(q));
+            const Expected exact = expected_attention(s, cache, queries(q), false);
+            const Expected short_floats = expected_attention(s, cache, q, true);
             for (const kernels::KernelTable* table : runnable_levels()) {
+                const Expected& e = multiplies_bf16(*table, format) ? short_floats : exact;
                 attend(*table, s, format, cache, q, largest_tile(s), out.data());
                 CAPTURE(table->isa);
                 CAPTURE(s.dim);
@@ -262,8 +309,9 @@ TEST_CASE("attention agrees with a softmax in double") {
     }
 }
 
-TEST_CASE("the bits of attention do not depend on the cut into runs, tiles, heads or partials") {
-    const Shape s = {6, 2, 64, window(690, 20, 600)};
+namespace {
+
+void check_bits(const Shape& s) {
     const int end = s.end();
     const std::vector<std::vector<int>> runs = {{s.begin(), 150, 255, 256, 257, end}, {3, 100, 511, 513, 699, end}};
     const std::vector<Cut> cuts = {{1, 1}, {1, 3}, {2, 2}, {5, 3}, {8, 3}, {12, 3}, {1, 3, true}, {7, 2, true}};
@@ -289,6 +337,13 @@ TEST_CASE("the bits of attention do not depend on the cut into runs, tiles, head
             }
         }
     }
+}
+
+}  // namespace
+
+TEST_CASE("the bits of attention do not depend on the cut into runs, tiles, heads or partials") {
+    check_bits({6, 2, 64, window(690, 20, 600)});
+    check_bits({6, 2, 128, window(690, 20, 600), 32});  // keys taken from values
 }
 
 TEST_CASE("a tile of attention leaves the other heads alone") {

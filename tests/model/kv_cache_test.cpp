@@ -98,7 +98,36 @@ TEST_CASE("kv cache: the 12B cache has the size of the specification") {
         c.layers.push_back(i % 6 == 5 ? LayerConfig{LayerKind::full, 1, 512, true}
                                       : LayerConfig{LayerKind::sliding, 8, 256, false});
     const uint64_t mib = 1 << 20;
-    // 320 MiB of windows and 64 MiB of full rows at 4096 tokens, plus the ring's slack of 16 rows.
+    // 320 MiB of windows and, at 4096 tokens, 64 MiB of complete rows in full layers or 40 MiB of rows with 640
+    // instead of 1024 values, plus the ring's slack of 16 rows.
     const uint64_t slack = uint64_t{40} * kRingSlack * 8192;
     CHECK(KvCache::bytes_for(c, runtime::KvFormat::f16, 4096) == 384 * mib + slack);
+    c.full_rope.pairs = 64;
+    CHECK(KvCache::bytes_for(c, runtime::KvFormat::f16, 4096) == 360 * mib + slack);
+    auto cache = KvCache::create(device(), c, runtime::KvFormat::f16, 64);
+    REQUIRE(cache);
+    REQUIRE(cache->reserve(64));
+    CHECK(cache->bytes() == KvCache::bytes_for(c, runtime::KvFormat::f16, 64));
+    CHECK(cache->read_bytes(63) == 64 * (40 * 8192 + 8 * 1280));
+}
+
+TEST_CASE("kv cache: key rows are short only where a layer's keys are its values and the pieces are whole units") {
+    ModelConfig c = small(8);
+    c.sliding_rope.pairs = c.full_rope.pairs = 4;
+    LayerConfig full{LayerKind::full, 1, 128, true};
+    const auto pairs = [&](int32_t rotated, runtime::KvFormat format) {
+        c.full_rope.pairs = rotated;
+        return key_pairs(c, full, format);
+    };
+    using runtime::KvFormat;
+    CHECK(pairs(32, KvFormat::f16) == 32);
+    CHECK(pairs(32, KvFormat::q8_0) == 32);
+    CHECK(pairs(6, KvFormat::f32) == 6);
+    CHECK(pairs(6, KvFormat::q8_0) == 0);   // not a block of 32
+    CHECK(pairs(5, KvFormat::f16) == 0);    // not whole pairs of values
+    CHECK(pairs(64, KvFormat::f16) == 0);   // everything turns
+    CHECK(pairs(0, KvFormat::f16) == 0);
+    full.k_eq_v = false;
+    CHECK(pairs(32, KvFormat::f16) == 0);
+    CHECK(key_pairs(c, {LayerKind::sliding, 1, 16, true}, KvFormat::f16) == 0);  // a ring
 }

@@ -131,3 +131,57 @@ TEST_CASE("cpu device: the bits of attention do not depend on threads, tiles or 
         }
     }
 }
+
+TEST_CASE("cpu device: short key rows give the attention of complete ones") {
+    constexpr int32_t kHeads = 4, kKvHeads = 2, kDim = 32, kPairs = 6, kTokens = 40;
+    for (const char* level : {"ref", ""}) {
+        CpuDevice device(*kernels::select(level, nullptr), 2, true);
+        std::vector<Buffer> buffers;
+        uint32_t seed = 3;
+        const auto matrix = [&](int64_t rows, int64_t cols) {
+            buffers.push_back(*device.allocate(static_cast<size_t>(rows * cols) * 4));
+            const TensorView m = view(buffers.back(), Format::f32, rows, cols);
+            for (int64_t i = 0; i < rows * cols; ++i) m.f32()[i] = random_value(seed);
+            return m;
+        };
+        const TensorView keys = matrix(kTokens, kKvHeads * kDim), q = matrix(kTokens, kHeads * kDim);
+        const TensorView weight = matrix(1, kDim), cosine = matrix(kTokens, kPairs), sine = matrix(kTokens, kPairs);
+        StepParams params;
+        params.columns = kTokens;
+        auto& step = params.kv[static_cast<size_t>(KvClass::linear)];
+        step.spans[0] = step.stores[0] = {0, 0, 0, kTokens};
+        step.span_count = step.store_count = 1;
+        const std::vector<int32_t> first(kTokens, 0);
+        std::vector<int32_t> last;
+        for (int32_t t = 0; t < kTokens; ++t) last.push_back(t + 1);
+        params.first[1] = first.data();
+        params.last[1] = last.data();
+        device.begin({kTokens, 0}, params);
+        TensorView outs[2];
+        for (const bool compact : {false, true}) {
+            const TensorView k = matrix(kTokens, keys.cols);
+            std::memcpy(k.f32(), keys.f32(), static_cast<size_t>(kTokens * keys.cols) * 4);
+            KvSegment segment;
+            segment.rows = kTokens;
+            segment.k = *device.allocate(kTokens * kKvHeads * (compact ? 2 * kPairs : kDim) * 4);
+            segment.v = *device.allocate(kTokens * kKvHeads * kDim * 4);
+            const KvSegment* segments[] = {&segment};
+            KvView kv{segments, KvClass::linear, KvFormat::f32, kKvHeads, kDim, kKvHeads * kDim * 4, 0};
+            if (compact) {
+                kv.key_pairs = kPairs;
+                kv.key_row_bytes = kKvHeads * 2 * kPairs * 4;
+                kv.key_weight = weight;
+            }
+            device.norm_rope_store(k, k, weight, 1e-6f, {cosine, sine}, kv);
+            outs[compact] = matrix(kTokens, q.cols);
+            device.attention(q, kv, outs[compact]);
+        }
+        // Each side is off by 2 u ((dim + 4) sum |q| |k| + C + 24) times the largest |v| (kernels/attention_test.cpp, and
+        // two roundings more of a key); sum |q| |k| <= |q| |k| <= 2 dim, as a normed key has length sqrt(dim), turning
+        // by (cos, sin) in [-1, 1] at most doubles it, and |v| <= sqrt(dim).
+        const double tolerance = 2 * 2 * 0x1p-24 * ((kDim + 4) * 2.0 * kDim + kTokens + 24) * std::sqrt(kDim);
+        for (int64_t i = 0; i < q.rows * q.cols; ++i) {
+            REQUIRE(std::abs(outs[0].f32()[i] - outs[1].f32()[i]) <= tolerance);
+        }
+    }
+}
