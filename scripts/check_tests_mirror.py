@@ -67,7 +67,6 @@ COVERED_ELSEWHERE = {
     "model/media/resample": ("model/media/audio_file_test.cpp", "recordings at other rates"),
     "model/text/piece_index": ("model/text/vocabulary_test.cpp", "the index of the vocabulary"),
     "model/text/vocabulary_json": ("model/text/vocabulary_test.cpp", "a way to read a vocabulary"),
-    "runtime/cpu/cpu_attention": ("runtime/cpu/cpu_device_test.cpp", "operations of the device"),
     "runtime/cpu/cpu_matmul": ("runtime/cpu/cpu_device_test.cpp", "operations of the device"),
     "runtime/file/gguf_parse": ("runtime/file/gguf_test.cpp", "a file is parsed when it is opened"),
 }
