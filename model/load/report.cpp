@@ -8,6 +8,18 @@ namespace lapidary::model {
 using runtime::concat;
 using runtime::in_quotes;
 
+void carry_tensors(const TensorSource& source, const std::string& group, const TensorNames& names,
+                   LoadedModel& model) {
+    for (const SourceTensor& tensor : source.all()) {
+        if (!tensor.used) continue;
+        const bool in_layer = tensor.key.rfind(names.layer_prefix, 0) == 0 && tensor.shape.size() == 2;
+        const TensorRole role = tensor.key == names.embed ? TensorRole::embedding
+                                : in_layer                ? TensorRole::layer_matrix
+                                                          : TensorRole::other;
+        model.carried.tensors.push_back({tensor, group, role});
+    }
+}
+
 void list_tensors(const TensorSource& source, LoadedModel& model) {
     std::string unused;
     for (const SourceTensor& tensor : source.all()) {
