@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "kernels/half.h"
+#include "kernels/panels.h"
 #include "model/load/float_store.h"
 #include "runtime/file/describe.h"
 
@@ -90,7 +91,10 @@ class Binder {
                                   : static_cast<size_t>(kernels::block_bytes(tensor->format));
         if (tensor->offset % number == 0) {
             target = runtime::view(tensor->buffer, tensor->format, rows, cols, tensor->offset);
-            target.layout = tensor->layout;
+            if (tensor->layout == runtime::Layout::panels) {
+                target.layout = tensor->layout;
+                target.row_bytes = kernels::panel_bytes(tensor->format, cols) / kernels::kPanel;
+            }
         } else {
             target = floats_.copy(tensor->format, rows, cols, tensor->buffer->host + tensor->offset);
         }

@@ -67,6 +67,9 @@ class CpuDevice final : public Device {
     bool can_pack(const TensorView& matrix) const;
     // The matrix, which can_pack, as panels.
     Result<Packed> pack(const TensorView& matrix);
+    // Whether the matrix lies in panels that this level or mode cannot multiply; and it as rows.
+    bool must_unpack(const TensorView& matrix) const;
+    Result<Packed> unpack(const TensorView& matrix);
 
     // GB/s at which all threads together read the buffer once, in order.
     double read_bandwidth(const BufferData& buffer);
