@@ -26,11 +26,13 @@ struct TensorInfo {  // for `inspect`: what the file holds, in file order
 };
 
 // What a checkpoint consists of as far as the loaders read it, for who packs it.
-enum class TensorRole { embedding, layer_matrix, other };
+enum class TensorRole { embedding, layer_matrix, other };  // other: never multiplied in panels
 struct CarriedTensor {
     SourceTensor tensor;
     std::string group;  // the text that describes it: "gguf", "mmproj"; "hf"
     TensorRole role = TensorRole::other;
+    bool sensitive = false;  // values or ffn_down: mixtures give some of them more bits
+    int layer = -1;
 };
 struct Carried {
     std::vector<std::pair<std::string, std::string>> texts;  // name, content

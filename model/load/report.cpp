@@ -1,6 +1,9 @@
 // Lists and last checks; see report.h.
 #include "model/load/report.h"
 
+#include <cstdlib>
+#include <cstring>
+
 #include "runtime/file/describe.h"
 
 namespace lapidary::model {
@@ -12,11 +15,15 @@ void carry_tensors(const TensorSource& source, const std::string& group, const T
                    LoadedModel& model) {
     for (const SourceTensor& tensor : source.all()) {
         if (!tensor.used) continue;
-        const bool in_layer = tensor.key.rfind(names.layer_prefix, 0) == 0 && tensor.shape.size() == 2;
-        const TensorRole role = tensor.key == names.embed ? TensorRole::embedding
-                                : in_layer                ? TensorRole::layer_matrix
-                                                          : TensorRole::other;
-        model.carried.tensors.push_back({tensor, group, role});
+        CarriedTensor carried{tensor, group};
+        const std::string_view key = tensor.key;
+        if (key == names.embed) carried.role = TensorRole::embedding;
+        if (key.starts_with(names.layer_prefix) && tensor.shape.size() == 2) {
+            carried.role = TensorRole::layer_matrix;
+            carried.layer = std::atoi(key.data() + std::strlen(names.layer_prefix));
+            carried.sensitive = key.ends_with(names.v) || key.ends_with(names.down);
+        }
+        model.carried.tensors.push_back(std::move(carried));
     }
 }
 
