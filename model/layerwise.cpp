@@ -17,8 +17,8 @@ using runtime::CpuDevice;
 using runtime::Format;
 using runtime::view;
 
-constexpr int32_t kHeadTokens = 128;    // logits of both models at 262,144 pieces: 2 x 134 MB
-constexpr int64_t kHeadRows = 8192;     // vocabulary at a time: 63 MB of bf16 at width 3840
+constexpr int32_t kHeadTokens = 128;  // logits of both models at 262,144 pieces: 2 x 134 MB
+constexpr int64_t kHeadRows = 8192;   // vocabulary at a time: 63 MB of bf16 at width 3840
 static_assert(kHeadRows % kernels::kPanel == 0);
 
 void give_back(const TensorView& matrix) {
@@ -31,7 +31,8 @@ class Progress {
     Progress(const Sink& sink, uint64_t total) : sink_(sink), total_(total) {}
     Result<void> add(int64_t bytes) {
         done_ += static_cast<uint64_t>(bytes);
-        if (sink_ && !sink_(std::min(done_, total_), total_)) return Error{Errc::cancelled, "the comparison was stopped"};
+        if (sink_ && !sink_(std::min(done_, total_), total_))
+            return Error{Errc::cancelled, "the comparison was stopped"};
         return {};
     }
 
@@ -41,8 +42,8 @@ class Progress {
 };
 
 // Layer `index` with its matrices as the device wants them, and the memory that this took.
-Result<void> run_one(const LoadedModel& model, Weights& weights, size_t index, CpuDevice& device, const Step& step,
-                     KvCache& kv, Workspace& ws, Progress& progress) {
+Result<void> run_one(const LoadedModel& model, Weights& weights, size_t index, CpuDevice& device,
+                     const Step& step, KvCache& kv, Workspace& ws, Progress& progress) {
     std::vector<runtime::Buffer> moved;
     int64_t bytes = 0;
     for (TensorView* matrix : matrices_of(weights.layers[index])) {
@@ -59,8 +60,8 @@ Result<void> run_one(const LoadedModel& model, Weights& weights, size_t index, C
 }
 
 // Normed states before the head, [T, D].
-Result<std::vector<float>> last_states(const LoadedModel& model, std::span<const int32_t> ids, CpuDevice& device,
-                                       Progress& progress) {
+Result<std::vector<float>> last_states(const LoadedModel& model, std::span<const int32_t> ids,
+                                       CpuDevice& device, Progress& progress) {
     const ModelConfig& config = model.config;
     const auto columns = static_cast<int32_t>(ids.size());
     Weights weights = model.weights;
@@ -84,8 +85,8 @@ Result<std::vector<float>> last_states(const LoadedModel& model, std::span<const
 }
 
 // out [T, V] = states [T, D] times the tied head.
-Result<void> head(const LoadedModel& model, const TensorView& states, CpuDevice& device, const TensorView& out,
-                  Progress& progress) {
+Result<void> head(const LoadedModel& model, const TensorView& states, CpuDevice& device,
+                  const TensorView& out, Progress& progress) {
     const ModelConfig& config = model.config;
     for (int64_t begin = 0; begin < config.vocab; begin += kHeadRows) {
         const int64_t end = std::min<int64_t>(begin + kHeadRows, config.vocab);
@@ -127,7 +128,8 @@ Result<Divergence> layerwise_divergence(const LoadedModel& base, const LoadedMod
         LAP_ASSIGN(states[m], last_states(*models[m], ids, device, counted));
     }
     const int64_t width = base.config.hidden, vocab = base.config.vocab;
-    LAP_ASSIGN(const runtime::Buffer input, device.allocate(static_cast<size_t>(kHeadTokens * width) * sizeof(float)));
+    LAP_ASSIGN(const runtime::Buffer input,
+               device.allocate(static_cast<size_t>(kHeadTokens * width) * sizeof(float)));
     runtime::Buffer logits[2];
     for (runtime::Buffer& buffer : logits) {
         LAP_ASSIGN(buffer, device.allocate(static_cast<size_t>(kHeadTokens * vocab) * sizeof(float)));

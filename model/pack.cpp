@@ -1,5 +1,5 @@
-// Packing: the model's tensors through TensorPacker into a .lapidary file, with everything else that its loader
-// reads. The comparison afterwards is layerwise.cpp's.
+// Packing: the model's tensors through TensorPacker into a .lapidary file, with everything else that its
+// loader reads. The comparison afterwards is layerwise.cpp's.
 #include <chrono>
 #include <new>
 
@@ -30,7 +30,8 @@ constexpr uint32_t kMaxKldTokens = 512;
 
 Result<void> check_target(const PackOptions& options, const LoadedModel& source) {
     std::error_code ignored;
-    if (options.out.empty()) return Error{Errc::invalid_argument, "no file to write was named", "name OUT.lapidary"};
+    if (options.out.empty())
+        return Error{Errc::invalid_argument, "no file to write was named", "name OUT.lapidary"};
     for (const fs::path& file : source.files)
         if (fs::equivalent(file, options.out, ignored))
             return Error{Errc::invalid_argument,
@@ -89,7 +90,8 @@ Result<void> write_model(const PackOptions& options, LoadedModel& source, const 
     LAP_ASSIGN(const auto type, model::pack_type(options.type));
     const auto& tensors = source.carried.tensors;
     const auto plans = model::plan_tensors(tensors, type);
-    runtime::LapidaryWriter out(source.source, source.config.name, concat("lapidary ", std::string(version())));
+    runtime::LapidaryWriter out(source.source, source.config.name,
+                                concat("lapidary ", std::string(version())));
     for (const fs::path& file : source.files) {
         std::error_code ignored;
         out.add_source({file.filename().string(), fs::file_size(file, ignored), modified_s(file)});
@@ -117,7 +119,8 @@ Result<void> write_model(const PackOptions& options, LoadedModel& source, const 
 }
 
 // Begin-of-text and the first tokens of the text, no more than wanted.
-Result<std::vector<int32_t>> tokens_of(const std::string& text, const PackOptions& options, const LoadedModel& source) {
+Result<std::vector<int32_t>> tokens_of(const std::string& text, const PackOptions& options,
+                                       const LoadedModel& source) {
     if (!source.vocabulary)
         return Error{Errc::bad_model_file, "this model has no usable tokenizer: " + source.vocabulary_problem,
                      "pack it without a comparison"};
@@ -149,15 +152,16 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-Result<void> compare(const PackOptions& options, const std::vector<int32_t>& ids, const kernels::KernelTable& table,
-                     int threads, PackReport& report) {
+Result<void> compare(const PackOptions& options, const std::vector<int32_t>& ids,
+                     const kernels::KernelTable& table, int threads, PackReport& report) {
     const auto start = std::chrono::steady_clock::now();
     LAP_ASSIGN(const LoadedModel base, model::load_model({.model = options.model, .mmproj = options.mmproj}));
     LAP_ASSIGN(const LoadedModel other, model::load_model({.model = options.out}));
     runtime::CpuDevice device(table, threads, /*precise=*/false);
-    LAP_ASSIGN(report.divergence, model::layerwise_divergence(base, other, ids, device, [&](uint64_t done, uint64_t total) {
-        return !options.progress || options.progress("compare", done, total);
-    }));
+    LAP_ASSIGN(report.divergence,
+               model::layerwise_divergence(base, other, ids, device, [&](uint64_t done, uint64_t total) {
+                   return !options.progress || options.progress("compare", done, total);
+               }));
     report.compared = true;
     report.compare_seconds = seconds_since(start);
     return {};
@@ -171,7 +175,8 @@ Result<PackReport> pack(const PackOptions& options) try {
     LAP_ASSIGN(const kernels::KernelTable* table, kernel_table(options.cpu_level));
     LAP_TRY(model::pack_type(options.type));
     LAP_ASSIGN(LoadedModel source,
-               model::load_model({.model = options.model, .mmproj = options.mmproj, .weights = false, .carry = true}));
+               model::load_model(
+                   {.model = options.model, .mmproj = options.mmproj, .weights = false, .carry = true}));
     LAP_TRY(check_target(options, source));
     LAP_ASSIGN(const auto ids, read_text(options, source));
     PackReport report;

@@ -46,11 +46,16 @@ void describe(Command& command, PackVerbOptions& options, Console& console) {
 double relative_error(const PackedTensor& t) { return t.rms > 0 ? t.rmse / t.rms : 0; }
 
 Json to_json(const Divergence& d) {
-    return {{"kl_mean", d.mean.value},         {"kl_mean_error", d.mean.error},
-            {"kl_median", d.median},           {"kl_p90", d.p90},
-            {"kl_p99", d.p99},                 {"kl_max", d.max},
-            {"same_top", d.same_top.value},    {"same_top_error", d.same_top.error},
-            {"perplexity", d.perplexity.value}, {"base_perplexity", d.base_perplexity.value},
+    return {{"kl_mean", d.mean.value},
+            {"kl_mean_error", d.mean.error},
+            {"kl_median", d.median},
+            {"kl_p90", d.p90},
+            {"kl_p99", d.p99},
+            {"kl_max", d.max},
+            {"same_top", d.same_top.value},
+            {"same_top_error", d.same_top.error},
+            {"perplexity", d.perplexity.value},
+            {"base_perplexity", d.base_perplexity.value},
             {"tokens", d.positions}};
 }
 
@@ -67,12 +72,9 @@ Json to_json(const PackOptions& options, const PackReport& report) {
                            {"rmse", t.rmse},
                            {"relative_error", relative_error(t)},
                            {"max_error", t.max_error}});
-    Json json = {{"out", options.out.string()},
-                 {"bytes", report.bytes},
-                 {"source_bytes", report.source_bytes},
-                 {"seconds", report.seconds},
-                 {"tensors", std::move(tensors)},
-                 {"kld", nullptr}};
+    Json json = {{"out", options.out.string()},         {"bytes", report.bytes},
+                 {"source_bytes", report.source_bytes}, {"seconds", report.seconds},
+                 {"tensors", std::move(tensors)},       {"kld", nullptr}};
     if (report.compared) {
         json["kld"] = to_json(report.divergence);
         json["kld"]["seconds"] = report.compare_seconds;
@@ -87,8 +89,8 @@ std::string errors_table(const std::vector<PackedTensor>& tensors) {
     double squares = 0, errors = 0, largest = 0;
     for (const PackedTensor& t : tensors) {
         if (t.from == t.to) continue;
-        table.row({t.name, fmt::format("{} > {}", t.from, t.to), fmt::format("{:.3f} %", 100 * relative_error(t)),
-                   fmt::format("{:.3g}", t.max_error)});
+        table.row({t.name, fmt::format("{} > {}", t.from, t.to),
+                   fmt::format("{:.3f} %", 100 * relative_error(t)), fmt::format("{:.3g}", t.max_error)});
         double values = 1;
         for (const int64_t extent : t.shape) values *= static_cast<double>(extent);
         squares += values * t.rms * t.rms;
@@ -96,7 +98,8 @@ std::string errors_table(const std::vector<PackedTensor>& tensors) {
         largest = std::max(largest, t.max_error);
     }
     if (squares == 0) return "";
-    table.row({"all", "", fmt::format("{:.3f} %", 100 * std::sqrt(errors / squares)), fmt::format("{:.3g}", largest)});
+    table.row({"all", "", fmt::format("{:.3f} %", 100 * std::sqrt(errors / squares)),
+               fmt::format("{:.3g}", largest)});
     return table.text();
 }
 
@@ -105,13 +108,15 @@ std::string to_text(const PackOptions& options, const PackReport& report) {
     size_t panels = 0;
     for (const PackedTensor& t : report.tensors) panels += t.panels;
     page += fmt::format("{}: {} from {} · {} tensors, {} in panels · {:.1f} s\n", options.out.string(),
-                        human_bytes(report.bytes), human_bytes(report.source_bytes), report.tensors.size(), panels,
-                        report.seconds);
+                        human_bytes(report.bytes), human_bytes(report.source_bytes), report.tensors.size(),
+                        panels, report.seconds);
     if (!report.compared) return page;
     const Divergence& d = report.divergence;
     page += fmt::format(
-        "KL divergence over {} tokens: mean {:.4g} ± {:.2g} nats · 99 % {:.4g} · max {:.4g} · same top token {:.1f} % · {:.1f} s\n",
-        d.positions, d.mean.value, d.mean.error, d.p99, d.max, 100 * d.same_top.value, report.compare_seconds);
+        "KL divergence over {} tokens: mean {:.4g} ± {:.2g} nats · 99 % {:.4g} · max {:.4g} · same top token "
+        "{:.1f} % · {:.1f} s\n",
+        d.positions, d.mean.value, d.mean.error, d.p99, d.max, 100 * d.same_top.value,
+        report.compare_seconds);
     return page;
 }
 
@@ -126,9 +131,10 @@ void note_requantised(const Console& console, const std::vector<PackedTensor>& t
         count++;
     }
     if (count > 0)
-        console.note(fmt::format("note: {} tensors were quantised before ({}); what they lost then is not in the errors. "
-                                 "The original checkpoint gives a better file.",
-                                 count, fmt::join(types, ", ")));
+        console.note(fmt::format(
+            "note: {} tensors were quantised before ({}); what they lost then is not in the errors. "
+            "The original checkpoint gives a better file.",
+            count, fmt::join(types, ", ")));
 }
 
 }  // namespace

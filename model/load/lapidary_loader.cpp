@@ -33,7 +33,8 @@ runtime::Safetensors safetensors_of(const LapidaryFile& file) {
     runtime::Safetensors out;
     out.parts.push_back({file.path, file.buffer});
     for (const auto& tensor : file.tensors)
-        out.tensors.push_back({tensor.name, tensor.format, tensor.shape, 0, tensor.offset, tensor.layout, tensor.bytes});
+        out.tensors.push_back(
+            {tensor.name, tensor.format, tensor.shape, 0, tensor.offset, tensor.layout, tensor.bytes});
     return out;
 }
 
@@ -74,12 +75,11 @@ Result<LoadedModel> load_lapidary_file(const LoadOptions& options) {
     LAP_ASSIGN(const LapidaryFile file, runtime::open_lapidary(options.model));
     Result<LoadedModel> loaded =
         file.kind == "gguf" ? load_from_gguf(file, options)
-        : file.kind == "hf"
-            ? load_hf_model(TextFiles(file), safetensors_of(file), options)
-            : Error{Errc::unsupported_model,
-                    concat(in_quotes(options.model.string()), " was packed from ", in_quotes(file.kind),
-                           ", which this version does not know"),
-                    "pack the model again with this version"};
+        : file.kind == "hf" ? load_hf_model(TextFiles(file), safetensors_of(file), options)
+                            : Error{Errc::unsupported_model,
+                                    concat(in_quotes(options.model.string()), " was packed from ",
+                                           in_quotes(file.kind), ", which this version does not know"),
+                                    "pack the model again with this version"};
     if (!loaded) return loaded;
     loaded->packed = true;
     describe_packing(file, *loaded);

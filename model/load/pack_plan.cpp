@@ -10,8 +10,8 @@
 namespace lapidary::model {
 namespace {
 
-// The layers whose sensitive matrices get more bits in llama.cpp's "medium" K mixtures: the first and the last
-// eighth, and every third of the others.
+// The layers whose sensitive matrices get more bits in llama.cpp's "medium" K mixtures: the first and the
+// last eighth, and every third of the others.
 bool gets_more_bits(int layer, int layers) {
     const int eighth = layers / 8;
     return layer < eighth || layer >= 7 * layers / 8 || (layer - eighth) % 3 == 2;
@@ -21,7 +21,8 @@ Format wanted(const CarriedTensor& carried, Format type, int layers) {
     if (carried.role == TensorRole::other) return carried.tensor.format;
     const bool four_bits = type == Format::q4_0 || type == Format::q4_k;
     if (carried.role == TensorRole::embedding) return four_bits ? Format::q6_k : type;
-    if (type == Format::q4_k && carried.sensitive && gets_more_bits(carried.layer, layers)) return Format::q6_k;
+    if (type == Format::q4_k && carried.sensitive && gets_more_bits(carried.layer, layers))
+        return Format::q6_k;
     return type;
 }
 
@@ -51,7 +52,8 @@ std::vector<TensorPlan> plan_tensors(const std::vector<CarriedTensor>& tensors, 
         TensorPlan plan{carried.tensor.format, runtime::Layout::rows};
         if (type && carried.role != TensorRole::other)
             plan.format = possible(wanted(carried, *type, layers), carried.tensor);
-        if (carried.role != TensorRole::other && runtime::can_lie_in_panels(plan.format, carried.tensor.shape))
+        if (carried.role != TensorRole::other &&
+            runtime::can_lie_in_panels(plan.format, carried.tensor.shape))
             plan.layout = runtime::Layout::panels;
         plans.push_back(plan);
     }

@@ -50,7 +50,8 @@ void block_q8_0(const float* x, std::byte* out) {
     std::memcpy(out, &block, sizeof block);
 }
 
-// d = m / -8, m the first value of largest magnitude, so that m itself is kept; q = min(15, floor(x / d + 8.5))
+// d = m / -8, m the first value of largest magnitude, so that m itself is kept; q = min(15, floor(x / d
+// + 8.5))
 void block_q4_0(const float* x, std::byte* out) {
     kernels::BlockQ4_0 block;
     const float largest = largest_magnitude(x, 32);

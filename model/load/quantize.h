@@ -1,6 +1,7 @@
-// Rows of f32 to the blocks of a weight format. Plain scalar code that any thread may call on any row; used when
-// a model is packed, never while it runs. q4_0 and q8_0 give the bits that llama.cpp's quantiser gives, so that
-// checkpoints trained for those blocks lose nothing; q4_k and q6_k search for the least squared error.
+// Rows of f32 to the blocks of a weight format. Plain scalar code that any thread may call on any row; used
+// when a model is packed, never while it runs. q4_0 and q8_0 give the bits that llama.cpp's quantiser gives,
+// so that checkpoints trained for those blocks lose nothing; q4_k and q6_k search for the least squared
+// error.
 #pragma once
 
 #include <cstddef>

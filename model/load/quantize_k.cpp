@@ -1,6 +1,6 @@
 // q4_k and q6_k: scales are searched, not computed. For a group of values and its quantised numbers the best
-// scale (and minimum) is a linear least-squares problem with a closed form, so a search needs only a few ways of
-// rounding to try. Blocks: kernels/blocks.h.
+// scale (and minimum) is a linear least-squares problem with a closed form, so a search needs only a few ways
+// of rounding to try. Blocks: kernels/blocks.h.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -69,7 +69,8 @@ Line fit_line(const float* x, const Moments& m, float inverse_scale, float minim
     }
     line.scale = line.scale > 0 ? line.scale : 0.0f;
     line.minimum = -offset;
-    line.error = m.xx + line.scale * (line.scale * qq - 2 * qx) + offset * (2 * line.scale * q_sum - 2 * m.x + n * offset);
+    line.error = m.xx + line.scale * (line.scale * qq - 2 * qx) +
+                 offset * (2 * line.scale * q_sum - 2 * m.x + n * offset);
     return line;
 }
 
@@ -150,7 +151,9 @@ void pack_scales(const Block4& b, uint8_t* packed) {
     std::memset(packed, 0, 12);
     for (int g = 0; g < kGroups4; g++) {
         const auto scale = static_cast<unsigned>(b.scales[g]), minimum = static_cast<unsigned>(b.minima[g]);
-        const auto put = [packed](int at, unsigned bits) { packed[at] = static_cast<uint8_t>(packed[at] | bits); };
+        const auto put = [packed](int at, unsigned bits) {
+            packed[at] = static_cast<uint8_t>(packed[at] | bits);
+        };
         if (g < 4) {
             put(g, scale);
             put(g + 4, minimum);
@@ -183,7 +186,8 @@ float best_scale6(const float* x) {
         best_gain = qx * qx / qq;
         best = qx / qq;
     };
-    for (const float steps : {-32.0f, -32.4f, -31.6f, -32.8f, -31.2f, -30.8f, -30.4f}) consider(steps / extreme);
+    for (const float steps : {-32.0f, -32.4f, -31.6f, -32.8f, -31.2f, -30.8f, -30.4f})
+        consider(steps / extreme);
     consider(inverse(best));
     return best;
 }
@@ -289,10 +293,12 @@ void quantise_block_q6_k(const float* x, std::byte* out) {
     for (int h = 0; h < 2; h++)
         for (int i = 0; i < 32; i++) {
             unsigned bits[4];
-            for (int c = 0; c < 4; c++) bits[c] = static_cast<unsigned>(static_cast<int>(b.q[128 * h + 32 * c + i]) + 32);
+            for (int c = 0; c < 4; c++)
+                bits[c] = static_cast<unsigned>(static_cast<int>(b.q[128 * h + 32 * c + i]) + 32);
             block.ql[64 * h + i] = static_cast<uint8_t>((bits[0] & 15) | (bits[2] & 15) << 4);
             block.ql[64 * h + 32 + i] = static_cast<uint8_t>((bits[1] & 15) | (bits[3] & 15) << 4);
-            block.qh[32 * h + i] = static_cast<uint8_t>(bits[0] >> 4 | bits[1] >> 4 << 2 | bits[2] >> 4 << 4 | bits[3] >> 4 << 6);
+            block.qh[32 * h + i] = static_cast<uint8_t>(bits[0] >> 4 | bits[1] >> 4 << 2 | bits[2] >> 4 << 4 |
+                                                        bits[3] >> 4 << 6);
         }
     std::memcpy(out, &block, sizeof block);
 }

@@ -1,6 +1,6 @@
-// Rearranges matrices for this machine: rows into the panels that its kernels multiply fastest, and panels of a
-// packed file into rows where a level or --precise wants those. Tensor by tensor: the pages of a mapped source
-// are given back at once, so that both never stand in memory together. Bits of the weights are kept.
+// Rearranges matrices for this machine: rows into the panels that its kernels multiply fastest, and panels of
+// a packed file into rows where a level or --precise wants those. Tensor by tensor: the pages of a mapped
+// source are given back at once, so that both never stand in memory together. Bits of the weights are kept.
 #pragma once
 
 #include <array>

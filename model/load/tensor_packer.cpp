@@ -98,7 +98,8 @@ struct TensorPacker::Job {
 TensorPacker::TensorPacker(const kernels::KernelTable& table, runtime::ThreadPool& pool)
     : table_(table), pool_(pool), scratch_(static_cast<size_t>(pool.size())) {}
 
-Result<void> TensorPacker::copy(const SourceTensor& tensor, const Sink& sink, const Progress& progress) const {
+Result<void> TensorPacker::copy(const SourceTensor& tensor, const Sink& sink,
+                                const Progress& progress) const {
     for (size_t at = 0; at < tensor.bytes; at += kSlabBytes) {
         const auto count = static_cast<size_t>(std::min<uint64_t>(kSlabBytes, tensor.bytes - at));
         LAP_TRY(sink(tensor.buffer->host + tensor.offset + at, count));
@@ -109,7 +110,8 @@ Result<void> TensorPacker::copy(const SourceTensor& tensor, const Sink& sink, co
 }
 
 // Rows [first, first + rows) as blocks, one after the other.
-const std::byte* TensorPacker::source_rows(const Job& job, int64_t first, int64_t rows, Scratch& scratch) const {
+const std::byte* TensorPacker::source_rows(const Job& job, int64_t first, int64_t rows,
+                                           Scratch& scratch) const {
     if (job.tensor.layout == Layout::rows) return job.source() + first * job.from_row;
     const std::byte* panel = job.source() + first / kPanel * job.from_panel;
     scratch.source.resize(static_cast<size_t>(kPanel * job.from_row));
@@ -120,7 +122,8 @@ const std::byte* TensorPacker::source_rows(const Job& job, int64_t first, int64_
 }
 
 // Fills scratch.blocks with `rows` rows in the new format. Values that it cannot hold are only noted.
-void TensorPacker::convert(const Job& job, const std::byte* from, int64_t rows, Scratch& scratch, Sums& sums) const {
+void TensorPacker::convert(const Job& job, const std::byte* from, int64_t rows, Scratch& scratch,
+                           Sums& sums) const {
     const float limit = job.plan.format == Format::f32 || job.plan.format == Format::bf16
                             ? std::numeric_limits<float>::max()
                             : kLargestQuantised;
@@ -164,26 +167,29 @@ Result<PackError> TensorPacker::pack(const SourceTensor& tensor, const TensorPla
         return error;
     }
     const Job job(tensor, plan);
-    const auto slab = std::max<int64_t>(pool_.size(), static_cast<int64_t>(kSlabBytes) / std::max(job.from_panel, job.to_panel));
+    const auto slab = std::max<int64_t>(
+        pool_.size(), static_cast<int64_t>(kSlabBytes) / std::max(job.from_panel, job.to_panel));
     slab_.resize(job.to_bytes(0, std::min(slab, job.panels())));
     Sums total;
     for (int64_t begin = 0; begin < job.panels(); begin += slab) {
         const int64_t end = std::min(begin + slab, job.panels());
-        const size_t from = tensor.offset + static_cast<size_t>(begin * job.from_panel), count = job.from_bytes(begin, end);
+        const size_t from = tensor.offset + static_cast<size_t>(begin * job.from_panel),
+                     count = job.from_bytes(begin, end);
         if (end < job.panels())
             tensor.buffer->will_need(from + count, job.from_bytes(end, std::min(end + slab, job.panels())));
         std::vector<Sums> sums(static_cast<size_t>(end - begin));
         pool_.run(end - begin, [&](int64_t item, int thread) {
-            panel(job, begin + item, slab_.data() + item * job.to_panel, scratch_[static_cast<size_t>(thread)],
-                  sums[static_cast<size_t>(item)]);
+            panel(job, begin + item, slab_.data() + item * job.to_panel,
+                  scratch_[static_cast<size_t>(thread)], sums[static_cast<size_t>(item)]);
         });
         for (const Sums& s : sums) total.add(s);
         if (!std::isfinite(total.largest))
-            return Error{Errc::bad_model_file,
-                         concat("tensor ", in_quotes(tensor.file_name), " in ", in_quotes(tensor.file.string()),
-                                " holds values that ", kernels::name(plan.format), " cannot hold (not finite, or above ",
-                                kLargestQuantised, ")"),
-                         "fetch the file again, or pack without --type"};
+            return Error{
+                Errc::bad_model_file,
+                concat("tensor ", in_quotes(tensor.file_name), " in ", in_quotes(tensor.file.string()),
+                       " holds values that ", kernels::name(plan.format),
+                       " cannot hold (not finite, or above ", kLargestQuantised, ")"),
+                "fetch the file again, or pack without --type"};
         LAP_TRY(sink(slab_.data(), job.to_bytes(begin, end)));
         tensor.buffer->discard(from, count);
         if (!progress(count)) return Error{Errc::cancelled, "packing was stopped"};

@@ -1,6 +1,6 @@
 // One tensor at a time from a checkpoint to a packed file: rows to panels, and to another format where asked,
-// with the error that this made. Works in slabs of rows on all threads of a pool, and gives the source's pages
-// back behind itself, so that a tensor of any size passes through a few dozen megabytes.
+// with the error that this made. Works in slabs of rows on all threads of a pool, and gives the source's
+// pages back behind itself, so that a tensor of any size passes through a few dozen megabytes.
 #pragma once
 
 #include <functional>
@@ -18,10 +18,10 @@ struct TensorPlan {
     runtime::Layout layout = runtime::Layout::rows;
 };
 
-struct PackError {      // of a tensor; all 0 when its values are kept
-    double rms = 0;     // of the source's values
-    double rmse = 0;    // root of the mean squared difference
-    double max = 0;     // largest difference
+struct PackError {    // of a tensor; all 0 when its values are kept
+    double rms = 0;   // of the source's values
+    double rmse = 0;  // root of the mean squared difference
+    double max = 0;   // largest difference
 };
 
 class TensorPacker {

@@ -22,8 +22,9 @@ Result<std::string> TextFiles::read(const std::string& name, uint64_t limit_byte
                      "pack the model again"};
     const std::string_view text = packed_->text(name);
     if (text.size() > limit_bytes)
-        return Error{Errc::bad_model_file, concat(in_quotes(where(name)), " has ", text.size(),
-                                                  " bytes, more than the ", limit_bytes, " that it may have")};
+        return Error{Errc::bad_model_file,
+                     concat(in_quotes(where(name)), " has ", text.size(), " bytes, more than the ",
+                            limit_bytes, " that it may have")};
     return std::string(text);
 }
 
@@ -37,7 +38,8 @@ std::string TextFiles::where(const std::string& name) const {
 }
 
 std::string TextFiles::title() const {
-    return packed_ ? packed_->title : std::filesystem::absolute(folder_).lexically_normal().filename().string();
+    return packed_ ? packed_->title
+                   : std::filesystem::absolute(folder_).lexically_normal().filename().string();
 }
 
 }  // namespace lapidary::model

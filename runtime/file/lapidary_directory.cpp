@@ -91,7 +91,8 @@ class DirectoryReader {
     // Pieces lie in order and apart from each other, so no byte is two things.
     Result<void> take_place(uint64_t offset, uint64_t bytes, const std::string& what) {
         if (offset < end_ || offset > file_bytes_ || bytes > file_bytes_ - offset)
-            return bad(concat(what, " has ", bytes, " bytes at ", offset, ", outside ", end_, " to ", file_bytes_));
+            return bad(
+                concat(what, " has ", bytes, " bytes at ", offset, ", outside ", end_, " to ", file_bytes_));
         end_ = offset + bytes;
         return {};
     }
@@ -250,7 +251,8 @@ Result<LapidaryHeader> decode_header(std::string_view bytes, const std::string& 
                      concat(in_quotes(path), " is stale: it has version ", version,
                             " of the .lapidary format, this program reads version ", kLapidaryVersion),
                      "pack the model again with this program"};
-    if (read(40, uint64_t{}) != checksum_of(bytes.substr(0, 40))) return bad("the checksum of its header is wrong");
+    if (read(40, uint64_t{}) != checksum_of(bytes.substr(0, 40)))
+        return bad("the checksum of its header is wrong");
     return LapidaryHeader{read(16, uint64_t{}), read(24, uint64_t{}), read(32, uint64_t{})};
 }
 

@@ -6,7 +6,8 @@
 //   directory: text kind, title, writer
 //              u32 count of sources:  text name | u64 bytes | i64 modified
 //              u32 count of texts:    text name | u64 offset | u64 bytes | u64 checksum
-//              u32 count of tensors:  text name, group | u32 format | u32 layout | u32 rank | u64 extents[rank]
+//              u32 count of tensors:  text name, group | u32 format | u32 layout | u32 rank | u64
+//              extents[rank]
 //                                     | u64 offset | u64 bytes | u64 checksum
 //   A text is u32 bytes, then UTF-8. Formats have GGUF's numbers; layouts: 0 rows, 1 panels.
 //   Checksums: XXH3, 64 bits. Texts follow the directory, tensors begin at multiples of 64 KiB, in order.

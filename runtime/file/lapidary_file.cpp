@@ -52,7 +52,8 @@ bool is_lapidary_file(const std::filesystem::path& path) {
 Result<LapidaryFile> open_lapidary(const std::filesystem::path& path) {
     LAP_ASSIGN(const auto mapping, Mapping::open(path));
     const std::string_view bytes = mapping->text();
-    LAP_ASSIGN(const LapidaryHeader header, decode_header(bytes.substr(0, kLapidaryHeaderBytes), path.string()));
+    LAP_ASSIGN(const LapidaryHeader header,
+               decode_header(bytes.substr(0, kLapidaryHeaderBytes), path.string()));
     if (header.file_bytes != bytes.size())
         return damaged(path, concat("it has ", bytes.size(), " bytes, its header says ", header.file_bytes));
     if (header.directory_bytes > bytes.size() - kLapidaryHeaderBytes)

@@ -1,6 +1,7 @@
-// The .lapidary container: the tensors of a model in the order that kernels read them, with the texts that its
-// source came with (metadata, tokenizer, settings), in one file that is mapped and used where it lies. Knows
-// the container, not the models in it; model/load/lapidary_loader reads those. Drawing: docs/adr/ on the file.
+// The .lapidary container: the tensors of a model in the order that kernels read them, with the texts that
+// its source came with (metadata, tokenizer, settings), in one file that is mapped and used where it lies.
+// Knows the container, not the models in it; model/load/lapidary_loader reads those. Drawing: docs/adr/ on
+// the file.
 #pragma once
 
 #include <cstdint>
@@ -20,12 +21,12 @@ inline constexpr uint64_t kLapidaryAlignment = 64 << 10;  // of every tensor
 
 struct LapidaryTensor {
     std::string name;
-    std::string group;           // which of the source's files it came from, as its text is called: "gguf", ...
+    std::string group;  // which of the source's files it came from, as its text is called: "gguf", ...
     Format format = Format::f32;
     Layout layout = Layout::rows;
     std::vector<int64_t> shape;  // outermost first
     uint64_t offset = 0, bytes = 0;
-    uint64_t checksum = 0;       // XXH3, 64 bits
+    uint64_t checksum = 0;  // XXH3, 64 bits
 };
 
 struct LapidaryText {

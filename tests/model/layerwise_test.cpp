@@ -31,15 +31,17 @@ std::vector<std::vector<float>> whole(const fs::path& path, const std::vector<in
 }
 
 Divergence layerwise(const fs::path& base, const fs::path& other, const std::vector<int32_t>& ids) {
-    const auto a = unwrap(model::load_model({.model = base})), b = unwrap(model::load_model({.model = other}));
+    const auto a = unwrap(model::load_model({.model = base})),
+               b = unwrap(model::load_model({.model = other}));
     runtime::CpuDevice device(*kernels::select("", nullptr), 2, false);
     uint64_t last = 0, total = 0;
-    const Divergence out = unwrap(model::layerwise_divergence(a, b, ids, device, [&](uint64_t done, uint64_t all) {
-        CHECK(done > last);
-        last = done;
-        total = all;
-        return true;
-    }));
+    const Divergence out =
+        unwrap(model::layerwise_divergence(a, b, ids, device, [&](uint64_t done, uint64_t all) {
+            CHECK(done > last);
+            last = done;
+            total = all;
+            return true;
+        }));
     CHECK(last == total);
     return out;
 }
@@ -69,7 +71,8 @@ TEST_CASE("layerwise: pack with a text compares source and result; the same weig
     PackOptions options;
     options.model = kTiny;
     options.out = folder.path() / "a.lapidary";
-    options.kld_text = folder.write("text.txt", "The tiny model knows a small closed world of shapes and digits.");
+    options.kld_text =
+        folder.write("text.txt", "The tiny model knows a small closed world of shapes and digits.");
     options.kld_tokens = 20;
     options.threads = 2;
     const PackReport kept = unwrap(pack(options));
@@ -87,8 +90,8 @@ TEST_CASE("layerwise: pack with a text compares source and result; the same weig
 TEST_CASE("layerwise: stopped by its caller") {
     const auto a = unwrap(model::load_model({.model = kPeer / "quant3-q4_0.gguf"}));
     runtime::CpuDevice device(*kernels::select("ref", nullptr), 1, false);
-    const auto stopped =
-        model::layerwise_divergence(a, a, std::vector<int32_t>{2, 3, 4}, device, [](uint64_t, uint64_t) { return false; });
+    const auto stopped = model::layerwise_divergence(a, a, std::vector<int32_t>{2, 3, 4}, device,
+                                                     [](uint64_t, uint64_t) { return false; });
     REQUIRE(!stopped);
     CHECK(stopped.error().code == Errc::cancelled);
 }

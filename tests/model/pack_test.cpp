@@ -44,7 +44,8 @@ Error refused(PackOptions options) {
 
 }  // namespace
 
-TEST_CASE("pack: every file type of the peer gives the same logits packed, and its panels are used in place") {
+TEST_CASE(
+    "pack: every file type of the peer gives the same logits packed, and its panels are used in place") {
     const ScratchFolder folder;
     int files = 0;
     for (const auto& entry : fs::directory_iterator(kPeer)) {
@@ -92,7 +93,8 @@ TEST_CASE("pack: a Hugging Face folder with pictures, sound and tokenizer comes 
     CHECK(result.chat_template == source.chat_template);
     CHECK(result.info.stop_ids == source.info.stop_ids);
     CHECK(result.tensors.size() == source.tensors.size());
-    for (size_t i = 0; i < source.tensors.size(); i++) CHECK(result.tensors[i].kernel == source.tensors[i].kernel);
+    for (size_t i = 0; i < source.tensors.size(); i++)
+        CHECK(result.tensors[i].kernel == source.tensors[i].kernel);
 
     const Engine from = unwrap(Engine::open({.model = kTiny})), to = unwrap(Engine::open({.model = out}));
     const Part parts[] = {Part::text("What is this?"), Part::image(kTiny / "samples/image_2.png"),
@@ -132,7 +134,8 @@ TEST_CASE("pack: --type gives what llama.cpp's quantiser gives; a packed file ca
     CHECK(rows_of({}, again) == rows_of({}, q8));
     const PackReport twice = packed(q8, again, "q4_0");  // replaces the packed file that is there
     for (const PackedTensor& t : twice.tensors)
-        if (t.panels && t.name != "token_embd.weight") CHECK((t.from == "q8_0" && t.to == "q4_0" && t.rmse > 0));
+        if (t.panels && t.name != "token_embd.weight")
+            CHECK((t.from == "q8_0" && t.to == "q4_0" && t.rmse > 0));
     const ModelReport report = unwrap(inspect({.model = again}));
     CHECK(report.info.type == "q4_0");
     for (const auto& [key, value] : report.metadata) CHECK(key != "general.file_type");
@@ -167,7 +170,8 @@ TEST_CASE("pack: refusals") {
     CHECK(read_file(model) == before);
     CHECK(read_file(folder.path() / "precious.gguf") == "not to be lost");
     CHECK(!fs::exists(folder.path() / "a.lapidary"));
-    for (const auto& entry : fs::directory_iterator(folder.path())) CHECK(entry.path().extension() != ".part");
+    for (const auto& entry : fs::directory_iterator(folder.path()))
+        CHECK(entry.path().extension() != ".part");
 }
 
 TEST_CASE("pack: damage is found when a file is verified, and packing itself is no model's own file") {
@@ -186,5 +190,6 @@ TEST_CASE("pack: damage is found when a file is verified, and packing itself is 
     CHECK(verify(folder.path() / "absent").error().code == Errc::model_not_found);
     bytes.resize(bytes.size() / 2);
     CHECK(Engine::open({.model = folder.write("cut.lapidary", bytes)}).error().code == Errc::bad_model_file);
-    CHECK(Engine::open({.model = folder.write("text.lapidary", "hello")}).error().code == Errc::bad_model_file);
+    CHECK(Engine::open({.model = folder.write("text.lapidary", "hello")}).error().code ==
+          Errc::bad_model_file);
 }

@@ -20,7 +20,8 @@ namespace {
 
 // The bundled model packed by hand; `layout_of` says how tensors claim to lie.
 template <class LayoutOf>
-fs::path write_tiny(const ScratchFolder& folder, const std::string& kind, bool with_config, LayoutOf layout_of) {
+fs::path write_tiny(const ScratchFolder& folder, const std::string& kind, bool with_config,
+                    LayoutOf layout_of) {
     const auto source = unwrap(load_model({.model = kTiny, .weights = false, .carry = true}));
     runtime::LapidaryWriter out(kind, "hand made", "test");
     for (const auto& [name, text] : source.carried.texts)
@@ -61,8 +62,9 @@ TEST_CASE("lapidary loader: a file by hand, with or without .lapidary in its nam
 TEST_CASE("lapidary loader: panels are viewed where they lie, but only of the embedding and the layers") {
     const ScratchFolder folder;
     const auto proper = [](const CarriedTensor& c) {
-        return c.role != TensorRole::other && runtime::can_lie_in_panels(c.tensor.format, c.tensor.shape) ? Layout::panels
-                                                                                                          : Layout::rows;
+        return c.role != TensorRole::other && runtime::can_lie_in_panels(c.tensor.format, c.tensor.shape)
+                   ? Layout::panels
+                   : Layout::rows;
     };
     const LoadedModel model = unwrap(load_model({.model = write_tiny(folder, "hf", true, proper)}));
     CHECK(model.weights.embed.layout == Layout::panels);
@@ -91,7 +93,8 @@ TEST_CASE("lapidary loader: unknown kinds and missing texts are errors of the fi
 
 TEST_CASE("lapidary loader: texts in a folder and texts in a file are read alike") {
     const ScratchFolder folder;
-    const TextFiles in_folder(kTiny), in_file(unwrap(runtime::open_lapidary(write_tiny(folder, "hf", true, in_rows))));
+    const TextFiles in_folder(kTiny),
+        in_file(unwrap(runtime::open_lapidary(write_tiny(folder, "hf", true, in_rows))));
     for (const TextFiles* files : {&in_folder, &in_file}) {
         CHECK(files->has("config.json"));
         CHECK_FALSE(files->has("model.txt"));

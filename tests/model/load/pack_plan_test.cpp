@@ -14,7 +14,8 @@ using runtime::Layout;
 
 namespace {
 
-CarriedTensor tensor(TensorRole role, Format format, std::vector<int64_t> shape, int layer = -1, bool sensitive = false) {
+CarriedTensor tensor(TensorRole role, Format format, std::vector<int64_t> shape, int layer = -1,
+                     bool sensitive = false) {
     CarriedTensor out;
     out.tensor.format = format;
     out.tensor.shape = std::move(shape);

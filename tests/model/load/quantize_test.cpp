@@ -80,7 +80,8 @@ TEST_CASE("quantise: q4_0 and q8_0 are llama.cpp's blocks, bit for bit") {
 }
 
 TEST_CASE("quantise: q4_k and q6_k err no more than llama.cpp's search, in any tensor") {
-    const Compared q4 = compare_with_peer("q4_k_m", Format::q4_k), q6 = compare_with_peer("q6_k", Format::q6_k);
+    const Compared q4 = compare_with_peer("q4_k_m", Format::q4_k),
+                   q6 = compare_with_peer("q6_k", Format::q6_k);
     CHECK(q4.same + q4.different > 10);
     CHECK(q4.worst_ratio <= 1.0);
     CHECK(q6.same + q6.different == 21);
@@ -91,8 +92,8 @@ TEST_CASE("quantise: halves round to the nearest, ties to even") {
     const std::vector<float> x = {1.0f, 1.00390625f, 1.01171875f, -1.00390625f, 3.3f, 0.0f, -0.0f, 65504.0f};
     CHECK(there_and_back(Format::bf16, x) ==
           std::vector<float>{1.0f, 1.0f, 1.015625f, -1.0f, 3.296875f, 0.0f, -0.0f, 65536.0f});
-    CHECK(there_and_back(Format::f16, x) ==
-          std::vector<float>{1.0f, 1.00390625f, 1.01171875f, -1.00390625f, 3.30078125f, 0.0f, -0.0f, 65504.0f});
+    CHECK(there_and_back(Format::f16, x) == std::vector<float>{1.0f, 1.00390625f, 1.01171875f, -1.00390625f,
+                                                               3.30078125f, 0.0f, -0.0f, 65504.0f});
 }
 
 TEST_CASE("quantise: blocks of any size of values stay finite and near") {
@@ -106,13 +107,13 @@ TEST_CASE("quantise: blocks of any size of values stay finite and near") {
                 for (size_t i = 0; i < x.size(); i++) {
                     const float wave = static_cast<float>(std::sin(0.7 * static_cast<double>(i)));
                     x[i] = size * (kind == 0   ? wave
-                                   : kind == 1 ? std::fabs(wave)                       // one sign
-                                   : kind == 2 ? (i % 64 == 7 ? -1.0f : 0.0f)          // lonely values
-                                               : 1.0f);                                // all equal
+                                   : kind == 1 ? std::fabs(wave)               // one sign
+                                   : kind == 2 ? (i % 64 == 7 ? -1.0f : 0.0f)  // lonely values
+                                               : 1.0f);                        // all equal
                 }
                 const auto y = there_and_back(format, x);
-                // Half a step of the coarsest format (range / 15, with scales of 6 bits: / 12), and f16's step
-                // where a scale is that small.
+                // Half a step of the coarsest format (range / 15, with scales of 6 bits: / 12), and f16's
+                // step where a scale is that small.
                 for (size_t i = 0; i < x.size(); i++) {
                     REQUIRE(std::isfinite(y[i]));
                     REQUIRE(std::fabs(y[i] - x[i]) <= size / 6.0f + 2e-5f);

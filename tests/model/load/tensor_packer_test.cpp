@@ -36,7 +36,8 @@ SourceTensor holding(Format format, Layout layout, std::vector<int64_t> shape, c
 
 std::vector<float> values(int64_t count) {
     std::vector<float> out;
-    for (int64_t i = 0; i < count; i++) out.push_back(static_cast<float>(std::sin(static_cast<double>(i * i % 997))));
+    for (int64_t i = 0; i < count; i++)
+        out.push_back(static_cast<float>(std::sin(static_cast<double>(i * i % 997))));
     return out;
 }
 
@@ -75,7 +76,8 @@ Result<Packed> pack(const SourceTensor& tensor, TensorPlan plan, int threads = 2
 TEST_CASE("tensor packer: rows and panels of every format hold the same blocks") {
     constexpr int64_t kRows = 37, kCols = 512;
     const SourceTensor source = floats(kRows, kCols, values(kRows * kCols));
-    for (const Format format : {Format::q4_0, Format::q8_0, Format::q4_k, Format::q6_k, Format::bf16, Format::f16}) {
+    for (const Format format :
+         {Format::q4_0, Format::q8_0, Format::q4_k, Format::q6_k, Format::bf16, Format::f16}) {
         CAPTURE(kernels::name(format));
         const Packed rows = unwrap(pack(source, {format, Layout::rows}));
         const Packed panels = unwrap(pack(source, {format, Layout::panels}));
@@ -114,7 +116,8 @@ TEST_CASE("tensor packer: what stays is copied, whatever its shape") {
 }
 
 TEST_CASE("tensor packer: values that a format cannot hold are refused") {
-    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -1e6f}) {
+    for (const float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -1e6f}) {
         auto x = values(20 * 256);
         x[17 * 256 + 3] = bad;
         for (const Format format : {Format::q4_0, Format::q8_0, Format::q4_k, Format::q6_k, Format::f16}) {
@@ -135,8 +138,10 @@ TEST_CASE("tensor packer: stopped by progress and by the sink") {
     TensorPacker packer(table(), pool);
     const auto good = [](const void*, size_t) -> Result<void> { return {}; };
     const auto full = [](const void*, size_t) -> Result<void> { return Error{Errc::io_error, "full"}; };
-    for (const TensorPlan plan : {TensorPlan{Format::f32, Layout::rows}, TensorPlan{Format::q4_0, Layout::panels}}) {
-        CHECK(packer.pack(source, plan, good, [](uint64_t) { return false; }).error().code == Errc::cancelled);
+    for (const TensorPlan plan :
+         {TensorPlan{Format::f32, Layout::rows}, TensorPlan{Format::q4_0, Layout::panels}}) {
+        CHECK(packer.pack(source, plan, good, [](uint64_t) { return false; }).error().code ==
+              Errc::cancelled);
         CHECK(packer.pack(source, plan, full, [](uint64_t) { return true; }).error().code == Errc::io_error);
     }
 }

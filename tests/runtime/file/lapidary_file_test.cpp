@@ -59,7 +59,9 @@ Error error_of(const fs::path& path) {
     return opened.error();
 }
 
-bool says(const Error& error, const std::string& words) { return error.message.find(words) != std::string::npos; }
+bool says(const Error& error, const std::string& words) {
+    return error.message.find(words) != std::string::npos;
+}
 
 // The directory replaced by `change`d bytes of the same size, with checksums that fit: a writer that lies.
 template <class Change>
@@ -73,7 +75,9 @@ fs::path forged(const ScratchFolder& folder, std::string bytes, Change change) {
     return folder.write("forged.lapidary", bytes);
 }
 
-void put_u32(std::string& bytes, size_t at, uint32_t value) { std::memcpy(bytes.data() + at, &value, sizeof value); }
+void put_u32(std::string& bytes, size_t at, uint32_t value) {
+    std::memcpy(bytes.data() + at, &value, sizeof value);
+}
 
 }  // namespace
 
@@ -169,11 +173,13 @@ TEST_CASE("lapidary file: another version is stale, an unknown layout or type is
     CHECK(says(stale, "version 2"));
     // After the name and group of "matrix": format, layout, rank.
     const auto after_matrix = [](std::string& d) { return d.find("matrix") + 6 + 4 + 4; };
-    const Error layout = error_of(forged(folder, whole, [&](std::string& d) { put_u32(d, after_matrix(d) + 4, 7); }));
+    const Error layout =
+        error_of(forged(folder, whole, [&](std::string& d) { put_u32(d, after_matrix(d) + 4, 7); }));
     CHECK(layout.code == Errc::unsupported_model);
     CHECK(says(layout, "'matrix'"));
     CHECK(says(layout, "layout 7"));
-    const Error type = error_of(forged(folder, whole, [&](std::string& d) { put_u32(d, after_matrix(d), 99); }));
+    const Error type =
+        error_of(forged(folder, whole, [&](std::string& d) { put_u32(d, after_matrix(d), 99); }));
     CHECK(type.code == Errc::unsupported_model);
     CHECK(says(type, "type number 99"));
 }
@@ -185,10 +191,12 @@ TEST_CASE("lapidary file: directories that lie are refused without harm") {
     const std::string whole = read_file(path);
     uint64_t directory_bytes = 0;
     std::memcpy(&directory_bytes, whole.data() + 16, sizeof directory_bytes);
-    for (size_t at = 0; at < directory_bytes; at++)  // names aside, every byte is a number that someone trusts
+    for (size_t at = 0; at < directory_bytes;
+         at++)  // names aside, every byte is a number that someone trusts
         for (const int value : {0x00, 0x7f, 0xff}) {
             CAPTURE(at);
-            const auto opened = open_lapidary(forged(folder, whole, [&](std::string& d) { d[at] = static_cast<char>(value); }));
+            const auto opened = open_lapidary(
+                forged(folder, whole, [&](std::string& d) { d[at] = static_cast<char>(value); }));
             if (!opened) continue;
             for (const LapidaryTensor& tensor : opened->tensors) {
                 CHECK(tensor.offset + tensor.bytes <= whole.size());
