@@ -39,13 +39,6 @@ std::vector<kernels::Format> panel_formats(const model::Weights& weights) {
     return out;
 }
 
-Result<const kernels::KernelTable*> kernel_table(const std::string& wanted) {
-    std::string why;
-    const auto* table = kernels::select(wanted.empty() ? environment("LAPIDARY_CPU") : wanted, &why);
-    if (!table) return Error{Errc::invalid_argument, why, "unset LAPIDARY_CPU to use the best level"};
-    return table;
-}
-
 Result<uint32_t> context_of(const EngineOptions& options, const model::ModelConfig& config) {
     const uint32_t made_for = static_cast<uint32_t>(config.context);
     const uint32_t limit = std::min(made_for, static_cast<uint32_t>(model::kMaxContext));
@@ -115,6 +108,13 @@ Result<runtime::PhaseThreads> phase_threads(const EngineOptions& options) {
 
 Error memory_ran_out() {
     return {Errc::out_of_memory, "memory ran out", "close other programs or use a smaller --ctx"};
+}
+
+Result<const kernels::KernelTable*> kernel_table(const std::string& wanted) {
+    std::string why;
+    const auto* table = kernels::select(wanted.empty() ? environment("LAPIDARY_CPU") : wanted, &why);
+    if (!table) return Error{Errc::invalid_argument, why, "unset LAPIDARY_CPU to use the best level"};
+    return table;
 }
 
 Result<int> thread_count(int wanted) {
@@ -190,7 +190,7 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
 
     ModelInfo& info = state->info;
     info.name = config.name;
-    info.source = state->loaded.source;
+    info.source = state->loaded.packed ? "lapidary" : state->loaded.source;
     info.type = commonest_type(state->loaded.weights);
     info.isa = table->isa;
     info.layers = static_cast<int32_t>(config.layers.size());

@@ -63,6 +63,9 @@ Result<const model::Tokenizer*> tokenizer_of(const Engine::State& state);
 // What a public call returns when operator new failed inside it: nothing is thrown across the API.
 Error memory_ran_out();
 
+// The level named, or LAPIDARY_CPU's, or the best.
+Result<const kernels::KernelTable*> kernel_table(const std::string& wanted);
+
 // `wanted`, or LAPIDARY_THREADS, or every performance core this process may use.
 Result<int> thread_count(int wanted);
 

@@ -21,6 +21,8 @@ struct BufferData {
     virtual ~BufferData() = default;
     // The bytes will not be read again soon: a mapped file gives its pages back.
     virtual void discard(size_t, size_t) {}
+    // They will be read next: a mapped file begins to fetch them.
+    virtual void will_need(size_t, size_t) {}
 };
 using Buffer = std::shared_ptr<BufferData>;
 

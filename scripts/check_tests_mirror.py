@@ -59,9 +59,11 @@ COVERED_ELSEWHERE = {
     "model/load/gguf_fields": ("model/load/gguf_loader_test.cpp", "settings of whole files"),
     "model/load/hf_config": ("model/load/hf_loader_test.cpp", "settings of whole folders"),
     "model/load/json_fields": ("model/load/hf_loader_test.cpp", "settings of whole folders"),
+    "model/load/quantize_k": ("model/load/quantize_test.cpp", "judged with the other quantisers"),
     "model/load/report": ("model/inspect_test.cpp", "what inspect prints"),
     "model/load/special_ids": ("model/load/gguf_loader_test.cpp", "ids of whole files"),
     "model/load/tensor_source": ("model/load/loader_test.cpp", "lookups of the loaders"),
+    "model/load/text_files": ("model/load/lapidary_loader_test.cpp", "two places for the same texts"),
     "model/load/synth_memory": ("model/load/synth_test.cpp", "parts of one writer"),
     "model/load/synth_plan": ("model/load/synth_test.cpp", "parts of one writer"),
     "model/load/synth_random": ("model/load/synth_test.cpp", "parts of one writer"),
@@ -72,6 +74,7 @@ COVERED_ELSEWHERE = {
     "model/text/vocabulary_json": ("model/text/vocabulary_test.cpp", "a way to read a vocabulary"),
     "runtime/cpu/cpu_matmul": ("runtime/cpu/cpu_device_test.cpp", "operations of the device"),
     "runtime/file/gguf_parse": ("runtime/file/gguf_test.cpp", "a file is parsed when it is opened"),
+    "runtime/file/lapidary_directory": ("runtime/file/lapidary_file_test.cpp", "the bytes in front of a file"),
 }
 
 # Test (without _test.cpp) -> what it tests, where no single source file carries its name.

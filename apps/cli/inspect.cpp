@@ -7,6 +7,7 @@
 
 #include "apps/cli/verbs.h"
 #include "apps/common/options.h"
+#include "apps/common/progress.h"
 #include "apps/common/tables.h"
 #include "lapidary/tools.h"
 
@@ -143,11 +144,12 @@ Result<int> inspect_verb(Program& program, Args args) {
     Console& console = program.console;
     ModelOptions model;
     EngineChoices choices;
-    bool tensors = false, metadata = false, chat_template = false;
+    bool tensors = false, metadata = false, chat_template = false, verify_sums = false;
     Command command("inspect", "[MODEL] [options]", "What is in a model, and which kernels will serve it.");
     command.flag("--tensors", tensors, "every tensor by name, not one line per kind");
     command.flag("--metadata", metadata, "the file's own keys");
     command.flag("--template", chat_template, "the file's chat template");
+    command.flag("--verify", verify_sums, "read all of a .lapidary file and compare its checksums");
     add_model_options(command, model);
     command.text("--mmproj", model.mmproj, "FILE", "projector GGUF (default: beside the model)");
     add_engine_options(command, choices);
@@ -157,8 +159,20 @@ Result<int> inspect_verb(Program& program, Args args) {
     LAP_ASSIGN(const Arguments arguments, split_positionals(model, false));
     LAP_ASSIGN(const EngineOptions engine_opts, engine_options(console, choices, model, arguments.model));
     LAP_ASSIGN(const ModelReport report, inspect(engine_opts));
-    if (console.json) return console.write_json(to_json(report)), 0;
-    std::string page = summary(report) + "\n" + pairs_table(report.config) + "\n";
+    std::optional<uint64_t> verified;
+    if (verify_sums) {
+        const Interrupt::Scope stoppable(program.interrupt);
+        Progress progress(console, program.interrupt);
+        LAP_ASSIGN(verified, verify(engine_opts.model, progress.sink()));
+    }
+    if (console.json) {
+        Json json = to_json(report);
+        if (verified) json["verified_bytes"] = *verified;
+        return console.write_json(json), 0;
+    }
+    std::string page = summary(report);
+    if (verified) page += fmt::format("checksums: right, {} compared\n", human_bytes(*verified));
+    page += "\n" + pairs_table(report.config) + "\n";
     page += tensors ? tensors_table(report.tensors) : groups_table(report.tensors);
     if (metadata) page += "\n" + pairs_table(report.metadata);
     if (chat_template) page += "\n" + report.chat_template + "\n";

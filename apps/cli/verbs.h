@@ -24,6 +24,7 @@ Result<int> tokenize_verb(Program& program, Args args);
 Result<int> inspect_verb(Program& program, Args args);
 Result<int> doctor_verb(Program& program, Args args);
 Result<int> synth_verb(Program& program, Args args);
+Result<int> pack_verb(Program& program, Args args);
 Result<int> bench_verb(Program& program, Args args);
 Result<int> perplexity_verb(Program& program, Args args);
 Result<int> kld_verb(Program& program, Args args);
@@ -32,7 +33,7 @@ struct Verb {
     std::string_view name, summary;
     Result<int> (*run)(Program&, Args);
 };
-inline constexpr std::array<Verb, 9> kVerbs = {{
+inline constexpr std::array<Verb, 10> kVerbs = {{
     {"run", "one prompt in, one answer out; text, pictures, recordings", run_verb},
     {"logits", "the forward pass: scores of the next token, to a file", logits_verb},
     {"tokenize", "text to token ids", tokenize_verb},
@@ -40,6 +41,7 @@ inline constexpr std::array<Verb, 9> kVerbs = {{
     {"bench", "speed: prompt and generation, beside what the machine can do", bench_verb},
     {"perplexity", "how well a model predicts a text", perplexity_verb},
     {"kld", "how far a model's predictions are from another's, or from its own at other settings", kld_verb},
+    {"pack", "a model as one file that starts at once, quantised on the way if asked", pack_verb},
     {"synth", "write a model of random weights, for measuring", synth_verb},
     {"doctor", "what this machine offers, and advice", doctor_verb},
 }};

@@ -88,7 +88,7 @@ enum class KvFormat { f32, f16, q8_0 };
 using ProgressSink = std::function<bool(std::string_view stage, uint64_t done, uint64_t total)>;
 
 struct EngineOptions {
-    std::filesystem::path model = {};     // GGUF file, Hugging Face folder, or folder with GGUF and mmproj
+    std::filesystem::path model = {};     // .lapidary or GGUF file, Hugging Face folder, or folder with GGUF and mmproj
     std::filesystem::path mmproj = {};    // projector; empty: look beside the model
     uint32_t context = 0;                 // tokens per session; 0 = min(8192, the model's own limit)
     int threads = 0;                      // 0 = LAPIDARY_THREADS, else every performance core of this process
@@ -106,7 +106,7 @@ struct EngineOptions {
 };
 
 struct ModelInfo {
-    std::string name, source, type;       // "gguf" or "hf"; the commonest matrix format
+    std::string name, source, type;       // "gguf", "hf" or "lapidary"; the commonest matrix format
     std::string isa;                      // kernels in use
     int32_t layers = 0, hidden = 0, vocab = 0;
     uint32_t context = 0;                 // of a session
@@ -129,8 +129,9 @@ struct TokenizeOptions {
 
 class Engine {
   public:
-    // Maps the model, checks it, and rearranges what this machine multiplies faster in another order (Q4_0
-    // matrices, not with `precise`): a pass over those weights. Everything else is read when it is used.
+    // Maps the model, checks it, and rearranges what this machine multiplies faster in another order (matrices
+    // of most formats, not with `precise`): a pass over those weights, which a .lapidary file has behind it.
+    // Everything else is read when it is used.
     static Result<Engine> open(const EngineOptions& options);
 
     const ModelInfo& info() const;

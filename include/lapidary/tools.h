@@ -181,6 +181,38 @@ struct KldReport {
 };
 Result<KldReport> kld(const KldOptions& options);
 
+// ---- pack -----------------------------------------------------------------------------------------
+struct PackOptions {
+    std::filesystem::path model = {}, mmproj = {};  // as in EngineOptions
+    std::filesystem::path out = {};         // a .lapidary file there is replaced, anything else refused
+    std::string type = {};                  // q4_0 q8_0 q4_k q6_k bf16 f16; empty: as in the source
+    int threads = 0;                        // as in EngineOptions
+    std::string cpu_level = {};             // as in EngineOptions
+    std::filesystem::path kld_text = {};    // then compare source and result on this text
+    uint32_t kld_tokens = 512;              // its first tokens, the begin-of-text token included
+    ProgressSink progress = {};             // stages "pack" and "compare", in bytes of weights
+};
+struct PackedTensor {
+    std::string name, from, to;             // types
+    bool panels = false;
+    std::vector<int64_t> shape;
+    uint64_t bytes = 0;                     // in the file
+    double rms = 0, rmse = 0, max_error = 0;  // of the source's values, and what `to` changed; 0: kept
+};
+struct PackReport {
+    uint64_t source_bytes = 0, bytes = 0;   // of tensors read; of the file
+    double seconds = 0;                     // without the comparison
+    std::vector<PackedTensor> tensors;      // in file order
+    bool compared = false;
+    Divergence divergence;                  // of the result from the source, with `kld_text`
+    double compare_seconds = 0;
+};
+// Writes the model as one .lapidary file: matrices in the order that kernels read them, mapped in place when it
+// is opened. OUT is whole or absent. Needs little memory, whatever the model's size.
+Result<PackReport> pack(const PackOptions& options);
+// Reads every tensor of a .lapidary file and compares its checksum; returns the bytes read.
+Result<uint64_t> verify(const std::filesystem::path& file, const ProgressSink& progress = {});
+
 // ---- conversations --------------------------------------------------------------------------------
 // {"messages":[...]} in the OpenAI form; media parts name files. Errors name the message.
 Result<Conversation> conversation_from_json(std::string_view json);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "kernels/half.h"
+#include "kernels/panels.h"
 #include "model/load/float_store.h"
 #include "runtime/file/describe.h"
 
@@ -71,19 +72,29 @@ namespace {
 
 class Binder {
   public:
-    Binder(TensorSource& source, bool convert, Weights& weights)
-        : source_(source), convert_(convert), floats_(weights.buffers) {}
+    // `panels`: whether what matrices of this part are multiplied with knows panels.
+    Binder(TensorSource& source, bool convert, bool panels, Weights& weights)
+        : source_(source), convert_(convert), panels_(panels), floats_(weights.buffers) {}
 
     // A matrix stays where it lies, unless it is not aligned to its numbers: then it is copied.
     Result<void> matrix(const std::string& name, int64_t rows, int64_t cols, TensorView& target) {
         LAP_ASSIGN(const SourceTensor* tensor, take(name, {rows, cols}));
         if (cols % kernels::block_values(tensor->format) != 0) return shape_error(*tensor, {rows, cols});
+        if (tensor->layout == runtime::Layout::panels && !panels_)
+            return Error{Errc::bad_model_file,
+                         concat("tensor ", in_quotes(tensor->file_name), " in ", in_quotes(tensor->file.string()),
+                                " lies in panels, which only the embedding and the layers may"),
+                         "pack the model again"};
         if (!convert_) return {};
         const size_t number = kernels::is_quantised(tensor->format)
                                   ? 2
                                   : static_cast<size_t>(kernels::block_bytes(tensor->format));
         if (tensor->offset % number == 0) {
             target = runtime::view(tensor->buffer, tensor->format, rows, cols, tensor->offset);
+            if (tensor->layout == runtime::Layout::panels) {
+                target.layout = tensor->layout;
+                target.row_bytes = kernels::panel_bytes(tensor->format, cols) / kernels::kPanel;
+            }
         } else {
             target = floats_.copy(tensor->format, rows, cols, tensor->buffer->host + tensor->offset);
         }
@@ -170,7 +181,7 @@ class Binder {
     }
 
     TensorSource& source_;
-    bool convert_;
+    bool convert_, panels_;
     FloatStore floats_;
 };
 
@@ -220,7 +231,7 @@ Result<void> bind_vision(Binder& bind, const TensorNames& names, const ModelConf
 
 Result<void> bind_text(TensorSource& source, const TensorNames& names, const ModelConfig& config,
                        bool convert, Weights& weights) {
-    Binder bind(source, convert, weights);
+    Binder bind(source, convert, /*panels=*/true, weights);
     weights.layers.resize(config.layers.size());
     LAP_TRY(bind.matrix(names.embed, config.vocab, config.hidden, weights.embed));
     LAP_TRY(bind.vector(names.final_norm, config.hidden, weights.final_norm));
@@ -232,7 +243,7 @@ Result<void> bind_text(TensorSource& source, const TensorNames& names, const Mod
 
 Result<void> bind_media(TensorSource& source, const TensorNames& names, const ModelConfig& config,
                         bool convert, Weights& weights) {
-    Binder bind(source, convert, weights);
+    Binder bind(source, convert, /*panels=*/false, weights);
     if (config.vision) LAP_TRY(bind_vision(bind, names, config, weights.vision));
     if (config.audio)
         LAP_TRY(bind.matrix(names.audio_projection, config.hidden, config.audio->samples_per_token,

@@ -12,6 +12,7 @@
 #include "model/load/special_ids.h"
 #include "runtime/file/describe.h"
 #include "runtime/file/gguf.h"
+#include "runtime/file/gguf_writer.h"
 
 namespace lapidary::model {
 namespace {
@@ -27,6 +28,7 @@ Result<TensorSource> collect(const Gguf& gguf) {
         SourceTensor item;
         item.key = item.file_name = tensor.name;
         item.format = tensor.format;
+        item.layout = tensor.layout;
         item.shape = tensor.shape;
         item.buffer = gguf.parts[tensor.part].buffer;
         item.offset = tensor.offset;
@@ -103,6 +105,18 @@ void list_metadata(const Gguf& gguf, LoadedModel& model) {
         model.metadata.emplace_back(std::string(key), value.describe());
 }
 
+// The metadata as a file without tensors, which gguf_parse reads like any other.
+std::string metadata_of(const Gguf& gguf) {
+    runtime::GgufWriter out;
+    for (const auto& [key, value] : gguf.metadata) out.add_value(key, value);
+    return out.header();
+}
+
+void carry(const Gguf& gguf, const TensorSource& source, const char* group, LoadedModel& model) {
+    model.carried.texts.emplace_back(group, metadata_of(gguf));
+    carry_tensors(source, group, kGgufNames, model);
+}
+
 Result<void> add_projector(const Gguf& projector, const LoadOptions& options, LoadedModel& model) {
     LAP_ASSIGN(TensorSource source, collect(projector));
     LAP_TRY(bind_media(source, kGgufNames, model.config, options.weights, model.weights));
@@ -111,6 +125,7 @@ Result<void> add_projector(const Gguf& projector, const LoadOptions& options, Lo
     for (const auto& part : projector.parts) model.files.push_back(part.path);
     list_tensors(source, model);
     list_metadata(projector, model);
+    if (options.carry) carry(projector, source, kProjectorGroup, model);
     return {};
 }
 
@@ -134,22 +149,25 @@ bool is_projector_name(const std::string& file_name) {
 
 Result<LoadedModel> load_gguf_file(const LoadOptions& options) {
     LAP_ASSIGN(const Gguf gguf, runtime::open_gguf(options.model));
-    LoadedModel model;
-    model.source = "gguf";
-    LAP_ASSIGN(model.config, read_gguf_config(gguf));
     fs::path projector_path = options.mmproj;
     if (projector_path.empty()) {
         LAP_ASSIGN(projector_path, find_projector(options.model));
     }
-    Gguf projector;
-    if (!projector_path.empty()) {
-        LAP_ASSIGN(projector, runtime::open_gguf(projector_path));
-        auto read = read_projector_config(projector, model.config);
-        if (!read && options.mmproj.empty())
-            return Error{read.error().code, concat(read.error().message, " (found beside the model)"),
-                         "name the right projector with --mmproj, or move this one to another folder"};
-        LAP_TRY(read);
-    }
+    if (projector_path.empty()) return load_gguf_model(gguf, nullptr, options);
+    LAP_ASSIGN(const Gguf projector, runtime::open_gguf(projector_path));
+    ModelConfig unused;
+    const auto read = read_projector_config(projector, unused);
+    if (!read && options.mmproj.empty())
+        return Error{read.error().code, concat(read.error().message, " (found beside the model)"),
+                     "name the right projector with --mmproj, or move this one to another folder"};
+    return load_gguf_model(gguf, &projector, options);
+}
+
+Result<LoadedModel> load_gguf_model(const Gguf& gguf, const Gguf* projector, const LoadOptions& options) {
+    LoadedModel model;
+    model.source = "gguf";
+    LAP_ASSIGN(model.config, read_gguf_config(gguf));
+    if (projector) LAP_TRY(read_projector_config(*projector, model.config));
     LAP_TRY(read_vocabulary(gguf, model));
     const std::string file = options.model.string();
     LAP_TRY(check_config(model.config, file));
@@ -166,7 +184,8 @@ Result<LoadedModel> load_gguf_file(const LoadOptions& options) {
     for (const auto& part : gguf.parts) model.files.push_back(part.path);
     list_tensors(source, model);
     list_metadata(gguf, model);
-    if (!projector_path.empty()) LAP_TRY(add_projector(projector, options, model));
+    if (options.carry) carry(gguf, source, kTextGroup, model);
+    if (projector) LAP_TRY(add_projector(*projector, options, model));
     return model;
 }
 

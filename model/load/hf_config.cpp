@@ -236,13 +236,17 @@ Result<void> read_ids(const JsonFields& top, const JsonFields& text, ModelConfig
     return {};
 }
 
+Result<json> read_json(const TextFiles& files, const char* name) {
+    LAP_ASSIGN(const std::string text, files.read(name, runtime::kMaxConfigBytes));
+    return runtime::parse_json_object(text, files.where(name));
+}
+
 // Absent files leave the published values in place.
-Result<void> read_generation(const std::filesystem::path& folder, ModelConfig& config) {
-    const auto path = folder / "generation_config.json";
-    std::error_code ignored;
-    if (!std::filesystem::exists(path, ignored)) return {};
-    LAP_ASSIGN(const json file, runtime::read_json_file(path));
-    const JsonFields fields(file, in_quotes(path.string()));
+Result<void> read_generation(const TextFiles& files, ModelConfig& config) {
+    constexpr const char* kName = "generation_config.json";
+    if (!files.has(kName)) return {};
+    LAP_ASSIGN(const json file, read_json(files, kName));
+    const JsonFields fields(file, in_quotes(files.where(kName)));
     LAP_ASSIGN(const std::vector<int32_t> stop_ids, fields.integers("eos_token_id"));
     if (!stop_ids.empty()) config.stop_ids = stop_ids;
     LAP_ASSIGN(config.suppress_ids, fields.integers("suppress_tokens"));
@@ -259,12 +263,11 @@ Result<void> read_generation(const std::filesystem::path& folder, ModelConfig& c
     return {};
 }
 
-Result<void> read_processor(const std::filesystem::path& folder, ModelConfig& config) {
-    const auto path = folder / "processor_config.json";
-    std::error_code ignored;
-    if (!std::filesystem::exists(path, ignored)) return {};
-    LAP_ASSIGN(const json file, runtime::read_json_file(path));
-    const JsonFields fields(file, in_quotes(path.string()));
+Result<void> read_processor(const TextFiles& files, ModelConfig& config) {
+    constexpr const char* kName = "processor_config.json";
+    if (!files.has(kName)) return {};
+    LAP_ASSIGN(const json file, read_json(files, kName));
+    const JsonFields fields(file, in_quotes(files.where(kName)));
     const json nothing = json::object();
     LAP_ASSIGN(const json* image, fields.object("image_processor"));
     LAP_ASSIGN(const json* video, fields.object("video_processor"));
@@ -286,10 +289,10 @@ Result<void> read_processor(const std::filesystem::path& folder, ModelConfig& co
 
 }  // namespace
 
-Result<ModelConfig> read_hf_config(const std::filesystem::path& folder) {
-    const auto path = folder / "config.json";
-    LAP_ASSIGN(const json file, runtime::read_json_file(path));
-    const JsonFields top(file, in_quotes(path.string()));
+Result<ModelConfig> read_hf_config(const TextFiles& files) {
+    constexpr const char* kName = "config.json";
+    LAP_ASSIGN(const json file, read_json(files, kName));
+    const JsonFields top(file, in_quotes(files.where(kName)));
     LAP_TRY(check_architecture(top));
     LAP_ASSIGN(const json* nested, top.object("text_config"));
     const json& text_json = nested ? *nested : file;  // a text-only checkpoint has no sections
@@ -297,14 +300,13 @@ Result<ModelConfig> read_hf_config(const std::filesystem::path& folder) {
 
     ModelConfig config;
     LAP_ASSIGN(config.name, top.text("_name_or_path", ""));
-    if (config.name.empty())
-        config.name = std::filesystem::absolute(folder).lexically_normal().filename().string();
+    if (config.name.empty()) config.name = files.title();
     LAP_TRY(read_text(text, config));
     LAP_TRY(read_blocks(text_json, text.where(), config));
     LAP_TRY(read_media(top, config));
     LAP_TRY(read_ids(top, text, config));
-    LAP_TRY(read_generation(folder, config));
-    LAP_TRY(read_processor(folder, config));
+    LAP_TRY(read_generation(files, config));
+    LAP_TRY(read_processor(files, config));
     return config;
 }
 

@@ -14,7 +14,6 @@
 namespace lapidary::model {
 namespace {
 
-namespace fs = std::filesystem;
 using runtime::concat;
 using runtime::in_quotes;
 
@@ -50,6 +49,7 @@ Result<TensorSource> collect(const runtime::Safetensors& files) {
         item.key = canonical_name(tensor.name);
         item.file_name = tensor.name;
         item.format = tensor.format;
+        item.layout = tensor.layout;
         item.shape = tensor.shape;
         item.buffer = files.parts[tensor.part].buffer;
         item.offset = tensor.offset;
@@ -60,37 +60,30 @@ Result<TensorSource> collect(const runtime::Safetensors& files) {
     return source;
 }
 
-// The text of a file that may be absent.
-Result<std::string> optional_text(const fs::path& path, uint64_t limit) {
-    std::error_code ignored;
-    if (!fs::exists(path, ignored)) return std::string();
-    return runtime::read_text_file(path, limit);
-}
+constexpr const char* kTokenizer = "tokenizer.json";
+constexpr const char* kTokenizerConfig = "tokenizer_config.json";
+constexpr const char* kTemplate = "chat_template.jinja";
 
 // chat_template.jinja, or the older place inside tokenizer_config.json.
-Result<std::string> read_template(const fs::path& folder, const std::string& tokenizer_config) {
-    LAP_ASSIGN(std::string text, optional_text(folder / "chat_template.jinja", runtime::kMaxConfigBytes));
+Result<std::string> read_template(const TextFiles& texts, const std::string& tokenizer_config) {
+    LAP_ASSIGN(std::string text, texts.read_if_present(kTemplate, runtime::kMaxConfigBytes));
     if (!text.empty() || tokenizer_config.empty()) return text;
-    const auto path = folder / "tokenizer_config.json";
-    LAP_ASSIGN(const auto json, runtime::parse_json_object(tokenizer_config, path.string()));
+    LAP_ASSIGN(const auto json, runtime::parse_json_object(tokenizer_config, texts.where(kTokenizerConfig)));
     const auto at = json.find("chat_template");
     return at != json.end() && at->is_string() ? at->get<std::string>() : std::string();
 }
 
-// A folder without tokenizer.json still loads (synthetic models have none); a broken one is an error.
-Result<void> read_vocabulary(const fs::path& folder, LoadedModel& model) {
-    const auto path = folder / "tokenizer.json";
-    LAP_ASSIGN(const std::string settings,
-               optional_text(folder / "tokenizer_config.json", runtime::kMaxConfigBytes));
-    LAP_ASSIGN(model.chat_template, read_template(folder, settings));
-    std::error_code ignored;
-    if (!fs::exists(path, ignored)) {
-        model.vocabulary_problem = concat("there is no ", in_quotes(path.string()));
+// A checkpoint without tokenizer.json still loads (synthetic models have none); a broken one is an error.
+Result<void> read_vocabulary(const TextFiles& texts, LoadedModel& model) {
+    LAP_ASSIGN(const std::string settings, texts.read_if_present(kTokenizerConfig, runtime::kMaxConfigBytes));
+    LAP_ASSIGN(model.chat_template, read_template(texts, settings));
+    if (!texts.has(kTokenizer)) {
+        model.vocabulary_problem = concat("there is no ", in_quotes(texts.where(kTokenizer)));
         return {};
     }
-    LAP_ASSIGN(const std::string text, runtime::read_text_file(path, runtime::kMaxTokenizerBytes));
+    LAP_ASSIGN(const std::string text, texts.read(kTokenizer, runtime::kMaxTokenizerBytes));
     auto vocabulary = vocabulary_from_json(text, settings);
-    if (!vocabulary) return as_model_error(vocabulary.error(), path);
+    if (!vocabulary) return as_model_error(vocabulary.error(), texts.where(kTokenizer));
     model.vocabulary = std::move(*vocabulary);
     return {};
 }
@@ -104,32 +97,50 @@ void complete_ids(LoadedModel& model) {
     add_suppressed_media(model.config.suppress_ids, model.config.ids);
 }
 
+// Everything that was read above, for who packs it.
+Result<void> carry(const TextFiles& texts, const TensorSource& source, LoadedModel& model) {
+    for (const char* name : {"config.json", "generation_config.json", "processor_config.json", kTokenizer,
+                             kTokenizerConfig, kTemplate}) {
+        if (!texts.has(name)) continue;
+        LAP_ASSIGN(std::string text, texts.read(name, runtime::kMaxTokenizerBytes));
+        model.carried.texts.emplace_back(name, std::move(text));
+    }
+    carry_tensors(source, "hf", kHfNames, model);
+    return {};
+}
+
 }  // namespace
 
 Result<LoadedModel> load_hf_folder(const LoadOptions& options) {
+    LAP_ASSIGN(const auto files, runtime::open_safetensors_folder(options.model));
+    return load_hf_model(TextFiles(options.model), files, options);
+}
+
+Result<LoadedModel> load_hf_model(const TextFiles& texts, const runtime::Safetensors& tensors,
+                                  const LoadOptions& options) {
     if (!options.mmproj.empty())
         return Error{Errc::invalid_argument,
                      concat("a projector (", in_quotes(options.mmproj.string()),
-                            ") was given, but a Hugging Face folder brings its own"),
+                            ") was given, but a Hugging Face model brings its own"),
                      "leave --mmproj away, or give a GGUF model"};
     LoadedModel model;
     model.source = "hf";
-    LAP_ASSIGN(model.config, read_hf_config(options.model));
-    LAP_TRY(read_vocabulary(options.model, model));
+    LAP_ASSIGN(model.config, read_hf_config(texts));
+    LAP_TRY(read_vocabulary(texts, model));
     complete_ids(model);
-    const std::string file = (options.model / "config.json").string();
+    const std::string file = texts.where("config.json");
     LAP_TRY(check_config(model.config, file));
     LAP_TRY(check_vocabulary(model, file));
 
-    LAP_ASSIGN(const auto files, runtime::open_safetensors_folder(options.model));
-    LAP_ASSIGN(TensorSource source, collect(files));
+    LAP_ASSIGN(TensorSource source, collect(tensors));
     LAP_TRY(bind_text(source, kHfNames, model.config, options.weights, model.weights));
     LAP_TRY(bind_media(source, kHfNames, model.config, options.weights, model.weights));
     LAP_TRY(refuse_unused_layers(source, kHfNames));
     if (options.weights) keep_files(source, model.weights);
     model.weights.bytes = source.used_bytes();
-    for (const auto& part : files.parts) model.files.push_back(part.path);
+    for (const auto& part : tensors.parts) model.files.push_back(part.path);
     list_tensors(source, model);
+    if (options.carry) LAP_TRY(carry(texts, source, model));
     return model;
 }
 

@@ -5,8 +5,10 @@
 
 #include "model/load/gguf_loader.h"
 #include "model/load/hf_loader.h"
+#include "model/load/lapidary_loader.h"
 #include "runtime/file/describe.h"
 #include "runtime/file/gguf.h"
+#include "runtime/file/lapidary_file.h"
 
 namespace lapidary::model {
 namespace {
@@ -16,7 +18,7 @@ using runtime::concat;
 using runtime::in_quotes;
 
 constexpr const char* kHint =
-    "give a GGUF file, a Hugging Face folder, or a folder that holds one GGUF model";
+    "give a GGUF or .lapidary file, a Hugging Face folder, or a folder that holds one GGUF model";
 
 bool present(const fs::path& path) {
     std::error_code ignored;
@@ -80,6 +82,7 @@ Result<LoadedModel> load_file(const LoadOptions& options) {
     if (extension == ".safetensors" || extension == ".json")
         return Error{Errc::bad_model_file, concat(file, " is one file of a Hugging Face folder"),
                      "give the folder that holds it"};
+    if (extension == ".lapidary" || runtime::is_lapidary_file(options.model)) return load_lapidary_file(options);
     return load_gguf_file(options);
 }
 

@@ -1,5 +1,5 @@
-// Opens a model path: a GGUF file (text, first part of a split, with or without a projector beside it), a
-// Hugging Face folder, or a folder that holds a GGUF and its mmproj. Everything is checked against the
+// Opens a model path: a .lapidary file, a GGUF file (text, first part of a split, with or without a projector
+// beside it), a Hugging Face folder, or a folder that holds a GGUF and its mmproj. Everything is checked against the
 // config before a view is handed out: sizes, offsets, shapes, missing and duplicate tensors.
 #pragma once
 
@@ -11,6 +11,7 @@
 
 #include "lapidary/result.h"
 #include "model/config.h"
+#include "model/load/tensor_source.h"
 #include "model/text/vocabulary.h"
 #include "model/weights.h"
 
@@ -24,22 +25,39 @@ struct TensorInfo {  // for `inspect`: what the file holds, in file order
     std::string file;
 };
 
+// What a checkpoint consists of as far as the loaders read it, for who packs it.
+enum class TensorRole { embedding, layer_matrix, other };  // other: never multiplied in panels
+struct CarriedTensor {
+    SourceTensor tensor;
+    std::string group;  // the text that describes it: "gguf", "mmproj"; "hf"
+    TensorRole role = TensorRole::other;
+    bool sensitive = false;  // values or ffn_down: mixtures give some of them more bits
+    int layer = -1;
+};
+struct Carried {
+    std::vector<std::pair<std::string, std::string>> texts;  // name, content
+    std::vector<CarriedTensor> tensors;                      // those that the model uses, in file order
+};
+
 struct LoadedModel {
     ModelConfig config;
     Weights weights;
     std::optional<Vocabulary> vocabulary;  // absent: a synthetic file; text verbs then refuse
     std::string vocabulary_problem;        // why it is absent
-    std::string source;                    // "gguf" or "hf"
+    std::string source;                    // "gguf" or "hf", also of a packed model
+    bool packed = false;                   // it came out of a .lapidary file
     std::string chat_template;             // the file's Jinja text, shown by inspect, never executed
     std::vector<std::filesystem::path> files;
     std::vector<TensorInfo> tensors;
     std::vector<std::pair<std::string, std::string>> metadata;  // for inspect, long values cut
+    Carried carried;                       // with LoadOptions::carry
 };
 
 struct LoadOptions {
     std::filesystem::path model = {};
     std::filesystem::path mmproj = {};  // empty: look beside the model
     bool weights = true;           // false: headers, shapes and tokenizer only
+    bool carry = false;            // fill LoadedModel::carried
 };
 
 Result<LoadedModel> load_model(const LoadOptions& options);

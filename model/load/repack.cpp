@@ -1,21 +1,36 @@
-// One panel buffer per matrix, filled by all threads.
+// One buffer per matrix that moves, filled by all threads.
 #include "model/load/repack.h"
-
-#include <vector>
 
 namespace lapidary::model {
 namespace {
 
+bool must_move(const TensorView& matrix, const runtime::CpuDevice& device) {
+    return device.can_pack(matrix) || device.must_unpack(matrix);
+}
+
 std::vector<TensorView*> candidates(Weights& weights, const runtime::CpuDevice& device) {
     std::vector<TensorView*> out;
-    if (device.can_pack(weights.embed)) out.push_back(&weights.embed);
+    if (must_move(weights.embed, device)) out.push_back(&weights.embed);
     for (LayerWeights& l : weights.layers)
-        for (TensorView* t : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down})
-            if (*t && device.can_pack(*t)) out.push_back(t);
+        for (TensorView* t : matrices_of(l))
+            if (*t && must_move(*t, device)) out.push_back(t);
     return out;
 }
 
 }  // namespace
+
+std::array<TensorView*, 7> matrices_of(LayerWeights& l) {
+    return {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down};
+}
+
+Result<void> arrange(TensorView& matrix, runtime::CpuDevice& device, std::vector<runtime::Buffer>& buffers) {
+    if (!must_move(matrix, device)) return {};
+    LAP_ASSIGN(runtime::Packed moved, device.can_pack(matrix) ? device.pack(matrix) : device.unpack(matrix));
+    matrix.buffer->discard(matrix.offset, static_cast<size_t>(matrix.bytes()));
+    matrix = moved.view;
+    buffers.push_back(std::move(moved.buffer));
+    return {};
+}
 
 Result<void> repack(Weights& weights, runtime::CpuDevice& device,
                     const std::function<bool(uint64_t done, uint64_t total)>& progress) {
@@ -23,11 +38,8 @@ Result<void> repack(Weights& weights, runtime::CpuDevice& device,
     uint64_t done = 0, total = 0;
     for (const TensorView* t : list) total += static_cast<uint64_t>(t->bytes());
     for (TensorView* t : list) {
-        LAP_ASSIGN(const runtime::Packed packed, device.pack(*t));
-        t->buffer->discard(t->offset, static_cast<size_t>(t->bytes()));
+        LAP_TRY(arrange(*t, device, weights.buffers));
         done += static_cast<uint64_t>(t->bytes());
-        *t = packed.view;
-        weights.buffers.push_back(packed.buffer);
         if (progress && !progress(done, total)) return Error{Errc::cancelled, "loading was stopped"};
     }
     return {};

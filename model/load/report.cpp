@@ -1,12 +1,31 @@
 // Lists and last checks; see report.h.
 #include "model/load/report.h"
 
+#include <cstdlib>
+#include <cstring>
+
 #include "runtime/file/describe.h"
 
 namespace lapidary::model {
 
 using runtime::concat;
 using runtime::in_quotes;
+
+void carry_tensors(const TensorSource& source, const std::string& group, const TensorNames& names,
+                   LoadedModel& model) {
+    for (const SourceTensor& tensor : source.all()) {
+        if (!tensor.used) continue;
+        CarriedTensor carried{tensor, group};
+        const std::string_view key = tensor.key;
+        if (key == names.embed) carried.role = TensorRole::embedding;
+        if (key.starts_with(names.layer_prefix) && tensor.shape.size() == 2) {
+            carried.role = TensorRole::layer_matrix;
+            carried.layer = std::atoi(key.data() + std::strlen(names.layer_prefix));
+            carried.sensitive = key.ends_with(names.v) || key.ends_with(names.down);
+        }
+        model.carried.tensors.push_back(std::move(carried));
+    }
+}
 
 void list_tensors(const TensorSource& source, LoadedModel& model) {
     std::string unused;

@@ -4,10 +4,15 @@
 #include <filesystem>
 #include <string>
 
+#include "model/load/bind.h"
 #include "model/load/loader.h"
 #include "model/load/tensor_source.h"
 
 namespace lapidary::model {
+
+// Appends the tensors that the model uses to model.carried.
+void carry_tensors(const TensorSource& source, const std::string& group, const TensorNames& names,
+                   LoadedModel& model);
 
 // Appends the source's tensors to model.tensors; those that the model does not use go to the metadata too.
 void list_tensors(const TensorSource& source, LoadedModel& model);

@@ -22,6 +22,7 @@ struct SourceTensor {
     uint64_t bytes = 0;
     std::filesystem::path file;
     bool used = false;
+    runtime::Layout layout = runtime::Layout::rows;
 };
 
 class TensorSource {

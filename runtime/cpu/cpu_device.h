@@ -67,6 +67,9 @@ class CpuDevice final : public Device {
     bool can_pack(const TensorView& matrix) const;
     // The matrix, which can_pack, as panels.
     Result<Packed> pack(const TensorView& matrix);
+    // Whether the matrix lies in panels that this level or mode cannot multiply; and it as rows.
+    bool must_unpack(const TensorView& matrix) const;
+    Result<Packed> unpack(const TensorView& matrix);
 
     // What the machine can do just now, all threads together, watched for so long (peak.cpp): GB/s of reading the
     // buffer (1 MiB or more) in order, again and again; int8 GMAC/s of the level's own instruction.

@@ -178,4 +178,21 @@ Result<Packed> CpuDevice::pack(const TensorView& m) {
     return Packed{std::move(buffer), out};
 }
 
+bool CpuDevice::must_unpack(const TensorView& m) const {
+    return m.layout == Layout::panels && (precise_ || !table_.panel_matmul[index(m.format)]);
+}
+
+Result<Packed> CpuDevice::unpack(const TensorView& m) {
+    const int64_t row_bytes = kernels::row_bytes(m.format, m.cols);
+    LAP_ASSIGN(Buffer buffer, allocate_host(static_cast<size_t>(m.rows * row_bytes)));
+    const auto unpack_row = table_.unpack_panel_row[index(m.format)];
+    pool_.run((m.rows + kernels::kPanel - 1) / kernels::kPanel, [&](int64_t p, int) {
+        const int64_t begin = p * kernels::kPanel, end = std::min(begin + kernels::kPanel, m.rows);
+        for (int64_t row = begin; row < end; ++row)
+            unpack_row(m.data() + begin * m.row_bytes, m.cols, row - begin, buffer->host + row * row_bytes);
+    });
+    const TensorView rows = view(buffer, m.format, m.rows, m.cols);
+    return Packed{std::move(buffer), rows};
+}
+
 }  // namespace lapidary::runtime

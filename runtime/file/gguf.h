@@ -54,6 +54,7 @@ struct GgufTensor {
     std::vector<int64_t> shape;  // outermost first, so [rows, cols] of a matrix
     size_t part = 0;             // index into Gguf::parts
     size_t offset = 0;           // in that part's file
+    Layout layout = Layout::rows;  // panels: only when the tensors come from a .lapidary file
     uint64_t bytes = 0;
 };
 

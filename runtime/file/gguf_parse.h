@@ -1,4 +1,5 @@
-// One GGUF file's header, checked. Private to gguf.cpp, which joins the parts of a split model.
+// One GGUF file's header, checked. For gguf.cpp, which joins the parts of a split model, and for metadata
+// that a .lapidary file carries.
 #pragma once
 
 #include <string_view>

@@ -80,6 +80,15 @@ void GgufWriter::add_texts(std::string_view name, const std::vector<std::string>
     for (const std::string& value : values) put_text(keys_, value);
 }
 
+void GgufWriter::add_value(std::string_view name, const GgufValue& value) {
+    if (value.type == GgufType::string) return add_text(name, value.raw);
+    if (value.type == GgufType::array)
+        array(name, number_of(value.element), value.count);
+    else
+        key(name, number_of(value.type));
+    keys_ += value.raw;
+}
+
 void GgufWriter::add_tensor(std::string_view name, Format format, const std::vector<int64_t>& shape) {
     put_text(tensors_, name);
     put(tensors_, static_cast<uint32_t>(shape.size()));
@@ -97,14 +106,17 @@ void GgufWriter::add_tensor(std::string_view name, Format format, const std::vec
 Result<void> GgufWriter::start(const std::filesystem::path& target) {
     LAP_ASSIGN(OutputFile file, OutputFile::create(target));
     file_.emplace(std::move(file));
+    const std::string head = header();
+    LAP_TRY(file_->write(head.data(), head.size()));
+    return pad();
+}
+
+std::string GgufWriter::header() const {
     std::string head = "GGUF";
     put<uint32_t>(head, 3);
     put<uint64_t>(head, sizes_.size());
     put<uint64_t>(head, key_count_);
-    LAP_TRY(file_->write(head.data(), head.size()));
-    LAP_TRY(file_->write(keys_.data(), keys_.size()));
-    LAP_TRY(file_->write(tensors_.data(), tensors_.size()));
-    return pad();
+    return head + keys_ + tensors_;
 }
 
 Result<void> GgufWriter::pad() {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lapidary/result.h"
+#include "runtime/file/gguf.h"
 #include "runtime/file/output_file.h"
 #include "runtime/tensor.h"
 
@@ -24,9 +25,12 @@ class GgufWriter {
     void add_list(std::string_view key, const std::vector<float>& values);
     void add_flags(std::string_view key, const std::vector<bool>& values);
     void add_texts(std::string_view key, const std::vector<std::string>& values);
+    void add_value(std::string_view key, const GgufValue& value);  // as another file has it
     // shape: outermost first. The data follows later, in the order of these calls.
     void add_tensor(std::string_view name, Format format, const std::vector<int64_t>& shape);
 
+    // Everything before the data. Without tensors it is a file of its own: metadata only.
+    std::string header() const;
     uint64_t data_bytes() const { return data_bytes_; }  // of all tensors so far, with padding
 
     // Ends the header. Then write() the bytes of all tensors; the padding between them is added here.

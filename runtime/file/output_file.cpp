@@ -105,6 +105,23 @@ Result<void> OutputFile::write_all(const std::byte* bytes, size_t count) {
     return {};
 }
 
+Result<void> OutputFile::rewrite(uint64_t offset, const void* bytes, size_t count) {
+    if (offset > written_ || count > written_ - offset)
+        return Error{Errc::internal, concat("bytes ", offset, " to ", offset + count, " of ",
+                                            in_quotes(target_.string()), " were not written yet")};
+    LAP_TRY(flush());
+    const auto* from = static_cast<const std::byte*>(bytes);
+    while (count > 0) {
+        const ssize_t done = ::pwrite(fd_, from, std::min(count, kMaxWriteBytes), static_cast<off_t>(offset));
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return failed("write to", target_, errno);
+        from += done;
+        offset += static_cast<uint64_t>(done);
+        count -= static_cast<size_t>(done);
+    }
+    return {};
+}
+
 Result<void> OutputFile::commit() {
     LAP_TRY(flush());
     if (::fsync(fd_) != 0) return failed("write to", target_, errno);

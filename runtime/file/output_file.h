@@ -19,6 +19,8 @@ class OutputFile {
     ~OutputFile();  // removes the temporary file unless commit() succeeded
 
     Result<void> write(const void* bytes, size_t count);
+    // Replaces bytes that were written before: a header that is known last.
+    Result<void> rewrite(uint64_t offset, const void* bytes, size_t count);
     Result<void> commit();
     uint64_t written() const { return written_; }
 

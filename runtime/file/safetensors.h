@@ -17,6 +17,7 @@ struct SafetensorsTensor {
     std::vector<int64_t> shape;
     size_t part = 0;    // index into Safetensors::parts
     size_t offset = 0;  // in that file
+    Layout layout = Layout::rows;  // panels: only when the tensors come from a .lapidary file
     uint64_t bytes = 0;
 };
 

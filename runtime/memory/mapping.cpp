@@ -60,6 +60,13 @@ Result<std::shared_ptr<Mapping>> Mapping::open(const std::filesystem::path& path
 
 void Mapping::discard(size_t offset, size_t count) { give_back_pages(host + offset, count); }
 
+void Mapping::will_need(size_t offset, size_t count) {
+    const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(host + offset) / page * page;
+    ::madvise(reinterpret_cast<void*>(begin), reinterpret_cast<uintptr_t>(host + offset + count) - begin,
+              MADV_WILLNEED);
+}
+
 Mapping::~Mapping() {
     if (host) ::munmap(host, bytes);
 }

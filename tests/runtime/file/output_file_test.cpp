@@ -151,3 +151,15 @@ TEST_CASE("a folder that is given up is removed") {
     }
     CHECK(entries(scratch.path()) == 0);
 }
+
+TEST_CASE("bytes written before can be replaced, others not") {
+    const ScratchFolder folder;
+    auto file = OutputFile::create(folder.path() / "a");
+    REQUIRE(file);
+    REQUIRE(file->write("0123456789", 10));
+    REQUIRE(file->rewrite(2, "ab", 2));
+    REQUIRE(file->write("xy", 2));
+    CHECK(!file->rewrite(11, "ab", 2));
+    REQUIRE(file->commit());
+    CHECK(read_file(folder.path() / "a") == "01ab456789xy");
+}

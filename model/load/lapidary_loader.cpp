@@ -1,0 +1,89 @@
+// A packed model in the form its source had when it was opened; see lapidary_loader.h.
+#include "model/load/lapidary_loader.h"
+
+#include <ctime>
+
+#include "model/load/gguf_loader.h"
+#include "model/load/hf_loader.h"
+#include "runtime/file/describe.h"
+#include "runtime/file/gguf_parse.h"
+#include "runtime/file/lapidary_file.h"
+
+namespace lapidary::model {
+namespace {
+
+using runtime::concat;
+using runtime::Gguf;
+using runtime::in_quotes;
+using runtime::LapidaryFile;
+
+Result<Gguf> gguf_of(const LapidaryFile& file, const char* group) {
+    LAP_ASSIGN(auto header, runtime::parse_gguf(file.text(group), file.path.string()));
+    Gguf out;
+    out.metadata = std::move(header.metadata);
+    out.parts.push_back({file.path, file.buffer});
+    for (const auto& tensor : file.tensors)
+        if (tensor.group == group)
+            out.tensors.push_back(
+                {tensor.name, tensor.format, tensor.shape, 0, tensor.offset, tensor.layout, tensor.bytes});
+    return out;
+}
+
+runtime::Safetensors safetensors_of(const LapidaryFile& file) {
+    runtime::Safetensors out;
+    out.parts.push_back({file.path, file.buffer});
+    for (const auto& tensor : file.tensors)
+        out.tensors.push_back(
+            {tensor.name, tensor.format, tensor.shape, 0, tensor.offset, tensor.layout, tensor.bytes});
+    return out;
+}
+
+Result<LoadedModel> load_from_gguf(const LapidaryFile& file, const LoadOptions& options) {
+    LAP_ASSIGN(const Gguf text, gguf_of(file, kTextGroup));
+    const bool has_projector = file.has_text(kProjectorGroup);
+    if (has_projector && !options.mmproj.empty())
+        return Error{Errc::invalid_argument,
+                     concat("a projector (", in_quotes(options.mmproj.string()), ") was given, but ",
+                            in_quotes(file.path.string()), " brings its own"),
+                     "leave --mmproj away"};
+    if (!has_projector && options.mmproj.empty()) return load_gguf_model(text, nullptr, options);
+    LAP_ASSIGN(const Gguf projector,
+               has_projector ? gguf_of(file, kProjectorGroup) : runtime::open_gguf(options.mmproj));
+    return load_gguf_model(text, &projector, options);
+}
+
+std::string day_of(int64_t seconds) {
+    const auto time = static_cast<std::time_t>(seconds);
+    std::tm parts = {};
+    char text[32] = "";
+    if (gmtime_r(&time, &parts)) std::strftime(text, sizeof text, "%Y-%m-%d", &parts);
+    return text;
+}
+
+void describe_packing(const LapidaryFile& file, LoadedModel& model) {
+    std::string sources;
+    for (const auto& source : file.sources)
+        sources += concat(sources.empty() ? "" : ", ", source.name, " (", source.bytes, " bytes, ",
+                          day_of(source.modified_s), ")");
+    model.metadata.emplace_back("packed by", file.writer);
+    model.metadata.emplace_back("packed from", sources);
+}
+
+}  // namespace
+
+Result<LoadedModel> load_lapidary_file(const LoadOptions& options) {
+    LAP_ASSIGN(const LapidaryFile file, runtime::open_lapidary(options.model));
+    Result<LoadedModel> loaded =
+        file.kind == "gguf" ? load_from_gguf(file, options)
+        : file.kind == "hf" ? load_hf_model(TextFiles(file), safetensors_of(file), options)
+                            : Error{Errc::unsupported_model,
+                                    concat(in_quotes(options.model.string()), " was packed from ",
+                                           in_quotes(file.kind), ", which this version does not know"),
+                                    "pack the model again with this version"};
+    if (!loaded) return loaded;
+    loaded->packed = true;
+    describe_packing(file, *loaded);
+    return loaded;
+}
+
+}  // namespace lapidary::model
