@@ -19,7 +19,7 @@ struct BufferData {
     std::byte* host = nullptr;
     size_t bytes = 0;
     virtual ~BufferData() = default;
-    // The bytes will not be read again soon: a mapped file gives its pages back.
+    // The bytes will not be read again: a mapped file gives its pages back, private memory loses its content.
     virtual void discard(size_t, size_t) {}
     // They will be read next: a mapped file begins to fetch them.
     virtual void will_need(size_t, size_t) {}

@@ -161,8 +161,11 @@ TEST_CASE("pack: refusals") {
     options.kld_text = folder.path() / "absent.txt";
     CHECK(refused(options).code == Errc::not_found);
     options.kld_text = folder.write("empty.txt", "");
+    CHECK(refused(options).code == Errc::bad_model_file);  // a text needs a tokenizer
+    options.model = kTiny;
     CHECK(refused(options).code == Errc::invalid_argument);
-    options.kld_text = {};
+    options.model = model;
+    options.kld_text.clear();
     options.progress = [](std::string_view, uint64_t, uint64_t) { return false; };
     CHECK(refused(options).code == Errc::cancelled);
     options.model = folder.path() / "absent.gguf";
@@ -179,7 +182,7 @@ TEST_CASE("pack: damage is found when a file is verified, and packing itself is 
     const fs::path out = folder.path() / "a.lapidary";
     packed(kPeer / "quant3-q4_0.gguf", out);
     std::string bytes = read_file(out);
-    bytes[bytes.size() - 5000] ^= 1;  // inside the last tensor
+    bytes[bytes.size() - 100] ^= 1;  // inside the last tensor, which ends the file
     const fs::path bad = folder.write("bad.lapidary", bytes);
     CHECK(Engine::open({.model = bad}));
     const auto verified = verify(bad);

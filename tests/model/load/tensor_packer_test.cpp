@@ -51,7 +51,11 @@ struct Packed {
     PackError error;
 };
 
-Result<Packed> pack(const SourceTensor& tensor, TensorPlan plan, int threads = 2) {
+// Packs a copy: the packer gives its source back as it goes.
+Result<Packed> pack(const SourceTensor& original, TensorPlan plan, int threads = 2) {
+    SourceTensor tensor = original;
+    tensor.buffer = unwrap(runtime::allocate_host(original.bytes));
+    std::memcpy(tensor.buffer->host, original.buffer->host, original.bytes);
     runtime::ThreadPool pool(threads);
     TensorPacker packer(table(), pool);
     Packed out;
