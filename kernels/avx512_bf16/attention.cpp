@@ -54,17 +54,32 @@ LAP_INLINE V high_half(V pair) {
     return xsimd::bitwise_cast<V>(xsimd::bitwise_cast<Bits>(pair) & Bits(static_cast<int32_t>(0xffff0000)));
 }
 
-// Sixteen values of a cache row from value i, zero from `end` on and where there is no row.
-LAP_INLINE F load_cached(KvFormat format, const KvRow& row, int64_t i, int64_t end) {
-    if (!row.values) return F(0.0f);
-    if (format == KvFormat::q8_0) {  // multiples of 32
+// Sixteen values of a cache row from value i on; PartF16 takes those that are there and zero for the others.
+struct LoadF16 {
+    LAP_INLINE F operator()(const KvRow& row, int64_t i) const { return load_half(row.values + 2 * i); }
+};
+struct LoadQ8 {  // pieces of rows are multiples of 32
+    LAP_INLINE F operator()(const KvRow& row, int64_t i) const {
         const F scale(half_to_float(load_u16(row.scales + i / kKvScaleBlock * 2)));
         return load_bytes(reinterpret_cast<const int8_t*>(row.values) + i) * scale;
     }
-    const uint8_t* at = row.values + 2 * i;
-    if (end - i >= 16) return load_half(at);
-    const auto mask = static_cast<__mmask16>(end > i ? (1 << (end - i)) - 1 : 0);
-    return F(_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, at)));
+};
+struct PartF16 {
+    int64_t end;
+    F operator()(const KvRow& row, int64_t i) const {
+        const auto mask = static_cast<__mmask16>(end - i >= 16 ? 0xffff : end > i ? (1 << (end - i)) - 1 : 0);
+        return F(_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, row.values + 2 * i)));
+    }
+};
+
+template <class Load>
+LAP_INLINE void store_key(Load load, const KvRow& row, int64_t i, float* out) {
+    _mm512_storeu_si512(out, bits<__m512i>(_mm512_cvtne2ps_pbh(load(row, i + 16), load(row, i))));
+}
+template <class Load>
+LAP_INLINE void store_values(Load load, const KvRow* rows, int64_t i, float* out) {
+    const F first = rows[0].values ? load(rows[0], i) : F(0.0f), second = rows[1].values ? load(rows[1], i) : F(0.0f);
+    pairs(first, second).store_unaligned(out + i);
 }
 
 struct PairMath {
@@ -83,14 +98,21 @@ struct PairMath {
         }
     }
     static void convert_key(KvFormat format, const KvRow& row, int64_t i, int64_t end, float* out) {
-        for (; i < end; i += 32, out += 16) {
-            const F low = load_cached(format, row, i, end), high = load_cached(format, row, i + 16, end);
-            _mm512_storeu_si512(out, bits<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+        if (format == KvFormat::q8_0) {
+            for (; i < end; i += 32, out += 16) store_key(LoadQ8(), row, i, out);
+        } else {
+            for (; i + 32 <= end; i += 32, out += 16) store_key(LoadF16(), row, i, out);
+            if (i < end) store_key(PartF16{end}, row, i, out);
         }
     }
+    // A pair of positions; a row that is not there is zero.
     static void convert_values(KvFormat format, const KvRow* rows, int64_t dim, float* out) {
-        for (int64_t i = 0; i < dim; i += 16) {
-            pairs(load_cached(format, rows[0], i, dim), load_cached(format, rows[1], i, dim)).store_unaligned(out + i);
+        int64_t i = 0;
+        if (format == KvFormat::q8_0) {
+            for (; i < dim; i += 16) store_values(LoadQ8(), rows, i, out);
+        } else {
+            for (; i + 16 <= dim; i += 16) store_values(LoadF16(), rows, i, out);
+            if (i < dim) store_values(PartF16{dim}, rows, i, out);
         }
     }
     template <class V>

@@ -96,17 +96,29 @@ class Tile {
     }
 
     void scores(const AttentionArgs& a, int kv_head, int first, int begin, int count) {
-        KvCursor cursor;
+        KvCursor cursor, ahead;
         for (int p = 0; p < count; p += G) {
             for (int g = 0; g < G && p + g < count; ++g) {
                 if (begin + p + g < first) continue;
                 convert_key(a, &cursor, begin + p + g, kv_head, s_.keys + g * row_floats_);
             }
+            for (int g = G; g < 2 * G && p + g < count; ++g) prefetch(a, &ahead, begin + p + g, kv_head);
             for (int64_t i = 0; i < groups_; ++i) {
                 multiply<Math, V, N, G, false>(s_.q + i * units_ * kWidth, s_.keys, 1, row_floats_, units_,
                                                s_.scores + i * kScores + p * kWidth);
             }
         }
+    }
+
+    // Asks for the key and value of a position, which the next group of scores and the values of this block convert.
+    void prefetch(const AttentionArgs& a, KvCursor* cursor, int position, int kv_head) const {
+        constexpr int64_t kLine = 64;
+        const int64_t value_bytes = a.format == KvFormat::f32 ? 4 : a.format == KvFormat::f16 ? 2 : 1;
+        const int64_t key_bytes = (a.key_pairs > 0 ? 2 * a.key_pairs : dim_) * value_bytes;
+        const uint8_t* key = key_row(a, cursor, position, kv_head).values;
+        const uint8_t* value = value_row(a, cursor, position, kv_head).values;
+        for (int64_t i = 0; i < key_bytes; i += kLine) __builtin_prefetch(key + i);
+        for (int64_t i = 0; i < dim_ * value_bytes; i += kLine) __builtin_prefetch(value + i, 0, 2);
     }
 
     // A key as it stands in the cache, or put together from its rotated values and the values of the same position.
