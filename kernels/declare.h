@@ -34,6 +34,7 @@ using KernelOp_rope = RopeFn;
 using KernelOp_soft_cap = SoftCapFn;
 using KernelOp_scale_add = ScaleAddFn;
 using KernelOp_store_kv = StoreKvFn;
+using KernelOp_peak = PeakFn;
 using KernelOp_attention = AttentionFn;
 using KernelOp_attention_merge = AttentionMergeFn;
 #define LAP_LEVEL(level, base)

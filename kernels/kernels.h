@@ -108,6 +108,10 @@ struct AttentionMergeArgs {
 };
 using AttentionMergeFn = void (*)(const AttentionMergeArgs&);
 
+// ---- measuring ------------------------------------------------------------------------------------
+// Int8 multiply-adds as fast as the level's own instructions allow, on registers; returns how many it did.
+using PeakFn = int64_t (*)(int64_t iterations);
+
 // ---- the table ------------------------------------------------------------------------------------
 struct KernelTable {
     const char* isa = "";              // "ref", "avx2", "avx512", "neon"
@@ -131,6 +135,7 @@ struct KernelTable {
     StoreKvFn store_kv[3] = {};        // by KvFormat
     AttentionFn attention = nullptr;
     AttentionMergeFn attention_merge = nullptr;
+    PeakFn peak = nullptr;
 };
 
 // Per-thread scratch that any kernel of any table may need for these sizes.

@@ -77,6 +77,48 @@ Result<std::vector<int32_t>> parse_list(std::string_view option, std::string_vie
     return values;
 }
 
+namespace {
+
+// "from-to*factor", "from-to+step" or "from-to".
+Result<void> add_range(std::string_view option, std::string_view text, int64_t low, int64_t high,
+                       std::vector<int32_t>& values) {
+    const size_t dash = text.find('-', 1), sign = text.find_first_of("*+", dash);
+    LAP_ASSIGN(const int64_t from, parse_count(option, text.substr(0, dash), low, high));
+    LAP_ASSIGN(const int64_t to, parse_count(option, text.substr(dash + 1, sign - dash - 1), low, high));
+    const bool multiplies = sign != text.npos && text[sign] == '*';
+    int64_t by = 1;
+    if (sign != text.npos) {
+        LAP_ASSIGN(by, parse_count(option, text.substr(sign + 1), multiplies ? 2 : 1, high));
+    }
+    if (to < from) return usage(fmt::format("{}: the range {} goes down", option, text));
+    if (multiplies && from == 0) return usage(fmt::format("{}: the range {} stays at 0", option, text));
+    for (int64_t value = from; value <= to; value = multiplies ? value * by : value + by) {
+        if (values.size() == kMaxSweep)
+            return usage(fmt::format("{}: {} makes more than {} numbers", option, text, kMaxSweep));
+        values.push_back(static_cast<int32_t>(value));
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<std::vector<int32_t>> parse_sweep(std::string_view option, std::string_view text, int64_t low,
+                                         int64_t high) {
+    std::vector<int32_t> values;
+    for (size_t begin = 0; begin <= text.size();) {
+        const size_t end = std::min(text.find(',', begin), text.size());
+        const std::string_view item = text.substr(begin, end - begin);
+        if (item.find('-', 1) != item.npos) {
+            LAP_TRY(add_range(option, item, low, high, values));
+        } else {
+            LAP_ASSIGN(const int64_t value, parse_count(option, item, low, high));
+            values.push_back(static_cast<int32_t>(value));
+        }
+        begin = end + 1;
+    }
+    return values;
+}
+
 std::string human_bytes(uint64_t bytes) {
     static constexpr const char* kUnits[] = {"KiB", "MiB", "GiB", "TiB"};
     if (bytes < 1024) return fmt::format("{} B", bytes);

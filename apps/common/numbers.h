@@ -25,6 +25,12 @@ Result<double> parse_real(std::string_view option, std::string_view text, double
 Result<std::vector<int32_t>> parse_list(std::string_view option, std::string_view text, int64_t low,
                                         int64_t high);
 
+// As parse_list, with ranges among the numbers: "512-4096*2" is 512,1024,2048,4096; "1-7+3" is 1,4,7; "2-4" is
+// 2,3,4. The upper end is part of a range only when a step meets it. At most kMaxSweep numbers.
+inline constexpr size_t kMaxSweep = 1000;
+Result<std::vector<int32_t>> parse_sweep(std::string_view option, std::string_view text, int64_t low,
+                                         int64_t high);
+
 // 6960097088 -> "6.48 GiB"; used in tables and messages.
 std::string human_bytes(uint64_t bytes);
 // 11907350064 -> "11.9 B", 7531264 -> "7.53 M".

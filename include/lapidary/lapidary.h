@@ -231,6 +231,7 @@ class Session {
 
     struct State;
     explicit Session(std::unique_ptr<State> state);
+    const State& state() const { return *state_; }
     Session(Session&&) noexcept;
     Session& operator=(Session&&) noexcept;
     ~Session();

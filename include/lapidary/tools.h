@@ -79,27 +79,40 @@ struct TraceReport {
 Result<TraceReport> write_trace(const Engine& engine, const std::filesystem::path& file);
 
 // ---- bench ----------------------------------------------------------------------------------------
+// What is timed is the forward pass alone, on fixed pseudo-random ids: no tokenising, no sampling.
 struct BenchOptions {
     EngineOptions engine = {};              // .model unused with `synthetic`
     std::string synthetic = {}, type = "q4_0";  // preset to make in memory instead of a file
     int layers = 0;
     std::vector<int> prompt = {512}, generate = {32}, depth = {0};
+    std::vector<int> columns = {};          // cost of a step of so many tokens, all rows of logits wanted
     int repetitions = 5;
+    std::filesystem::path trace = {};       // written when all tests are done
     std::stop_token cancel = {};
 };
 struct BenchRow {                           // the fields of `bench --json`
-    std::string test;                       // pp512, tg32, ... "@ d4096" is in `depth`
-    int n_prompt = 0, n_gen = 0, depth = 0, reps = 0;
+    std::string test;                       // pp512, tg32, cols4; "@ d4096" is in `depth`
+    int n_prompt = 0, n_gen = 0, columns = 0, depth = 0, reps = 0;
     double tps_median = 0, tps_mean = 0, tps_sd = 0;
     double gbps = 0, gmacs = 0;             // what the model read and multiplied per second, medians
-    double machine_gbps = 0;       // reads per second, measured between the repetitions
-    double machine_gmacs = 0;               // int8 peak; 0: this version does not measure it
-    std::string cpu, isa, placement, model, type, kv, logits_hash;
-    int threads = 0;
-    uint64_t model_bytes = 0, peak_rss_bytes = 0;
+    double machine_gbps = 0;                // reads per second, measured between the pieces of the test
+    double machine_gmacs = 0;               // int8 peak of these kernels' instructions, measured likewise
+    double pct_bandwidth = 0, pct_int8_peak = 0;  // medians over pieces, each against the probes around it
+    std::vector<uint64_t> ns;               // of each repetition
+    double ttft_ns = 0;                     // pp: until the logits of the last token, median; else 0
+    double token_p50_ns = 0, token_p95_ns = 0;    // tg: of single tokens, over all repetitions; else 0
+    // cols: time of a step, and relative to a step of one token measured just before. `allowed` is where
+    // arithmetic at three quarters of the int8 peak becomes the limit: max(1, MACs / (0.75 peak x t1)).
+    double step_ms = 0, cost_ratio = 0, cost_allowed = 0;
+    std::string cpu, isa, placement, model, type, kv, logits_hash, version, compiler;
+    int threads = 0, prefill_threads = 0, decode_threads = 0;
+    uint64_t model_bytes = 0, peak_rss_bytes = 0, probe_bytes = 0;  // probe: part of the peak
+    std::vector<std::string> warnings;      // why not to trust the figures; empty: nothing noticed
+    std::vector<ProfileRow> profile;        // of the timed steps, with EngineOptions::profile
 };
 using BenchSink = std::function<Flow(const BenchRow&)>;
-Result<void> bench(const BenchOptions& options, const BenchSink& sink);
+// The report is of the trace, if one was asked for.
+Result<TraceReport> bench(const BenchOptions& options, const BenchSink& sink);
 
 // ---- quality --------------------------------------------------------------------------------------
 struct Estimate {                           // of a mean, with standard error; positions count as independent

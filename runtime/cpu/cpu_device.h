@@ -68,8 +68,10 @@ class CpuDevice final : public Device {
     // The matrix, which can_pack, as panels.
     Result<Packed> pack(const TensorView& matrix);
 
-    // GB/s at which all threads together read the buffer once, in order.
-    double read_bandwidth(const BufferData& buffer);
+    // What the machine can do just now, all threads together, watched for so long (peak.cpp): GB/s of reading the
+    // buffer (1 MiB or more) in order, again and again; int8 GMAC/s of the level's own instruction.
+    double read_bandwidth(const BufferData& buffer, double seconds);
+    double int8_peak(double seconds);
 
   private:
     // The input of a matmul in every form that its weights ask for.

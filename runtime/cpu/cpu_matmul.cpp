@@ -1,8 +1,6 @@
 // Products of the CPU device: int8 images of the inputs, slices of weight rows, and panels.
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <chrono>
 #include <new>
 
 #include "runtime/cpu/cpu_device.h"
@@ -178,24 +176,6 @@ Result<Packed> CpuDevice::pack(const TensorView& m) {
     out.row_bytes = bytes / kernels::kPanel;
     out.layout = Layout::panels;
     return Packed{std::move(buffer), out};
-}
-
-double CpuDevice::read_bandwidth(const BufferData& buffer) {
-    constexpr int64_t kPiece = 1 << 20;
-    std::atomic<uint64_t> checksum{0};  // keeps the reads from being optimised away
-    const auto start = std::chrono::steady_clock::now();
-    const int64_t pieces = static_cast<int64_t>(buffer.bytes) / kPiece;
-    pool_.run(pieces, [&](int64_t piece, int) {
-        const auto* words = reinterpret_cast<const uint64_t*>(buffer.host + piece * kPiece);
-        uint64_t sums[8] = {};  // eight chains, so that loads and not additions are the limit
-        for (int64_t i = 0; i < kPiece / 8; i += 8)
-            for (int64_t j = 0; j < 8; ++j) sums[j] ^= words[i + j];
-        uint64_t all = 0;
-        for (const uint64_t s : sums) all ^= s;
-        checksum.fetch_xor(all, std::memory_order_relaxed);
-    });
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    return static_cast<double>(pieces * kPiece) / took.count() / 1e9;
 }
 
 }  // namespace lapidary::runtime

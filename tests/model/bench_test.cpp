@@ -1,8 +1,11 @@
 // The bench's bookkeeping; its speeds are nobody's promise here.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "lapidary/tools.h"
 #include "tests/support/goldens.h"
+#include "tests/support/scratch_folder.h"
 
 using namespace lapidary;
 using namespace lapidary::test;
@@ -41,6 +44,63 @@ TEST_CASE("bench: one row per test and depth, with consistent figures and repeat
         CHECK(r.logits_hash == second[i].logits_hash);
     }
     CHECK(first[0].logits_hash != first[1].logits_hash);
+    for (const BenchRow& r : first) {
+        CHECK(r.machine_gbps > 0);
+        CHECK(r.machine_gmacs > 0);
+        CHECK(r.pct_bandwidth > 0);
+        CHECK(r.pct_int8_peak > 0);
+        CHECK(r.ns.size() == 2);
+        CHECK((r.ttft_ns > 0) == (r.n_prompt > 0));
+        CHECK((r.token_p95_ns > 0) == (r.n_gen > 0));
+        CHECK(r.token_p95_ns >= r.token_p50_ns);
+        CHECK(!r.compiler.empty());
+        CHECK(r.version == version());
+        CHECK(r.probe_bytes > 0);
+        CHECK(r.profile.empty());
+    }
+}
+
+TEST_CASE("bench: steps of several columns cost what they cost beside a step of one, and say what they compute") {
+    BenchOptions o{.synthetic = "tiny", .prompt = {}, .generate = {1}, .columns = {1, 4}, .repetitions = 2};
+    o.engine.threads = 2;
+    o.engine.profile = true;
+    std::vector<BenchRow> rows;
+    unwrap(bench(o, [&](const BenchRow& row) {
+        rows.push_back(row);
+        return Flow::go;
+    }));
+    REQUIRE(rows.size() == 3);
+    CHECK(rows[1].test == "cols1");
+    CHECK(rows[2].test == "cols4");
+    for (const BenchRow& r : rows) {
+        CHECK((r.step_ms > 0) == (r.columns > 0));
+        CHECK((r.cost_ratio > 0) == (r.columns > 0));
+        REQUIRE(!r.profile.empty());
+        double share = 0;
+        for (const ProfileRow& p : r.profile) share += p.share;
+        CHECK(share == doctest::Approx(1));
+    }
+    CHECK(rows[2].cost_allowed >= 1);
+    CHECK(rows[2].tps_median == doctest::Approx(4e3 / rows[2].step_ms).epsilon(0.5));
+    // The head serves every column: the profile of cols4 counts it once per step, 2 steps of 1 and 2 of 4 columns
+    // in each repetition; depth and warm-up are not in it.
+    const auto head = std::find_if(rows[2].profile.begin(), rows[2].profile.end(),
+                                   [](const ProfileRow& p) { return p.op == "matmul head"; });
+    REQUIRE(head != rows[2].profile.end());
+    CHECK(head->count == 8);
+}
+
+TEST_CASE("bench: a trace of all tests, whole or not at all") {
+    ScratchFolder folder;
+    BenchOptions o{.synthetic = "tiny", .prompt = {4}, .generate = {}, .repetitions = 1};
+    o.trace = folder.path() / "trace.json";
+    const auto none = [](const BenchRow&) { return Flow::go; };
+    CHECK(bench(o, none).error().code == Errc::invalid_argument);  // no events were kept
+    o.engine.trace_events = 50;
+    const TraceReport report = unwrap(bench(o, none));
+    CHECK(report.events == 50);
+    CHECK(report.dropped > 0);
+    CHECK(std::filesystem::file_size(o.trace) > 1000);
 }
 
 TEST_CASE("bench: tests shorter than the warm-up have room") {
@@ -66,6 +126,7 @@ TEST_CASE("bench: impossible numbers and unknown names are refused") {
     refused({.prompt = {0}});
     refused({.generate = {-1}});
     refused({.depth = {-5}});
+    refused({.columns = {0}});
     refused({.repetitions = 0});
     refused({.synthetic = "70b"});
     refused({.type = "q9"});

@@ -1,0 +1,155 @@
+// The schema of `bench`; see bench_output.h.
+#include "apps/common/bench_output.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/common/diagnostics.h"
+#include "apps/common/tables.h"
+
+namespace lapidary::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// What a test does not measure is null, not zero.
+Json measured(double value) { return value > 0 ? Json(value) : Json(nullptr); }
+
+// Rows appear as they are measured, so the widths are fixed.
+const std::vector<std::string> kColumns = {"model", "type", "threads", "test", "t/s", "GB/s",
+                                           "% bw",  "GMAC/s", "% peak", "ms",   "cost"};
+const std::vector<size_t> kWidths = {18, 6, 7, 14, 17, 7, 5, 8, 6, 9, 11};
+
+std::string percent(double share) { return share > 0 ? fmt::format("{:.0f}", share) : "-"; }
+
+// ms: of a generated token (median), of a step of columns, until the first token. cost: of a step, and the limit.
+std::string milliseconds(const BenchRow& row) {
+    const double ms = row.columns > 0 ? row.step_ms : (row.n_gen > 0 ? row.token_p50_ns : row.ttft_ns) * 1e-6;
+    return fmt::format("{:.1f}", ms);
+}
+std::string cost(const BenchRow& row) {
+    return row.columns > 0 ? fmt::format("{:.2f} ≤ {:.2f}", row.cost_ratio, row.cost_allowed) : "";
+}
+
+void print_heading(Console& console, const BenchRow& row) {
+    std::string rule = "|";
+    for (size_t i = 0; i < kWidths.size(); ++i)
+        rule += std::string(kWidths[i] + (i == 0 ? 2 : 1), '-') + (i == 0 ? "|" : ":|");
+    console.note(fmt::format("cpu {} · kernels {} · kv {} · machine {:.1f} GB/s, {:.0f} GMAC/s int8", row.cpu, row.isa,
+                             row.kv, row.machine_gbps, row.machine_gmacs));
+    console.write(markdown_row(kColumns, kWidths) + rule + "\n");
+}
+
+void print_table_row(Console& console, const BenchRow& row) {
+    const std::string depth = row.depth > 0 ? fmt::format(" @ d{}", row.depth) : "";
+    const std::string threads = row.prefill_threads == row.decode_threads
+                                    ? fmt::format("{}", row.threads)
+                                    : fmt::format("{}/{}", row.prefill_threads, row.decode_threads);
+    console.write(markdown_row({row.model, row.type, threads, row.test + depth,
+                                fmt::format("{:.2f} ± {:.2f}", row.tps_median, row.tps_sd),
+                                fmt::format("{:.1f}", row.gbps), percent(row.pct_bandwidth),
+                                fmt::format("{:.1f}", row.gmacs), percent(row.pct_int8_peak), milliseconds(row),
+                                cost(row)},
+                               kWidths));
+}
+
+std::string csv_cell(const Json& value) {
+    std::string text;
+    if (value.is_string()) {
+        text = value.get<std::string>();
+    } else if (value.is_array()) {
+        for (const Json& v : value) text += (text.empty() ? "" : v.is_string() ? "; " : " ") + csv_cell(v);
+    } else if (!value.is_null()) {
+        return to_text(value);
+    }
+    if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+    std::string quoted = "\"";
+    for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+    return quoted + "\"";
+}
+
+}  // namespace
+
+Json bench_json(const BenchRow& row, bool profile) {
+    Json json = {{"schema", 1},
+                 {"test", row.test},
+                 {"n_prompt", row.n_prompt},
+                 {"n_gen", row.n_gen},
+                 {"columns", row.columns},
+                 {"depth", row.depth},
+                 {"reps", row.reps},
+                 {"tps_median", row.tps_median},
+                 {"tps_mean", row.tps_mean},
+                 {"tps_sd", row.tps_sd},
+                 {"gbps", row.gbps},
+                 {"gmacs", row.gmacs},
+                 {"machine_gbps", measured(row.machine_gbps)},
+                 {"machine_gmacs", measured(row.machine_gmacs)},
+                 {"pct_bandwidth", measured(row.pct_bandwidth)},
+                 {"pct_int8_peak", measured(row.pct_int8_peak)},
+                 {"ns", row.ns},
+                 {"ttft_ns", measured(row.ttft_ns)},
+                 {"token_p50_ns", measured(row.token_p50_ns)},
+                 {"token_p95_ns", measured(row.token_p95_ns)},
+                 {"step_ms", measured(row.step_ms)},
+                 {"cost_ratio", measured(row.cost_ratio)},
+                 {"cost_allowed", measured(row.cost_allowed)},
+                 {"cpu", row.cpu},
+                 {"isa", row.isa},
+                 {"gpu", nullptr},
+                 {"placement", row.placement},
+                 {"threads", row.threads},
+                 {"prefill_threads", row.prefill_threads},
+                 {"decode_threads", row.decode_threads},
+                 {"model", row.model},
+                 {"model_bytes", row.model_bytes},
+                 {"type", row.type},
+                 {"kv", row.kv},
+                 {"peak_rss_bytes", row.peak_rss_bytes},
+                 {"probe_bytes", row.probe_bytes},
+                 {"logits_hash", row.logits_hash},
+                 {"version", row.version},
+                 {"compiler", row.compiler},
+                 {"warnings", row.warnings}};
+    if (profile) json["profile"] = profile_json(row.profile);
+    return json;
+}
+
+std::string csv_line(const Json& row, bool header) {
+    std::string line;
+    const char* comma = "";
+    for (const auto& [name, value] : row.items()) {
+        line += comma + (header ? name : csv_cell(value));
+        comma = ",";
+    }
+    return line + "\n";
+}
+
+void BenchPrinter::row(const BenchRow& row) {
+    const bool first = std::exchange(first_, false);
+    for (const std::string& warning : row.warnings)
+        console_.note(fmt::format("{}{}: {}", row.test, row.depth > 0 ? fmt::format(" @ d{}", row.depth) : "", warning));
+    switch (format_) {
+        case BenchFormat::md:
+            if (first) print_heading(console_, row);
+            print_table_row(console_, row);
+            break;
+        case BenchFormat::csv:
+            if (first) console_.write(csv_line(bench_json(row, false), true));
+            console_.write(csv_line(bench_json(row, false), false));
+            break;
+        case BenchFormat::json: rows_.push_back(row); return;
+        case BenchFormat::jsonl: console_.write_json(bench_json(row, profile_)); return;
+    }
+    if (profile_) console_.aside(fmt::format("profile of {}\n{}", row.test, profile_table(row.profile)));
+}
+
+void BenchPrinter::finish() {
+    if (format_ != BenchFormat::json) return;
+    Json all = Json::array();
+    for (const BenchRow& row : rows_) all.push_back(bench_json(row, profile_));
+    console_.write_json(all);
+}
+
+}  // namespace lapidary::cli

@@ -1,0 +1,36 @@
+// The rows of `bench` in the forms it prints: a Markdown table for people, csv, json (one array) and jsonl (one
+// object per line) for programs. Every row carries every field, whatever the form.
+#pragma once
+
+#include <string>
+
+#include "apps/common/output.h"
+#include "lapidary/tools.h"
+
+namespace lapidary::cli {
+
+enum class BenchFormat { md, csv, json, jsonl };
+
+class BenchPrinter {
+  public:
+    // `profile`: rows have a profile; printed in the form, or with md and csv as tables on stderr.
+    BenchPrinter(Console& console, BenchFormat format, bool profile)
+        : console_(console), format_(format), profile_(profile) {}
+
+    // Each as it is measured; json waits for finish(), so that an error leaves no half array.
+    void row(const BenchRow& row);
+    void finish();
+
+  private:
+    Console& console_;
+    BenchFormat format_;
+    bool profile_;
+    bool first_ = true;
+    std::vector<BenchRow> rows_;  // json
+};
+
+nlohmann::ordered_json bench_json(const BenchRow& row, bool profile);
+// A header line, or the values of one row: comma separated, quoted where they must be; lists joined by spaces.
+std::string csv_line(const nlohmann::ordered_json& row, bool header);
+
+}  // namespace lapidary::cli

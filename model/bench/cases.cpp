@@ -1,0 +1,54 @@
+// Lists of lengths and depths to measurements; see cases.h.
+#include "model/bench/cases.h"
+
+#include <algorithm>
+
+namespace lapidary::model {
+namespace {
+
+using Kind = BenchCase::Kind;
+
+// Tokens that a case adds behind its depth.
+int64_t length(const BenchCase& c) {
+    return c.kind == Kind::columns ? int64_t{c.n + 1} * kColumnSteps : c.n;
+}
+
+}  // namespace
+
+std::string BenchCase::name() const {
+    const char* prefix = kind == Kind::prompt ? "pp" : kind == Kind::generate ? "tg" : "cols";
+    return prefix + std::to_string(n);
+}
+
+Result<void> check_bench(const BenchOptions& o) {
+    const auto check = [](const char* what, const std::vector<int>& values, int least) -> Result<void> {
+        for (const int n : values)
+            if (n < least)
+                return Error{Errc::invalid_argument, std::string("bench: ") + what + " is " + std::to_string(n),
+                             "use numbers above zero (depth may be zero)"};
+        return {};
+    };
+    LAP_TRY(check("the number of repetitions", {o.repetitions}, 1));
+    LAP_TRY(check("a prompt length", o.prompt, 1));
+    LAP_TRY(check("a generation length", o.generate, 1));
+    LAP_TRY(check("a number of columns", o.columns, 1));
+    return check("a depth", o.depth, 0);
+}
+
+std::vector<BenchCase> bench_cases(const BenchOptions& o) {
+    std::vector<BenchCase> cases;
+    for (const int depth : o.depth) {
+        for (const int n : o.prompt) cases.push_back({Kind::prompt, n, depth});
+        for (const int n : o.generate) cases.push_back({Kind::generate, n, depth});
+        for (const int n : o.columns) cases.push_back({Kind::columns, n, depth});
+    }
+    return cases;
+}
+
+uint32_t bench_context(const BenchOptions& o) {
+    int64_t longest = kWarmUpTokens;
+    for (const BenchCase& c : bench_cases(o)) longest = std::max(longest, c.depth + length(c));
+    return static_cast<uint32_t>(std::min<int64_t>(longest, UINT32_MAX));
+}
+
+}  // namespace lapidary::model

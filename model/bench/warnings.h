@@ -1,0 +1,16 @@
+// Why the figures of a measurement deserve doubt. Used by model/bench.cpp for every row.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/bench/runner.h"
+#include "runtime/cpu/conditions.h"
+
+namespace lapidary::model {
+
+// `before` and `after`: the machine around the repetitions; `threads`: of the engine.
+std::vector<std::string> bench_warnings(const std::vector<Repetition>& repetitions, const runtime::Conditions& before,
+                                        const runtime::Conditions& after, int threads);
+
+}  // namespace lapidary::model

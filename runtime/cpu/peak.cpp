@@ -1,0 +1,59 @@
+// What the machine could do at this moment: bytes read and int8 multiply-adds per second, by all threads of the
+// device together. The bench measures both between its repetitions.
+#include <atomic>
+#include <chrono>
+
+#include "runtime/cpu/cpu_device.h"
+
+namespace lapidary::runtime {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kPieceBytes = 1 << 20;      // read between two looks at the clock: about 50 microseconds
+constexpr int64_t kPeakIterations = 1 << 12;  // the same for arithmetic: 10 to 50 microseconds
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+uint64_t read_piece(const std::byte* piece) {
+    const auto* words = reinterpret_cast<const uint64_t*>(piece);
+    uint64_t sums[8] = {};  // eight chains, so that loads and not additions are the limit
+    for (int64_t i = 0; i < kPieceBytes / 8; i += 8)
+        for (int64_t j = 0; j < 8; ++j) sums[j] ^= words[i + j];
+    uint64_t all = 0;
+    for (const uint64_t s : sums) all ^= s;
+    return all;
+}
+
+}  // namespace
+
+double CpuDevice::read_bandwidth(const BufferData& buffer, double seconds) {
+    const int64_t pieces = static_cast<int64_t>(buffer.bytes) / kPieceBytes;
+    std::atomic<int64_t> next{0}, read{0};
+    std::atomic<uint64_t> checksum{0};  // keeps the reads from being optimised away
+    pool_.use(pool_.size());
+    const auto start = Clock::now();
+    pool_.run(pool_.size(), [&](int64_t, int) {
+        uint64_t sum = 0;
+        int64_t mine = 0;
+        for (; seconds_since(start) < seconds; ++mine)
+            sum ^= read_piece(buffer.host + next.fetch_add(1, std::memory_order_relaxed) % pieces * kPieceBytes);
+        read.fetch_add(mine, std::memory_order_relaxed);
+        checksum.fetch_xor(sum, std::memory_order_relaxed);
+    });
+    return static_cast<double>(read * kPieceBytes) / seconds_since(start) / 1e9;
+}
+
+double CpuDevice::int8_peak(double seconds) {
+    std::atomic<int64_t> macs{0};
+    pool_.use(pool_.size());
+    const auto start = Clock::now();
+    pool_.run(pool_.size(), [&](int64_t, int) {
+        int64_t mine = 0;
+        while (seconds_since(start) < seconds) mine += table_.peak(kPeakIterations);
+        macs.fetch_add(mine, std::memory_order_relaxed);
+    });
+    return static_cast<double>(macs) / seconds_since(start) / 1e9;
+}
+
+}  // namespace lapidary::runtime
