@@ -1,13 +1,16 @@
 """`lapidary bench`: the schema that harnesses read."""
 
+import csv
 import json
 import unittest
 
-from support import TINY, CliTest, clean_environment, main
+from support import TINY, CliTest, clean_environment, lapidary, main
 
 FIELDS = {"schema", "test", "n_prompt", "n_gen", "depth", "reps", "tps_median", "tps_mean", "tps_sd", "gbps", "gmacs",
           "machine_gbps", "machine_gmacs", "pct_bandwidth", "pct_int8_peak", "cpu", "isa", "gpu", "placement",
-          "threads", "model", "model_bytes", "type", "kv", "peak_rss_bytes", "logits_hash"}
+          "threads", "model", "model_bytes", "type", "kv", "peak_rss_bytes", "logits_hash", "columns", "ns", "ttft_ns",
+          "token_p50_ns", "token_p95_ns", "step_ms", "cost_ratio", "cost_allowed", "prefill_threads", "decode_threads",
+          "probe_bytes", "version", "compiler", "warnings"}
 
 
 class Bench(CliTest):
@@ -22,8 +25,66 @@ class Bench(CliTest):
             self.assertEqual((row["schema"], row["reps"], row["threads"], row["gpu"]), (1, 2, 1, None))
             self.assertGreater(row["tps_median"], 0)
             self.assertGreater(row["peak_rss_bytes"], 0)
-            if row["machine_gbps"] is not None:
-                self.assertAlmostEqual(row["pct_bandwidth"], 100 * row["gbps"] / row["machine_gbps"], places=6)
+            for field in ("machine_gbps", "machine_gmacs", "pct_bandwidth", "pct_int8_peak", "probe_bytes"):
+                self.assertGreater(row[field], 0)
+            self.assertEqual(len(row["ns"]), 2)
+            self.assertEqual(row["ttft_ns"] is None, row["n_prompt"] == 0)
+            self.assertEqual(row["token_p95_ns"] is None, row["n_gen"] == 0)
+            self.assertIsNone(row["cost_ratio"])
+            self.assertTrue(all(isinstance(warning, str) for warning in row["warnings"]))
+
+    def test_one_piece_is_measured_against_the_probes_around_it(self):
+        row, = self.rows(TINY, "-p", "32", "-n", "0", "-r", "1", "-t", "1")
+        self.assertAlmostEqual(row["pct_bandwidth"], 100 * row["gbps"] / row["machine_gbps"], places=6)
+        self.assertAlmostEqual(row["pct_int8_peak"], 100 * row["gmacs"] / row["machine_gmacs"], places=6)
+
+    def test_columns(self):
+        rows = self.rows(TINY, "-p", "0", "-n", "0", "--columns", "1,4", "-r", "2", "-t", "1")
+        self.assertEqual([(row["test"], row["columns"]) for row in rows], [("cols1", 1), ("cols4", 4)])
+        for row in rows:
+            self.assertGreater(row["cost_ratio"], 0)
+            self.assertGreaterEqual(row["cost_allowed"], 1)
+            self.assertAlmostEqual(row["tps_median"], row["columns"] * 1e3 / row["step_ms"], delta=row["tps_median"] / 2)
+
+    def test_ranges(self):
+        rows = self.rows(TINY, "-p", "4-16*2,5", "-n", "2-3", "-d", "1-8+7", "-r", "1", "-t", "1")
+        tests = ["pp4", "pp8", "pp16", "pp5", "tg2", "tg3"]
+        self.assertEqual([(row["test"], row["depth"]) for row in rows], [(t, d) for d in (1, 8) for t in tests])
+        for text, says in (("8-4", "goes down"), ("0-8*2", "stays at 0"), ("1-1000000", "more than 1000"),
+                           ("1-8*1", "1"), ("1-8+0", "0"), ("4,,5", "''"), ("2-", "''"), ("1-x", "'x'"), ("", "''")):
+            with self.subTest(text=text):
+                self.fails(2, "bench", TINY, "-p", text, says=["--prompt", says])
+
+    def test_threads_of_long_and_short_steps(self):
+        row, = self.rows(TINY, "-p", "16", "-n", "0", "-r", "1", "-t", "2", "--decode-threads", "1")
+        self.assertEqual((row["threads"], row["prefill_threads"], row["decode_threads"]), (2, 2, 1))
+
+    def test_forms(self):
+        args = (TINY, "-p", "8", "-n", "2", "-r", "2", "-t", "1")
+        array = json.loads(self.ok("bench", *args, "--output", "json"))
+        lines = [json.loads(line) for line in self.ok("bench", *args, "--output", "jsonl").splitlines()]
+        table = list(csv.DictReader(self.ok("bench", *args, "--output", "csv").splitlines()))
+        for rows in (array, lines, table):
+            self.assertEqual([row["test"] for row in rows], ["pp8", "tg2"])
+            self.assertEqual({frozenset(row) for row in rows}, {frozenset(FIELDS)})
+        self.assertEqual(len(table[0]["ns"].split()), 2)
+        self.assertEqual(table[0]["logits_hash"], array[0]["logits_hash"])
+        self.fails(2, "bench", TINY, "--output", "xml", says="xml")
+        done = lapidary("bench", TINY, "--json", "--output", "csv")
+        self.assertEqual((done.returncode, json.loads(done.stdout)["error"]["code"]), (2, "invalid_argument"))
+
+    def test_profile_and_trace(self):
+        args = (TINY, "-p", "8", "-n", "2", "-r", "1", "-t", "1", "--profile")
+        for row in self.rows(*args, "--trace", self.folder / "t.json"):
+            self.assertEqual(set(row) - FIELDS, {"profile"})
+            self.assertIn("matmul head", [line["op"] for line in row["profile"]])
+            # Only the timed steps: one for the prompt, one per token.
+            head, = [line for line in row["profile"] if line["op"] == "matmul head"]
+            self.assertEqual(head["count"], 1 if row["test"] == "pp8" else 2)
+        self.assertTrue(json.loads((self.folder / "t.json").read_text())["traceEvents"])
+        done = lapidary("bench", *args)
+        self.assertIn("profile of pp8", done.stderr.decode())
+        self.fails(2, "bench", TINY, "-t", "1,2", "--trace", self.folder / "t.json", says="--trace")
 
     def test_depth_and_thread_lists(self):
         rows = self.rows(TINY, "-p", "0", "-n", "2", "-d", "0,16", "-r", "1", "-t", "1,2")
