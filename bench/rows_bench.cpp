@@ -1,0 +1,93 @@
+// The small operations: norms, activations, rotation, cache rows, expansion of weights. Bytes are those read and
+// written. Names: rms_norm/<level>/n:<values>, store_kv/<format>/<level>/n:<values>.
+#include <cmath>
+#include <cstring>
+#include <functional>
+
+#include "bench/support.h"
+
+namespace lapidary::bench {
+namespace {
+
+constexpr float kEps = 1e-6f;
+
+// One operation on buffers of its own: what to call, where the result lies, bytes read and written per value.
+struct Operation {
+    std::function<void(const KernelTable&, float* out)> call;
+    double bytes_per_value;
+};
+
+KvFormat kv_format(std::string_view name) {
+    for (const KvFormat f : {KvFormat::f32, KvFormat::f16, KvFormat::q8_0})
+        if (name == kernels::name(f)) return f;
+    return KvFormat::f32;
+}
+
+struct Inputs {
+    int64_t n;
+    Aligned<float> a, b, w;
+    Aligned<uint8_t> row, scales;
+    Aligned<int8_t> q;
+    std::vector<uint8_t> weights;
+
+    Inputs(int64_t count, Format format)
+        : n(count), a(random_values(n)), b(random_values(n)), w(random_values(n)), row(4 * n), scales(n), q(n),
+          weights(random_weights(format, 1, n)) {}
+};
+
+// `out` holds n floats: a copy of the input where the operation works in place, else what it writes.
+Operation operation(const KernelRow& row, const Inputs& in) {
+    const int64_t n = in.n;
+    const auto format = static_cast<size_t>(format_of(row));
+    if (row.op == "rms_norm") return {[=, &in](const auto& t, float* out) { t.rms_norm(in.a.data(), in.w.data(), n, kEps, out); }, 12};
+    if (row.op == "layer_norm")
+        return {[=, &in](const auto& t, float* out) { t.layer_norm(in.a.data(), in.w.data(), in.b.data(), n, kEps, out); }, 16};
+    if (row.op == "add_norm")
+        return {[=, &in](const auto& t, float* out) { t.add_norm(out, in.b.data(), in.w.data(), n, kEps, 0.5f); }, 16};
+    if (row.op == "geglu") return {[=, &in](const auto& t, float* out) { t.geglu(in.a.data(), in.b.data(), n, out); }, 12};
+    if (row.op == "rope")
+        return {[=, &in](const auto& t, float* out) { t.rope(out, n, n / 2, in.a.data(), in.b.data()); }, 12};
+    if (row.op == "soft_cap") return {[=](const auto& t, float* out) { t.soft_cap(out, n, 30.0f); }, 8};
+    if (row.op == "scale_add") return {[=, &in](const auto& t, float* out) { t.scale_add(out, 0.5f, in.b.data(), n); }, 12};
+    if (row.op == "expand") {
+        const double bytes = static_cast<double>(in.weights.size()) / static_cast<double>(n);
+        return {[=, &in](const auto& t, float* out) { t.expand[format](in.weights.data(), n, out); }, 4 + bytes};
+    }
+    if (row.op == "quantize")
+        return {[=, &in](const auto& t, float* out) { t.quantize(in.a.data(), n, in.q.data(), out); }, 5};
+    if (row.op == "store_kv") {
+        const auto kv = static_cast<size_t>(kv_format(row.format));
+        return {[=, &in](const auto& t, float* out) { t.store_kv[kv](in.a.data(), n, out, in.scales.data()); }, 6};
+    }
+    return {};
+}
+
+void run(benchmark::State& state, const KernelRow& row, const KernelTable& table) {
+    const int64_t n = state.range(0);
+    const Inputs in(n, row.op == "expand" ? format_of(row) : Format::f32);
+    const Operation op = operation(row, in);
+    const Aligned<float> out(n), expected(n);
+    for (const Aligned<float>* buffer : {&out, &expected}) std::memcpy(buffer->data(), in.a.data(), static_cast<size_t>(n) * 4);
+    op.call(*select("ref", nullptr), expected.data());
+    op.call(table, out.data());
+    // Cache rows are bytes, the same at every level; all else is floats.
+    const bool same = row.op == "store_kv" ? std::memcmp(out.data(), expected.data(), static_cast<size_t>(n)) == 0
+                                           : agree(out.data(), expected.data(), n);
+    if (!same) return state.SkipWithError("wrong result");
+    for (auto _ : state) {
+        op.call(table, out.data());
+        benchmark::ClobberMemory();
+    }
+    count(state, row, table, op.bytes_per_value * static_cast<double>(n), 0);
+}
+
+}  // namespace
+
+void register_rows(const KernelRow& row, const KernelTable& table) {
+    if (!operation(row, Inputs(256, Format::f32)).call) return;
+    benchmark::RegisterBenchmark(name_of(row).c_str(), [&row, &table](benchmark::State& s) { run(s, row, table); })
+        ->ArgName("n")
+        ->Arg(row.op == "rope" || row.op == "store_kv" ? 512 : row.op == "geglu" ? 15360 : 3840);
+}
+
+}  // namespace lapidary::bench
