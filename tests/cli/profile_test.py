@@ -15,7 +15,7 @@ class Profile(CliTest):
         self.assertAlmostEqual(sum(row["share"] for row in rows), 1, places=6)
         self.assertEqual([row["seconds"] for row in rows], sorted((row["seconds"] for row in rows), reverse=True))
         self.assertEqual({row["layer"] for row in rows}, {"input", "sliding", "global", "output"})
-        head, = [row for row in rows if row["op"] == "matmul head"]
+        head, = [row for row in rows if row["op"] == "norm+matmul head"]
         self.assertGreater(head["gmacs"], 0)
         self.assertGreater(head["gbps"], 0)
         for row in rows:
@@ -25,7 +25,7 @@ class Profile(CliTest):
         done = lapidary(*ASK, "--profile")
         plain = lapidary(*ASK)
         self.assertEqual((done.returncode, done.stdout), (0, plain.stdout))
-        for word in ("operation", "matmul head", "sliding", "GMAC/s", "wait ms"):
+        for word in ("operation", "norm+matmul head", "sliding", "GMAC/s", "wait ms"):
             self.assertIn(word, done.stderr.decode())
         self.assertNotIn("operation", plain.stderr.decode())
 
@@ -54,7 +54,7 @@ class Profile(CliTest):
             layers = [e for e in events if e["ph"] == "X" and e["tid"] == 0]
             slices = [e for e in events if e["ph"] == "X" and e["tid"] > 0]
             self.assertEqual({e["name"] for e in layers} - {"output"}, {"input", "sliding", "global"})
-            self.assertIn("matmul head", {e["name"] for e in slices})
+            self.assertIn("norm+matmul head", {e["name"] for e in slices})
             for e in layers + slices:
                 self.assertGreaterEqual(e["ts"], 0)
                 self.assertGreaterEqual(e["dur"], 0)
