@@ -200,16 +200,20 @@ void CpuDevice::commit_kv(const KvView& kv) {
     const KvStep& step = params_->kv[index(kv.kv_class)];
     if (step.commit_count == 0) return;
     const KvSegment &ring = *kv.segments[0], &chunk = *kv.segments[1];
-    const auto copy = [&](const Buffer& to, const Buffer& from, const KvCopy& c, int64_t row_bytes) {
-        if (to) std::memcpy(to->host + c.to_row * row_bytes, from->host + c.from_row * row_bytes,
-                            static_cast<size_t>(c.count * row_bytes));
-    };
+    constexpr int32_t kRowsPerItem = 32;
     for (int i = 0; i < step.commit_count; ++i) {
         const KvCopy& c = step.commits[static_cast<size_t>(i)];
-        copy(ring.k, chunk.k, c, kv.row_bytes);
-        copy(ring.v, chunk.v, c, kv.row_bytes);
-        copy(ring.k_scales, chunk.k_scales, c, kv.scale_row_bytes);
-        copy(ring.v_scales, chunk.v_scales, c, kv.scale_row_bytes);
+        pool_.run((c.count + kRowsPerItem - 1) / kRowsPerItem, [&](int64_t item, int) {
+            const int64_t row = item * kRowsPerItem, rows = std::min<int64_t>(kRowsPerItem, c.count - row);
+            const auto copy = [&](const Buffer& to, const Buffer& from, int64_t row_bytes) {
+                if (to) std::memcpy(to->host + (c.to_row + row) * row_bytes, from->host + (c.from_row + row) * row_bytes,
+                                    static_cast<size_t>(rows * row_bytes));
+            };
+            copy(ring.k, chunk.k, kv.row_bytes);
+            copy(ring.v, chunk.v, kv.row_bytes);
+            copy(ring.k_scales, chunk.k_scales, kv.scale_row_bytes);
+            copy(ring.v_scales, chunk.v_scales, kv.scale_row_bytes);
+        });
     }
 }
 

@@ -9,13 +9,15 @@ class Doctor(CliTest):
     def test_json(self):
         report = self.ok_json("doctor")
         self.assertEqual(set(report), {"version", "cpu", "cores", "threads", "isa", "memory", "gpu", "kernels",
-                                       "advice"})
+                                       "race", "advice"})
         self.assertEqual(len([level for level in report["isa"] if level["selected"]]), 1)
         for level in report["isa"]:
             if level["selected"]:
                 self.assertTrue(level["built"] and level["supported"], level)
         self.assertGreater(report["memory"]["total_bytes"], report["memory"]["free_bytes"])
         self.assertGreater(len(report["kernels"]), 0)
+        for runner in report["race"]:
+            self.assertEqual(set(runner), {"format", "columns", "isa", "gmacs", "won"})
         self.assertGreater(report["cores"], 0)
 
     def test_isa_can_be_lowered(self):
