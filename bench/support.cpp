@@ -33,7 +33,7 @@ std::vector<int64_t> scale_offsets(Format f) {
 }  // namespace
 
 const KernelTable* table_of(const KernelRow& row) {
-    if (!row.function.starts_with(std::string(row.isa) + "::")) return nullptr;
+    if (!row.function.starts_with(std::string(row.isa).append("::"))) return nullptr;
     std::vector<const KernelTable*> own, extended;
     for (const KernelTable* table : runnable_tables()) {
         const std::string_view isa = table->isa;
@@ -51,8 +51,9 @@ Format format_of(const KernelRow& row) {
 }
 
 std::string name_of(const KernelRow& row) {
-    const std::string format = row.format == "any" ? "" : "/" + std::string(row.format);
-    return std::string(row.op) + format + "/" + std::string(row.isa);
+    std::string name(row.op);
+    if (row.format != "any") name.append("/").append(row.format);
+    return name.append("/").append(row.isa);
 }
 
 double peak_macs(const KernelTable& table) {
@@ -62,7 +63,7 @@ double peak_macs(const KernelTable& table) {
     for (int i = 0; i < 5; ++i) {
         const double start = thread_seconds();
         int64_t macs = 0;
-        while (thread_seconds() - start < 0.02) macs += table.peak(4096);
+        while (thread_seconds() - start < 0.02) macs += table.peak(1 << 17);  // reading this clock is a system call
         best = std::max(best, static_cast<double>(macs) / (thread_seconds() - start));
     }
     return known[&table] = best;
