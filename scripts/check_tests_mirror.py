@@ -42,6 +42,7 @@ COVERED_ELSEWHERE = {
     "kernels/avx512_bf16/panel_bf16": ("kernels/panels_test.cpp", "against double on rounded activations"),
     "kernels/avx512_bf16/attention": ("kernels/attention_test.cpp", "every attention test runs every table"),
     "kernels/avx2/peak": ("kernels/peak_test.cpp", "one loop per level"),
+    "kernels/avxvnni/peak": ("kernels/peak_test.cpp", "one loop per level"),
     "kernels/avx512/peak": ("kernels/peak_test.cpp", "one loop per level"),
     "kernels/neon/peak": ("kernels/peak_test.cpp", "one loop per level"),
     "kernels/neon_dot/peak": ("kernels/peak_test.cpp", "one loop per level"),

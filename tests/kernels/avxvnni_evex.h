@@ -11,6 +11,7 @@ void panel_matmul_q4_0(const PanelMatmulArgs& a);
 void panel_matmul_q8_0(const PanelMatmulArgs& a);
 void panel_matmul_q4_k(const PanelMatmulArgs& a);
 void panel_matmul_q6_k(const PanelMatmulArgs& a);
+int64_t peak(int64_t iterations);
 }  // namespace lapidary::kernels::avxvnni_evex
 #endif
 
@@ -31,6 +32,7 @@ inline const kernels::KernelTable* avxvnni_evex() {
         slot(kernels::Format::q8_0) = level::panel_matmul_q8_0;
         slot(kernels::Format::q4_k) = level::panel_matmul_q4_k;
         slot(kernels::Format::q6_k) = level::panel_matmul_q6_k;
+        table.peak = level::peak;
         return table;
     }();
     return &kTable;
