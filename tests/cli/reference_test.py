@@ -62,8 +62,7 @@ DRAWS = 5
 
 # Where the CPU multiplies bf16, attention rounds queries, keys, values and weights to it (2^-9, eight times the rounding of the f16
 # cache), and matrices in bf16 take inputs rounded to it. The model rounds the same values, all but the weights.
-BF16_CPU = (os.environ.get("LAPIDARY_CPU", "") in ("", "avx512")
-            and "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text())
+BF16_CPU = "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text()
 
 
 class RoundedInputs(ref.Num):

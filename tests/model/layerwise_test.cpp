@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+
 #include "kernels/select.h"
 #include "model/kl_stats.h"
 #include "tests/support/goldens.h"
@@ -33,7 +35,8 @@ std::vector<std::vector<float>> whole(const fs::path& path, const std::vector<in
 Divergence layerwise(const fs::path& base, const fs::path& other, const std::vector<int32_t>& ids) {
     const auto a = unwrap(model::load_model({.model = base})),
                b = unwrap(model::load_model({.model = other}));
-    runtime::CpuDevice device(*kernels::select("", nullptr), 2, false);
+    const char* forced = std::getenv("LAPIDARY_CPU");  // as the engine does
+    runtime::CpuDevice device(*kernels::select(forced ? forced : "", nullptr), 2, false);
     uint64_t last = 0, total = 0;
     const Divergence out =
         unwrap(model::layerwise_divergence(a, b, ids, device, [&](uint64_t done, uint64_t all) {
