@@ -7,7 +7,8 @@ set -euo pipefail
 build=(g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config python3:python3
        libcli11-dev libfmt-dev nlohmann-json3-dev libxsimd-dev libpng-dev libjpeg62-turbo-dev
        libsndfile1-dev libsamplerate0-dev libxxhash-dev)
-test=("${build[@]}" doctest-dev libeigen3-dev python3-numpy libopenblas0-serial nm:binutils xz:xz-utils)
+test=("${build[@]}" doctest-dev libeigen3-dev python3-numpy libopenblas0-serial nm:binutils xz:xz-utils
+      qemu-x86_64-static:qemu-user-static)
 ci=("${test[@]}" shellcheck:shellcheck ccache:ccache aarch64-linux-gnu-g++:g++-aarch64-linux-gnu
     qemu-aarch64-static:qemu-user-static)
 
