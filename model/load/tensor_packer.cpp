@@ -42,16 +42,23 @@ struct TensorPacker::Sums {
     float largest = 0, largest_error = 0;
 
     void add(const float* x, const float* y, int64_t count) {
-        double square_lanes[4] = {}, error_lanes[4] = {};
-        for (int64_t i = 0; i < count; i++) {
+        constexpr int64_t kLanes = 8;  // sums side by side become vector code
+        double square_lanes[kLanes] = {}, error_lanes[kLanes] = {};
+        float largest_lanes[kLanes] = {};
+        const auto take = [&](int64_t i, int64_t lane) {
             const float off = std::fabs(y[i] - x[i]);
-            largest_error = off > largest_error ? off : largest_error;
-            square_lanes[i % 4] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-            error_lanes[i % 4] += static_cast<double>(off) * static_cast<double>(off);
-        }
-        for (int lane = 0; lane < 4; lane++) {
+            largest_lanes[lane] = off > largest_lanes[lane] ? off : largest_lanes[lane];
+            square_lanes[lane] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+            error_lanes[lane] += static_cast<double>(off) * static_cast<double>(off);
+        };
+        int64_t i = 0;
+        for (; i + kLanes <= count; i += kLanes)
+            for (int64_t lane = 0; lane < kLanes; lane++) take(i + lane, lane);
+        for (; i < count; i++) take(i, i % kLanes);
+        for (int64_t lane = 0; lane < kLanes; lane++) {
             squares += square_lanes[lane];
             errors += error_lanes[lane];
+            largest_error = std::max(largest_error, largest_lanes[lane]);
         }
     }
     void add(const Sums& other) {
