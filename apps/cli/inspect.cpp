@@ -174,7 +174,7 @@ Result<int> inspect_verb(Program& program, Args args) {
     if (verified) page += fmt::format("checksums: right, {} compared\n", human_bytes(*verified));
     page += fmt::format("\n{}\n", pairs_table(report.config));
     page += tensors ? tensors_table(report.tensors) : groups_table(report.tensors);
-    if (metadata) page += "\n" + pairs_table(report.metadata);
+    if (metadata) page += fmt::format("\n{}", pairs_table(report.metadata));
     if (chat_template) page += "\n" + report.chat_template + "\n";
     console.write(page);
     return 0;
