@@ -1,5 +1,5 @@
 // Where things lie inside a panel (drawings in kernels/panels.h), and how many panels make a tile.
-// For ref/panels.cpp, the panel kernels of each level and the tests. Static: kernels/README.md, "One definition".
+// For ref/panel_*.cpp, the panel kernels of each level and the tests. Static: kernels/README.md, "One definition".
 #pragma once
 
 #include "kernels/panels.h"
