@@ -27,13 +27,14 @@ uint64_t size_on_disk(const std::filesystem::path& path) {
 Result<int> synth_verb(Program& program, Args args) {
     Console& console = program.console;
     SynthOptions options;
+    std::string type;  // empty: what suits the format
     std::vector<std::string> positionals;
     Command command("synth", "OUT [options]", "Writes a model of random weights; OUT is whole or absent.");
     command.positionals(positionals);
     command.choice("--preset", options.preset, {"12b", "tiny"}, "shapes (default 12b)");
-    command.custom("--type", "TYPE", "q4_0, q8_0, q4_k, q6_k, bf16 or f16 (default q4_0)",
-                   [&options](const auto&, const auto& value) -> Result<void> {
-                       options.type = value;  // the library knows which types it can make
+    command.custom("--type", "TYPE", "q4_0, q8_0, q4_k, q6_k, bf16 or f16 (default q4_0; of a folder bf16)",
+                   [&type](const auto&, const auto& value) -> Result<void> {
+                       type = value;  // the library knows which types it can make
                        return {};
                    });
     command.choice("--format", options.format, {"gguf", "hf"}, "one file, or a Hugging Face folder");
@@ -45,6 +46,8 @@ Result<int> synth_verb(Program& program, Args args) {
     if (positionals.size() > 1)
         return Error{Errc::invalid_argument, fmt::format("unexpected argument '{}'", positionals[1])};
     options.out = positionals[0];
+    if (type.empty()) type = options.format == "hf" ? "bf16" : "q4_0";
+    options.type = type;
 
     const Interrupt::Scope stoppable(program.interrupt);
     Progress progress(console, program.interrupt);

@@ -114,9 +114,71 @@ struct BlockGroup {
     }
 };
 
+// Many columns of q8_0: 16-bit weights and activations. One vpmaddwd sums two K in 32 bits, where a byte as two nibbles
+// takes as many multiplies and adds, and more to put them together.
+struct WideQ8_0 {
+    // Of the words of 4 K, the pairs (0, 2) and (1, 3) in turn: whoever sums does not ask for their order.
+    struct Weights : WeightsQ8_0 {
+        static constexpr bool kUnpacks = true;
+        static constexpr int kSteps = 16;
+        LAP_INLINE static __m256i weights(const uint8_t* group, int64_t block, int step, int strip) {
+            const __m256i bytes = WeightsQ8_0::weights(group, block, step / 2, strip);
+            const __m256i half =
+                step % 2 ? _mm256_srli_epi16(bytes, 8) : _mm256_and_si256(bytes, _mm256_set1_epi16(255));
+            return _mm256_sub_epi16(half, _mm256_set1_epi16(128));
+        }
+    };
+    static constexpr int kMaxColumns = 6;
+    static constexpr int64_t kPreparedBytes = 2 * kActivationGroup + 64;  // an odd number of cache lines
+
+    // Per block of 32 K: the pairs (0, 2) of its eight words, then the pairs (1, 3).
+    LAP_INLINE static void prepare(const Inputs& in, int64_t columns, int8_t* to) {
+        for (int64_t c = 0; c < columns; ++c)
+            for (int64_t b = 0; b < kGroupBlocks; ++b) {
+                const __m256i bytes = load(in.q + c * in.q_stride + b * 32);
+                auto* pairs = reinterpret_cast<__m256i*>(to + c * kPreparedBytes + b * 64);
+                _mm256_store_si256(pairs, _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8));
+                _mm256_store_si256(pairs + 1, _mm256_srai_epi16(bytes, 8));
+            }
+    }
+
+    template <int kStrips, int kColumns, class Source>
+    LAP_INLINE static void group(const Source& source, const Inputs& in, __m256* sums) {
+        LAP_UNROLL
+        for (int i = 0; i < kStrips * kColumns; ++i) sums[i] = _mm256_setzero_ps();
+        for (int64_t b = 0; b < kGroupBlocks; ++b) {
+            __m256i exact[kStrips * kColumns];
+            LAP_UNROLL
+            for (int step = 0; step < Weights::kSteps; ++step) {
+                __m256i weights[kStrips];
+                LAP_UNROLL
+                for (int s = 0; s < kStrips; ++s) weights[s] = source.weights(b, step, s);
+                LAP_UNROLL
+                for (int c = 0; c < kColumns; ++c) {
+                    const __m256i pair = broadcast(in.q + c * in.q_stride + b * 64 + step % 2 * 32 + step / 2 * 4);
+                    LAP_UNROLL
+                    for (int s = 0; s < kStrips; ++s) {
+                        __m256i& sum = exact[c * kStrips + s];
+                        const __m256i product = _mm256_madd_epi16(weights[s], pair);
+                        sum = step == 0 ? product : _mm256_add_epi32(sum, product);
+                        __asm__("" : "+x"(sum));  // keeps this order: GCC would spill products
+                    }
+                }
+            }
+            LAP_UNROLL
+            for (int s = 0; s < kStrips; ++s) {
+                const __m256 d = Weights::scale(source.table(s), b, s);
+                LAP_UNROLL
+                for (int i = s; i < kStrips * kColumns; i += kStrips)
+                    sums[i] = _mm256_fmadd_ps(d, _mm256_cvtepi32_ps(exact[i]), sums[i]);
+            }
+        }
+    }
+};
+
 }  // namespace
 
 void panel_matmul_q4_0(const PanelMatmulArgs& a) { multiply_panels<BlockGroup<Q4_0>>(a); }
-void panel_matmul_q8_0(const PanelMatmulArgs& a) { multiply_panels<BlockGroup<Q8_0>>(a); }
+void panel_matmul_q8_0(const PanelMatmulArgs& a) { multiply_panels<BlockGroup<Q8_0>, WideQ8_0>(a); }
 
 }  // namespace lapidary::kernels::avx2

@@ -3,6 +3,8 @@
 // Included once by each panel_<format>.cpp, which names its level in LAP_PANEL_LEVEL; hence the unnamed namespace.
 #include <immintrin.h>
 
+#include <algorithm>
+
 #include "kernels/declare.h"
 #include "kernels/panel_units.h"
 
@@ -51,6 +53,14 @@ LAP_INLINE Inputs inputs_at(const PanelInput& x, int64_t column, int64_t group) 
             x.scales + column * groups + group, groups};
 }
 
+LAP_INLINE Inputs from_column(Inputs in, int64_t column) {
+    in.q += column * in.q_stride;
+    in.sums += column * in.sums_stride;
+    in.offsets += column * in.offsets_stride;
+    in.scales += column * in.scales_stride;
+    return in;
+}
+
 // sums[column][strip] of rows from panel `panel` on and columns `column` on: those rows that exist.
 template <int kPanels, int kColumns>
 LAP_INLINE void store_tile(const PanelMatmulArgs& a, int64_t panel, int64_t column, const __m256* sums) {
@@ -92,39 +102,40 @@ struct Packed {
     }
 };
 
-// The same of one panel, unpacked before: 64 steps of 4 K x 16 rows.
+// The same of one panel, unpacked before: 8 blocks of kSteps steps (of 4 K, or half of their bits) x 16 rows.
 template <class Format>
 struct Expanded {
     const uint8_t* at;
     alignas(32) uint8_t tables[Format::kTableBytes];
-    alignas(64) uint8_t steps[kActivationGroup * kPanel];
+    alignas(64) uint8_t steps[kGroupBlocks * Format::kSteps * 4 * kPanel];
 
     LAP_INLINE void open(const uint8_t* group) {
         at = group;
         Format::decode_tables(group, tables);
         for (int64_t b = 0; b < kGroupBlocks; ++b) {
             LAP_UNROLL
-            for (int i = 0; i < 16; ++i)
-                _mm256_store_si256(reinterpret_cast<__m256i*>(steps + (b * 16 + i) * 32),
+            for (int i = 0; i < 2 * Format::kSteps; ++i)
+                _mm256_store_si256(reinterpret_cast<__m256i*>(steps + (b * 2 * Format::kSteps + i) * 32),
                                    Format::weights(group, b, i / 2, i % 2));
         }
     }
     LAP_INLINE const uint8_t* panel(int) const { return at; }
     LAP_INLINE const uint8_t* table(int) const { return tables; }
     LAP_INLINE __m256i weights(int64_t block, int step, int strip) const {
-        return load(steps + (block * 16 + step * 2 + strip) * 32);
+        return load(steps + ((block * Format::kSteps + step) * 2 + strip) * 32);
     }
-    // The columns after these: each is a short piece of a long row, which the processor does not foresee.
+    // The next group of these columns: each is a short piece of a long row, which the processor does not foresee.
     template <int kColumns>
     LAP_INLINE void fetch(const Inputs& in, int64_t block) const {
         if (block % 2 != 0) return;
         LAP_UNROLL
-        for (int c = kColumns; c < 2 * kColumns; ++c) prefetch(in.q + c * in.q_stride + block * 32);
+        for (int c = 0; c < kColumns; ++c) prefetch(in.q + c * in.q_stride + kActivationGroup + block * 32);
     }
 };
 
 // A Group has Weights, kMaxColumns and group<kStrips, kColumns>(source, inputs, sums): sums of a group of 256 K,
-// without the activation scales.
+// without the activation scales. For unpacked weights it may have prepare(inputs, columns, to [columns]
+// [kPreparedBytes]), which writes activations in the form it wants.
 template <class Group, int kPanels, int kColumns>
 void multiply_packed(const PanelMatmulArgs& a, int64_t panel, int64_t column) {
     using Weights = typename Group::Weights;
@@ -177,80 +188,95 @@ LAP_INLINE void with_columns(int columns, const Visit& visit) {
 }
 
 constexpr int64_t kExpandColumns = 12;  // from so many on unpacking pays its stores
-constexpr int64_t kExpandGroups = 2;    // unpacked at a time, 8 KB: longer runs for a tile of columns
-constexpr int64_t kBlockColumns = 96;   // columns whose totals wait in L1
-constexpr int64_t kBlockBytes = 384 << 10;  // of activations, to stay in the second-level cache
+constexpr int64_t kBlockColumns = 96;   // whose 256 K of activations stay in L1 and L2 while panels go by
+constexpr int64_t kBlockPanels = 8;     // that use them; totals take 48 KB of stack
 
-// totals [column][16 rows] += `groups` groups of kColumns columns.
+// totals [column][16 rows] += a group of kColumns columns.
 template <class Group, int kColumns>
-__attribute__((noinline)) void add_groups(const Expanded<typename Group::Weights>* sources, int64_t groups,
-                                          const PanelInput& x, int64_t column, int64_t group, float* totals) {
+__attribute__((noinline)) void add_group(const Expanded<typename Group::Weights>& source, const Inputs& in,
+                                         float* totals) {
     constexpr int kSums = kStripsOfPanel * kColumns;
-    for (int64_t g = 0; g < groups; ++g) {
-        const Inputs in = inputs_at(x, column, group + g);
-        __m256 sums[kSums];
-        Group::template group<kStripsOfPanel, kColumns>(sources[g], in, sums);
-        LAP_UNROLL
-        for (int i = 0; i < kSums; ++i) {
-            const __m256 scale = _mm256_set1_ps(in.scales[i / kStripsOfPanel * in.scales_stride]);
-            float* total = totals + i * kStripRows;
-            _mm256_store_ps(total, _mm256_fmadd_ps(scale, sums[i], _mm256_load_ps(total)));
-        }
+    __m256 sums[kSums];
+    Group::template group<kStripsOfPanel, kColumns>(source, in, sums);
+    LAP_UNROLL
+    for (int i = 0; i < kSums; ++i) {
+        const __m256 scale = _mm256_set1_ps(in.scales[i / kStripsOfPanel * in.scales_stride]);
+        float* total = totals + i * kStripRows;
+        _mm256_store_ps(total, _mm256_fmadd_ps(scale, sums[i], _mm256_load_ps(total)));
     }
 }
 
-// One panel times up to kBlockColumns columns; its groups are unpacked once for all of them.
+// Bytes a column of a Group that prepares activations for itself; else 0, and they are read in place.
 template <class Group>
-void multiply_expanded(const PanelMatmulArgs& a, int64_t panel, int64_t column, int64_t columns) {
+constexpr int64_t prepared_bytes() {
+    if constexpr (requires { Group::kPreparedBytes; }) return Group::kPreparedBytes;
+    return 0;
+}
+
+// Up to kBlockPanels panels times up to kBlockColumns columns. K is the outer loop: activations, which may come from
+// L3, are read once for all panels, and a group of a panel is unpacked once for all columns.
+template <class Group>
+void multiply_expanded(const PanelMatmulArgs& a, int64_t begin, int64_t end, int64_t column, int64_t columns) {
     using Weights = typename Group::Weights;
-    alignas(64) float totals[kBlockColumns * kPanel];
-    for (int64_t i = 0; i < columns * kPanel; ++i) totals[i] = 0;
-    Expanded<Weights> sources[kExpandGroups];
-    const uint8_t* at = static_cast<const uint8_t*>(a.panels) + panel * panel_bytes(Weights::kFormat, a.x.k);
-    const int64_t all = a.x.k / kActivationGroup;
-    for (int64_t group = 0; group < all; group += kExpandGroups) {
-        const int64_t groups = all - group < kExpandGroups ? all - group : kExpandGroups;
-        for (int64_t g = 0; g < groups; ++g, at += panel_group_bytes(Weights::kFormat)) sources[g].open(at);
-        for (int64_t c = 0; c < columns;) {
-            const int n = tile_columns(columns - c, Group::kMaxColumns);
-            with_columns<Group::kMaxColumns>(n, [&](auto count) {
-                add_groups<Group, decltype(count)::value>(sources, groups, a.x, column + c, group, totals + c * kPanel);
-            });
-            c += n;
+    const int64_t stride = panel_bytes(Weights::kFormat, a.x.k), group_bytes = panel_group_bytes(Weights::kFormat);
+    alignas(64) float totals[kBlockPanels * kBlockColumns * kPanel];
+    std::fill_n(totals, (end - begin) * columns * kPanel, 0.0f);
+    constexpr int64_t kPrepared = prepared_bytes<Group>();
+    alignas(64) int8_t room[kBlockColumns * kPrepared + 1];
+    Expanded<Weights> source;
+    for (int64_t group = 0; group < a.x.k / kActivationGroup; ++group) {
+        Inputs all = inputs_at(a.x, column, group);
+        if constexpr (kPrepared > 0) {
+            Group::prepare(all, columns, room);
+            all.q = room;
+            all.q_stride = kPrepared;
+        }
+        for (int64_t p = begin; p < end; ++p) {
+            const uint8_t* at = static_cast<const uint8_t*>(a.panels) + p * stride + group * group_bytes;
+            source.open(at);
+            if (p + 1 < end)
+                for (int64_t i = 0; i < group_bytes; i += 64) prefetch(at + stride + i);
+            for (int64_t c = 0; c < columns;) {
+                const int n = tile_columns(columns - c, Group::kMaxColumns);
+                const Inputs in = from_column(all, c);
+                float* total = totals + ((p - begin) * columns + c) * kPanel;
+                with_columns<Group::kMaxColumns>(
+                    n, [&](auto count) { add_group<Group, decltype(count)::value>(source, in, total); });
+                c += n;
+            }
         }
     }
-    for (int64_t c = 0; c < columns; ++c) {
-        const __m256 sums[kStripsOfPanel] = {_mm256_load_ps(totals + c * kPanel),
-                                             _mm256_load_ps(totals + c * kPanel + kStripRows)};
-        store_tile<1, 1>(a, panel, column + c, sums);
+    for (int64_t i = 0; i < (end - begin) * columns; ++i) {
+        const __m256 sums[kStripsOfPanel] = {_mm256_load_ps(totals + i * kPanel),
+                                             _mm256_load_ps(totals + i * kPanel + kStripRows)};
+        store_tile<1, 1>(a, begin + i / columns, column + i % columns, sums);
     }
 }
 
 template <class Group>
 void multiply_tile(const PanelMatmulArgs& a, int64_t begin, int64_t end) {
-    const int64_t columns = a.x.columns;
-    if (Group::Weights::kUnpacks && columns >= kExpandColumns) {
-        const int64_t fit = kBlockBytes / a.x.k / Group::kMaxColumns * Group::kMaxColumns;
-        const int64_t most = fit < kExpandColumns ? kExpandColumns : fit < kBlockColumns ? fit : kBlockColumns;
-        for (int64_t c = 0; c < columns; c += most) {
-            for (int64_t p = begin; p < end; ++p)
-                multiply_expanded<Group>(a, p, c, columns - c < most ? columns - c : most);
-        }
-        return;
-    }
-    for (int64_t c = 0; c < columns;) {
-        const int n = tile_columns(columns - c, Group::kMaxColumns);
+    for (int64_t c = 0; c < a.x.columns;) {
+        const int n = tile_columns(a.x.columns - c, Group::kMaxColumns);
         with_columns<Group::kMaxColumns>(
             n, [&](auto count) { multiply_columns<Group, decltype(count)::value>(a, begin, end, c); });
         c += n;
     }
 }
 
-template <class Group>
+// Few: the Group for few columns; Many: the one for unpacked weights.
+template <class Few, class Many = Few>
 void multiply_panels(const PanelMatmulArgs& a) {
-    const int64_t step = panels_of_tile(Group::Weights::kFormat, a.x.k);
-    for (int64_t begin = a.panel_begin; begin < a.panel_end; begin += step)
-        multiply_tile<Group>(a, begin, begin + step < a.panel_end ? begin + step : a.panel_end);
+    const bool expand = Many::Weights::kUnpacks && a.x.columns >= kExpandColumns;
+    const int64_t step = expand ? kBlockPanels : panels_of_tile(Few::Weights::kFormat, a.x.k);
+    for (int64_t begin = a.panel_begin; begin < a.panel_end; begin += step) {
+        const int64_t end = std::min(begin + step, a.panel_end);
+        if (!expand) {
+            multiply_tile<Few>(a, begin, end);
+            continue;
+        }
+        for (int64_t c = 0; c < a.x.columns; c += kBlockColumns)
+            multiply_expanded<Many>(a, begin, end, c, std::min(a.x.columns - c, kBlockColumns));
+    }
 }
 
 }  // namespace

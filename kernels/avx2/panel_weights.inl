@@ -1,7 +1,7 @@
 // Quantised panels unpacked to unsigned bytes in 256-bit registers: a step is four K of 8 rows, row after row.
 // For the panel kernels of `avx2` and `avxvnni`, beside panel_tile.inl. Drawings: kernels/panels.h.
-// A format has weights(group, block of 32 K, step 0 to 7, strip), kFetchBytes per block, and tables of bytes that
-// or floats that are decoded once per group (kTableBytes; 32 that nobody reads where there are none).
+// A format has weights(group, block of 32 K, step 0 to kSteps - 1, strip), kFetchBytes per block, and tables of
+// bytes or floats that are decoded once per group (kTableBytes; 32 that nobody reads where there are none).
 namespace lapidary::kernels::LAP_PANEL_LEVEL {
 namespace {
 
@@ -31,6 +31,7 @@ struct BlockWeights {
 
 struct WeightsQ4_0 : BlockWeights<Format::q4_0> {
     static constexpr bool kUnpacks = true;
+    static constexpr int kSteps = 8;
     LAP_INLINE static __m256i weights(const uint8_t* group, int64_t block, int step, int strip) {
         return nibbles(group + panel_block_values(Format::q4_0, block), step, strip);
     }
@@ -38,6 +39,7 @@ struct WeightsQ4_0 : BlockWeights<Format::q4_0> {
 
 struct WeightsQ8_0 : BlockWeights<Format::q8_0> {
     static constexpr bool kUnpacks = false;
+    static constexpr int kSteps = 8;
     LAP_INLINE static __m256i weights(const uint8_t* group, int64_t block, int step, int strip) {
         return load(group + panel_block_values(Format::q8_0, block) + step * kPanelWordBytes + strip * 32);
     }
@@ -47,6 +49,7 @@ struct WeightsQ8_0 : BlockWeights<Format::q8_0> {
 struct WeightsQ4K {
     static constexpr Format kFormat = Format::q4_k;
     static constexpr bool kUnpacks = true;
+    static constexpr int kSteps = 8;
     static constexpr int kTableBytes = 2 * kGroupBlocks * kPanel;
     static constexpr int64_t kFetchBytes = panel_group_bytes(Format::q4_k) / kGroupBlocks;
 
@@ -81,6 +84,7 @@ struct WeightsQ4K {
 struct WeightsQ6K {
     static constexpr Format kFormat = Format::q6_k;
     static constexpr bool kUnpacks = true;
+    static constexpr int kSteps = 8;
     static constexpr int kTableBytes = 32;
     static constexpr int64_t kFetchBytes = panel_group_bytes(Format::q6_k) / kGroupBlocks;
 

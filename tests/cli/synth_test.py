@@ -22,7 +22,8 @@ class Synth(CliTest):
 
     def test_hugging_face_folder(self):
         path = self.folder / "folder"
-        self.ok("synth", path, "--preset", "tiny", "--type", "bf16", "--format", "hf", "--layers", "6")
+        answer = self.ok_json("synth", path, "--preset", "tiny", "--format", "hf", "--layers", "6")
+        self.assertEqual(answer["type"], "bf16")
         self.assertTrue((path / "config.json").is_file())
         self.assertEqual(self.ok_json("inspect", path)["source"], "hf")
 
