@@ -3,8 +3,6 @@
 // Included once by each panel_<format>.cpp, which names its level in LAP_PANEL_LEVEL; hence the unnamed namespace.
 #include <immintrin.h>
 
-#include <algorithm>
-
 #include "kernels/declare.h"
 #include "kernels/panel_units.h"
 
@@ -26,6 +24,7 @@ LAP_INLINE __m256i load(const void* at) { return _mm256_load_si256(static_cast<c
 LAP_INLINE __m256 load_half(const uint8_t* at) {
     return _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(at)));
 }
+LAP_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }  // std headers stay out of ISA files
 LAP_INLINE void prefetch(const void* at) { _mm_prefetch(static_cast<const char*>(at), _MM_HINT_T0); }
 LAP_INLINE __m256i broadcast(const void* four) {
     int32_t word;
@@ -220,7 +219,7 @@ void multiply_expanded(const PanelMatmulArgs& a, int64_t begin, int64_t end, int
     using Weights = typename Group::Weights;
     const int64_t stride = panel_bytes(Weights::kFormat, a.x.k), group_bytes = panel_group_bytes(Weights::kFormat);
     alignas(64) float totals[kBlockPanels * kBlockColumns * kPanel];
-    std::fill_n(totals, (end - begin) * columns * kPanel, 0.0f);
+    for (int64_t i = 0; i < (end - begin) * columns * kPanel; ++i) totals[i] = 0;
     constexpr int64_t kPrepared = prepared_bytes<Group>();
     alignas(64) int8_t room[kBlockColumns * kPrepared + 1];
     Expanded<Weights> source;
@@ -269,13 +268,13 @@ void multiply_panels(const PanelMatmulArgs& a) {
     const bool expand = Many::Weights::kUnpacks && a.x.columns >= kExpandColumns;
     const int64_t step = expand ? kBlockPanels : panels_of_tile(Few::Weights::kFormat, a.x.k);
     for (int64_t begin = a.panel_begin; begin < a.panel_end; begin += step) {
-        const int64_t end = std::min(begin + step, a.panel_end);
+        const int64_t end = smaller(begin + step, a.panel_end);
         if (!expand) {
             multiply_tile<Few>(a, begin, end);
             continue;
         }
         for (int64_t c = 0; c < a.x.columns; c += kBlockColumns)
-            multiply_expanded<Many>(a, begin, end, c, std::min(a.x.columns - c, kBlockColumns));
+            multiply_expanded<Many>(a, begin, end, c, smaller(a.x.columns - c, kBlockColumns));
     }
 }
 

@@ -1,6 +1,6 @@
 // Product of q4_0 and q8_0 panels and int8 activations with AVX-VNNI: a lane owns a row, vpdpbusd sums four K.
 // Weights stay unsigned, so every block of 32 K starts from minus the offset times the sum of its activations.
-// Only names that -mavxvnni encodes in VEX, and the tests' build of this file (kernels_test) in EVEX.
+// Only intrinsics that -mavxvnni encodes in VEX; the tests also build this file without the instructions.
 // Called through the table (kernels.inc); the order of operations is in kernels/panels.h.
 #ifndef LAP_PANEL_LEVEL
 #define LAP_PANEL_LEVEL avxvnni

@@ -1,6 +1,6 @@
 // Product of q4_k and q6_k panels and int8 activations with AVX-VNNI: a lane owns a row, vpdpbusd sums four K,
 // whole scales multiply in integers, and a group of 256 K is exact before it becomes a float.
-// Only names that -mavxvnni encodes in VEX, and the tests' build of this file (kernels_test) in EVEX.
+// Only intrinsics that -mavxvnni encodes in VEX; the tests also build this file without the instructions.
 // Called through the table (kernels.inc); the order of operations is in kernels/panels.h.
 #ifndef LAP_PANEL_LEVEL
 #define LAP_PANEL_LEVEL avxvnni

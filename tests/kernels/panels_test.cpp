@@ -7,7 +7,7 @@
 
 #include "kernels/blocks.h"
 #include "kernels/panel_units.h"
-#include "tests/kernels/avxvnni_evex.h"
+#include "tests/kernels/avxvnni_emulated.h"
 #include "tests/kernels/fixtures.h"
 #include "tests/support/check_close.h"
 
@@ -127,7 +127,7 @@ std::vector<const KernelTable*> exact_levels(Format f) {
     std::vector<const KernelTable*> tables;
     for (const KernelTable* t : runnable_levels())
         if (f != Format::bf16 || !t->round_bf16) tables.push_back(t);
-    if (const KernelTable* t = avxvnni_evex()) tables.push_back(t);
+    if (const KernelTable* t = avxvnni_emulated()) tables.push_back(t);
     return tables;
 }
 

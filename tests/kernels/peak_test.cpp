@@ -2,13 +2,13 @@
 #include <doctest/doctest.h>
 
 #include "kernels/select.h"
-#include "tests/kernels/avxvnni_evex.h"
+#include "tests/kernels/avxvnni_emulated.h"
 
 using namespace lapidary::kernels;
 
 TEST_CASE("peak: multiply-adds in proportion to the iterations") {
     auto tables = runnable_tables();
-    if (const KernelTable* evex = lapidary::test::avxvnni_evex()) tables.push_back(evex);
+    if (const KernelTable* emulated = lapidary::test::avxvnni_emulated()) tables.push_back(emulated);
     for (const KernelTable* table : tables) {
         CAPTURE(table->isa);
         REQUIRE(static_cast<bool>(table->peak));
