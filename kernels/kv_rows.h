@@ -82,11 +82,15 @@ struct KvCursor {
     int run = 0;
 };
 
+static inline int64_t kv_value_bytes(KvFormat format) {
+    return format == KvFormat::f32 ? 4 : format == KvFormat::f16 ? 2 : 1;
+}
+
 static inline KvRow kv_row(const AttentionArgs& a, KvCursor* cursor, int position, int kv_head, bool key) {
     while (position >= a.runs[cursor->run].position + a.runs[cursor->run].count) ++cursor->run;
     const KvRun& run = a.runs[cursor->run];
     const int64_t row = position - run.position;
-    const int64_t value_bytes = a.format == KvFormat::f32 ? 4 : a.format == KvFormat::f16 ? 2 : 1;
+    const int64_t value_bytes = kv_value_bytes(a.format);
     const bool rotated_only = key && a.key_pairs > 0;
     const int64_t first = kv_head * (rotated_only ? 2 * int64_t{a.key_pairs} : a.dim);
     KvRow found = {static_cast<const uint8_t*>(key ? run.k : run.v), nullptr};

@@ -10,6 +10,8 @@ class Tile {
     static constexpr int64_t kSize = V::size, kWidth = N * kSize;
     static constexpr int64_t kScores = (kAttentionBlock + kKeyGroup) * kWidth;  // of one group
     static constexpr int kChunk = static_cast<int>(kValueChunk) * Math::kPacked;
+    // Rows that fill no vector (a token's heads in a sliding layer): keys or values take the lanes instead.
+    static constexpr bool kFew = Math::kPacked == 1 && kWidth == 4;
 
   public:
     Tile(float* scratch, int64_t dim, int32_t tokens, int32_t heads)
@@ -90,9 +92,42 @@ class Tile {
         const int begin = p.begin / Math::kPacked * Math::kPacked;
         const int count = p.end > p.begin ? p.end - begin : 0;
         const int kv_head = a.head_begin / (a.heads / a.kv_heads);
+        if constexpr (kFew) {
+            if (rows_ <= 2) return attend_few<2>(a, kv_head, begin, count, acc, maximum, sum);
+            return attend_few<4>(a, kv_head, begin, count, acc, maximum, sum);
+        }
         scores(a, kv_head, p.begin, begin, count);
         weights(a, begin, count, maximum, sum);
         values(a, kv_head, p.begin, begin, count, acc);
+    }
+
+    // The same sums in the same order; R: rows, rounded up.
+    template <int R>
+    void attend_few(const AttentionArgs& a, int kv_head, int begin, int count, float* acc, float* maximum, float* sum) {
+        constexpr int kKeys = Math::kFewKeys, kValues = Math::kFewValues;
+        KvCursor cursor, ahead;
+        for (int p = 0; p < count; p += kKeys) {
+            for (int i = p; i < p + kKeys && i < count; ++i) {
+                if (i + kKeys < count) prefetch_key(a, &ahead, begin + i + kKeys, kv_head);
+                convert_key(a, &cursor, begin + i, kv_head, s_.values + (i - p) * row_floats_);
+            }
+            Math::template multiply_keys<R>(s_.q, s_.values, row_floats_, dim_, s_.scores + p * kWidth);
+        }
+        weights(a, begin, count, maximum, sum);
+        float* sums = s_.keys;  // [R][values]
+        for (int64_t i = 0; i < R * row_floats_; ++i) sums[i] = 0.0f;
+        cursor = ahead = {};
+        for (int p = 0; p < count; p += kValues) {
+            const int n = p + kValues < count ? kValues : count - p;
+            for (int i = 0; i < n; ++i) {
+                if (p + i + kKeys < count) prefetch_value<3>(a, &ahead, begin + p + i + kKeys, kv_head);
+                const KvRow row = value_row(a, &cursor, begin + p + i, kv_head);
+                Math::convert_values(a.format, &row, dim_, s_.values + i * row_floats_);
+            }
+            Math::template multiply_values<R>(s_.scores + p * kWidth, s_.values, row_floats_, n, dim_, sums);
+        }
+        for (int64_t v = 0; v < dim_; ++v)
+            for (int r = 0; r < R; ++r) acc[v * kWidth + r] = sums[r * row_floats_ + v];
     }
 
     void scores(const AttentionArgs& a, int kv_head, int first, int begin, int count) {
@@ -102,7 +137,10 @@ class Tile {
                 if (begin + p + g < first) continue;
                 convert_key(a, &cursor, begin + p + g, kv_head, s_.keys + g * row_floats_);
             }
-            for (int g = G; g < 2 * G && p + g < count; ++g) prefetch(a, &ahead, begin + p + g, kv_head);
+            for (int g = G; g < 2 * G && p + g < count; ++g) {
+                prefetch_key(a, &ahead, begin + p + g, kv_head);
+                prefetch_value<2>(a, &ahead, begin + p + g, kv_head);
+            }
             for (int64_t i = 0; i < groups_; ++i) {
                 multiply<Math, V, N, G, false>(s_.q + i * units_ * kWidth, s_.keys, 1, row_floats_, units_,
                                                s_.scores + i * kScores + p * kWidth);
@@ -110,15 +148,18 @@ class Tile {
         }
     }
 
-    // Asks for the key and value of a position, which the next group of scores and the values of this block convert.
-    void prefetch(const AttentionArgs& a, KvCursor* cursor, int position, int kv_head) const {
-        constexpr int64_t kLine = 64;
-        const int64_t value_bytes = a.format == KvFormat::f32 ? 4 : a.format == KvFormat::f16 ? 2 : 1;
-        const int64_t key_bytes = (a.key_pairs > 0 ? 2 * a.key_pairs : dim_) * value_bytes;
-        const uint8_t* key = key_row(a, cursor, position, kv_head).values;
-        const uint8_t* value = value_row(a, cursor, position, kv_head).values;
-        for (int64_t i = 0; i < key_bytes; i += kLine) __builtin_prefetch(key + i);
-        for (int64_t i = 0; i < dim_ * value_bytes; i += kLine) __builtin_prefetch(value + i, 0, 2);
+    // Ask for the key and the value of a position, before they are converted: a row is too short for the processor
+    // to foresee the next. The value is only needed when all scores of the block are there.
+    void prefetch_key(const AttentionArgs& a, KvCursor* cursor, int position, int kv_head) const {
+        const int64_t bytes = (a.key_pairs > 0 ? 2 * a.key_pairs : dim_) * kv_value_bytes(a.format);
+        const uint8_t* row = key_row(a, cursor, position, kv_head).values;
+        for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i);
+    }
+    template <int kLocality>  // of __builtin_prefetch: 3 all caches, 2 the second level
+    void prefetch_value(const AttentionArgs& a, KvCursor* cursor, int position, int kv_head) const {
+        const int64_t bytes = dim_ * kv_value_bytes(a.format);
+        const uint8_t* row = value_row(a, cursor, position, kv_head).values;
+        for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i, 0, kLocality);
     }
 
     // A key as it stands in the cache, or put together from its rotated values and the values of the same position.

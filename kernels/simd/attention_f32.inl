@@ -37,6 +37,59 @@ struct FloatMath {
         *total += weights[0];
         return weights[0];
     }
+
+    // scores [16 keys][4 rows] = q [dim][4] times keys [16][row_floats], a lane per key; rows from R on are zero.
+    static constexpr int kFewKeys = 16;
+    template <int R>
+    static void multiply_keys(const float* q, const float* keys, int64_t row_floats, int64_t dim, float* scores) {
+        constexpr int kGroups = kFewKeys / kLanes;
+        F sums[R][kGroups];
+        for (auto& row : sums)
+            for (F& sum : row) sum = F(0.0f);
+        const auto add = [&](int64_t from, int count) {
+            LAP_UNROLL
+            for (int g = 0; g < kGroups; ++g) {
+                const auto* rows = reinterpret_cast<const uint8_t*>(keys + g * kLanes * row_floats + from);
+                const Words four = load_words(rows, row_floats * 4);
+                LAP_UNROLL
+                for (int i = 0; i < count; ++i) {
+                    LAP_UNROLL
+                    for (int r = 0; r < R; ++r)
+                        sums[r][g] = fused(F(q[(from + i) * 4 + r]), bits_as_float(four.w[i]), sums[r][g]);
+                }
+            }
+        };
+        int64_t from = 0;
+        for (; from + 4 <= dim; from += 4) add(from, 4);
+        if (from < dim) add(from, 2);
+        float lanes[R][kFewKeys];
+        for (int r = 0; r < R; ++r)
+            for (int g = 0; g < kGroups; ++g) sums[r][g].store_unaligned(lanes[r] + g * kLanes);
+        for (int key = 0; key < kFewKeys; ++key)
+            for (int r = 0; r < 4; ++r) scores[key * 4 + r] = r < R ? lanes[r][key] : 0.0f;
+    }
+
+    // sums [R][row_floats] += weights [count][4] times values [count][row_floats], a lane per value.
+    static constexpr int kFewValues = 4;
+    template <int R>
+    static void multiply_values(const float* weights, const float* values, int64_t row_floats, int count, int64_t dim,
+                                float* sums) {
+        const auto add = [&](const float* w, const float* x, int n) {
+            for (int64_t v = 0; v < dim; v += kLanes) {
+                LAP_UNROLL
+                for (int r = 0; r < R; ++r) {
+                    float* at = sums + r * row_floats + v;
+                    F sum = F::load_unaligned(at);
+                    LAP_UNROLL
+                    for (int i = 0; i < n; ++i)
+                        sum = fused(F(w[i * 4 + r]), F::load_unaligned(x + i * row_floats + v), sum);
+                    sum.store_unaligned(at);
+                }
+            }
+        };
+        if (count == kFewValues) return add(weights, values, kFewValues);
+        for (int i = 0; i < count; ++i) add(weights + i * 4, values + i * row_floats, 1);
+    }
 };
 
 }  // namespace
