@@ -103,13 +103,7 @@ struct BlockGroup {
             source.template fetch<kColumns>(in, b);
             __m256i exact[kStrips * kColumns];
             Blocks::template block<kStrips, kColumns>(source, in, b, exact);
-            LAP_UNROLL
-            for (int s = 0; s < kStrips; ++s) {
-                const __m256 d = Weights::scale(source.table(s), b, s);
-                LAP_UNROLL
-                for (int i = s; i < kStrips * kColumns; i += kStrips)
-                    sums[i] = _mm256_fmadd_ps(d, _mm256_cvtepi32_ps(exact[i]), sums[i]);
-            }
+            add_scaled<Weights, kStrips, kColumns>(source, b, exact, sums);
         }
     }
 };
@@ -165,13 +159,7 @@ struct WideQ8_0 {
                     }
                 }
             }
-            LAP_UNROLL
-            for (int s = 0; s < kStrips; ++s) {
-                const __m256 d = Weights::scale(source.table(s), b, s);
-                LAP_UNROLL
-                for (int i = s; i < kStrips * kColumns; i += kStrips)
-                    sums[i] = _mm256_fmadd_ps(d, _mm256_cvtepi32_ps(exact[i]), sums[i]);
-            }
+            add_scaled<Weights, kStrips, kColumns>(source, b, exact, sums);
         }
     }
 };

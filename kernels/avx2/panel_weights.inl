@@ -29,6 +29,18 @@ struct BlockWeights {
     }
 };
 
+// sums[column][strip] += the scales of a block times its exact sums.
+template <class Weights, int kStrips, int kColumns, class Source>
+LAP_INLINE void add_scaled(const Source& source, int64_t block, const __m256i* exact, __m256* sums) {
+    LAP_UNROLL
+    for (int s = 0; s < kStrips; ++s) {
+        const __m256 d = Weights::scale(source.table(s), block, s);
+        LAP_UNROLL
+        for (int i = s; i < kStrips * kColumns; i += kStrips)
+            sums[i] = _mm256_fmadd_ps(d, _mm256_cvtepi32_ps(exact[i]), sums[i]);
+    }
+}
+
 struct WeightsQ4_0 : BlockWeights<Format::q4_0> {
     static constexpr bool kUnpacks = true;
     static constexpr int kSteps = 8;

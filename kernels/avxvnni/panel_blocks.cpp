@@ -26,13 +26,7 @@ struct BlockGroup {
             start_at_offset<kStrips, kColumns, kShift>(in, b, exact);
             LAP_UNROLL
             for (int step = 0; step < 8; ++step) multiply_step<kStrips, kColumns>(source, in, b, step, exact);
-            LAP_UNROLL
-            for (int s = 0; s < kStrips; ++s) {
-                const __m256 d = Weights::scale(source.table(s), b, s);
-                LAP_UNROLL
-                for (int i = s; i < kStrips * kColumns; i += kStrips)
-                    sums[i] = _mm256_fmadd_ps(d, _mm256_cvtepi32_ps(exact[i]), sums[i]);
-            }
+            add_scaled<Weights, kStrips, kColumns>(source, b, exact, sums);
         }
     }
 };
