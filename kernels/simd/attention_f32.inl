@@ -38,30 +38,31 @@ struct FloatMath {
         return weights[0];
     }
 
-    // scores [16 keys][4 rows] = q [dim][4] times keys [16][row_floats], a lane per key; rows from R on are zero.
+    // Sums over kCount values of 16 keys, a lane per key: sums [R][16] += q [kCount][4] times keys [16][row_floats].
     static constexpr int kFewKeys = 16;
+    template <int R, int kCount, int kGroups>
+    LAP_INLINE static void add_keys(const float* q, const float* keys, int64_t row_floats, F (&sums)[R][kGroups]) {
+        LAP_UNROLL
+        for (int g = 0; g < kGroups; ++g) {
+            const auto* rows = reinterpret_cast<const uint8_t*>(keys + g * kLanes * row_floats);
+            const Words four = load_words(rows, row_floats * 4);
+            LAP_UNROLL
+            for (int i = 0; i < kCount; ++i) {
+                LAP_UNROLL
+                for (int r = 0; r < R; ++r) sums[r][g] = fused(F(q[i * 4 + r]), bits_as_float(four.w[i]), sums[r][g]);
+            }
+        }
+    }
+    // scores [16 keys][4 rows] = q [dim][4] times keys [16][row_floats]; rows from R on are zero.
     template <int R>
     static void multiply_keys(const float* q, const float* keys, int64_t row_floats, int64_t dim, float* scores) {
         constexpr int kGroups = kFewKeys / kLanes;
         F sums[R][kGroups];
         for (auto& row : sums)
             for (F& sum : row) sum = F(0.0f);
-        const auto add = [&](int64_t from, int count) {
-            LAP_UNROLL
-            for (int g = 0; g < kGroups; ++g) {
-                const auto* rows = reinterpret_cast<const uint8_t*>(keys + g * kLanes * row_floats + from);
-                const Words four = load_words(rows, row_floats * 4);
-                LAP_UNROLL
-                for (int i = 0; i < count; ++i) {
-                    LAP_UNROLL
-                    for (int r = 0; r < R; ++r)
-                        sums[r][g] = fused(F(q[(from + i) * 4 + r]), bits_as_float(four.w[i]), sums[r][g]);
-                }
-            }
-        };
         int64_t from = 0;
-        for (; from + 4 <= dim; from += 4) add(from, 4);
-        if (from < dim) add(from, 2);
+        for (; from + 4 <= dim; from += 4) add_keys<R, 4>(q + from * 4, keys + from, row_floats, sums);
+        if (from < dim) add_keys<R, 2>(q + from * 4, keys + from, row_floats, sums);
         float lanes[R][kFewKeys];
         for (int r = 0; r < R; ++r)
             for (int g = 0; g < kGroups; ++g) sums[r][g].store_unaligned(lanes[r] + g * kLanes);
@@ -71,24 +72,26 @@ struct FloatMath {
 
     // sums [R][row_floats] += weights [count][4] times values [count][row_floats], a lane per value.
     static constexpr int kFewValues = 4;
+    template <int R, int kCount>
+    LAP_INLINE static void add_values(const float* weights, const float* values, int64_t row_floats, int64_t dim,
+                                      float* sums) {
+        for (int64_t v = 0; v < dim; v += kLanes) {
+            LAP_UNROLL
+            for (int r = 0; r < R; ++r) {
+                float* at = sums + r * row_floats + v;
+                F sum = F::load_unaligned(at);
+                LAP_UNROLL
+                for (int i = 0; i < kCount; ++i)
+                    sum = fused(F(weights[i * 4 + r]), F::load_unaligned(values + i * row_floats + v), sum);
+                sum.store_unaligned(at);
+            }
+        }
+    }
     template <int R>
     static void multiply_values(const float* weights, const float* values, int64_t row_floats, int count, int64_t dim,
                                 float* sums) {
-        const auto add = [&](const float* w, const float* x, int n) {
-            for (int64_t v = 0; v < dim; v += kLanes) {
-                LAP_UNROLL
-                for (int r = 0; r < R; ++r) {
-                    float* at = sums + r * row_floats + v;
-                    F sum = F::load_unaligned(at);
-                    LAP_UNROLL
-                    for (int i = 0; i < n; ++i)
-                        sum = fused(F(w[i * 4 + r]), F::load_unaligned(x + i * row_floats + v), sum);
-                    sum.store_unaligned(at);
-                }
-            }
-        };
-        if (count == kFewValues) return add(weights, values, kFewValues);
-        for (int i = 0; i < count; ++i) add(weights + i * 4, values + i * row_floats, 1);
+        if (count == kFewValues) return add_values<R, kFewValues>(weights, values, row_floats, dim, sums);
+        for (int i = 0; i < count; ++i) add_values<R, 1>(weights + i * 4, values + i * row_floats, row_floats, dim, sums);
     }
 };
 
