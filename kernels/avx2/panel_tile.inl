@@ -101,7 +101,7 @@ struct Packed {
     }
 };
 
-// The same of one panel, unpacked before: 8 blocks of kSteps steps (of 4 K, or half of their bits) x 16 rows.
+// The same of one panel, unpacked before: 8 blocks of kSteps steps (4 K as bytes or 2 K in 16 bits) x 16 rows.
 template <class Format>
 struct Expanded {
     const uint8_t* at;

@@ -101,7 +101,8 @@ class Tile {
         values(a, kv_head, p.begin, begin, count, acc);
     }
 
-    // The same sums in the same order; R: rows, rounded up.
+    // The same sums in the same order; R: rows, rounded up. The last group of keys may hold old rows behind `count`:
+    // nobody reads their scores.
     template <int R>
     void attend_few(const AttentionArgs& a, int kv_head, int begin, int count, float* acc, float* maximum, float* sum) {
         constexpr int kKeys = Math::kFewKeys, kValues = Math::kFewValues;
