@@ -212,6 +212,7 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     info.load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     info.stop_ids = config.stop_ids;
     info.suppress_ids = config.suppress_ids;
+    info.notes = state->loaded.notes;
     return Engine(std::move(state));
 }
 

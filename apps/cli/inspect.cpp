@@ -42,7 +42,8 @@ Json info_to_json(const ModelInfo& info) {
             {"kv", kv_name(info.kv)},
             {"inputs", {{"text", info.text}, {"image", info.image}, {"audio", info.audio}}},
             {"stop_ids", info.stop_ids},
-            {"suppress_ids", info.suppress_ids}};
+            {"suppress_ids", info.suppress_ids},
+            {"notes", info.notes}};
 }
 
 Json to_json(const ModelReport& report) {
@@ -82,6 +83,7 @@ std::string summary(const ModelReport& report) {
                         kv_name(info.kv));
     if (!report.text_problem.empty()) page += fmt::format("no text: {}\n", report.text_problem);
     for (const auto& file : report.files) page += fmt::format("file: {}\n", file.string());
+    for (const std::string& note : info.notes) page += fmt::format("note: {}\n", note);
     return page;
 }
 

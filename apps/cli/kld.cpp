@@ -141,6 +141,8 @@ Result<int> kld_verb(Program& program, Args args) {
     work.model.progress = work.base.progress = progress.sink();
     LAP_ASSIGN(const KldReport report, kld(work));
     progress.clear();
+    tell_notes(console, report.model);
+    if (report.base.notes != report.model.notes) tell_notes(console, report.base);
     if (console.json) {
         console.write_json(to_json(report, work));
     } else {

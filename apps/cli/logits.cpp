@@ -96,6 +96,7 @@ Result<int> logits_verb(Program& program, Args args) {
     engine_opts.progress = progress.sink();
     LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
     progress.clear();
+    tell_notes(console, engine.info());
     LAP_ASSIGN(const Prompt prompt,
                input.ids ? engine.tokens(*input.ids) : render_prompt(engine, input.prompt));
     LAP_ASSIGN(Session session, engine.new_session());

@@ -77,6 +77,7 @@ Result<int> perplexity_verb(Program& program, Args args) {
     work.cancel = program.interrupt.token();
     LAP_ASSIGN(const PerplexityReport report, perplexity(work));
     progress.clear();
+    tell_notes(console, report.model);
     if (console.json) {
         console.write_json(to_json(report, work.engine.precise));
     } else {

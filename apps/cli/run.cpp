@@ -180,6 +180,7 @@ Result<int> run_verb(Program& program, Args args) {
     engine_opts.progress = progress.sink();
     LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
     progress.clear();
+    tell_notes(program.console, engine.info());
     LAP_ASSIGN(const Prompt prompt, render_prompt(engine, source));
     return answer(program, engine, prompt, options.generate, options.engine.diagnostics);
 }

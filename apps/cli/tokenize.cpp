@@ -82,6 +82,7 @@ Result<int> tokenize_verb(Program& program, Args args) {
     EngineOptions engine_opts;
     LAP_ASSIGN(engine_opts.model, resolve_model(console, arguments.model));
     LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
+    tell_notes(console, engine.info());
     if (takes_text) return print_ids(console, engine, text, options.tokenize);
     return print_conversation(console, engine, conversation);
 }

@@ -114,6 +114,10 @@ Result<EngineOptions> engine_options(const Console& console, const EngineChoices
     return engine;
 }
 
+void tell_notes(const Console& console, const ModelInfo& info) {
+    for (const std::string& note : info.notes) console.note(fmt::format("note: {}", note));
+}
+
 void add_sampling_options(Command& command, GenerateOptions& options) {
     Sampling& sampling = options.sampling;
     command.real("--temp", sampling.temperature, 0, 100, "temperature; 0 is greedy and deterministic");

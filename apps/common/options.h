@@ -43,6 +43,9 @@ void add_phase_thread_options(Command& command, EngineOptions& engine);  // part
 Result<EngineOptions> engine_options(const Console& console, const EngineChoices& choices,
                                      const ModelOptions& model, const std::string& model_name);
 
+// Says on stderr what of the model's files is not used.
+void tell_notes(const Console& console, const ModelInfo& info);
+
 void add_sampling_options(Command& command, GenerateOptions& options);
 
 std::string kv_name(KvFormat kv);

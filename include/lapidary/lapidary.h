@@ -118,6 +118,7 @@ struct ModelInfo {
     KvFormat kv = KvFormat::f16;
     double load_seconds = 0;
     std::vector<int32_t> stop_ids, suppress_ids;
+    std::vector<std::string> notes;       // what of the files was understood but not used, one sentence each
 };
 
 class Session;

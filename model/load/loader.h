@@ -50,6 +50,7 @@ struct LoadedModel {
     std::vector<std::filesystem::path> files;
     std::vector<TensorInfo> tensors;
     std::vector<std::pair<std::string, std::string>> metadata;  // for inspect, long values cut
+    std::vector<std::string> notes;        // ModelInfo::notes
     Carried carried;                       // with LoadOptions::carry
 };
 
