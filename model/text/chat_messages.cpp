@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "model/text/utf8.h"
+
 namespace lapidary::model {
 namespace {
 
@@ -54,7 +56,7 @@ Result<ChatPart> read_part(const json& part, const std::string& where, std::vect
     }
     const auto kind = media_kind_from(type);
     if (!kind) {
-        return invalid(where + " has the type \"" + type + "\"",
+        return invalid(where + " has the type " + readable(type),
                        "the types are text, image, audio and video");
     }
     const std::string path = string_at(part, "path");
@@ -97,7 +99,7 @@ Result<ChatMessage> read_message(const json& item, size_t index, std::vector<Med
     }
     const auto role = role_from(role_name);
     if (!role) {
-        return invalid(where + " has the role \"" + role_name + "\"",
+        return invalid(where + " has the role " + readable(role_name),
                        "the roles are system, developer, user and assistant");
     }
     ChatMessage message;

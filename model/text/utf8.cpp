@@ -59,6 +59,20 @@ size_t find_invalid_utf8(std::string_view text) {
 
 bool valid_utf8(std::string_view text) { return find_invalid_utf8(text) == std::string_view::npos; }
 
+std::string readable(std::string_view text) {
+    std::string out = "\"";
+    for (const bool whole = text.size() <= kMaxQuotedBytes; !text.empty();) {
+        const Utf8Head head = utf8_head(text);
+        const bool shown = head.state == Utf8State::complete && head.code_point >= 0x20 &&
+                           (head.code_point < 0x7F || head.code_point > 0x9F);
+        const size_t length_bytes = head.state == Utf8State::complete ? head.length_bytes : 1;
+        if (!whole && out.size() + length_bytes > kMaxQuotedBytes) return out + "...\"";
+        out += shown ? text.substr(0, length_bytes) : "?";
+        text.remove_prefix(length_bytes);
+    }
+    return out + "\"";
+}
+
 bool is_python_space(char32_t c) {
     if (c <= 0x20) return c == 0x20 || (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x1F);
     if (c >= 0x2000 && c <= 0x200A) return true;

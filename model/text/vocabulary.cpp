@@ -15,8 +15,6 @@ constexpr const char* kDamagedHint = "the model's tokenizer data is damaged; fet
 
 Error bad(std::string message) { return {Errc::bad_model_file, std::move(message), kDamagedHint}; }
 
-std::string quoted(std::string_view text) { return std::string(1, '"').append(text).append(1, '"'); }
-
 Result<void> find_byte_pieces(Vocabulary& vocabulary) {
     vocabulary.byte_ids.fill(-1);
     for (int32_t id = 0; id < vocabulary.size(); ++id) {
@@ -102,7 +100,7 @@ Result<Vocabulary> finish_vocabulary(Vocabulary vocabulary, const std::vector<Me
     if (const int32_t second = index.duplicate(); second >= 0) {
         const std::string_view piece = vocabulary.piece(second);
         return bad("vocabulary: ids " + std::to_string(index.find(vocabulary, piece)) + " and " +
-                   std::to_string(second) + " have the same piece " + quoted(piece));
+                   std::to_string(second) + " have the same piece " + readable(piece));
     }
     LAP_TRY(find_byte_pieces(vocabulary));
     LAP_TRY(check_special_ids(vocabulary));
@@ -144,7 +142,7 @@ Result<Vocabulary> vocabulary_from_lists(const std::vector<std::string_view>& pi
     for (size_t i = 0; i < merges.size(); ++i) {
         const size_t space = merges[i].find(' ', 1);  // a left text may itself begin with a space
         if (space == std::string_view::npos || space + 1 == merges[i].size()) {
-            return bad("vocabulary: merge " + std::to_string(i) + " " + quoted(merges[i]) +
+            return bad("vocabulary: merge " + std::to_string(i) + " " + readable(merges[i]) +
                        " is not \"left right\"");
         }
         pairs.emplace_back(merges[i].substr(0, space), merges[i].substr(space + 1));

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "model/text/utf8.h"
 #include "model/text/vocabulary.h"
 #include "model/text/vocabulary_build.h"
 
@@ -77,7 +78,7 @@ class TokenizerJsonReader : public json::json_sax_t {
         return number(static_cast<int64_t>(std::min(value, kMost)));
     }
     bool number_float(number_float_t, const string_t&) override {
-        return in_vocab() ? fail("the id of " + key_ + " is not a whole number") : true;
+        return in_vocab() ? fail("the id of " + readable(key_) + " is not a whole number") : true;
     }
     bool binary(binary_t&) override { return true; }
     bool string(string_t& value) override;
@@ -149,7 +150,7 @@ bool TokenizerJsonReader::key(string_t& value) {
 bool TokenizerJsonReader::number(int64_t value) {
     if (in_vocab()) {
         if (value < 0 || value >= kMaxPieces) {
-            return fail("piece \"" + key_ + "\" has the id " + std::to_string(value) + ", outside 0.." +
+            return fail("piece " + readable(key_) + " has the id " + std::to_string(value) + ", outside 0.." +
                         std::to_string(kMaxPieces - 1));
         }
         contents.pieces.push_back({value, contents.keep(key_)});
@@ -161,7 +162,7 @@ bool TokenizerJsonReader::number(int64_t value) {
 
 bool TokenizerJsonReader::string(string_t& value) {
     if (in_merges() && depth_ >= 3) return merge_text(value);
-    if (in_vocab()) return fail("the id of \"" + key_ + "\" is not a number");
+    if (in_vocab()) return fail("the id of " + readable(key_) + " is not a number");
     if (in_model_field()) {
         if (model_key_ == "type") contents.model_type = value;
         if (model_key_ == "unk_token") contents.unk_token = value;
@@ -182,8 +183,8 @@ bool TokenizerJsonReader::merge_text(const std::string& value) {
     }
     const size_t space = value.find(' ', 1);
     if (depth_ != 3 || space == std::string::npos) {
-        return fail("merge " + std::to_string(contents.merge_parts.size() / 2) + " \"" + value +
-                    "\" is not \"left right\"");
+        return fail("merge " + std::to_string(contents.merge_parts.size() / 2) + " " + readable(value) +
+                    " is not \"left right\"");
     }
     contents.merge_parts.push_back(contents.keep(std::string_view(value).substr(0, space)));
     contents.merge_parts.push_back(contents.keep(std::string_view(value).substr(space + 1)));
@@ -200,21 +201,21 @@ Result<std::vector<TextRange>> order_by_id(JsonContents& contents) {
                        " pieces");
         }
         if (by_id[piece.id]) {
-            return bad("id " + std::to_string(piece.id) + " belongs to both \"" +
-                       std::string(contents.at(*by_id[piece.id])) + "\" and \"" +
-                       std::string(contents.at(piece.text)) + "\"");
+            return bad("id " + std::to_string(piece.id) + " belongs to both " +
+                       readable(contents.at(*by_id[piece.id])) + " and " + readable(contents.at(piece.text)));
         }
         by_id[piece.id] = piece.text;
     }
     for (const JsonAddedToken& token : contents.added) {
-        const std::string name = "added token \"" + token.content + "\" with id " + std::to_string(token.id);
+        const std::string name =
+            "added token " + readable(token.content) + " with id " + std::to_string(token.id);
         if (token.content.empty() || token.id < 0 || token.id >= static_cast<int64_t>(most)) {
             return bad(name + " does not fit a vocabulary of " + std::to_string(most) + " pieces");
         }
         std::optional<TextRange>& slot = by_id[token.id];
         if (!slot) slot = contents.keep(token.content);
         if (contents.at(*slot) != token.content) {
-            return bad(name + ": that id is the piece \"" + std::string(contents.at(*slot)) + "\"");
+            return bad(name + ": that id is the piece " + readable(contents.at(*slot)));
         }
     }
     while (!by_id.empty() && !by_id.back()) by_id.pop_back();
@@ -271,7 +272,7 @@ Result<JsonContents> read_json(std::string_view text) {
     if (!read || !reader.error.empty()) return bad(reader.error.empty() ? "not valid JSON" : reader.error);
     const JsonContents& contents = reader.contents;
     if (contents.model_type != "BPE")
-        return unsupported("the model type is \"" + contents.model_type + "\", not \"BPE\"");
+        return unsupported("the model type is " + readable(contents.model_type) + ", not \"BPE\"");
     if (!contents.byte_fallback) return unsupported("byte_fallback is off");
     if (contents.normalizer_content != "\u2581")
         return unsupported("the normalizer does not write a space as U+2581");

@@ -34,6 +34,16 @@ TEST_CASE("utf8: broken forms and where they are") {
     CHECK(utf8_head("\xE2\x28").state == Utf8State::invalid);
 }
 
+TEST_CASE("utf8: what stands in a message is short and without control characters") {
+    CHECK(readable("user") == "\"user\"");
+    CHECK(readable("\u00e9 \u2581") == "\"\u00e9 \u2581\"");
+    CHECK(readable("a\nb\x1b[2J\x7f") == "\"a?b?[2J?\"");
+    CHECK(readable("\u0085\u009b31m\xff") == "\"??31m?\"");  // C1 controls, a broken byte
+    const std::string cut = readable(std::string(99, 'a') + "\u00e9\u00e9");
+    CHECK(cut == "\"" + std::string(99, 'a') + "...\"");
+    CHECK(readable(std::string(1 << 20, 'b')).size() < kMaxQuotedBytes + 8);
+}
+
 TEST_CASE("utf8: trim is str.strip()") {
     // The 29 characters for which Python's str.isspace() is true.
     const char32_t spaces[] = {0x09,   0x0A,   0x0B,   0x0C,   0x0D,   0x1C,   0x1D,   0x1E,   0x1F,   0x20,
