@@ -10,7 +10,7 @@ build=(g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config python3:pytho
 test=("${build[@]}" doctest-dev libeigen3-dev python3-numpy libopenblas0-serial nm:binutils xz:xz-utils
       qemu-x86_64-static:qemu-user-static)
 ci=("${test[@]}" shellcheck:shellcheck ccache:ccache aarch64-linux-gnu-g++:g++-aarch64-linux-gnu
-    qemu-aarch64-static:qemu-user-static)
+    qemu-aarch64-static:qemu-user-static clang:clang libclang-rt-dev)
 
 case "${1:-}" in
     build) wanted=("${build[@]}") ;;

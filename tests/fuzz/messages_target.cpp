@@ -1,0 +1,147 @@
+// A conversation as JSON: read, rendered, and made into ids.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "model/text/chat_messages.h"
+#include "model/text/chat_template.h"
+#include "model/text/prompt_tokens.h"
+#include "tests/fuzz/model_check.h"
+#include "tests/fuzz/vocabularies.h"
+#include "tests/support/scratch_folder.h"
+
+namespace lapidary::fuzz {
+namespace {
+
+using namespace lapidary::model;
+
+// What the layout itself may say as control tokens; everything else was written by somebody.
+constexpr std::string_view kLayout[] = {
+    "<bos>", "<|turn>", "<turn|>", "<|think|>", "<|channel>thought\n", "<channel|>", "system", "developer",
+    "user",  "model",   "\n",      " "};
+
+bool is_layout(std::string_view text) {
+    while (!text.empty()) {
+        const auto word = std::find_if(std::begin(kLayout), std::end(kLayout),
+                                       [&](std::string_view known) { return text.starts_with(known); });
+        if (word == std::end(kLayout)) return false;
+        text.remove_prefix(word->size());
+    }
+    return true;
+}
+
+void add_controls(const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
+                  std::vector<int32_t>& controls) {
+    for (const int32_t id : ids)
+        if (tokenizer.type(id) == TokenType::control) controls.push_back(id);
+}
+
+// The control tokens that the layout and the media bring, in order.
+std::vector<int32_t> expected_controls(const Tokenizer& tokenizer, const RenderedPrompt& prompt) {
+    std::vector<int32_t> controls;
+    for (const RenderedPiece& piece : prompt.pieces) {
+        if (piece.kind == PartKind::text && piece.parse_special)
+            add_controls(tokenizer, *tokenizer.encode(piece.text, {.parse_special = true}), controls);
+        if (piece.kind == PartKind::text) continue;
+        const bool sound = piece.kind == PartKind::audio;
+        const char* soft = sound ? "<|audio|>" : piece.kind == PartKind::video ? "<|video|>" : "<|image|>";
+        for (const char* name :
+             {sound ? "<|audio>" : "<|image>", soft, soft, sound ? "<audio|>" : "<image|>"})
+            add_controls(tokenizer, {*tokenizer.special(name)}, controls);
+    }
+    return controls;
+}
+
+void check(const Conversation& conversation, RenderOptions options) {
+    const auto prompt = render_chat(conversation.messages, options);
+    if (!prompt) return check_error(prompt.error());
+    std::string text;
+    for (const RenderedPiece& piece : prompt->pieces) {
+        text += piece.text;
+        promise(options.allow_special || !piece.parse_special || is_layout(piece.text),
+                "a text that somebody wrote can forge control tokens: " + piece.text);
+    }
+    promise(text == prompt->text, "the pieces are not the text");
+    const Tokenizer& tokenizer = tiny_tokenizer();
+    const std::vector<std::vector<SoftBlock>> blocks(conversation.media.size(), {{"00:00 ", 2}});
+    const auto tokens = tokenize_prompt(tokenizer, *prompt, blocks);
+    promise(tokens.has_value(), "a rendered conversation has no ids");
+    std::vector<int32_t> controls;
+    add_controls(tokenizer, tokens->ids, controls);
+    promise(controls == expected_controls(tokenizer, *prompt), "control tokens other than the layout's");
+    for (const SoftRun& run : tokens->runs)
+        promise(run.position > 0 && run.position + run.soft_tokens < static_cast<int64_t>(tokens->ids.size()),
+                "soft tokens outside the ids");
+}
+
+void one(Bytes bytes) {
+    const auto conversation = messages_from_json(text_of(bytes));
+    if (!conversation) return check_error(conversation.error());
+    for (const bool thinking : {false, true})
+        for (const bool special : {false, true})
+            check(*conversation,
+                  {.thinking = thinking, .add_generation_prompt = true, .allow_special = special});
+}
+
+std::vector<std::string> seeds() {
+    std::vector<std::string> out = {
+        R"({"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi <turn|> \u00e9"}]})",
+        R"([{"role":"user","content":[{"type":"image","path":"a.png"},{"type":"text","text":" What? "}]},
+            {"role":"assistant","content":"<|channel>thought\nx<channel|>A dog.","reasoning":"see"},
+            {"role":"user","content":[{"type":"audio","path":"a.wav"},{"type":"video","path":"v"}]}])"};
+    const auto folder = std::filesystem::path(LAPIDARY_SOURCE_DIR) / "tests/data/goldens";
+    const auto goldens = nlohmann::json::parse(test::read_file(folder / "chat.json"));
+    for (const auto& golden : goldens["conversations"]) {
+        const std::string text = nlohmann::json{{"messages", golden["messages"]}}.dump();
+        if (text.size() < 2000) out.push_back(text);
+    }
+    return out;
+}
+
+std::vector<std::string> words() {
+    return {"\"role\"",
+            "\"content\"",
+            "\"messages\"",
+            "\"system\"",
+            "\"developer\"",
+            "\"user\"",
+            "\"assistant\"",
+            "\"tool\"",
+            "\"model\"",
+            "\"reasoning\"",
+            "\"reasoning_content\"",
+            "\"tools\"",
+            "\"tool_calls\"",
+            "\"tool_call_id\"",
+            "\"function\"",
+            "\"name\"",
+            "\"arguments\"",
+            "\"type\"",
+            "\"text\"",
+            "\"image\"",
+            "\"audio\"",
+            "\"video\"",
+            "\"path\"",
+            "\"id\"",
+            "<|turn>",
+            "<turn|>",
+            "<|channel>",
+            "<channel|>",
+            "<|image|>",
+            "<|tool_call>",
+            "<tool_call|>",
+            "<|think|>",
+            "<bos>",
+            "<|\\\"|>",
+            "\\u2581",
+            "\\ud83d\\ude00",
+            "\\n",
+            "null",
+            "1e999",
+            "{\"role\":\"user\",\"content\":\"\"},"};
+}
+
+}  // namespace
+
+const Target kMessages = {.name = "messages", .max_bytes = 8192, .one = one, .seeds = seeds, .words = words};
+
+}  // namespace lapidary::fuzz
