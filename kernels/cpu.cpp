@@ -36,8 +36,8 @@ CpuFeatures detect_cpu() {
     const uint64_t saved = read_xcr0();
     constexpr uint64_t kYmm = 0x06, kZmm = 0xe6;  // SSE, AVX; and opmask, ZMM_Hi256, Hi16_ZMM
     features.avx2 = (saved & kYmm) == kYmm && bit(b, 5) && fma && f16c;
-    const bool f = bit(b, 16), dq = bit(b, 17), bw = bit(b, 30), vl = bit(b, 31), vnni = bit(c, 11);
-    features.avx512 = features.avx2 && (saved & kZmm) == kZmm && f && dq && bw && vl && vnni;
+    const bool f = bit(b, 16), dq = bit(b, 17), cd = bit(b, 28), bw = bit(b, 30), vl = bit(b, 31), vnni = bit(c, 11);
+    features.avx512 = features.avx2 && (saved & kZmm) == kZmm && f && dq && cd && bw && vl && vnni;
     if (a < 1 || !__get_cpuid_count(7, 1, &a, &b, &c, &d)) return features;
     features.avxvnni = features.avx2 && bit(a, 4);
     features.avx512_bf16 = features.avx512 && bit(a, 5);

@@ -5,7 +5,7 @@ namespace lapidary::kernels {
 
 struct CpuFeatures {
     bool avx2 = false;    // AVX2, FMA and F16C, with the registers saved by the operating system
-    bool avx512 = false;  // AVX-512 F, BW, VL, DQ, VNNI on top of avx2
+    bool avx512 = false;  // AVX-512 F, CD, BW, VL, DQ, VNNI on top of avx2
     bool avxvnni = false;      // VEX-encoded vpdpbusd on top of avx2
     bool avx512_bf16 = false;  // vdpbf16ps on top of avx512
     bool neon = false;         // Advanced SIMD of arm64

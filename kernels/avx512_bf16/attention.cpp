@@ -46,12 +46,12 @@ LAP_INLINE F4 pairs(F4 low, F4 high) {
 template <class V>
 LAP_INLINE V low_half(V pair) {
     using Bits = xsimd::batch<int32_t, typename V::arch_type>;
-    return xsimd::bitwise_cast<V>(xsimd::bitwise_cast<Bits>(pair) << 16);
+    return vector_bits<V>(vector_bits<Bits>(pair) << 16);
 }
 template <class V>
 LAP_INLINE V high_half(V pair) {
     using Bits = xsimd::batch<int32_t, typename V::arch_type>;
-    return xsimd::bitwise_cast<V>(xsimd::bitwise_cast<Bits>(pair) & Bits(static_cast<int32_t>(0xffff0000)));
+    return vector_bits<V>(vector_bits<Bits>(pair) & Bits(static_cast<int32_t>(0xffff0000)));
 }
 
 // Sixteen values of a cache row from value i on; PartF16 takes those that are there and zero for the others.

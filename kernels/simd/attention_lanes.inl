@@ -15,8 +15,8 @@ LAP_INLINE V exponential(V x) {
     p = fused(r, p, V(0.499992311f));
     p = fused(r, p, V(1.0f));
     p = fused(r, p, V(1.0f));
-    const Bits power = xsimd::bitwise_cast<Bits>(p) + (xsimd::bitwise_cast<Bits>(shifted) << 23);
-    return xsimd::select(x < V(-87.0f), V(0.0f), xsimd::bitwise_cast<V>(power));
+    const Bits power = vector_bits<Bits>(p) + (vector_bits<Bits>(shifted) << 23);
+    return xsimd::select(x < V(-87.0f), V(0.0f), vector_bits<V>(power));
 }
 
 // out[g][lane] (+)= sum over u of x[u][lane] * y[u * y_step + g * y_group], G times N accumulators in registers.

@@ -1,4 +1,4 @@
-// The 256-bit lanes: what xsimd 8.1 lacks, in intrinsics. Included once, inside the level's namespace.
+// The 256-bit lanes: what xsimd lacks in one of its versions, in intrinsics. Included once, inside the level's namespace.
 namespace {
 
 using Arch = xsimd::fma3<xsimd::avx2>;
@@ -20,6 +20,13 @@ inline F int_to_float(I v) { return F(_mm256_cvtepi32_ps(v)); }
 inline I float_to_int(F v) { return I(_mm256_cvtps_epi32(v)); }  // to nearest, ties to even
 inline F bits_as_float(I v) { return F(_mm256_castsi256_ps(v)); }
 inline I float_as_bits(F v) { return I(_mm256_castps_si256(v)); }
+
+// Halves first, then neighbours: in our own order, because the versions of xsimd differ in theirs.
+inline float sum_of_lanes(F v) {
+    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    sum = _mm_hadd_ps(sum, sum);
+    return _mm_cvtss_f32(_mm_hadd_ps(sum, sum));
+}
 
 inline __m256i two_rows(const uint8_t* p, int64_t stride) {
     const auto row = [=](int64_t r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + r * stride)); };

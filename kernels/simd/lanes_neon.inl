@@ -1,4 +1,4 @@
-// The 128-bit lanes of arm64: what xsimd 8.1 lacks, in intrinsics. Included once, inside the level's namespace.
+// The 128-bit lanes of arm64: what xsimd lacks in one of its versions, in intrinsics. Included once, inside the level's namespace.
 namespace {
 
 using Arch = xsimd::neon64;
@@ -18,6 +18,7 @@ inline F int_to_float(I v) { return F(vcvtq_f32_s32(v)); }
 inline I float_to_int(F v) { return I(vcvtnq_s32_f32(v)); }  // to nearest, ties to even
 inline F bits_as_float(I v) { return F(vreinterpretq_f32_s32(v)); }
 inline I float_as_bits(F v) { return I(vreinterpretq_s32_f32(v)); }
+inline float sum_of_lanes(F v) { return vaddvq_f32(v); }
 
 // Sixteen bytes of each of 4 rows, transposed: words.w[i] holds dword i of every row.
 inline Words load_words(const uint8_t* p, int64_t stride) {

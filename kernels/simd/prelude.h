@@ -16,3 +16,13 @@
 #define LAP_UNROLL _Pragma("GCC unroll 32")
 #endif
 #define LAP_INLINE __attribute__((always_inline)) inline
+
+namespace lapidary::kernels {
+
+// The same bits as a vector of another element type; xsimd's own changed its meaning between versions.
+template <class To, class From>
+LAP_INLINE To vector_bits(From v) {
+    return To(__builtin_bit_cast(typename To::register_type, v.data));
+}
+
+}  // namespace lapidary::kernels

@@ -27,7 +27,7 @@ float sum_of_squares(const float* x, int64_t n) {
         const F v = load(x + i, left);
         sum = fused(v, v, sum);
     });
-    return xsimd::hadd(sum);
+    return sum_of_lanes(sum);
 }
 
 float inverse_rms(const float* x, int64_t n, float eps) {

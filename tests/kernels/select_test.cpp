@@ -82,7 +82,7 @@ TEST_CASE("cpu: AVX-512 implies AVX2, and the compiler's own view agrees") {
     CHECK(cpu.avx2 == (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")));
     CHECK(cpu.avx512 == (cpu.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                         __builtin_cpu_supports("avx512vnni")));
+                         __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512cd")));
     CHECK_FALSE(cpu.neon);
 #elif defined(__aarch64__)
     CHECK(cpu.neon);
