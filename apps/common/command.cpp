@@ -56,8 +56,9 @@ void Command::values(const std::string& names, const std::string& metavar, const
                      std::function<void(const std::vector<std::string>&)> take) {
     CLI::Option* option = app_->add_option(
         names,
-        [take = std::move(take)](const CLI::results_t& given) {
-            take(given);
+        // Its own copy of the values would have "%%" after a lone "{}" (CLI11 2.4).
+        [this, name = spoken_name(names), take = std::move(take)](const CLI::results_t&) {
+            take(app_->get_option(name)->results());
             return true;
         },
         description);

@@ -1,5 +1,6 @@
 """Numbers, names and combinations that are wrong: exit 2 (5 for a GPU), one line that names them."""
 
+import json
 import unittest
 
 from support import TINY, CliTest, lapidary, main
@@ -47,6 +48,15 @@ class Usage(CliTest):
         done = lapidary(*ASK, "--stop")
         self.assertEqual(done.returncode, 2)
         self.assertIn("--stop needs a value", done.stderr.decode())
+
+    def test_values_that_are_syntax_elsewhere(self):
+        for text in ("{}", "%%", "[]", "[a,b]", "{} %%", '"', "''", "\\", "~"):
+            with self.subTest(text=text):
+                messages = self.file("m.json", json.dumps({"messages": [{"role": "user", "content": text}]}))
+                rendered = self.ok_json("tokenize", TINY, "--messages", messages)
+                reply = self.ok_json("run", TINY, "-p", text, "--max-tokens", "1", "--temp", "0", "--stop", text)
+                self.assertEqual(reply["prompt_tokens"], rendered["ids"])
+        self.fails(2, "run", TINY, "-p", "{}", "-p", "%%", says=["--prompt", "2 times"])
 
     def test_choices(self):
         self.fails(2, *ASK, "--kv", "q4", says=["q4", "f16"])
