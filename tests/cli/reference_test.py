@@ -1,15 +1,13 @@
-"""`lapidary logits` on synthetic models against the specification's reference in double precision.
+"""`lapidary logits` on synthetic models against a reference in double precision.
 
-Three sides that share no code: the program; a numpy reader of the files (gguf_reader.py); and the forward pass
-spec/ref_text.py in the folder that LAPIDARY_SHARED names (default: `shared` beside the repository), which must
-be there. Needs numpy (Debian: python3-numpy; with libopenblas0-serial, without which it takes a minute more)."""
+Three sides that share no code: the program; a numpy reader of the files (gguf_reader.py); and the forward pass of
+reference_forward.py. Needs numpy (Debian: python3-numpy; with libopenblas0-serial, without which it takes a minute
+more)."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import pathlib
-import subprocess
 import sys
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # ctest runs tests side by side; on busy cores numpy's threads only wait
@@ -20,23 +18,10 @@ except ModuleNotFoundError:  # a Python of the user's own comes first in PATH; D
         raise
     os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
 
-from gguf_reader import read_gguf, read_safetensors
-from support import ROOT, CliTest, main
-
-SHARED = pathlib.Path(os.environ.get("LAPIDARY_SHARED", ROOT.parent / "shared"))
-
-
-def load_reference():
-    path = SHARED / "spec" / "ref_text.py"
-    if not path.exists():
-        sys.exit(f"no reference at {path}; set LAPIDARY_SHARED to the folder that holds spec/ and tools/")
-    spec = importlib.util.spec_from_file_location("ref_text", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-ref = load_reference()
+import reference_forward as ref  # noqa: E402  (numpy's threads are set above)
+from gguf_reader import read_gguf, read_safetensors  # noqa: E402
+from gguf_writer import write_gguf  # noqa: E402
+from support import CliTest, main  # noqa: E402
 
 WINDOW = 64  # of the tiny preset
 TOKENS = [int(id) for id in np.random.default_rng(3).integers(0, 1024, WINDOW + 36)]
@@ -106,7 +91,7 @@ def rms(x):
 def soften_attention(path):
     """Halves the weights of the norms of queries and keys in the file, exactly: one less in the exponent.
 
-    The script's norm weights are about 1, so q . k of d = 64 or 128 dimensions has a deviation of sqrt(d) = 8 to 11,
+    gguf_writer.py's norm weights are about 1, so q . k of d = 64 or 128 dimensions has a deviation of sqrt(d) = 8 to 11,
     and softmax all but picks one position. Which one hangs on the last bits: errors grow threefold in each layer,
     and after 12 layers f32 and f64 have nothing in common. With a deviation of 2 to 3 attention is as soft as in
     trained models."""
@@ -187,7 +172,7 @@ def reference_logits(model, num, cache_type=np.float64):
     cache = ref.Cache(config, num, slack=len(TOKENS))
     for layer in cache.layers:
         layer.k, layer.v = layer.k.astype(cache_type), layer.v.astype(cache_type)
-    return ref.forward(config, num, weights, cache, TOKENS)[0]
+    return ref.forward(config, num, weights, cache, TOKENS)
 
 
 class Reference(CliTest):
@@ -223,13 +208,12 @@ class Reference(CliTest):
                 self.ok("synth", path, "--preset", "tiny", "--type", kind)
                 self.check(path, gguf_model(path), kind)
 
-    def test_gguf_of_the_script(self):
+    def test_gguf_of_other_code(self):
         # Weights ten times the program's: logits of 12, where the soft cap bends.
         for kind in ["q4_0", "q8_0", "f16"]:
             with self.subTest(kind=kind):
-                path = self.folder / f"script_{kind}.gguf"
-                subprocess.run([sys.executable, SHARED / "tools" / "synth_gguf.py", path, "--preset", "tiny",
-                                "--type", kind, "--std", "0.2"], check=True, stdout=subprocess.DEVNULL)
+                path = self.folder / f"other_{kind}.gguf"
+                write_gguf(path, kind, 0.2)
                 soften_attention(path)
                 self.check(path, gguf_model(path), kind)
 

@@ -15,11 +15,10 @@ namespace lapidary::model::test {
 
 // A file's bytes; fails the test if it cannot be read.
 std::string read_file(const std::string& path);
-std::string shared_path(const std::string& name);  // below LAPIDARY_SHARED (environment, else the default)
 std::string tiny_path(const std::string& name);    // below models/tiny
 std::string golden_path(const std::string& name);  // below tests/data/goldens (its README tells their origin)
 
-// The 262,144-piece tokenizer.json, unpacked by xz; fails the test if it is absent. Kept for the process.
+// The 262,144-piece tokenizer.json, rebuilt from tests/data/vocabulary (unpacked by xz). Kept for the process.
 const std::string& real_tokenizer_json();
 const Tokenizer& real_tokenizer();
 const Tokenizer& tiny_tokenizer();

@@ -3,11 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <tuple>
+#include <unordered_set>
 
 namespace lapidary::model::test {
 namespace {
@@ -20,6 +22,61 @@ std::string unpack_xz(const std::string& path) {
     for (size_t got = 0; (got = fread(buffer, 1, sizeof buffer, pipe)) > 0;) text.append(buffer, got);
     REQUIRE_MESSAGE(pclose(pipe) == 0, "cannot unpack " << path);
     return text;
+}
+
+// The pieces of tests/data/vocabulary (each ends with a zero byte) by id.
+std::vector<std::string> real_pieces() {
+    const std::string text = unpack_xz(LAPIDARY_SOURCE_DIR "/tests/data/vocabulary/pieces.xz");
+    std::vector<std::string> pieces;
+    for (size_t at = 0; at < text.size(); at += pieces.back().size() + 1) pieces.emplace_back(text.c_str() + at);
+    return pieces;
+}
+
+struct Cut {
+    std::string_view left, right;
+};
+
+// The merges follow from the pieces: every way to cut a piece into two pieces, in the order of the whole pieces and
+// the longest left part first. Ahead of all others stand those of repeated white space, the longest parts first.
+std::vector<Cut> merges_of(const std::vector<std::string>& pieces) {
+    const std::unordered_set<std::string_view> known(pieces.begin(), pieces.end());
+    const std::vector<std::string_view> spaces = {"\n", "\u2581", "\t"};
+    const auto space = [&](std::string_view piece) {  // the index of the white space that it repeats
+        return std::find_if(spaces.begin(), spaces.end(), [&](std::string_view one) {
+                   for (size_t at = 0; at < piece.size(); at += one.size())
+                       if (piece.substr(at, one.size()) != one) return false;
+                   return true;
+               }) - spaces.begin();
+    };
+    std::vector<Cut> runs, others;
+    for (const std::string_view piece : pieces) {
+        std::vector<Cut>& cuts = space(piece) < 3 ? runs : others;
+        for (size_t at = piece.size() - 1; at > 0; --at) {
+            const Cut cut{piece.substr(0, at), piece.substr(at)};
+            if (known.count(cut.left) != 0 && known.count(cut.right) != 0) cuts.push_back(cut);
+        }
+    }
+    std::stable_sort(runs.begin(), runs.end(), [&](const Cut& a, const Cut& b) {
+        const auto key = [&](const Cut& cut) {
+            const auto kind = space(cut.left);
+            const auto width = static_cast<std::ptrdiff_t>(spaces[static_cast<size_t>(kind)].size());
+            return std::tuple(-std::ssize(cut.left) / width, -std::ssize(cut.right) / width, kind);
+        };
+        return key(a) < key(b);
+    });
+    std::swap(runs.back(), others.front());  // the one exception: two tabs come after a space and a t
+    runs.insert(runs.end(), others.begin(), others.end());
+    return runs;
+}
+
+// tokenizer.json around the pieces, in the form that Hugging Face publishes.
+std::string tokenizer_json_of(const std::vector<std::string>& pieces) {
+    nlohmann::json file = nlohmann::json::parse(read_file(LAPIDARY_SOURCE_DIR "/tests/data/vocabulary/frame.json"));
+    nlohmann::json& vocab = file["model"]["vocab"];
+    for (size_t id = 0; id < pieces.size(); ++id) vocab[pieces[id]] = id;
+    nlohmann::json& merges = file["model"]["merges"];
+    for (const Cut& cut : merges_of(pieces)) merges.push_back({cut.left, cut.right});
+    return file.dump();
 }
 
 Tokenizer load(const std::string& tokenizer_json, const std::string& config_json) {
@@ -38,11 +95,6 @@ std::string read_file(const std::string& path) {
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-std::string shared_path(const std::string& name) {
-    const char* folder = std::getenv("LAPIDARY_SHARED");
-    return std::string(folder != nullptr ? folder : LAPIDARY_SHARED_DEFAULT) + "/" + name;
-}
-
 std::string tiny_path(const std::string& name) {
     return std::string(LAPIDARY_SOURCE_DIR "/models/tiny/") + name;
 }
@@ -52,7 +104,7 @@ std::string golden_path(const std::string& name) {
 }
 
 const std::string& real_tokenizer_json() {
-    static const std::string text = unpack_xz(shared_path("spec/vocabulary/tokenizer.json.xz"));
+    static const std::string text = tokenizer_json_of(real_pieces());
     return text;
 }
 

@@ -124,7 +124,7 @@ TEST_CASE("tokenizer: texts of the tokenizers library") {
 
 TEST_CASE("tokenizer: the published vectors") {
     const auto vectors =
-        nlohmann::json::parse(test::read_file(test::shared_path("spec/vocabulary/vectors.json")));
+        nlohmann::json::parse(test::read_file(LAPIDARY_SOURCE_DIR "/tests/data/vocabulary/vectors.json"));
     REQUIRE(vectors.size() >= 36);
     for (const auto& vector : vectors) {
         const auto text = vector["text"].get<std::string>();

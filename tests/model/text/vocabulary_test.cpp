@@ -82,6 +82,15 @@ TEST_CASE("vocabulary: the real one has the published counts") {
     CHECK(vocabulary->piece(258884) == "<|video|>");
     CHECK(vocabulary->byte_ids[0] == 238);
     CHECK(vocabulary->byte_ids[255] == 238 + 255);
+    // FNV-1a of all merges in the published file's order, each part ended by a zero byte.
+    uint64_t hash = 0xcbf29ce484222325;
+    for (const Merge& merge : vocabulary->merges) {
+        for (const int32_t id : {merge.left, merge.right}) {
+            for (const char c : std::string(vocabulary->piece(id)) + '\0')
+                hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+        }
+    }
+    CHECK(hash == 0xda790c55550393cc);
 }
 
 TEST_CASE("vocabulary: lists and JSON give the same, real") {
