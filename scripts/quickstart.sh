@@ -5,9 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/install_packages.sh test  # the same build folder serves scripts/test.sh
-launcher=()
-command -v ccache > /dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-[ -f build/release/build.ninja ] || cmake --preset release "${launcher[@]}" >&2
+scripts/configure.sh
 cmake --build --preset release --target lapidary_cli >&2
 
 lapidary=build/release/bin/lapidary
