@@ -28,7 +28,8 @@ if [ -z "${LAPIDARY_CLEAN_ROOT_INSIDE:-}" ]; then
     flock -n 9 || { echo "another run works in $root: waiting" >&2; flock 9; }
     trap 'rm -rf --one-file-system "$root"' EXIT
     rm -rf --one-file-system "$root"  # of a run that was interrupted
-    LAPIDARY_CLEAN_ROOT_INSIDE=yes unshare --mount --propagation private --pid --mount-proc --fork --kill-child "$0" "$@"
+    LAPIDARY_CLEAN_ROOT_INSIDE=yes setpriv --pdeathsig KILL \
+        unshare --mount --propagation private --pid --mount-proc --fork --kill-child "$0" "$@"
     exit
 fi
 
@@ -73,7 +74,7 @@ unpack() {
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"
     mount --rbind /sys "$root/sys"
-    git clone -q --no-hardlinks "$PWD" "$root/lapidary"
+    git clone -q --no-hardlinks "$PWD" "$root$PWD"  # at the same place, for ccache: some objects hold paths
 }
 
 # The machine's ccache with the libraries it needs: the root's own package would install some that must not be there.
@@ -91,8 +92,8 @@ lend_ccache() {
 inside() {  # inside COMMAND: runs it in the clone in the root
     env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
         http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" CCACHE_DIR=/ccache CCACHE_NOHASHDIR=yes \
-        CCACHE_MAXSIZE="${CCACHE_MAXSIZE:-5G}" CCACHE_BASEDIR=/lapidary CMAKE_BUILD_PARALLEL_LEVEL="$(nproc)" \
-        chroot "$root" bash -c "cd /lapidary && $1" < /dev/null
+        CCACHE_MAXSIZE="${CCACHE_MAXSIZE:-5G}" CCACHE_BASEDIR="$PWD" CMAKE_BUILD_PARALLEL_LEVEL="$(nproc)" \
+        chroot "$root" bash -c "cd '$PWD' && $1" < /dev/null
 }
 
 quiet() {  # quiet COMMAND: its output into the log, shown when it fails; no warnings
