@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 folder=build/release
 cache=$folder/CMakeCache.txt
 forget() { rm -rf "$cache" "$folder/CMakeFiles"; }
+is_at() { [ "$(realpath -m "$(cached "$1")")" = "$(realpath "$2")" ]; }  # clones may be entered through links
 cached() { sed -n "s/^$1:[A-Z]*=//p" "$cache"; }
 
 launcher=
@@ -16,7 +17,7 @@ options=(-DCMAKE_CXX_COMPILER_LAUNCHER="$launcher" "$@")
 again=
 if [ -f "$cache" ]; then
     again=yes
-    if [ "$(cached CMAKE_HOME_DIRECTORY)" != "$PWD" ] || [ "$(cached CMAKE_CACHEFILE_DIR)" != "$PWD/$folder" ]; then
+    if ! is_at CMAKE_HOME_DIRECTORY . || ! is_at CMAKE_CACHEFILE_DIR "$folder"; then
         echo "$folder was configured in another folder, $(cached CMAKE_HOME_DIRECTORY): starting afresh" >&2
         forget
         again=

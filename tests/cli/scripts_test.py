@@ -108,6 +108,14 @@ class Configure(CliTest):
         shutil.rmtree(moved)
         self.builds(self.folder / "three")
 
+    def test_a_link_to_the_clone(self):
+        folder = self.project("real")
+        self.builds(folder)
+        link = self.folder / "link"
+        link.symlink_to(folder)
+        for path in (link, folder, link):
+            self.assertNotIn("starting afresh", self.builds(path))
+
     def test_a_failed_option_is_forgotten(self):
         folder = self.project("options")
         for _ in range(2):
