@@ -43,7 +43,9 @@ TEST_CASE("engine: files by llama.cpp in every type give the exact logits") {
     const auto which = quants["rows"].get<std::vector<size_t>>();
     const TensorFile logits(kData / "peer/logits.safetensors");
     int files = 0;
-    for (const auto& [type, facts] : quants["types"].items()) {
+    for (const auto& item : quants["types"].items()) {
+        const std::string& type = item.key();
+        const auto& facts = item.value();
         CAPTURE(type);
         const auto path = kData / "peer" / ("quant3-" + type + ".gguf");
         if (type == "q4_k_s") continue;  // the same block formats as q4_k_m, left out for size

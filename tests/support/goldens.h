@@ -48,8 +48,8 @@ class TensorFile {
             if (name == "__metadata__") continue;
             const auto begin = t["data_offsets"][0].get<int64_t>(), end = t["data_offsets"][1].get<int64_t>();
             in.seekg(static_cast<std::streamoff>(8 + length) + begin);
-            const auto fill = [&](auto& table) {
-                table.shape = t["shape"].get<std::vector<int64_t>>();
+            const auto fill = [&, &entry = t](auto& table) {  // Clang 14 captures no structured binding by itself
+                table.shape = entry["shape"].get<std::vector<int64_t>>();
                 table.values.resize(static_cast<size_t>(end - begin) / 4);
                 in.read(reinterpret_cast<char*>(table.values.data()), end - begin);
             };
