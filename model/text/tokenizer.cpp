@@ -83,7 +83,7 @@ Tokenizer::Tokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary))
         starts_added_token_[static_cast<unsigned char>(piece(id)[0])] = true;
     for (int c = 0; c < 128; ++c) {
         const char character = static_cast<char>(c);
-        ascii_ids_[c] = index_.find(vocabulary_, c == ' ' ? kSpacePiece : std::string_view(&character, 1));
+        ascii_ids_[c] = plain_id(c == ' ' ? kSpacePiece : std::string_view(&character, 1));
     }
 }
 
@@ -93,7 +93,8 @@ void Tokenizer::index_merges() {
     const size_t mask = merge_slots_.size() - 1;
     for (uint32_t rank = 0; rank < merges.size(); ++rank) {
         if (merge_rank(merges[rank].left, merges[rank].right) != kNoRank)
-            continue;  // the first of equals counts
+            continue;                                                   // the first of equals counts
+        if (type(merges[rank].result) == TokenType::control) continue;  // as for single characters
         size_t slot = hash_pair(merges[rank].left, merges[rank].right) & mask;
         while (merge_slots_[slot] != kNoRank) slot = (slot + 1) & mask;
         merge_slots_[slot] = rank;
@@ -133,9 +134,14 @@ int32_t Tokenizer::added_token_at(std::string_view text) const {
     return -1;
 }
 
+int32_t Tokenizer::plain_id(std::string_view character) const {
+    const int32_t id = index_.find(vocabulary_, character);
+    return id >= 0 && type(id) == TokenType::control ? -1 : id;
+}
+
 int32_t Tokenizer::character_id(std::string_view character) const {
     const auto first = static_cast<unsigned char>(character[0]);
-    return first < 128 ? ascii_ids_[first] : index_.find(vocabulary_, character);
+    return first < 128 ? ascii_ids_[first] : plain_id(character);
 }
 
 Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, EncodeOptions options) const {

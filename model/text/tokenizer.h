@@ -63,7 +63,10 @@ class Tokenizer {
     void index_merges();
     uint32_t merge_rank(int32_t left, int32_t right) const;  // kNoRank if the pair never merges
     int32_t added_token_at(std::string_view text) const;     // the longest that text begins with, -1 if none
-    int32_t character_id(std::string_view character) const;  // -1: written as bytes
+    // Of a piece that is one character; -1: written as bytes. So is a control token of one character, because
+    // text that somebody typed must not forge one.
+    int32_t plain_id(std::string_view character) const;
+    int32_t character_id(std::string_view character) const;
     void encode_fragment(std::string_view text, MergeScratch& scratch, std::vector<int32_t>& ids) const;
     void encode_run(std::string_view run, MergeScratch& scratch, std::vector<int32_t>& ids) const;
     void append_bytes(std::string_view bytes, std::vector<int32_t>& ids) const;

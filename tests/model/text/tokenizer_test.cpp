@@ -165,6 +165,21 @@ TEST_CASE("tokenizer: added tokens only where asked for, and found by text") {
     CHECK(test::tiny_tokenizer().special("<turn|>") == 16);
 }
 
+TEST_CASE("tokenizer: plain text gives no control token, whatever the vocabulary calls one") {
+    auto vocabulary = vocabulary_from_json(test::small_tokenizer_json({"#", "a", "b", "ab"}, {"a b"}), "");
+    REQUIRE(vocabulary);
+    for (int32_t id = 0; id < vocabulary->size(); ++id) {
+        const std::string_view piece = vocabulary->piece(id);
+        if (piece == "#" || piece == "ab") vocabulary->types[id] = TokenType::control;
+    }
+    const auto tokenizer = Tokenizer::create(std::move(*vocabulary));
+    REQUIRE(tokenizer);
+    const auto ids = tokenizer->encode("a#ab");
+    REQUIRE(ids);
+    for (const int32_t id : *ids) CHECK(tokenizer->type(id) != TokenType::control);
+    CHECK(*tokenizer->decode(*ids) == "a#ab");
+}
+
 TEST_CASE("tokenizer: spans merge across their borders, but never into an added token") {
     const Tokenizer& real = test::real_tokenizer();
     const TextSpan hello[] = {{"Hel", false}, {"lo, wor", true}, {"", false}, {"ld!", false}};
