@@ -115,8 +115,13 @@ struct AttentionMergeArgs {
 using AttentionMergeFn = void (*)(const AttentionMergeArgs&);
 
 // ---- measuring ------------------------------------------------------------------------------------
-// Int8 multiply-adds as fast as the level's own instructions allow, on registers; returns how many it did.
-using PeakFn = int64_t (*)(int64_t iterations);
+// Int8 multiply-adds as fast as the level's own instructions allow, on registers.
+struct Peak {
+    int64_t macs = 0;              // multiply-adds done
+    const char* instruction = "";  // what did them: "vpdpbusd zmm"
+    int sums = 0;                  // how many did not wait for each other
+};
+using PeakFn = Peak (*)(int64_t iterations);
 
 // ---- the table ------------------------------------------------------------------------------------
 struct KernelTable {

@@ -39,7 +39,8 @@ Result<BenchRow> measure(const Engine& engine, BenchRunner& runner, const BenchC
     BenchRow row = model::summarise(what, done);
     model::describe_engine(engine, row);
     row.probe_bytes = runner.probe_bytes();
-    row.warnings = model::bench_warnings(done, before, runtime::read_conditions("/"), row.threads);
+    row.warnings = model::bench_warnings(done, before, runtime::read_conditions("/"), row.threads,
+                                         row.peak_instruction);
     row.profile = profile(engine);
     return row;
 }

@@ -45,7 +45,8 @@ Result<DoctorReport> doctor() {
     const auto* selected = kernels::select(wanted ? wanted : "", &why);
     if (!selected) return Error{Errc::invalid_argument, why, "unset LAPIDARY_CPU to use the best level"};
     for (const auto& level : kernels::levels())
-        report.isa.push_back({std::string(level.name), level.built, level.supported, level.name == selected->isa});
+        report.isa.push_back({std::string(level.name), level.built, level.supported, level.name == selected->isa,
+                              level.table ? level.table->peak(0).instruction : ""});
     for (const auto& row : kernels::rows())
         report.kernels.push_back({std::string(row.op), std::string(row.isa), std::string(row.function)});
     if (!wanted || !*wanted) {

@@ -16,8 +16,11 @@ using Json = nlohmann::ordered_json;
 Json to_json(const DoctorReport& report) {
     Json isa = Json::array(), kernels = Json::array(), race = Json::array();
     for (const IsaReport& r : report.isa)
-        isa.push_back(
-            {{"name", r.name}, {"built", r.built}, {"supported", r.supported}, {"selected", r.selected}});
+        isa.push_back({{"name", r.name},
+                       {"built", r.built},
+                       {"supported", r.supported},
+                       {"selected", r.selected},
+                       {"int8_instruction", r.int8_instruction.empty() ? Json(nullptr) : Json(r.int8_instruction)}});
     for (const KernelReport& k : report.kernels)
         kernels.push_back({{"op", k.op}, {"isa", k.isa}, {"function", k.function}});
     for (const RaceReport& r : report.race)
@@ -53,10 +56,10 @@ std::string page_of(const DoctorReport& report, bool kernels) {
     page += fmt::format("memory   {}, {} free{}\n", human_bytes(report.memory_total_bytes),
                         human_bytes(report.memory_free_bytes), limit);
     page += fmt::format("gpu      {}\n\n", report.gpu);
-    Table isa({Align::left, Align::left, Align::left, Align::left});
-    isa.row({"kernels", "built", "supported", "selected"});
+    Table isa({Align::left, Align::left, Align::left, Align::left, Align::left});
+    isa.row({"kernels", "built", "supported", "selected", "int8 peak by"});
     for (const IsaReport& r : report.isa)
-        isa.row({r.name, yes_no(r.built), yes_no(r.supported), yes_no(r.selected)});
+        isa.row({r.name, yes_no(r.built), yes_no(r.supported), yes_no(r.selected), r.int8_instruction});
     page += isa.text();
     if (!report.race.empty()) {
         Table race({Align::left, Align::left, Align::left, Align::right, Align::left});

@@ -36,8 +36,8 @@ void print_heading(Console& console, const BenchRow& row) {
     std::string rule = "|";
     for (size_t i = 0; i < kWidths.size(); ++i)
         rule += std::string(kWidths[i] + (i == 0 ? 2 : 1), '-') + (i == 0 ? "|" : ":|");
-    console.note(fmt::format("cpu {} · kernels {} · kv {} · machine {:.1f} GB/s, {:.0f} GMAC/s int8", row.cpu, row.isa,
-                             row.kv, row.machine_gbps, row.machine_gmacs));
+    console.note(fmt::format("cpu {} · kernels {} · kv {} · machine {:.1f} GB/s, {:.0f} GMAC/s int8 ({})", row.cpu,
+                             row.isa, row.kv, row.machine_gbps, row.machine_gmacs, row.peak_instruction));
     console.write(markdown_row(kColumns, kWidths) + rule + "\n");
 }
 
@@ -86,6 +86,7 @@ Json bench_json(const BenchRow& row, bool profile) {
                  {"gmacs", row.gmacs},
                  {"machine_gbps", measured(row.machine_gbps)},
                  {"machine_gmacs", measured(row.machine_gmacs)},
+                 {"peak_instruction", row.peak_instruction},
                  {"pct_bandwidth", measured(row.pct_bandwidth)},
                  {"pct_int8_peak", measured(row.pct_int8_peak)},
                  {"ns", row.ns},

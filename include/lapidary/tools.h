@@ -39,6 +39,7 @@ Result<void> synth(const SynthOptions& options);
 struct IsaReport {
     std::string name;
     bool built = false, supported = false, selected = false;
+    std::string int8_instruction = {};      // what its int8 peak is measured with; empty where it cannot run
 };
 struct KernelReport {
     std::string op, isa, function;
@@ -96,7 +97,7 @@ struct BenchRow {                           // the fields of `bench --json`
     double tps_median = 0, tps_mean = 0, tps_sd = 0;
     double gbps = 0, gmacs = 0;             // what the model read and multiplied per second, medians
     double machine_gbps = 0;                // reads per second, measured between the pieces of the test
-    double machine_gmacs = 0;               // int8 peak of these kernels' instructions, measured likewise
+    double machine_gmacs = 0;               // int8 peak of `peak_instruction`, measured likewise
     double pct_bandwidth = 0, pct_int8_peak = 0;  // medians over pieces, each against the probes around it
     std::vector<uint64_t> ns;               // of each repetition
     double ttft_ns = 0;                     // pp: until the logits of the last token, median; else 0
@@ -104,6 +105,7 @@ struct BenchRow {                           // the fields of `bench --json`
     // cols: time of a step, and relative to a step of one token measured just before. `allowed` is where
     // arithmetic at three quarters of the int8 peak becomes the limit: max(1, MACs / (0.75 peak x t1)).
     double step_ms = 0, cost_ratio = 0, cost_allowed = 0;
+    std::string peak_instruction;           // "vpdpbusd zmm": the fastest one that these kernels have for it
     std::string cpu, isa, placement, model, type, kv, logits_hash, version, compiler;
     int threads = 0, prefill_threads = 0, decode_threads = 0;
     uint64_t model_bytes = 0, peak_rss_bytes = 0, probe_bytes = 0;  // probe: part of the peak

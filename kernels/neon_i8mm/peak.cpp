@@ -1,21 +1,20 @@
-// How fast this level could multiply: smmla on registers, 32 multiply-adds each, in sixteen chains, which is more
-// than latency times throughput of any core so far.
+// How fast this level could multiply: smmla on registers, 32 multiply-adds each.
 #include <arm_neon.h>
 
 #include "kernels/declare.h"
+#include "kernels/peak_sums.h"
 
 namespace lapidary::kernels::neon_i8mm {
 
-int64_t peak(int64_t iterations) {
-    constexpr int kChains = 16;
+Peak peak(int64_t iterations) {
+    constexpr int kSums = 24, kProducts = 64;  // new sums may cost a move each
     const int8x16_t weights = vdupq_n_s8(7), x = vdupq_n_s8(-3);
-    int32x4_t sums[kChains];
-    for (int32x4_t& sum : sums) sum = vdupq_n_s32(0);
-    for (int64_t i = 0; i < iterations; ++i)
-#pragma GCC unroll 16
-        for (int j = 0; j < kChains; ++j) sums[j] = vmmlaq_s32(sums[j], weights, x);
-    for (const int32x4_t& sum : sums) asm volatile("" : : "w"(sum));
-    return iterations * kChains * 32;
+    const auto step = [&](int32x4_t& sum) {
+        sum = vmmlaq_s32(sum, weights, x);
+        asm volatile("" : "+w"(sum));
+    };
+    repeat_sums<kSums>(iterations, kProducts, vdupq_n_s32(0), step, [](int32x4_t&) {});
+    return {iterations * kSums * kProducts * 32, "smmla 4s", kSums};
 }
 
 }  // namespace lapidary::kernels::neon_i8mm

@@ -21,6 +21,9 @@ struct Piece {
     double seconds = 0;
     StepCost cost;
     Probe machine;
+
+    double bandwidth_share() const { return static_cast<double>(cost.bytes) / seconds / 1e9 / machine.gbps; }
+    double peak_share() const { return cost.macs / seconds / 1e9 / machine.gmacs; }
 };
 struct Repetition {
     std::vector<Piece> pieces;

@@ -25,8 +25,8 @@ void add_shares(const std::vector<Repetition>& repetitions, BenchRow& row) {
         for (const Piece& p : r.pieces) {
             machine_gbps.push_back(p.machine.gbps);
             machine_gmacs.push_back(p.machine.gmacs);
-            bandwidth.push_back(static_cast<double>(p.cost.bytes) / p.seconds / 1e9 / p.machine.gbps);
-            peak.push_back(p.cost.macs / p.seconds / 1e9 / p.machine.gmacs);
+            bandwidth.push_back(p.bandwidth_share());
+            peak.push_back(p.peak_share());
         }
     }
     row.machine_gbps = median(machine_gbps);
@@ -91,6 +91,7 @@ void describe_engine(const Engine& engine, BenchRow& row) {
     const ModelInfo& info = engine.info();
     row.cpu = runtime::cpu_name();
     row.isa = info.isa;
+    row.peak_instruction = engine.state().device->peak_instruction();
     row.placement = "cpu";
     row.model = info.name;
     row.type = info.type;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr double kNoisySpread = 0.15;    // of a probe between repetitions
 constexpr double kSlowFirst = 1.1;       // first repetition against the median of the others
+constexpr double kAbovePeak = 1.02;      // median share of the int8 peak; above one, with room for noise
 constexpr double kShortSeconds = 0.02;   // below, clocks and wake-ups are part of the figure
 constexpr double kOtherLoad = 1.0;       // runnable threads beyond ours
 constexpr double kSwitchesPerSecond = 50;  // per thread; an idle machine shows a few
@@ -51,15 +52,28 @@ void about_the_times(const std::vector<double>& seconds, std::vector<std::string
         out.push_back(std::to_string(n) + " of " + std::to_string(seconds.size()) + " repetitions are outliers");
 }
 
+// Nothing multiplies faster than the peak: then the probe is too slow for this CPU, or met another machine.
+void about_the_peak(const std::vector<Repetition>& repetitions, const std::string& instruction,
+                    std::vector<std::string>& out) {
+    std::vector<double> shares;
+    for (const Repetition& r : repetitions)
+        for (const Piece& p : r.pieces) shares.push_back(p.peak_share());
+    if (const double share = median(shares); share > kAbovePeak)
+        out.push_back("the kernels reached " + percent(share) + " of the int8 peak beside them: its probe (" +
+                      instruction + ") is wrong, or the machine changed between the two; trust no share of that peak");
+}
+
 }  // namespace
 
 std::vector<std::string> bench_warnings(const std::vector<Repetition>& repetitions, const runtime::Conditions& before,
-                                        const runtime::Conditions& after, int threads) {
+                                        const runtime::Conditions& after, int threads,
+                                        const std::string& peak_instruction) {
     std::vector<std::string> out;
     std::vector<double> seconds;
     for (const Repetition& r : repetitions) seconds.push_back(r.seconds());
     about_the_machine(repetitions, out);
     about_the_times(seconds, out);
+    about_the_peak(repetitions, peak_instruction, out);
     if (after.load > threads + kOtherLoad)
         out.push_back("other load: " + tenths(after.load) + " runnable threads in the last minute, " +
                       std::to_string(threads) + " of them ours");

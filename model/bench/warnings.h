@@ -9,8 +9,9 @@
 
 namespace lapidary::model {
 
-// `before` and `after`: the machine around the repetitions; `threads`: of the engine.
+// `before` and `after`: the machine around the repetitions; `threads`: of the engine; `peak_instruction`: of its probe.
 std::vector<std::string> bench_warnings(const std::vector<Repetition>& repetitions, const runtime::Conditions& before,
-                                        const runtime::Conditions& after, int threads);
+                                        const runtime::Conditions& after, int threads,
+                                        const std::string& peak_instruction);
 
 }  // namespace lapidary::model

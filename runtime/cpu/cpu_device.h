@@ -75,6 +75,7 @@ class CpuDevice final : public Device {
     // buffer (1 MiB or more) in order, again and again; int8 GMAC/s of the level's own instruction.
     double read_bandwidth(const BufferData& buffer, double seconds);
     double int8_peak(double seconds);
+    const char* peak_instruction() const { return table_.peak(0).instruction; }
 
   private:
     // The input of a matmul in every form that its weights ask for.

@@ -7,7 +7,7 @@ import unittest
 from support import TINY, CliTest, clean_environment, lapidary, main
 
 FIELDS = {"schema", "test", "n_prompt", "n_gen", "depth", "reps", "tps_median", "tps_mean", "tps_sd", "gbps", "gmacs",
-          "machine_gbps", "machine_gmacs", "pct_bandwidth", "pct_int8_peak", "cpu", "isa", "gpu", "placement",
+          "machine_gbps", "machine_gmacs", "peak_instruction", "pct_bandwidth", "pct_int8_peak", "cpu", "isa", "gpu", "placement",
           "threads", "model", "model_bytes", "type", "kv", "peak_rss_bytes", "logits_hash", "columns", "ns", "ttft_ns",
           "token_p50_ns", "token_p95_ns", "step_ms", "cost_ratio", "cost_allowed", "prefill_threads", "decode_threads",
           "probe_bytes", "version", "compiler", "warnings"}
@@ -27,6 +27,7 @@ class Bench(CliTest):
             self.assertGreater(row["peak_rss_bytes"], 0)
             for field in ("machine_gbps", "machine_gmacs", "pct_bandwidth", "pct_int8_peak", "probe_bytes"):
                 self.assertGreater(row[field], 0)
+            self.assertNotEqual(row["peak_instruction"], "")
             self.assertEqual(len(row["ns"]), 2)
             self.assertEqual(row["ttft_ns"] is None, row["n_prompt"] == 0)
             self.assertEqual(row["token_p95_ns"] is None, row["n_gen"] == 0)

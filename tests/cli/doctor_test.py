@@ -12,6 +12,7 @@ class Doctor(CliTest):
                                        "race", "advice"})
         self.assertEqual(len([level for level in report["isa"] if level["selected"]]), 1)
         for level in report["isa"]:
+            self.assertEqual(level["int8_instruction"] is not None, level["built"] and level["supported"], level)
             if level["selected"]:
                 self.assertTrue(level["built"] and level["supported"], level)
         self.assertGreater(report["memory"]["total_bytes"], report["memory"]["free_bytes"])

@@ -10,7 +10,7 @@ void panel_matmul_q4_0(const PanelMatmulArgs& a);
 void panel_matmul_q8_0(const PanelMatmulArgs& a);
 void panel_matmul_q4_k(const PanelMatmulArgs& a);
 void panel_matmul_q6_k(const PanelMatmulArgs& a);
-int64_t peak(int64_t iterations);
+Peak peak(int64_t iterations);
 }  // namespace lapidary::kernels::avxvnni_emulated
 #endif
 

@@ -12,7 +12,7 @@ namespace {
 
 Repetition repetition(double seconds, double gbps = 40, double gmacs = 460) {
     Repetition r;
-    r.pieces.push_back({seconds, {}, {}});
+    r.pieces.push_back({seconds, {uint64_t{1} << 30, 0.76 * gmacs * 1e9 * seconds}, {gbps, gmacs}});
     r.probes = {{gbps, gmacs}, {gbps * 1.01, gmacs}};
     return r;
 }
@@ -31,7 +31,7 @@ struct Situation {
 std::string warning(const std::function<void(Situation&)>& change) {
     Situation s;
     change(s);
-    const auto all = bench_warnings(s.repetitions, s.before, s.after, 2);
+    const auto all = bench_warnings(s.repetitions, s.before, s.after, 2, "vpdpbusd ymm");
     REQUIRE(all.size() <= 1);
     return all.empty() ? "" : all[0];
 }
@@ -54,4 +54,16 @@ TEST_CASE("bench warnings: one cause, one warning") {
     CHECK(warning([](Situation& s) { s.after.governor = "powersave"; }).find("powersave") != std::string::npos);
     CHECK(warning([](Situation& s) { s.after.governor = ""; }).empty());
     CHECK(warning([](Situation& s) { s.after.on_battery = true; }) == "running on battery");
+}
+
+TEST_CASE("bench warnings: kernels faster than the peak beside them mean that the probe is wrong") {
+    const auto at = [](double share) {
+        return warning([&](Situation& s) {
+            for (Repetition& r : s.repetitions) r.pieces[0].cost.macs = share * 460e9 * r.pieces[0].seconds;
+        });
+    };
+    CHECK(at(0.99).empty());
+    CHECK(at(1.01).empty());  // noise
+    CHECK(at(1.35).starts_with("the kernels reached 135 % of the int8 peak beside them: its probe (vpdpbusd ymm)"));
+    CHECK(warning([](Situation& s) { s.repetitions[1].pieces[0].cost.macs *= 2; }).empty());  // one piece of four
 }
