@@ -29,7 +29,7 @@ struct Q8_0 {
             __m512i weights[kPanels];
             LAP_UNROLL
             for (int p = 0; p < kPanels; ++p) {
-                prefetch(values.at + p * values.stride);
+                prefetch(values.at + p * values.stride + values.ahead);
                 weights[p] = load(values.at + p * values.stride);
             }
             multiply_step<kPanels, kColumns>(weights, q + i * 4, q_stride, exact);
@@ -55,7 +55,7 @@ struct BlockGroup {
                 for (int i = 0; i < kSums; ++i)
                     exact[i] = _mm512_slli_epi32(broadcast(in.offsets + i / kPanels * in.offsets_stride),
                                                  Blocks::kOffsetShift);
-                const Panels values = {panels.at + panel_block_values(kFormat, b), panels.stride};
+                const Panels values = {panels.at + panel_block_values(kFormat, b), panels.stride, panels.ahead};
                 Blocks::template block<kPanels, kWidth>(values, in.q, in.q_stride, exact);
                 LAP_UNROLL
                 for (int p = 0; p < kPanels; ++p) {

@@ -27,7 +27,7 @@ struct Bf16 {
         LAP_UNROLL
         for (int p = 0; p < kPanels; ++p) {
             const uint8_t* at = panels.at + p * panels.stride;
-            prefetch(at);
+            prefetch(at + panels.ahead);
             const __m512i both = load(at);
             even[p] = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
             odd[p] = _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(static_cast<int>(0xffff0000))));
@@ -46,7 +46,7 @@ struct F16 {
         LAP_UNROLL
         for (int p = 0; p < kPanels; ++p) {
             const uint8_t* at = panels.at + p * panels.stride;
-            prefetch(at);
+            prefetch(at + panels.ahead);
             even[p] = load_half(at);
             odd[p] = load_half(at + 32);
         }
@@ -61,15 +61,15 @@ struct Half {
     static constexpr int kColumns = 6;
 
     template <int kPanels, int kWidth>
-    LAP_INLINE static void multiply(const PanelMatmulArgs& a, int64_t panel, int64_t column) {
-        Panels panels = panels_at(a, kFormat, panel);
-        const float* x = a.x.x + column * a.x.x_stride;
-        __m512 totals[kPanels * kWidth];
+    LAP_INLINE static void add(const PanelMatmulArgs& a, Panels panels, Slice at, __m512* totals) {
+        const float* x = a.x.x + at.column * a.x.x_stride + at.k;
+        __m512 sums[kPanels * kWidth];
         LAP_UNROLL
-        for (int i = 0; i < kPanels * kWidth; ++i) totals[i] = _mm512_setzero_ps();
-        for (int64_t k = 0; k < a.x.k; k += 2, x += 2, panels.at += kPanelWordBytes)
-            Pairs::template pair<kPanels, kWidth>(panels, x, a.x.x_stride, totals);
-        store_tile<kPanels, kWidth>(a, panel, column, totals);
+        for (int i = 0; i < kPanels * kWidth; ++i) sums[i] = totals[i];
+        for (int64_t k = 0; k < at.count; k += 2, x += 2, panels.at += kPanelWordBytes)
+            Pairs::template pair<kPanels, kWidth>(panels, x, a.x.x_stride, sums);
+        LAP_UNROLL
+        for (int i = 0; i < kPanels * kWidth; ++i) totals[i] = sums[i];
     }
 };
 

@@ -69,7 +69,7 @@ struct Q4K {
         for (int64_t b = 0; b < kGroupBlocks; ++b) {
             __m512i exact[kSums], scale[kPanels];
             clear<kSums>(exact);
-            Panels words = {panels.at + kQ4KNibbles + b * 4 * kPanelWordBytes, panels.stride};
+            Panels words = {panels.at + kQ4KNibbles + b * 4 * kPanelWordBytes, panels.stride, panels.ahead};
             LAP_UNROLL
             for (int i = 0; i < 4; ++i, words.at += kPanelWordBytes)
                 multiply_nibbles<kPanels, kWidth>(words, in.q + b * 32 + i * 8, in.q_stride, exact);
@@ -145,9 +145,9 @@ struct Q6K {
         for (int64_t b = 0; b < kGroupBlocks; ++b) {
             LAP_UNROLL
             for (int64_t half = 0; half < 2; ++half) {
-                const Panels sub = {panels.at + kQ6KValues + (2 * b + half) * kQ6KSubBlockBytes, panels.stride};
+                const Panels sub = {panels.at + kQ6KValues + (2 * b + half) * kQ6KSubBlockBytes, panels.stride, panels.ahead};
                 LAP_UNROLL
-                for (int i = 0; i < 3 * kPanels; ++i) prefetch(sub.at + i / 3 * sub.stride + i % 3 * 64);
+                for (int i = 0; i < 3 * kPanels; ++i) prefetch(sub.at + i / 3 * sub.stride + i % 3 * 64 + sub.ahead);
                 const int8_t* q = in.q + b * 32 + half * 16;
                 __m512i exact[kSums], scale[kPanels];
                 clear<kSums>(exact);

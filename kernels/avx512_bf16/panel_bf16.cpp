@@ -12,17 +12,16 @@ struct Bf16Pairs {
     static constexpr int kColumns = 6;
 
     template <int kPanels, int kWidth>
-    LAP_INLINE static void multiply(const PanelMatmulArgs& a, int64_t panel, int64_t column) {
-        Panels panels = panels_at(a, kFormat, panel);
-        const uint16_t* x = a.x.xb + column * a.x.x_stride;
-        __m512 totals[kPanels * kWidth];
+    LAP_INLINE static void add(const PanelMatmulArgs& a, Panels panels, Slice at, __m512* totals) {
+        const uint16_t* x = a.x.xb + at.column * a.x.x_stride + at.k;
+        __m512 sums[kPanels * kWidth];
         LAP_UNROLL
-        for (int i = 0; i < kPanels * kWidth; ++i) totals[i] = _mm512_setzero_ps();
-        for (int64_t k = 0; k < a.x.k; k += 2, x += 2, panels.at += kPanelWordBytes) {
+        for (int i = 0; i < kPanels * kWidth; ++i) sums[i] = totals[i];
+        for (int64_t k = 0; k < at.count; k += 2, x += 2, panels.at += kPanelWordBytes) {
             __m512bh weights[kPanels];
             LAP_UNROLL
             for (int p = 0; p < kPanels; ++p) {
-                prefetch(panels.at + p * panels.stride);
+                prefetch(panels.at + p * panels.stride + panels.ahead);
                 weights[p] = reinterpret_cast<__m512bh>(load(panels.at + p * panels.stride));
             }
             LAP_UNROLL
@@ -30,10 +29,11 @@ struct Bf16Pairs {
                 const auto pair = reinterpret_cast<__m512bh>(broadcast(x + c * a.x.x_stride));
                 LAP_UNROLL
                 for (int p = 0; p < kPanels; ++p)
-                    totals[c * kPanels + p] = _mm512_dpbf16_ps(totals[c * kPanels + p], weights[p], pair);
+                    sums[c * kPanels + p] = _mm512_dpbf16_ps(sums[c * kPanels + p], weights[p], pair);
             }
         }
-        store_tile<kPanels, kWidth>(a, panel, column, totals);
+        LAP_UNROLL
+        for (int i = 0; i < kPanels * kWidth; ++i) totals[i] = sums[i];
     }
 };
 
