@@ -92,7 +92,7 @@ Result<int> doctor_verb(Program& program, Args args) {
     if (console.json)
         console.write_json(to_json(report));
     else
-        console.write(page_of(report, kernels));
+        console.write_page(page_of(report, kernels));
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "apps/common/tables.h"
+#include "lapidary/printable.h"
 #include "lapidary/tools.h"
 
 namespace lapidary::cli {
@@ -76,14 +77,14 @@ std::string inputs_text(const ModelInfo& info) {
 
 std::string summary(const ModelReport& report) {
     const ModelInfo& info = report.info;
-    std::string page = fmt::format("{} · {} · {} · {} parameters · {} of weights\n", info.name, info.source,
+    std::string page = fmt::format("{} · {} · {} · {} parameters · {} of weights\n", printable(info.name), info.source,
                                    info.type, human_count(info.parameters), human_bytes(info.weight_bytes));
     page += fmt::format("inputs: {} · context {} · KV cache {} for {} tokens in {}\n", inputs_text(info),
                         info.model_context, human_bytes(info.kv_bytes_per_session), info.context,
                         kv_name(info.kv));
-    if (!report.text_problem.empty()) page += fmt::format("no text: {}\n", report.text_problem);
-    for (const auto& file : report.files) page += fmt::format("file: {}\n", file.string());
-    for (const std::string& note : info.notes) page += fmt::format("note: {}\n", note);
+    if (!report.text_problem.empty()) page += fmt::format("no text: {}\n", printable(report.text_problem));
+    for (const auto& file : report.files) page += fmt::format("file: {}\n", printable(file.string()));
+    for (const std::string& note : info.notes) page += fmt::format("note: {}\n", printable(note));
     return page;
 }
 
@@ -178,7 +179,7 @@ Result<int> inspect_verb(Program& program, Args args) {
     page += tensors ? tensors_table(report.tensors) : groups_table(report.tensors);
     if (metadata) page += fmt::format("\n{}", pairs_table(report.metadata));
     if (chat_template) page += "\n" + report.chat_template + "\n";
-    console.write(page);
+    console.write_page(page);
     return 0;
 }
 

@@ -146,7 +146,7 @@ Result<int> kld_verb(Program& program, Args args) {
     if (console.json) {
         console.write_json(to_json(report, work));
     } else {
-        console.write(to_text(report, work));
+        console.write_page(to_text(report, work));
         console.note(fmt::format("{:.1f} s", report.seconds));
     }
     return 0;

@@ -114,7 +114,7 @@ Result<int> logits_verb(Program& program, Args args) {
         if (diagnostics.profile) json["profile"] = profile_json(profile(engine));
         console.write_json(json);
     } else {
-        console.write(fmt::format("{}: {} x {} f32\n", *options.out, rows, vocab));
+        console.write_page(fmt::format("{}: {} x {} f32\n", *options.out, rows, vocab));
     }
     return 0;
 }

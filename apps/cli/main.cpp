@@ -34,7 +34,7 @@ Error unknown_verb(const std::string& word) {
 
 Result<int> dispatch(Program& program, const Args& args) {
     if (args.empty()) {
-        program.console.note(overview());
+        program.console.aside(overview() + "\n");
         return exit_code(Errc::invalid_argument);
     }
     if (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {

@@ -165,7 +165,7 @@ Result<int> pack_verb(Program& program, Args args) {
     if (console.json)
         console.write_json(to_json(work, report));
     else
-        console.write(to_text(work, report));
+        console.write_page(to_text(work, report));
     return 0;
 }
 

@@ -81,7 +81,7 @@ Result<int> perplexity_verb(Program& program, Args args) {
     if (console.json) {
         console.write_json(to_json(report, work.engine.precise));
     } else {
-        console.write(to_text(report, work.engine.precise));
+        console.write_page(to_text(report, work.engine.precise));
         console.note(fmt::format("{:.1f} s, {:.1f} tokens/s", report.seconds,
                                  static_cast<double>(report.coverage.tokens) / report.seconds));
     }

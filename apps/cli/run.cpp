@@ -105,13 +105,13 @@ class Stream {
         if (!token.thinking.empty()) {
             if (!thinking_) console_.dim(true);
             thinking_ = true;
-            console_.aside(token.thinking);
+            console_.aside_reply(token.thinking);
         }
         if (token.text.empty()) return Flow::go;
         end_thoughts();
         wrote_ = true;
         ends_line_ = token.text.back() == '\n';
-        return console_.write(token.text) ? Flow::go : Flow::stop;
+        return console_.write_reply(token.text) ? Flow::go : Flow::stop;
     }
 
     // The answer ends its line, whatever ended the answer; where an error came before it, there is no line.

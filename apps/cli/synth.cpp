@@ -62,7 +62,7 @@ Result<int> synth_verb(Program& program, Args args) {
                             {"format", options.format},
                             {"bytes", bytes}});
     else
-        console.write(fmt::format("{}: {} {} {}, {}\n", options.out.string(), options.preset, options.type,
+        console.write_page(fmt::format("{}: {} {} {}, {}\n", options.out.string(), options.preset, options.type,
                                   options.format, human_bytes(bytes)));
     return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "apps/common/diagnostics.h"
 #include "apps/common/tables.h"
+#include "lapidary/printable.h"
 
 namespace lapidary::cli {
 namespace {
@@ -57,7 +58,7 @@ void print_table_row(Console& console, const BenchRow& row) {
 std::string csv_cell(const Json& value) {
     std::string text;
     if (value.is_string()) {
-        text = value.get<std::string>();
+        text = printable(value.get<std::string>());
     } else if (value.is_array()) {
         for (const Json& v : value) text += (text.empty() ? "" : v.is_string() ? "; " : " ") + csv_cell(v);
     } else if (!value.is_null()) {

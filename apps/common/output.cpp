@@ -10,6 +10,8 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "lapidary/printable.h"
+
 namespace lapidary::cli {
 namespace {
 
@@ -30,13 +32,6 @@ bool wants_colour(bool terminal) {
         return value != nullptr && *value != '\0';
     };
     return !set("NO_COLOR") && (terminal || set("FORCE_COLOR"));
-}
-
-// One line, whatever a file name contains.
-std::string one_line(std::string text) {
-    std::replace_if(
-        text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
-    return text;
 }
 
 }  // namespace
@@ -103,7 +98,17 @@ Result<void> Console::status() const {
                  fmt::format("cannot write to standard output: {}", std::strerror(write_errno_))};
 }
 
-void Console::note(std::string_view line) const { aside(fmt::format("{}\n", line)); }
+bool Console::write_page(std::string_view text) { return write(printable(text, Lines::keep)); }
+
+bool Console::write_reply(std::string_view text) {
+    return write(isatty(STDOUT_FILENO) != 0 ? printable(text, Lines::keep) : std::string(text));
+}
+
+void Console::aside_reply(std::string_view text) const {
+    aside(isatty(STDERR_FILENO) != 0 ? printable(text, Lines::keep) : std::string(text));
+}
+
+void Console::note(std::string_view line) const { aside(printable(line) + "\n"); }
 
 void Console::aside(std::string_view text) const {
     if (!quiet) write_all(STDERR_FILENO, text);
@@ -121,7 +126,7 @@ int Console::fail(const Error& error) {
             {{"error", {{"code", errc_name(error.code)}, {"message", error.message}, {"hint", error.hint}}}});
     if (!reported_as_json) {
         const std::string hint = error.hint.empty() ? "" : fmt::format(" ({})", error.hint);
-        write_all(STDERR_FILENO, one_line(fmt::format("lapidary: {}{}", error.message, hint)) + "\n");
+        write_all(STDERR_FILENO, printable(fmt::format("lapidary: {}{}", error.message, hint)) + "\n");
     }
     return exit_code(error.code);
 }

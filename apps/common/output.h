@@ -23,12 +23,17 @@ class Console {
     // Writes to stdout at once. False when stdout is closed or full; status() then says why.
     bool write(std::string_view text);
     bool write_json(const nlohmann::ordered_json& value);  // one line
+    bool write_page(std::string_view text);                // for people: printable (printable.h), in its lines
+    // Text of a model's making. To a file or pipe it goes as it is; on a terminal what that would obey (a model can be
+    // led to say escape sequences) is written out. aside_reply does the same on stderr, for thoughts.
+    bool write_reply(std::string_view text);
+    void aside_reply(std::string_view text) const;
     // An error when something could not be written. A reader that went away is no error.
     Result<void> status() const;
     bool reader_gone() const { return reader_gone_; }
 
-    void note(std::string_view line) const;   // one line on stderr, unless quiet
-    void aside(std::string_view text) const;  // stderr without newline, unless quiet: thoughts
+    void note(std::string_view line) const;   // one line on stderr, printable (printable.h), unless quiet
+    void aside(std::string_view text) const;  // stderr as it is, without newline, unless quiet
     void dim(bool on) const;                  // stderr's colour, when it is a terminal that wants it
     bool stderr_is_terminal() const { return terminal_; }
 

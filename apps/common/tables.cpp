@@ -5,27 +5,29 @@
 
 #include <algorithm>
 
+#include "apps/common/text_width.h"
+#include "lapidary/printable.h"
+
 namespace lapidary::cli {
 namespace {
 
-// Columns on screen: UTF-8 continuation bytes take none.
-size_t width_of(const std::string& text) {
-    return static_cast<size_t>(
-        std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
 std::string padded(const std::string& text, size_t width, Align align) {
-    const size_t own = width_of(text);
+    const size_t own = text_width(text);
     const std::string blanks(width > own ? width - own : 0, ' ');
     return align == Align::left ? text + blanks : blanks + text;
 }
 
 }  // namespace
 
+void Table::row(std::vector<std::string> cells) {
+    for (std::string& cell : cells) cell = printable(cell);
+    rows_.push_back(std::move(cells));
+}
+
 std::string Table::text() const {
     std::vector<size_t> widths(columns_.size(), 0);
     for (const auto& cells : rows_)
-        for (size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], width_of(cells[i]));
+        for (size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], text_width(cells[i]));
     std::string out;
     for (const auto& cells : rows_) {
         std::string line = " ";
@@ -39,8 +41,11 @@ std::string Table::text() const {
 
 std::string markdown_row(const std::vector<std::string>& cells, const std::vector<size_t>& widths) {
     std::string line = "|";
-    for (size_t i = 0; i < cells.size(); ++i)
-        line += fmt::format(" {} |", padded(cells[i], widths[i], i == 0 ? Align::left : Align::right));
+    for (size_t i = 0; i < cells.size(); ++i) {
+        std::string cell;
+        for (const char c : printable(cells[i])) cell += c == '|' ? std::string("\\|") : std::string(1, c);
+        line += fmt::format(" {} |", padded(cell, widths[i], i == 0 ? Align::left : Align::right));
+    }
     return line + "\n";
 }
 

@@ -1,14 +1,19 @@
 // Quoting of names that come from files; see describe.h.
 #include "runtime/file/describe.h"
 
+#include <algorithm>
+
+#include "lapidary/printable.h"
+
 namespace lapidary::runtime {
 namespace {
 
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
-// Length of the UTF-8 sequence at the front of `text`, 0 when it is broken. Overlong forms and surrogates
-// are told apart by the second byte.
-size_t sequence_length(std::string_view text) {
+}  // namespace
+
+// Overlong forms and surrogates are told apart by the second byte.
+size_t utf8_length(std::string_view text) {
     const auto lead = static_cast<unsigned char>(text[0]);
     const size_t length = lead < 0x80                   ? 1
                           : lead >= 0xc2 && lead < 0xe0 ? 2
@@ -24,22 +29,10 @@ size_t sequence_length(std::string_view text) {
     return length;
 }
 
-}  // namespace
-
 std::string in_quotes(std::string_view name, size_t limit) {
-    std::string out = "'";
-    size_t at = 0;
-    while (at < name.size() && at < limit) {
-        const size_t length = sequence_length(name.substr(at));
-        const bool control = static_cast<unsigned char>(name[at]) < 0x20 || name[at] == 0x7f;
-        if (length == 0 || control)
-            out += '?';
-        else
-            out += name.substr(at, length);
-        at += length ? length : 1;
-    }
-    if (at < name.size()) out += "...";
-    return out + "'";
+    size_t end = 0;  // a character is never cut
+    while (end < name.size() && end < limit) end += std::max<size_t>(utf8_length(name.substr(end)), 1);
+    return concat("'", printable(name.substr(0, end)), end < name.size() ? "...'" : "'");
 }
 
 }  // namespace lapidary::runtime

@@ -1,5 +1,5 @@
 // Words for error messages about files: joins text and numbers, and quotes names that come from a file
-// (they may hold anything, so control bytes and broken UTF-8 are hidden and long ones are cut).
+// (they may hold anything, so what a terminal would obey is escaped and long ones are cut).
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,9 @@ std::string concat(const Parts&... parts) {
 }
 
 std::string in_quotes(std::string_view name, size_t limit = 200);
+
+// Length of the UTF-8 sequence at the front of `text`, which is not empty; 0 when it is broken.
+size_t utf8_length(std::string_view text);
 
 // [2048, 256]
 inline std::string shape_text(const std::vector<int64_t>& shape) {

@@ -1,0 +1,12 @@
+// How many columns of a terminal a text takes.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace lapidary::cli {
+
+// Of printable UTF-8: two for wide characters, none for combining ones.
+size_t text_width(std::string_view text);
+
+}  // namespace lapidary::cli
