@@ -89,6 +89,7 @@ uint64_t bytes_per_token(const model::Weights& w) {
 uint64_t parameters(const LoadedModel& m) {
     uint64_t n = 0;
     for (const auto& t : m.tensors) {
+        if (!t.used) continue;
         uint64_t values = 1;
         for (int64_t d : t.shape) values *= static_cast<uint64_t>(d);
         n += values;

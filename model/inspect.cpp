@@ -68,6 +68,7 @@ Rows describe(const model::ModelConfig& c) {
 // Two-dimensional tensors are matmul operands, everything else is expanded to f32 at load. Layer matrices and
 // the embedding move into panels where the level has them; the projector stays as it lies in the file.
 std::string kernel_for(const model::TensorInfo& t, const Engine::State& state) {
+    if (!t.used) return "not used";
     if (t.shape.size() != 2 || t.shape[0] <= 1) return "f32 vector";
     const bool packed = t.name.find("layers.") != std::string::npos || t.name.starts_with("blk.") ||
                         t.name.ends_with("embed_tokens.weight") || t.name == "token_embd.weight";

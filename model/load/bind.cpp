@@ -262,7 +262,7 @@ void keep_files(const TensorSource& source, Weights& weights) {
 
 Result<void> refuse_unused_layers(const TensorSource& source, const TensorNames& names) {
     for (const SourceTensor& tensor : source.all())
-        if (!tensor.used && tensor.key.rfind(names.layer_prefix, 0) == 0)
+        if (!tensor.used && tensor.bytes > 0 && tensor.key.rfind(names.layer_prefix, 0) == 0)
             return Error{Errc::unsupported_model,
                          concat("tensor ", in_quotes(tensor.file_name), " in ",
                                 in_quotes(tensor.file.string()), " has no place in this architecture"),

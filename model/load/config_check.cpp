@@ -16,7 +16,7 @@ class Checker {
 
     Error bad(const std::string& what) const {
         return {Errc::bad_model_file, concat(runtime::in_quotes(file_), ": ", what),
-                "the configuration of this model makes no sense; fetch it again"};
+                "no model of this architecture has such a configuration; convert the model again, or fetch it again"};
     }
     Result<void> range(const char* what, int64_t value, int64_t low, int64_t high) const {
         if (value < low || value > high)

@@ -6,6 +6,8 @@
 
 #include "model/load/config_check.h"
 #include "model/load/gguf_fields.h"
+#include "model/load/gguf_keys.h"
+#include "model/load/gguf_kind.h"
 #include "runtime/file/describe.h"
 
 namespace lapidary::model {
@@ -20,23 +22,6 @@ constexpr const char* kHint = "this program runs Gemma 4 12B Unified and other s
 
 Error unsupported(const GgufFields& keys, const std::string& what) {
     return {Errc::unsupported_model, concat(keys.file(), ": ", what), kHint};
-}
-
-Result<void> check_architecture(const GgufFields& general) {
-    LAP_ASSIGN(const std::string architecture, general.text("general.architecture", ""));
-    if (architecture == "gemma4") return {};
-    if (architecture.empty()) return general.wrong("general.architecture", "\"gemma4\"");
-    if (architecture == "clip")
-        return Error{Errc::unsupported_model,
-                     concat(general.file(), ": this is a projector for pictures and sound"),
-                     "give the model itself here, and this one with --mmproj"};
-    if (architecture == "gemma4-assistant" || architecture == "gemma4_assistant" ||
-        architecture == "gemma4_mtp")
-        return Error{
-            Errc::unsupported_model,
-            concat(general.file(), ": this is a drafter (", in_quotes(architecture), "), not a model"),
-            "give the model it belongs to; drafting is not available in this version"};
-    return unsupported(general, concat("the architecture is ", in_quotes(architecture)));
 }
 
 Result<void> check_features(const GgufFields& keys) {
@@ -68,12 +53,17 @@ Result<std::vector<bool>> read_pattern(const GgufFields& keys, int32_t count) {
     return sliding;
 }
 
+// The specification's default: the width shared out among the heads.
+Result<int32_t> read_head_size(const GgufFields& keys, const ModelConfig& config) {
+    return keys.integer("attention.key_length", config.hidden / std::max(config.heads, 1));
+}
+
 Result<void> read_layers(const Gguf& gguf, const GgufFields& keys, ModelConfig& config) {
     LAP_ASSIGN(const int32_t count, keys.integer("block_count"));
     if (count < 1 || count > kMaxLayers) return keys.wrong("block_count", "1 to 1024");
     LAP_ASSIGN(const std::vector<bool> sliding, read_pattern(keys, count));
-    LAP_ASSIGN(const auto kv_heads, keys.per_layer("attention.head_count_kv", count));
-    LAP_ASSIGN(const int32_t full_dim, keys.integer("attention.key_length"));
+    LAP_ASSIGN(const auto kv_heads, keys.per_layer("attention.head_count_kv", count, config.heads));
+    LAP_ASSIGN(const int32_t full_dim, read_head_size(keys, config));
     LAP_ASSIGN(const int32_t full_value, keys.integer("attention.value_length", full_dim));
     LAP_ASSIGN(const int32_t sliding_dim, keys.integer("attention.key_length_swa", full_dim));
     LAP_ASSIGN(const int32_t sliding_value, keys.integer("attention.value_length_swa", sliding_dim));
@@ -97,11 +87,13 @@ Result<int32_t> read_rotating_pairs(const Gguf& gguf, const GgufFields& keys, in
     if (!tensor)
         return Error{Errc::bad_model_file, concat(keys.file(), ": tensor 'rope_freqs.weight' is missing"),
                      "convert the model again with a current converter"};
-    if (tensor->format != runtime::Format::f32 || tensor->shape != std::vector<int64_t>{head_dim / 2})
+    if (!tensor->foreign_type.empty() || tensor->format != runtime::Format::f32 ||
+        tensor->shape != std::vector<int64_t>{head_dim / 2})
         return Error{
             Errc::bad_model_file,
             concat(keys.file(), ": tensor 'rope_freqs.weight' is ", runtime::shape_text(tensor->shape),
-                   " in ", kernels::name(tensor->format), ", expected [", head_dim / 2, "] in f32")};
+                   " in ", tensor->foreign_type.empty() ? kernels::name(tensor->format) : tensor->foreign_type,
+                   ", expected [", head_dim / 2, "] in f32")};
     const std::byte* from = gguf.parts[tensor->part].buffer->host + tensor->offset;
     int32_t pairs = 0;
     for (int32_t i = 0; i < head_dim / 2; i++) {
@@ -119,9 +111,9 @@ Result<void> read_ropes(const Gguf& gguf, const GgufFields& keys, ModelConfig& c
     LAP_ASSIGN(config.full_rope.theta, keys.number("rope.freq_base", 1000000.0));
     LAP_ASSIGN(config.sliding_rope.theta, keys.number("rope.freq_base_swa", 10000.0));
     LAP_ASSIGN(const std::string scaling, keys.text("rope.scaling.type", "none"));
-    if (scaling != "none")
+    if (scaling != "none" && scaling != "linear" && scaling != "default")  // linear by the factor, which must be 1
         return unsupported(keys, concat("its rotary embedding is scaled: ", in_quotes(scaling)));
-    LAP_ASSIGN(const int32_t full_dim, keys.integer("attention.key_length"));
+    LAP_ASSIGN(const int32_t full_dim, read_head_size(keys, config));
     LAP_ASSIGN(const int32_t sliding_dim, keys.integer("attention.key_length_swa", full_dim));
     LAP_ASSIGN(const int32_t full_turned, keys.integer("rope.dimension_count", full_dim));
     LAP_ASSIGN(const int32_t sliding_turned, keys.integer("rope.dimension_count_swa", sliding_dim));
@@ -129,6 +121,9 @@ Result<void> read_ropes(const Gguf& gguf, const GgufFields& keys, ModelConfig& c
         return unsupported(keys, concat("rope.dimension_count is ", full_turned, " and ", sliding_turned,
                                         ", the head sizes are ", full_dim, " and ", sliding_dim));
     config.sliding_rope.pairs = sliding_dim / 2;
+    const bool has_full = std::any_of(config.layers.begin(), config.layers.end(),
+                                      [](const auto& layer) { return layer.kind == LayerKind::full; });
+    if (!has_full) return {};
     LAP_ASSIGN(config.full_rope.pairs, read_rotating_pairs(gguf, keys, full_dim));
     return {};
 }
@@ -141,6 +136,7 @@ Result<void> read_sampling(const GgufFields& general, SamplingDefaults& sampling
     sampling.temperature = static_cast<float>(temperature);
     sampling.top_p = static_cast<float>(top_p);
     sampling.min_p = static_cast<float>(min_p);
+    sampling.top_k = std::max(sampling.top_k, 0);  // other programs write -1 for off
     return {};
 }
 
@@ -151,18 +147,46 @@ Result<const GgufTensor*> matrix(const Gguf& gguf, const GgufFields& keys, const
         return Error{
             Errc::bad_model_file,
             concat(keys.file(), ": the matrix ", in_quotes(name), tensor ? " has no rows" : " is missing"),
-            "the file may be cut short"};
+            "convert the model again with a current converter"};
     return tensor;
 }
 
 int32_t extent(int64_t value) { return static_cast<int32_t>(std::min<int64_t>(value, INT32_MAX)); }
 
+// Ids that end a reply, whatever the vocabulary's texts say: what llama.cpp takes for such.
+constexpr const char* kStopKeys[] = {"eos_token_id",     "eot_token_id",     "eom_token_id",
+                                     "fim_pad_token_id", "fim_rep_token_id", "fim_sep_token_id"};
+
+Result<void> read_ids(const Gguf& gguf, ModelConfig& config, std::vector<std::string>& notes) {
+    const GgufFields tokens(gguf, "tokenizer.ggml.");
+    LAP_ASSIGN(config.ids.bos, tokens.id("bos_token_id", config.vocab, notes));
+    LAP_ASSIGN(config.ids.pad, tokens.id("padding_token_id", config.vocab, notes));
+    for (const char* key : kStopKeys) {
+        LAP_ASSIGN(const int32_t id, tokens.id(key, config.vocab, notes));
+        const auto& known = config.stop_ids;
+        if (id >= 0 && std::find(known.begin(), known.end(), id) == known.end()) config.stop_ids.push_back(id);
+    }
+    LAP_ASSIGN(const auto suppressed, tokens.integers("suppress_tokens"));
+    size_t outside = 0;
+    for (const int32_t id : suppressed) {
+        if (id >= 0 && id < config.vocab)
+            config.suppress_ids.push_back(id);
+        else
+            outside++;
+    }
+    if (outside > 0)
+        notes.push_back(concat("'tokenizer.ggml.suppress_tokens' names ", outside, " ids outside the ", config.vocab,
+                               " tokens of the model; they are not used"));
+    return {};
+}
+
 }  // namespace
 
-Result<ModelConfig> read_gguf_config(const Gguf& gguf) {
-    const GgufFields general(gguf, ""), keys(gguf, "gemma4."), tokens(gguf, "tokenizer.ggml.");
-    LAP_TRY(check_architecture(general));
+Result<ModelConfig> read_gguf_config(const Gguf& gguf, std::vector<std::string>& notes) {
+    const GgufFields general(gguf, ""), keys(gguf, "gemma4.");
+    LAP_TRY(require_text_model(gguf));
     LAP_TRY(check_features(keys));
+    LAP_TRY(check_gguf_keys(gguf, notes));
     ModelConfig config;
     LAP_ASSIGN(config.name, general.text("general.name", gguf.parts.front().path.stem().string()));
     LAP_ASSIGN(config.hidden, keys.integer("embedding_length"));
@@ -184,16 +208,13 @@ Result<ModelConfig> read_gguf_config(const Gguf& gguf) {
     config.soft_cap = static_cast<float>(cap);
     LAP_ASSIGN(const GgufTensor* embed, matrix(gguf, keys, "token_embd.weight"));
     config.vocab = extent(embed->shape[0]);
+    LAP_ASSIGN(const int32_t named_vocab, keys.integer("vocab_size", config.vocab));
+    if (named_vocab != config.vocab)
+        notes.push_back(concat("'gemma4.vocab_size' is ", named_vocab, ", the embedding has ", config.vocab, " rows"));
     LAP_TRY(read_layers(gguf, keys, config));
     LAP_TRY(read_ropes(gguf, keys, config));
     LAP_TRY(read_sampling(general, config.sampling));
-    LAP_ASSIGN(config.ids.bos, tokens.integer("bos_token_id", 2));
-    LAP_ASSIGN(config.ids.pad, tokens.integer("padding_token_id", 0));
-    LAP_ASSIGN(config.suppress_ids, tokens.integers("suppress_tokens"));
-    if (tokens.has("eos_token_id")) {
-        LAP_ASSIGN(const int32_t eos, tokens.integer("eos_token_id"));
-        config.stop_ids.push_back(eos);
-    }
+    LAP_TRY(read_ids(gguf, config, notes));
     return config;
 }
 

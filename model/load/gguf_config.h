@@ -8,8 +8,9 @@
 
 namespace lapidary::model {
 
-// Refuses drafters, projectors and other architectures by name.
-Result<ModelConfig> read_gguf_config(const runtime::Gguf& gguf);
+// Refuses by name what is no text model of this architecture, and values that ask for another computation. Appends
+// notes about what is not obeyed.
+Result<ModelConfig> read_gguf_config(const runtime::Gguf& gguf, std::vector<std::string>& notes);
 
 // Adds config.vision and config.audio as far as the projector has them.
 Result<void> read_projector_config(const runtime::Gguf& projector, ModelConfig& config);

@@ -69,6 +69,24 @@ Result<std::vector<int32_t>> GgufFields::integers(const char* key) const {
     return out;
 }
 
+Result<int32_t> GgufFields::id(const char* key, int32_t vocabulary, std::vector<std::string>& notes) const {
+    const auto* value = get(key);
+    if (!value) return -1;
+    const auto number = value->integer();
+    if (!number) return wrong(key, "a token id");
+    if (*number >= 0 && *number < vocabulary) return static_cast<int32_t>(*number);
+    const bool none = *number == -1 || *number == UINT32_MAX;
+    if (!none)
+        notes.push_back(concat("'", prefix_, key, "' is ", *number, ", outside the ", vocabulary,
+                               " tokens of the model; it is not used"));
+    return -1;
+}
+
+Result<std::vector<int32_t>> GgufFields::per_layer(const char* key, int32_t count, int32_t fallback) const {
+    if (!has(key)) return std::vector<int32_t>(static_cast<size_t>(count), fallback);
+    return per_layer(key, count);
+}
+
 Result<std::vector<int32_t>> GgufFields::per_layer(const char* key, int32_t count) const {
     const auto* value = get(key);
     if (value && value->type != runtime::GgufType::array) {

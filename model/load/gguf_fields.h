@@ -23,8 +23,12 @@ class GgufFields {
     Result<bool> boolean(const char* key, bool fallback) const;
     Result<std::string> text(const char* key, const std::string& fallback) const;
     Result<std::vector<int32_t>> integers(const char* key) const;  // empty when absent
+    // A token id, -1 when absent. One outside the vocabulary can never occur: it counts as absent, and a note says so
+    // (but for -1, by which writers mean that there is none).
+    Result<int32_t> id(const char* key, int32_t vocabulary, std::vector<std::string>& notes) const;
     // One number for all `count` layers, or a list of as many.
     Result<std::vector<int32_t>> per_layer(const char* key, int32_t count) const;
+    Result<std::vector<int32_t>> per_layer(const char* key, int32_t count, int32_t fallback) const;
 
     std::string file() const;  // quoted, for errors
     Error wrong(const char* key, const char* expected) const;

@@ -50,6 +50,7 @@ Result<TensorSource> collect(const runtime::Safetensors& files) {
         item.file_name = tensor.name;
         item.format = tensor.format;
         item.layout = tensor.layout;
+        item.foreign_type = tensor.foreign_type;
         item.shape = tensor.shape;
         item.buffer = files.parts[tensor.part].buffer;
         item.offset = tensor.offset;

@@ -23,6 +23,7 @@ struct TensorInfo {  // for `inspect`: what the file holds, in file order
     std::vector<int64_t> shape;      // outermost first: [rows, cols]
     uint64_t bytes = 0;
     std::string file;
+    bool used = true;
 };
 
 // What a checkpoint consists of as far as the loaders read it, for who packs it.

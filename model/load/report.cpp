@@ -28,15 +28,20 @@ void carry_tensors(const TensorSource& source, const std::string& group, const T
 }
 
 void list_tensors(const TensorSource& source, LoadedModel& model) {
-    std::string unused;
+    constexpr size_t kNoted = 4, kListedBytes = 500;
+    std::string all, some;
+    size_t count = 0;
     for (const SourceTensor& tensor : source.all()) {
-        model.tensors.push_back({tensor.file_name, kernels::name(tensor.format), tensor.shape, tensor.bytes,
-                                 tensor.file.filename().string()});
-        if (!tensor.used) unused += concat(unused.empty() ? "" : ", ", tensor.file_name);
+        model.tensors.push_back({tensor.file_name, tensor.type(), tensor.shape, tensor.bytes,
+                                 tensor.file.filename().string(), tensor.used});
+        if (tensor.used || tensor.passed) continue;
+        if (all.size() < kListedBytes) all += concat(all.empty() ? "" : ", ", tensor.file_name);
+        if (count++ < kNoted) some += concat(some.empty() ? "" : ", ", in_quotes(tensor.file_name));
     }
-    constexpr size_t kLimit = 500;
-    if (unused.size() > kLimit) unused = unused.substr(0, kLimit) + "...";
-    if (!unused.empty()) model.metadata.emplace_back("unused tensors", unused);
+    if (count == 0) return;
+    model.metadata.emplace_back("unused tensors", all.size() < kListedBytes ? all : all + "...");
+    model.notes.push_back(concat(count, count == 1 ? " tensor" : " tensors", " of the file ",
+                                 count == 1 ? "is" : "are", " not used: ", some, count > kNoted ? ", ..." : ""));
 }
 
 Result<void> check_vocabulary(const LoadedModel& model, const std::string& file) {

@@ -6,8 +6,11 @@
 namespace lapidary::model {
 namespace {
 
-constexpr std::string_view kTexts[] = {"<eos>",    "<turn|>",  "<|tool_response>", "<|image>", "<|image|>",
-                                       "<image|>", "<|audio>", "<|audio|>",        "<audio|>", "<|video|>"};
+constexpr std::string_view kAddedTokens[] = {
+    "<pad>",      "<eos>",       "<bos>",        "<unk>",           "<mask>",          "<|tool>",
+    "<tool|>",    "<|tool_call>", "<tool_call|>", "<|tool_response>", "<tool_response|>", "<|\"|>",
+    "<|think|>",  "<|channel>",  "<channel|>",   "<|turn>",         "<turn|>",         "<|image>",
+    "<|audio>",   "<|image|>",   "<|audio|>",    "<image|>",        "<audio|>",        "<|video|>"};
 
 void add_once(std::vector<int32_t>& ids, int32_t id) {
     if (id >= 0 && std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
@@ -15,10 +18,13 @@ void add_once(std::vector<int32_t>& ids, int32_t id) {
 
 }  // namespace
 
+bool is_added_token(std::string_view piece) {
+    if (piece.size() < 5 || piece.front() != '<' || piece.back() != '>') return false;
+    return std::find(std::begin(kAddedTokens), std::end(kAddedTokens), piece) != std::end(kAddedTokens);
+}
+
 void SpecialTexts::see(int32_t id, std::string_view piece) {
-    if (piece.size() < 5 || piece.front() != '<' || piece.back() != '>') return;
-    for (const std::string_view text : kTexts)
-        if (text == piece) found_.emplace(text, id);
+    if (is_added_token(piece)) found_.emplace(piece, id);
 }
 
 int32_t SpecialTexts::id(std::string_view text) const {

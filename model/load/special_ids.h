@@ -20,6 +20,9 @@ class SpecialTexts {
     std::unordered_map<std::string_view, int32_t> found_;
 };
 
+// One of the tokens that Gemma 4 added to its vocabulary; none of them is ordinary text.
+bool is_added_token(std::string_view piece);
+
 // Fills the media ids that the file's configuration left at -1.
 void fill_media_ids(TokenIds& ids, const SpecialTexts& texts);
 // Adds <eos>, and the ends of a turn and of a tool request when `chat`.

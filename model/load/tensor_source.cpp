@@ -32,8 +32,18 @@ Result<const SourceTensor*> TensorSource::take(const std::string& key) {
         return Error{Errc::bad_model_file, concat("tensor ", in_quotes(key), " is missing in ", file),
                      "the file may be cut short or belong to another architecture"};
     }
-    tensors_[at->second].used = true;
-    return &tensors_[at->second];
+    SourceTensor& tensor = tensors_[at->second];
+    if (!tensor.foreign_type.empty())
+        return Error{Errc::unsupported_model,
+                     concat("tensor ", in_quotes(tensor.file_name), " in ", in_quotes(tensor.file.string()),
+                            " has the type ", in_quotes(tensor.foreign_type), ", which is not supported"),
+                     "use a model in f32, f16, bf16, q4_0 to q8_0, q2_k to q6_k, iq4_nl or iq4_xs"};
+    tensor.used = true;
+    return &tensor;
+}
+
+void TensorSource::pass(const std::string& key) {
+    if (const auto at = index_.find(key); at != index_.end()) tensors_[at->second].passed = true;
 }
 
 uint64_t TensorSource::used_bytes() const {

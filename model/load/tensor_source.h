@@ -22,7 +22,11 @@ struct SourceTensor {
     uint64_t bytes = 0;
     std::filesystem::path file;
     bool used = false;
+    bool passed = false;  // not used, and rightly so
     runtime::Layout layout = runtime::Layout::rows;
+    std::string foreign_type = {};  // the name of a type that is not read here; taking such a tensor is an error
+
+    std::string type() const { return foreign_type.empty() ? kernels::name(format) : foreign_type; }
 };
 
 class TensorSource {
@@ -30,8 +34,10 @@ class TensorSource {
     // Two names of one file may have the same canonical name; that is an error.
     Result<void> add(SourceTensor tensor);
     const SourceTensor* find(const std::string& key) const;
-    // Marks the tensor as used; missing is an error that names `file`.
+    // Marks the tensor as used. Missing, or of a type that is not read here, is an error that names the file.
     Result<const SourceTensor*> take(const std::string& key);
+    // Marks a tensor that the model does not need as understood.
+    void pass(const std::string& key);
     const std::vector<SourceTensor>& all() const { return tensors_; }
     uint64_t used_bytes() const;
 

@@ -11,7 +11,7 @@
 namespace lapidary::model {
 namespace {
 
-constexpr const char* kDamagedHint = "the model's tokenizer data is damaged; fetch the model again";
+constexpr const char* kDamagedHint = "these lists are not those of a Gemma 4 tokenizer; convert the model again";
 
 Error bad(std::string message) { return {Errc::bad_model_file, std::move(message), kDamagedHint}; }
 
@@ -127,13 +127,13 @@ Result<Vocabulary> vocabulary_from_lists(const std::vector<std::string_view>& pi
         const std::string name = "vocabulary: piece " + std::to_string(id);
         if (pieces[id].empty()) return bad(name + " is empty");
         if (!valid_utf8(pieces[id])) return bad(name + " is not UTF-8");
-        if (types[id] < 1 || types[id] > 6)
+        if (types[id] < 0 || types[id] > 6)
             return bad(name + " has the unknown type " + std::to_string(types[id]));
         vocabulary.text.append(pieces[id]);
         if (vocabulary.text.size() > std::numeric_limits<uint32_t>::max())
             return bad("vocabulary: over 4 GiB of text");
         vocabulary.offsets.push_back(static_cast<uint32_t>(vocabulary.text.size()));
-        vocabulary.types.push_back(static_cast<TokenType>(types[id]));
+        vocabulary.types.push_back(types[id] == 0 ? TokenType::normal : static_cast<TokenType>(types[id]));
     }
     vocabulary.special = special;
     vocabulary.add_bos = add_bos;

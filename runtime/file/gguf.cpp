@@ -2,6 +2,7 @@
 // gguf_parse.cpp.
 #include "runtime/file/gguf.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <unordered_set>
@@ -58,7 +59,9 @@ std::string number_text(GgufType type, std::string_view raw, size_t index) {
 
 std::string cut(std::string_view text, size_t limit) {
     if (text.size() <= limit) return std::string(text);
-    return std::string(text.substr(0, limit)) + "...";
+    size_t end = 0;  // a character is never cut
+    while (end < limit) end += std::max<size_t>(utf8_length(text.substr(end)), 1);
+    return std::string(text.substr(0, end)) + "...";
 }
 
 }  // namespace
@@ -117,7 +120,7 @@ std::string GgufValue::describe(size_t limit) const {
     if (type == GgufType::string) return cut(raw, limit);
     if (type != GgufType::array) return number_text(type, raw, 0);
     std::string out = concat(name(element), "[", count, "]");
-    if (element == GgufType::string) return out;
+    if (element == GgufType::string || element == GgufType::array) return out;
     out += " ";
     for (uint64_t i = 0; i < count && out.size() <= limit; i++)
         out += concat(i ? ", " : "", number_text(element, raw, i));
@@ -144,17 +147,20 @@ uint32_t gguf_number(Format format) {
 
 std::string GgufSplitName::part_name(int part) const {
     char suffix[40];
-    std::snprintf(suffix, sizeof suffix, "-%05d-of-%05d.gguf", part, count);
-    return stem + suffix;
+    std::snprintf(suffix, sizeof suffix, "-%05d-of-%05d", part, count);
+    return stem + suffix + extension;
 }
 
 std::optional<GgufSplitName> parse_split_name(const std::string& file_name) {
-    constexpr size_t kSuffix = sizeof("-00001-of-00001.gguf") - 1;
+    constexpr size_t kSuffix = sizeof("-00001-of-00001.gguf") - 1, kExtension = sizeof(".gguf") - 1;
     if (file_name.size() < kSuffix) return std::nullopt;
     GgufSplitName split;
     split.stem = file_name.substr(0, file_name.size() - kSuffix);
+    split.extension = file_name.substr(file_name.size() - kExtension);
+    std::string extension = split.extension;
+    for (char& c : extension) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
     const std::string suffix = file_name.substr(split.stem.size());
-    if (std::sscanf(suffix.c_str(), "-%5d-of-%5d.gguf", &split.number, &split.count) != 2)
+    if (extension != ".gguf" || std::sscanf(suffix.c_str(), "-%5d-of-%5d", &split.number, &split.count) != 2)
         return std::nullopt;
     if (split.number < 1 || split.number > split.count) return std::nullopt;
     if (split.part_name(split.number) != file_name) return std::nullopt;
@@ -185,7 +191,7 @@ Result<OpenPart> open_part(const std::filesystem::path& path) {
         if (!number || *number < 0)
             return Error{Errc::bad_model_file,
                          concat("key ", in_quotes(key), " of ", in_quotes(path.string()), " is ",
-                                value.describe(), ", not a number from 0")};
+                                in_quotes(value.describe()), ", not a number from 0")};
         *target = *number;
     }
     return open;

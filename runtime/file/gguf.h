@@ -50,12 +50,13 @@ struct GgufValue {
 
 struct GgufTensor {
     std::string name;
-    Format format = Format::f32;
-    std::vector<int64_t> shape;  // outermost first, so [rows, cols] of a matrix
+    Format format = Format::f32;  // without meaning when foreign_type is set
+    std::vector<int64_t> shape;   // outermost first, so [rows, cols] of a matrix
     size_t part = 0;             // index into Gguf::parts
     size_t offset = 0;           // in that part's file
     Layout layout = Layout::rows;  // panels: only when the tensors come from a .lapidary file
-    uint64_t bytes = 0;
+    uint64_t bytes = 0;            // of a foreign type: at most
+    std::string foreign_type = {}; // the name of a type that exists but is not read here; else empty
 };
 
 struct GgufPart {
@@ -80,7 +81,7 @@ uint32_t gguf_number(Format format);
 
 // name-00002-of-00003.gguf: the place in a split model, 1-based, if the name has this form.
 struct GgufSplitName {
-    std::string stem;
+    std::string stem, extension;  // .gguf, in the case that the name has
     int number = 0, count = 0;
     std::string part_name(int part) const;
 };

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "runtime/file/describe.h"
+#include "runtime/file/file_kind.h"
 #include "runtime/file/gguf_types.h"
 
 namespace lapidary::runtime {
@@ -14,9 +15,11 @@ namespace {
 
 constexpr uint32_t kMagic = 0x46554747;                // "GGUF"
 constexpr size_t kMinEntryBytes = 8 + 4 + 1;           // empty key, type, one byte
-constexpr size_t kMinTensorBytes = 8 + 4 + 8 + 4 + 8;  // empty name, dims, one dim, type, offset
-constexpr size_t kMaxNameBytes = 1024;
-constexpr uint32_t kMaxDims = 4;
+constexpr size_t kMinTensorBytes = 8 + 4 + 4 + 8;      // empty name, no dims, type, offset
+constexpr size_t kMinArrayBytes = 4 + 8;               // type and count of an empty one
+constexpr size_t kMaxNameBytes = 65535;                // the specification's limit for keys
+constexpr uint32_t kMaxDims = 16;                      // the specification leaves room above its 4
+constexpr int kMaxDepth = 16;                          // of arrays in arrays
 constexpr uint64_t kMaxValues = uint64_t{1} << 48;  // far above any model; keeps products below 2^63
 
 // Bytes of one scalar; 0 for strings, arrays and unknown types.
@@ -50,12 +53,17 @@ class Parser {
     }
 
   private:
+    // What no writer of this format would write; whether the bytes or the writer are at fault cannot be told.
     Error bad(const std::string& what) const {
+        return {Errc::bad_model_file, concat(in_quotes(path_), " breaks the rules of GGUF: ", what),
+                "compare its size and checksum with the source; if they agree, convert the model again"};
+    }
+    Error cut_short(const std::string& what) const {
         return {Errc::bad_model_file, concat(in_quotes(path_), " is damaged: ", what),
-                "fetch the file again, or convert the model again"};
+                "it was not copied or fetched to its end: fetch it again"};
     }
     Error truncated(const std::string& what) const {
-        return bad(concat("it ends at byte ", file_.size(), ", inside ", what, " at byte ", at_));
+        return cut_short(concat("it ends at byte ", file_.size(), ", inside ", what, " at byte ", at_));
     }
     size_t left() const { return file_.size() - at_; }
 
@@ -86,10 +94,9 @@ class Parser {
     }
 
     Result<void> read_preamble() {
+        if (file_.size() < sizeof(kMagic)) return not_gguf(file_, path_);
         LAP_ASSIGN(const uint32_t magic, number<uint32_t>("the magic number"));
-        if (magic != kMagic)
-            return Error{Errc::bad_model_file, concat(in_quotes(path_), " is not a GGUF file"),
-                         "give a GGUF file or a Hugging Face folder"};
+        if (magic != kMagic) return not_gguf(file_, path_);
         LAP_ASSIGN(const uint32_t version, number<uint32_t>("the version"));
         if (version != 0 && (version & 0xffff) == 0)
             return Error{Errc::unsupported_model, concat(in_quotes(path_), " is a big-endian GGUF file"),
@@ -141,17 +148,33 @@ class Parser {
         LAP_ASSIGN(value.count, number<uint64_t>(what));
         value.element = static_cast<GgufType>(element);
         const size_t begin = at_;
-        if (value.element == GgufType::array) return bad(concat(what, " is an array of arrays"));
-        if (value.element == GgufType::string) {
-            if (value.count > left() / sizeof(uint64_t)) return truncated(what);
-            LAP_TRY(skip_strings(value.count, what));
-        } else if (const size_t size = scalar_bytes(value.element)) {
-            if (value.count > left() / size) return truncated(what);
-            at_ += value.count * size;
-        } else {
-            return bad(concat(what, " is an array of the unknown type ", element));
-        }
+        LAP_TRY(skip_elements(value.element, value.count, 1, what));
         value.raw = file_.substr(begin, at_ - begin);
+        return {};
+    }
+
+    Result<void> skip_elements(GgufType element, uint64_t count, int depth, const std::string& what) {
+        if (element == GgufType::string) {
+            if (count > left() / sizeof(uint64_t)) return truncated(what);
+            return skip_strings(count, what);
+        }
+        if (element == GgufType::array) return skip_arrays(count, depth, what);
+        const size_t size = scalar_bytes(element);
+        if (size == 0)
+            return bad(concat(what, " is an array of the unknown type ", static_cast<uint32_t>(element)));
+        if (count > left() / size) return truncated(what);
+        at_ += count * size;
+        return {};
+    }
+
+    Result<void> skip_arrays(uint64_t count, int depth, const std::string& what) {
+        if (depth >= kMaxDepth) return bad(concat(what, " has arrays in each other deeper than ", kMaxDepth));
+        if (count > left() / kMinArrayBytes) return truncated(what);
+        for (uint64_t i = 0; i < count; i++) {
+            LAP_ASSIGN(const uint32_t element, number<uint32_t>(what));
+            LAP_ASSIGN(const uint64_t inner, number<uint64_t>(what));
+            LAP_TRY(skip_elements(static_cast<GgufType>(element), inner, depth + 1, what));
+        }
         return {};
     }
 
@@ -171,7 +194,7 @@ class Parser {
         const auto alignment = value.integer();
         if (!alignment || *alignment < 8 || *alignment > (1 << 20) || (*alignment & (*alignment - 1)) != 0)
             return bad(
-                concat("general.alignment is ", value.describe(), ", not a power of two from 8 to 1048576"));
+                concat("general.alignment is ", in_quotes(value.describe()), ", not a power of two from 8 to 1048576"));
         alignment_ = static_cast<uint64_t>(*alignment);
         return {};
     }
@@ -192,40 +215,40 @@ class Parser {
         const std::string what = concat("tensor ", in_quotes(tensor_name));
         GgufTensor tensor;
         tensor.name = tensor_name;
-        LAP_ASSIGN(const uint32_t dims, number<uint32_t>(what));
-        if (dims == 0 || dims > kMaxDims)
-            return bad(concat(what, " has ", dims, " dimensions; 1 to ", kMaxDims, " are possible"));
-        uint64_t values = 1;
-        for (uint32_t d = 0; d < dims; d++) {
-            LAP_ASSIGN(const uint64_t extent, number<uint64_t>(what));
-            if (extent == 0) return bad(concat(what, " has a dimension of 0"));
-            if (extent > kMaxValues / values)
-                return bad(concat(what, " has an impossible dimension of ", extent));
-            values *= extent;
-            tensor.shape.insert(tensor.shape.begin(), static_cast<int64_t>(extent));
-        }
+        LAP_ASSIGN(const uint64_t values, read_shape(tensor, what));
         LAP_ASSIGN(const uint32_t type, number<uint32_t>(what));
         LAP_ASSIGN(tensor.offset, number<uint64_t>(what));
-        LAP_TRY(set_format(tensor, type, what));
+        const auto format = gguf_format(type);
+        if (!format) {
+            tensor.foreign_type = gguf_foreign_type(type);
+            return tensor;
+        }
+        tensor.format = *format;
         const auto block = kernels::block_values(tensor.format);
-        if (tensor.shape.back() % block != 0)
-            return bad(concat(what, " has rows of ", tensor.shape.back(), " values, not a multiple of the ",
-                              block, " of ", kernels::name(tensor.format)));
+        const int64_t cols = tensor.shape.empty() ? 1 : tensor.shape.back();
+        if (cols % block != 0)
+            return bad(concat(what, " has rows of ", cols, " values, not a multiple of the ", block, " of ",
+                              kernels::name(tensor.format)));
         tensor.bytes = values / block * kernels::block_bytes(tensor.format);
         return tensor;
     }
 
-    Result<void> set_format(GgufTensor& tensor, uint32_t type, const std::string& what) const {
-        if (const auto format = gguf_format(type)) {
-            tensor.format = *format;
-            return {};
+    // The number of values; 0 for a tensor that holds nothing, which the format allows.
+    Result<uint64_t> read_shape(GgufTensor& tensor, const std::string& what) {
+        LAP_ASSIGN(const uint32_t dims, number<uint32_t>(what));
+        if (dims > kMaxDims)
+            return bad(concat(what, " has ", dims, " dimensions; 0 to ", kMaxDims, " are possible"));
+        uint64_t values = 1;
+        bool empty = false;
+        for (uint32_t d = 0; d < dims; d++) {
+            LAP_ASSIGN(const uint64_t extent, number<uint64_t>(what));
+            empty |= extent == 0;
+            if (extent > kMaxValues / values)
+                return bad(concat(what, " has an impossible dimension of ", extent));
+            values *= std::max<uint64_t>(extent, 1);
+            tensor.shape.insert(tensor.shape.begin(), static_cast<int64_t>(extent));
         }
-        const char* type_name = gguf_foreign_type(type);
-        if (!type_name) return bad(concat(what, " has the unknown type number ", type));
-        return Error{Errc::unsupported_model,
-                     concat(what, " in ", in_quotes(path_), " has type ", type_name, " (", type,
-                            "), which is not supported"),
-                     "use a file in f32, f16, bf16, q4_0 to q8_0, q2_k to q6_k, iq4_nl or iq4_xs"};
+        return empty ? 0 : values;
     }
 
     // Turns offsets within the data section into offsets within the file, and checks that the tensors lie
@@ -234,22 +257,29 @@ class Parser {
         if (header_.tensors.empty()) return {};
         const uint64_t data = (at_ + alignment_ - 1) / alignment_ * alignment_;
         const uint64_t room = data <= file_.size() ? file_.size() - data : 0;
-        std::vector<const GgufTensor*> order;
+        std::vector<GgufTensor*> order;
         for (GgufTensor& tensor : header_.tensors) {
             const std::string what = concat("tensor ", in_quotes(tensor.name));
             if (tensor.offset % alignment_ != 0)
                 return bad(concat(what, " begins at ", tensor.offset, ", not a multiple of ", alignment_));
             if (tensor.offset > room || tensor.bytes > room - tensor.offset)
-                return bad(concat(what, " needs ", tensor.bytes, " bytes at ", tensor.offset,
-                                  " but the data has ", room, " bytes"));
+                return cut_short(concat(what, " needs ", tensor.bytes, " bytes at ", tensor.offset,
+                                        " but the data has ", room, " bytes"));
             tensor.offset += data;
             order.push_back(&tensor);
         }
-        std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->offset < b->offset; });
+        // Of tensors at the same place all but one are empty.
+        std::sort(order.begin(), order.end(), [](auto* a, auto* b) {
+            return std::pair(a->offset, a->bytes) < std::pair(b->offset, b->bytes);
+        });
         for (size_t i = 1; i < order.size(); i++)
             if (order[i - 1]->offset + order[i - 1]->bytes > order[i]->offset)
                 return bad(concat("tensors ", in_quotes(order[i - 1]->name), " and ",
                                   in_quotes(order[i]->name), " overlap"));
+        // The block sizes of foreign types are not known here; their data reaches to the next tensor at most.
+        for (size_t i = 0; i < order.size(); i++)
+            if (!order[i]->foreign_type.empty())
+                order[i]->bytes = (i + 1 < order.size() ? order[i + 1]->offset : file_.size()) - order[i]->offset;
         return {};
     }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "kernels/formats.h"
 
@@ -27,8 +28,8 @@ inline std::optional<kernels::Format> gguf_format(uint32_t number) {
     return std::nullopt;
 }
 
-// The name of a type that is not read here; null when the number means nothing.
-inline const char* gguf_foreign_type(uint32_t number) {
+// The name of a type that is not read here, also of one that this version has never heard of.
+inline std::string gguf_foreign_type(uint32_t number) {
     struct Entry {
         uint32_t number;
         const char* name;
@@ -39,11 +40,11 @@ inline const char* gguf_foreign_type(uint32_t number) {
         {24, "i8"},     {25, "i16"},        {26, "i32"},        {27, "i64"},        {28, "f64"},
         {29, "iq1_m"},  {31, "q4_0_4_4"},   {32, "q4_0_4_8"},   {33, "q4_0_8_8"},   {34, "tq1_0"},
         {35, "tq2_0"},  {36, "iq4_nl_4_4"}, {37, "iq4_nl_4_8"}, {38, "iq4_nl_8_8"}, {39, "mxfp4"},
-        {40, "nvfp4"},
+        {40, "nvfp4"},  {41, "q1_0"},       {42, "q2_0"},
     };
     for (const auto& entry : kForeign)
         if (entry.number == number) return entry.name;
-    return nullptr;
+    return "number " + std::to_string(number);
 }
 
 }  // namespace lapidary::runtime

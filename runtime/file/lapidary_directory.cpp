@@ -136,8 +136,8 @@ class DirectoryReader {
         const auto known = gguf_format(format);
         if (!known)
             return Error{Errc::unsupported_model,
-                         concat(what, " in ", in_quotes(path_), " has the type number ", format,
-                                ", which this version does not know"),
+                         concat(what, " in ", in_quotes(path_), " has the type ",
+                                in_quotes(gguf_foreign_type(format)), ", which this version does not know"),
                          "pack the model again with this version"};
         if (layout > static_cast<uint32_t>(Layout::panels))
             return Error{Errc::unsupported_model,
@@ -237,6 +237,9 @@ Result<LapidaryHeader> decode_header(std::string_view bytes, const std::string& 
     const auto bad = [&](const std::string& what) {
         return Error{Errc::bad_model_file, concat(in_quotes(path), " is damaged: ", what), kPackAgain};
     };
+    if (bytes.starts_with("GGUF"))
+        return Error{Errc::bad_model_file, concat(in_quotes(path), " is a GGUF file, whatever its name says"),
+                     "rename it to .gguf"};
     if (bytes.substr(0, kLapidaryMagic.size()) != kLapidaryMagic)
         return Error{Errc::bad_model_file, concat(in_quotes(path), " is not a .lapidary file"),
                      "make one with `lapidary pack`"};

@@ -11,6 +11,11 @@
 #include "runtime/file/lapidary_directory.h"
 
 namespace lapidary::runtime {
+namespace {
+
+constexpr size_t kTitleBytes = 1024;
+
+}  // namespace
 
 struct LapidaryWriter::Hash {
     XXH3_state_t* state = XXH3_createState();
@@ -25,7 +30,7 @@ struct LapidaryWriter::Hash {
 LapidaryWriter::LapidaryWriter(std::string kind, std::string title, std::string writer)
     : hash_(std::make_unique<Hash>()) {
     file_.kind = std::move(kind);
-    file_.title = std::move(title);
+    file_.title = title.substr(0, kTitleBytes);  // it may be any text of the source; readers bound their names
     file_.writer = std::move(writer);
 }
 

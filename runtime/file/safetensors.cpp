@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "runtime/file/describe.h"
+#include "runtime/file/file_kind.h"
 #include "runtime/file/json_file.h"
 #include "runtime/memory/mapping.h"
 
@@ -53,7 +54,10 @@ class HeaderReader {
             LAP_ASSIGN(SafetensorsTensor tensor, read_tensor(name, entry));
             tensors.push_back(std::move(tensor));
         }
-        std::sort(tensors.begin(), tensors.end(), [](auto& a, auto& b) { return a.offset < b.offset; });
+        // Of tensors at the same place all but one are empty.
+        std::sort(tensors.begin(), tensors.end(), [](auto& a, auto& b) {
+            return std::pair(a.offset, a.bytes) < std::pair(b.offset, b.bytes);
+        });
         for (size_t i = 1; i < tensors.size(); i++)
             if (tensors[i - 1].offset + tensors[i - 1].bytes > tensors[i].offset)
                 return bad(concat("tensors ", in_quotes(tensors[i - 1].name), " and ",
@@ -62,17 +66,26 @@ class HeaderReader {
     }
 
   private:
+    // What no writer of this format would write; whether the bytes or the writer are at fault cannot be told.
     Error bad(const std::string& what) const {
+        return {Errc::bad_model_file, concat(in_quotes(path_), " breaks the rules of safetensors: ", what),
+                "compare its size and checksum with the source; if they agree, save the model again"};
+    }
+    Error cut_short(const std::string& what) const {
         return {Errc::bad_model_file, concat(in_quotes(path_), " is damaged: ", what),
-                "fetch the file again"};
+                "it was not copied or fetched to its end: fetch it again"};
     }
 
     Result<json> read_header() {
         uint64_t length = 0;
-        if (file_.size() < kLengthBytes) return bad(concat("it has only ", file_.size(), " bytes"));
+        if (const auto other = other_kind(file_, path_)) return *other;
+        if (file_.size() < kLengthBytes) return cut_short(concat("it has only ", file_.size(), " bytes"));
         std::memcpy(&length, file_.data(), kLengthBytes);
-        if (length > kMaxIndexBytes || length > file_.size() - kLengthBytes)
-            return bad(concat("its header claims ", length, " bytes, the file has ", file_.size()));
+        if (length > kMaxIndexBytes)
+            return Error{Errc::bad_model_file, concat(in_quotes(path_), " is not a safetensors file"),
+                         "fetch the file again, or name the right one"};
+        if (length > file_.size() - kLengthBytes)
+            return cut_short(concat("its header claims ", length, " bytes, the file has ", file_.size()));
         data_ = kLengthBytes + length;
         return parse_json_object(file_.substr(kLengthBytes, length), path_);
     }
@@ -89,40 +102,44 @@ class HeaderReader {
 
         SafetensorsTensor tensor;
         tensor.name = name;
-        const auto format = format_of(dtype->get_ref<const std::string&>());
-        if (!format)
-            return Error{Errc::unsupported_model,
-                         concat(what, " in ", in_quotes(path_), " has type ",
-                                in_quotes(dtype->get_ref<const std::string&>()), ", which is not supported"),
-                         "use a folder in F32, F16 or BF16, or a quantised GGUF file"};
-        tensor.format = *format;
+        const auto& type = dtype->get_ref<const std::string&>();
+        if (const auto format = format_of(type))
+            tensor.format = *format;
+        else
+            tensor.foreign_type = type;
         LAP_ASSIGN(const uint64_t values, read_shape(tensor, *shape, what));
         LAP_TRY(read_place(tensor, *place, values, what));
         return tensor;
     }
 
+    // The number of values; 0 for a tensor that holds nothing, which the format allows.
     Result<uint64_t> read_shape(SafetensorsTensor& tensor, const json& shape, const std::string& what) const {
         if (shape.size() > kMaxDims) return bad(concat(what, " has ", shape.size(), " dimensions"));
         uint64_t values = 1;
+        bool empty = false;
         for (const json& item : shape) {
             const auto extent = natural(item);
-            if (!extent || *extent == 0)
-                return bad(concat(what, " has a dimension that is no number above 0"));
+            if (!extent) return bad(concat(what, " has a dimension that is no number from 0"));
             if (*extent > kMaxValues / values)
                 return bad(concat(what, " has an impossible dimension of ", *extent));
-            values *= *extent;
+            empty |= *extent == 0;
+            values *= std::max<uint64_t>(*extent, 1);
             tensor.shape.push_back(static_cast<int64_t>(*extent));
         }
-        return values;
+        return empty ? 0 : values;
     }
 
     Result<void> read_place(SafetensorsTensor& tensor, const json& place, uint64_t values,
                             const std::string& what) const {
         const auto begin = natural(place[0]), end = natural(place[1]);
         const uint64_t room = file_.size() - data_;
-        if (!begin || !end || *begin > *end || *end > room)
-            return bad(concat(what, " lies at ", place.dump(), ", outside the ", room, " bytes of data"));
-        tensor.bytes = values * static_cast<uint64_t>(kernels::block_bytes(tensor.format));
+        if (!begin || !end || *begin > *end)
+            return bad(concat(what, " lies at ", in_quotes(place.dump()), ", which is no range"));
+        if (*end > room)
+            return cut_short(concat(what, " lies at ", *begin, " to ", *end, ", outside the ", room, " bytes of data"));
+        tensor.bytes = tensor.foreign_type.empty()
+                           ? values * static_cast<uint64_t>(kernels::block_bytes(tensor.format))
+                           : *end - *begin;
         if (*end - *begin != tensor.bytes)
             return bad(concat(what, " of shape ", shape_text(tensor.shape), " in ",
                               kernels::name(tensor.format), " needs ", tensor.bytes,
@@ -182,10 +199,12 @@ Result<void> compare_with_index(const Safetensors& model, const std::map<std::st
     }
     for (const auto& [tensor, shard] : index) {
         const auto at = found.find(tensor);
-        if (at == found.end() || model.parts[at->second->part].path.filename() != shard)
+        if (at == found.end()) continue;  // a head that is tied, say; the loader misses what it needs
+        const std::string holder = model.parts[at->second->part].path.filename().string();
+        if (holder != shard)
             return Error{Errc::bad_model_file,
-                         concat("the index places tensor ", in_quotes(tensor), " in ", in_quotes(shard),
-                                ", which does not hold it"),
+                         concat("the index places tensor ", in_quotes(tensor), " in ", in_quotes(shard), ", but ",
+                                in_quotes(holder), " holds it"),
                          "the folder may mix files of two downloads; fetch it again"};
     }
     return {};

@@ -1,5 +1,5 @@
 // Reads safetensors files: one, or the shards of a Hugging Face folder. Tensors stay in the mapping; they
-// are listed only after type, shape and place have been checked. Formats: F32, F16, BF16.
+// are listed only after shape and place have been checked. Formats: F32, F16, BF16; others are listed by name.
 #pragma once
 
 #include <filesystem>
@@ -13,12 +13,13 @@ namespace lapidary::runtime {
 
 struct SafetensorsTensor {
     std::string name;
-    Format format = Format::f32;
+    Format format = Format::f32;  // without meaning when foreign_type is set
     std::vector<int64_t> shape;
     size_t part = 0;    // index into Safetensors::parts
     size_t offset = 0;  // in that file
     Layout layout = Layout::rows;  // panels: only when the tensors come from a .lapidary file
     uint64_t bytes = 0;
+    std::string foreign_type = {};  // the name of a type that is not read here; else empty
 };
 
 struct SafetensorsPart {

@@ -221,7 +221,6 @@ TEST_CASE("what is not a text model is named") {
             b.floats("blk.2.attn_q.weight", {8, 8}, 1);
         },
         kUnsupported, "'blk.2.attn_q.weight'");
-    refuses([](auto& b) { b.floats("output.weight", {8, 292}, 1); }, kUnsupported, "output head of its own");
     refuses([](auto& b) { b.u32("gemma4.rope.dimension_count", 4); }, kUnsupported, "rope.dimension_count");
     refuses([](auto& b) { b.text("gemma4.rope.scaling.type", "yarn"); }, kUnsupported, "'yarn'");
     refuses([](auto& b) { b.u32("gemma4.attention.value_length", 4); }, kUnsupported, "different head sizes");
@@ -230,11 +229,10 @@ TEST_CASE("what is not a text model is named") {
 TEST_CASE("missing keys are named") {
     for (const char* key :
          {"block_count", "context_length", "embedding_length", "feed_forward_length", "attention.head_count",
-          "attention.head_count_kv", "attention.key_length", "attention.sliding_window"})
+          "attention.sliding_window"})
         refuses([&](auto& b) { b.remove(std::string("gemma4.") + key); }, kBad, key);
     refuses([](auto& b) { b.remove("tokenizer.ggml.tokens"); }, kBad, "tokenizer.ggml.tokens is missing");
     refuses([](auto& b) { b.remove("tokenizer.ggml.merges"); }, kBad, "tokenizer.ggml.merges is missing");
-    refuses([](auto& b) { b.remove("tokenizer.ggml.token_type"); }, kBad, "a.gguf");
 }
 
 TEST_CASE("keys of the wrong type or value are named") {
@@ -263,11 +261,8 @@ TEST_CASE("keys of the wrong type or value are named") {
             "sliding_window_pattern");
     refuses([](auto& b) { b.bools("gemma4.attention.sliding_window_pattern", {true}); }, kBad,
             "each of the 2 layers");
-    refuses([](auto& b) { b.u32("tokenizer.ggml.bos_token_id", 292); }, kBad, "bos id 292");
-    refuses([](auto& b) { b.text("tokenizer.ggml.model", "llama").u32("tokenizer.ggml.bos_token_id", 292); },
-            kBad, "begin-of-text id is 292");
-    refuses([](auto& b) { b.u32("tokenizer.ggml.eos_token_id", 4000); }, kBad, "4000");
-    refuses([](auto& b) { b.ints("tokenizer.ggml.suppress_tokens", {-3}); }, kBad, "suppressed id is -3");
+    refuses([](auto& b) { b.text("tokenizer.ggml.eot_token_id", "106"); }, kBad, "expected a token id");
+    refuses([](auto& b) { b.text("tokenizer.ggml.suppress_tokens", "8"); }, kBad, "a list of whole numbers");
     refuses([](auto& b) { b.ints("tokenizer.ggml.tokens", {1}); }, kBad, "a list of texts");
     refuses([](auto& b) { b.f32("general.sampling.top_p", 0); }, kBad, "top_p");
     refuses(
@@ -279,6 +274,154 @@ TEST_CASE("keys of the wrong type or value are named") {
             b.strings("tokenizer.ggml.tokens", pieces).ints("tokenizer.ggml.token_type", types);
         },
         kBad, "293 pieces, the embedding only 292 rows");
+}
+
+TEST_CASE("keys with a default of the format may be absent") {
+    const ScratchFolder folder;
+    GgufBuilder b = test::small_gguf();
+    b.remove("gemma4.attention.head_count_kv");  // as many as there are heads
+    for (const int layer : {0, 1}) {
+        const std::string p = "blk." + std::to_string(layer) + ".";
+        b.drop(p + "attn_k.weight").floats(p + "attn_k.weight", {8, layer == 0 ? 8u : 16u}, 0.5f);
+    }
+    b.drop("blk.0.attn_v.weight").floats("blk.0.attn_v.weight", {8, 8}, 0.5f);
+    const auto model = load(folder.write("a.gguf", b.build()));
+    if (!model) FAIL(model.error().message);
+    CHECK(model->config.layers[0].kv_heads == 2);
+    CHECK(model->config.layers[1].kv_heads == 2);
+    b.remove("gemma4.attention.key_length");  // 8 / 2, which the tensors of the full layer contradict
+    refused(load(folder.write("a.gguf", b.build())), kUnsupported, "different head sizes");
+}
+
+TEST_CASE("ids outside the vocabulary count as absent") {
+    const ScratchFolder folder;
+    GgufBuilder b = test::small_gguf();
+    const std::string t = "tokenizer.ggml.";
+    b.u32(t + "bos_token_id", 292).u32(t + "eos_token_id", 4000).u32(t + "padding_token_id", UINT32_MAX);
+    b.u32(t + "unknown_token_id", 1u << 31).u32(t + "eot_token_id", 292).ints(t + "suppress_tokens", {-3, 8, 292});
+    const auto model = load(folder.write("a.gguf", b.build()));
+    if (!model) FAIL(model.error().message);
+    CHECK(model->config.ids.bos == 2);  // its piece shows it
+    CHECK(model->config.ids.pad == 0);
+    CHECK(model->config.stop_ids == std::vector<int32_t>{1, 5, 13});
+    CHECK(model->config.suppress_ids == std::vector<int32_t>{8, 11});
+    REQUIRE(model->vocabulary);
+    CHECK(model->vocabulary->special.bos == 2);
+    CHECK(model->vocabulary->special.unk == -1);
+    std::string notes;
+    for (const auto& note : model->notes) notes += note + "\n";
+    CHECK(notes ==
+          "'tokenizer.ggml.bos_token_id' is 292, outside the 292 tokens of the model; it is not used\n"
+          "'tokenizer.ggml.eos_token_id' is 4000, outside the 292 tokens of the model; it is not used\n"
+          "'tokenizer.ggml.eot_token_id' is 292, outside the 292 tokens of the model; it is not used\n"
+          "'tokenizer.ggml.suppress_tokens' names 2 ids outside the 292 tokens of the model; they are not used\n"
+          "'tokenizer.ggml.unknown_token_id' is 2147483648, outside the 292 tokens of the model; it is not used\n");
+}
+
+TEST_CASE("ids that end a turn or a message end the reply") {
+    const ScratchFolder folder;
+    for (const char* key : {"eot_token_id", "eom_token_id", "fim_pad_token_id", "fim_rep_token_id", "fim_sep_token_id"}) {
+        CAPTURE(key);
+        GgufBuilder b = test::small_gguf();
+        b.u32(std::string("tokenizer.ggml.") + key, 280);
+        const auto model = load(folder.write("a.gguf", b.build()));
+        REQUIRE(model);
+        CHECK(model->config.stop_ids == std::vector<int32_t>{1, 280, 5, 13});
+        CHECK(model->notes.empty());
+    }
+}
+
+TEST_CASE("top_k below 0 means off") {
+    const ScratchFolder folder;
+    GgufBuilder b = test::small_gguf();
+    b.raw("general.sampling.top_k", 5, bytes_of(-1));
+    const auto model = load(folder.write("a.gguf", b.build()));
+    REQUIRE(model);
+    CHECK(model->config.sampling.top_k == 0);
+}
+
+TEST_CASE("without token types the texts tell") {
+    const ScratchFolder folder;
+    const auto with = load(folder.write("a.gguf", test::small_gguf().build()));
+    GgufBuilder b = test::small_gguf();
+    b.remove("tokenizer.ggml.token_type");
+    const auto without = load(folder.write("a.gguf", b.build()));
+    if (!without) FAIL(without.error().message);
+    REQUIRE(with);
+    CHECK(*without->vocabulary == *with->vocabulary);
+    CHECK(without->notes.size() == 1);
+}
+
+TEST_CASE("undefined types are ordinary tokens") {
+    const ScratchFolder folder;
+    GgufBuilder b = test::small_gguf();
+    std::vector<int32_t> types(test::kSmallVocab, 0);
+    for (int i = 0; i < 14; i++) types[i] = 3;
+    b.ints("tokenizer.ggml.token_type", types);
+    const auto model = load(folder.write("a.gguf", b.build()));
+    if (!model) FAIL(model.error().message);
+    CHECK(model->vocabulary->types[291] == TokenType::normal);
+}
+
+TEST_CASE("the name that Ollama's converter gives the tokenizer is known") {
+    const ScratchFolder folder;
+    GgufBuilder b = test::small_gguf();
+    b.text("tokenizer.ggml.model", "llama").text("tokenizer.ggml.pre", "gemma4");
+    const auto model = load(folder.write("a.gguf", b.build()));
+    REQUIRE(model);
+    CHECK(model->vocabulary);
+    b.boolean("tokenizer.ggml.normalizer.lowercase", true);
+    const auto lower = load(folder.write("a.gguf", b.build()));
+    REQUIRE(lower);
+    CHECK_FALSE(lower->vocabulary);
+    CHECK(lower->vocabulary_problem.find("lowers capitals") != std::string::npos);
+}
+
+TEST_CASE("a head of its own is refused, a copy of the embedding accepted") {
+    const ScratchFolder folder;
+    GgufBuilder b = test::small_gguf();
+    GgufBuilder::Tensor head = *b.find("token_embd.weight");
+    head.name = "output.weight";
+    b.tensors.push_back(head);
+    const auto same = load(folder.write("a.gguf", b.build()));
+    if (!same) FAIL(same.error().message);
+    CHECK(same->notes.empty());
+    CHECK(same->weights.bytes == load(folder.write("b.gguf", test::small_gguf().build()))->weights.bytes);
+
+    b.tensors.back().data[5] ^= 1;
+    refused(load(folder.write("a.gguf", b.build())), kUnsupported, "'output.weight' in");
+    refuses([](auto& other) { other.floats("output.weight", {8, 292}, 0); }, kUnsupported,
+            "an output head of its own (f32 [292, 8], the embedding is f16 [292, 8])");
+    refuses([](auto& other) { other.tensors.push_back({"output.weight", {256, 3}, 16, std::string(200, 'x')}); }, kUnsupported,
+            "its own (iq2_xxs");
+    refuses([](auto& other) { other.floats("output.bias", {292}, 0); }, kUnsupported, "'output.bias'");
+}
+
+TEST_CASE("what is not needed never refuses") {
+    const ScratchFolder folder;
+    GgufBuilder b = test::small_gguf();
+    b.tensors.push_back({"some.steps", {3}, 27, std::string(24, '\1')});
+    b.tensors.push_back({"some.ternary", {256}, 34, std::string(54, '\1')});
+    b.tensors.push_back({"some.future", {5}, 77, "xy"});
+    b.tensors.push_back({"blk.0.empty", {0}, 0, ""});
+    b.array("vendor.nested", GgufBuilder::kArray, 0, "").u32(std::string(60000, 'k'), 1);
+    const auto model = load(folder.write("a.gguf", b.build()));
+    if (!model) FAIL(model.error().message);
+    CHECK(model->notes.size() == 1);
+    CHECK(model->notes[0].find("4 tensors of the file are not used: 'some.steps', 'some.ternary'") == 0);
+    for (const auto& tensor : model->tensors) CHECK(tensor.used == (tensor.name.find("some.") && tensor.name != "blk.0.empty"));
+}
+
+TEST_CASE("a type that is not read is named, with the tensor that has it") {
+    const std::pair<uint32_t, const char*> types[] = {{24, "'i8'"},     {28, "'f64'"},   {16, "'iq2_xxs'"}, {34, "'tq1_0'"},
+                                                      {39, "'mxfp4'"}, {40, "'nvfp4'"}, {77, "'number 77'"}};
+    for (const auto& [number, name] : types) {
+        refuses([&, &n = number](auto& b) { b.find("blk.1.ffn_up.weight")->type = n; }, kUnsupported,
+                "tensor 'blk.1.ffn_up.weight' in ");
+        refuses([&, &n = number](auto& b) { b.find("rope_freqs.weight")->type = n; }, kBad, "rope_freqs.weight");
+        refuses([&, &n = number](auto& b) { b.find("token_embd.weight")->type = n; }, kUnsupported,
+                std::string("has the type ") + name + ", which is not supported");
+    }
 }
 
 TEST_CASE("odd head sizes are refused") {

@@ -160,6 +160,11 @@ TEST_CASE("lapidary file: a flipped bit anywhere is found; in a tensor, the tens
         }
 }
 
+TEST_CASE("lapidary file: a GGUF file of that name is called one") {
+    const ScratchFolder folder;
+    CHECK(says(error_of(folder.write("model.lapidary", "GGUF and so on")), "is a GGUF file, whatever its name says"));
+}
+
 TEST_CASE("lapidary file: another version is stale, an unknown layout or type is named") {
     const ScratchFolder folder;
     const fs::path path = folder.path() / "a.lapidary";
@@ -181,7 +186,7 @@ TEST_CASE("lapidary file: another version is stale, an unknown layout or type is
     const Error type =
         error_of(forged(folder, whole, [&](std::string& d) { put_u32(d, after_matrix(d), 99); }));
     CHECK(type.code == Errc::unsupported_model);
-    CHECK(says(type, "type number 99"));
+    CHECK(says(type, "type 'number 99'"));
 }
 
 TEST_CASE("lapidary file: directories that lie are refused without harm") {
@@ -217,6 +222,6 @@ TEST_CASE("lapidary file: other files are not taken for one") {
     const ScratchFolder folder;
     CHECK_FALSE(is_lapidary_file(folder.write("a", "LAPIDAR")));
     CHECK_FALSE(is_lapidary_file(folder.path() / "absent"));
-    CHECK(says(error_of(folder.write("a", "GGUF and more")), "not a .lapidary file"));
+    CHECK(says(error_of(folder.write("a", "RIFF and more")), "not a .lapidary file"));
     CHECK(open_lapidary(folder.path() / "absent").error().code == Errc::model_not_found);
 }

@@ -56,3 +56,13 @@ TEST_CASE("lapidary writer: a folder that is not there is an error") {
     REQUIRE(!started);
     CHECK(started.error().code == Errc::io_error);
 }
+
+TEST_CASE("lapidary writer: a title of any length gives a file that opens") {
+    const ScratchFolder folder;
+    LapidaryWriter out("gguf", std::string(100000, 't'), "test");
+    REQUIRE(out.start(folder.path() / "a.lapidary"));
+    REQUIRE(out.finish());
+    const auto file = open_lapidary(folder.path() / "a.lapidary");
+    REQUIRE(file);
+    CHECK(file->title == std::string(1024, 't'));
+}
