@@ -35,6 +35,7 @@ struct VisionConfig {
     int32_t soft_tokens = 280;   // default budget per picture
     int32_t video_soft_tokens = 70;
     float rms_eps = 1e-6f;
+    std::string problem = {};    // why pictures are refused although the model takes them; empty: they are not
     bool planar = false;         // patch vectors are RRR..GGG..BBB (GGUF) instead of RGBRGB (Hugging Face)
     int32_t patch_values() const { return model_patch * model_patch * 3; }
 };
@@ -43,6 +44,7 @@ struct AudioConfig {
     int32_t samples_per_token = 640;
     int32_t sample_rate = 16000;
     float rms_eps = 1e-6f;
+    std::string problem = {};    // as of pictures
 };
 
 struct TokenIds {  // -1: the checkpoint has none

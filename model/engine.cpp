@@ -204,8 +204,8 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     info.kv_bytes_per_session =
         model::KvCache::bytes_for(config, state->kv_format(), static_cast<int32_t>(context));
     info.text = state->tokenizer.has_value();
-    info.image = config.vision.has_value();
-    info.audio = config.audio.has_value();
+    info.image = config.vision && config.vision->problem.empty();
+    info.audio = config.audio && config.audio->problem.empty();
     info.threads = threads;
     info.prefill_threads = phases.prefill;
     info.decode_threads = phases.decode;

@@ -70,6 +70,11 @@ Error no_input(const char* what) {
             "give the projector with --mmproj, or use a checkpoint that has one"};
 }
 
+// The checkpoint prepares such input in another way than this program can.
+Error not_obeyed(const std::string& problem) {
+    return {Errc::unsupported_model, problem, "text works; for this input use the settings of the published model"};
+}
+
 Result<model::Image> picture(const Part& part) {
     if (part.rgb.empty()) return model::read_image(part.path);
     const uint64_t expected = uint64_t(std::max(part.width, 0)) * uint64_t(std::max(part.height, 0)) * 3;
@@ -83,6 +88,7 @@ Result<model::Image> picture(const Part& part) {
 
 Result<Decoded> decode_picture(const Engine::State& state, const Part& part) {
     if (!state.loaded.config.vision) return no_input("pictures");
+    if (!state.loaded.config.vision->problem.empty()) return not_obeyed(state.loaded.config.vision->problem);
     const model::VisionConfig& c = *state.loaded.config.vision;
     const int budget = state.options.image_tokens ? state.options.image_tokens : c.soft_tokens;
     const model::PatchGeometry geometry{static_cast<uint32_t>(c.patch_size), static_cast<uint32_t>(c.pooling)};
@@ -105,6 +111,7 @@ Result<Decoded> decode_picture(const Engine::State& state, const Part& part) {
 
 Result<Decoded> decode_recording(const Engine::State& state, const Part& part) {
     if (!state.loaded.config.audio) return no_input("sound");
+    if (!state.loaded.config.audio->problem.empty()) return not_obeyed(state.loaded.config.audio->problem);
     const model::AudioConfig& c = *state.loaded.config.audio;
     std::vector<float> samples;
     if (part.samples.empty()) {
@@ -174,6 +181,12 @@ Result<std::shared_ptr<Prompt::Data>> assemble(const Engine::State& state, const
     data->text = rendered.text;
     data->ids = std::move(tokens.ids);
     data->starts_in_thought = leaves_thought_open(*tokenizer, data->ids);
+    for (const int32_t id : data->ids)
+        if (id >= state.loaded.config.vocab)
+            return Error{Errc::invalid_argument,
+                         "the prompt holds '" + std::string(tokenizer->piece(id)) + "' (" + std::to_string(id) +
+                             "), for which the model has no row",
+                         "leave it out, or use a model whose embedding has " + std::to_string(id + 1) + " rows"};
     const int32_t bos = state.loaded.config.ids.bos;
     const bool add_bos = bos >= 0 && (data->ids.empty() || data->ids.front() != bos);
     if (add_bos) data->ids.insert(data->ids.begin(), bos);

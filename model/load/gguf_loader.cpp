@@ -10,6 +10,7 @@
 #include "model/load/gguf_fields.h"
 #include "model/load/report.h"
 #include "model/load/special_ids.h"
+#include "model/text/known_templates.h"
 #include "runtime/file/describe.h"
 #include "runtime/file/gguf.h"
 #include "runtime/file/gguf_writer.h"
@@ -242,6 +243,7 @@ Result<LoadedModel> load_gguf_model(const Gguf& gguf, const Gguf* projector, con
     LAP_TRY(check_vocabulary(model, file));
     if (const auto* text = gguf.find("tokenizer.chat_template"))
         model.chat_template = text->text().value_or(std::string_view());
+    if (auto note = note_on_template(model.chat_template); !note.empty()) model.notes.push_back(std::move(note));
 
     LAP_ASSIGN(TensorSource source, collect(gguf));
     LAP_TRY(refuse_own_head(source, options.weights));

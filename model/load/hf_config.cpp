@@ -3,9 +3,11 @@
 #include "model/load/hf_config.h"
 
 #include "model/load/config_check.h"
+#include "model/load/hf_generation.h"
+#include "model/load/hf_processor.h"
 #include "model/load/json_fields.h"
+#include "model/load/special_ids.h"
 #include "runtime/file/describe.h"
-#include "runtime/file/json_file.h"
 
 namespace lapidary::model {
 namespace {
@@ -54,12 +56,23 @@ Result<void> check_features(const JsonFields& text) {
     if (wide) return unsupported(text.where(), "it has double-wide feed-forward layers");
     LAP_ASSIGN(const bool bias, text.boolean("attention_bias", false));
     if (bias) return unsupported(text.where(), "its attention has biases");
-    LAP_ASSIGN(const bool tied, text.boolean("tie_word_embeddings", true));
-    if (!tied) return unsupported(text.where(), "its output head is not tied to the embedding");
     LAP_ASSIGN(const std::string activation, text.text("hidden_activation", "gelu_pytorch_tanh"));
     if (activation != "gelu_pytorch_tanh")
         return unsupported(text.where(), concat("its activation is ", in_quotes(activation)));
+    for (const char* key : {"attn_logit_softcapping", "rope_scaling"})
+        if (text.has(key)) return unsupported(text.where(), concat("it has ", key));
     return {};
+}
+
+// What transformers writes into every section, and what only training uses.
+void pass_housekeeping(const JsonFields& fields) {
+    fields.without_effect({"model_type", "architectures", "dtype", "torch_dtype", "transformers_version", "initializer_range",
+                           "use_cache", "return_dict", "output_hidden_states", "output_attentions", "id2label",
+                           "label2id", "problem_type", "chunk_size_feed_forward", "is_encoder_decoder", "is_decoder",
+                           "add_cross_attention", "torchscript", "pruned_heads", "tokenizer_class", "finetuning_task",
+                           "task_specific_params", "_name_or_path", "name_or_path", "attn_implementation",
+                           "_attn_implementation", "attention_dropout", "cache_implementation", "unsloth_version",
+                           "unsloth_fixed", "prefix"});
 }
 
 Result<void> read_kinds(const JsonFields& text, int32_t count, ModelConfig& config) {
@@ -86,7 +99,7 @@ Result<void> read_kinds(const JsonFields& text, int32_t count, ModelConfig& conf
 
 // The older form: one head size and count for all full layers.
 Result<void> read_global_heads(const JsonFields& text, ModelConfig& config) {
-    LAP_ASSIGN(const int32_t kv_heads, text.integer("num_key_value_heads"));
+    LAP_ASSIGN(const int32_t kv_heads, text.integer("num_key_value_heads", 4));
     LAP_ASSIGN(const int32_t head_dim, text.integer("head_dim", 256));
     LAP_ASSIGN(const int32_t global_dim, text.integer("global_head_dim", 512));
     LAP_ASSIGN(const bool k_eq_v, text.boolean("attention_k_eq_v", false));
@@ -131,7 +144,7 @@ int32_t head_dim_of(const ModelConfig& config, LayerKind kind) {
 }
 
 Result<RopeConfig> read_rope(const JsonFields& text, const char* kind_name, int32_t head_dim,
-                             RopeConfig fallback) {
+                             RopeConfig fallback, std::vector<std::string>& notes) {
     LAP_ASSIGN(const json* all, text.object("rope_parameters"));
     if (!all) return fallback;
     const JsonFields kinds(*all, text.where() + " rope_parameters");
@@ -152,30 +165,48 @@ Result<RopeConfig> read_rope(const JsonFields& text, const char* kind_name, int3
     }
     LAP_ASSIGN(const double scale, fields.number("factor", 1.0));
     if (scale != 1.0) return unsupported(text.where(), "its rotary embedding is scaled");
+    fields.note_rest(notes);
     return rope;
 }
 
-Result<void> read_text(const JsonFields& text, ModelConfig& config) {
+// A fine-tune that asks for positions turned another way, in a form that is not the two kinds'.
+Result<void> refuse_flat_rope(const JsonFields& text) {
+    LAP_ASSIGN(const json* all, text.object("rope_parameters"));
+    if (!all) return {};
+    for (const auto& [key, value] : all->items())
+        if (key != "sliding_attention" && key != "full_attention" && !value.is_null())
+            return unsupported(text.where(), concat("its rope_parameters have ", in_quotes(key)));
+    return {};
+}
+
+// transformers leaves away what has the default of its class, so every size has one; the tensors' shapes show whether
+// it was meant.
+Result<void> read_text(const JsonFields& text, ModelConfig& config, std::vector<std::string>& notes) {
     LAP_TRY(check_features(text));
-    LAP_ASSIGN(config.hidden, text.integer("hidden_size"));
-    LAP_ASSIGN(config.ffn, text.integer("intermediate_size"));
-    LAP_ASSIGN(config.vocab, text.integer("vocab_size"));
-    LAP_ASSIGN(config.heads, text.integer("num_attention_heads"));
+    LAP_ASSIGN(config.hidden, text.integer("hidden_size", 2304));
+    LAP_ASSIGN(config.ffn, text.integer("intermediate_size", 9216));
+    LAP_ASSIGN(config.vocab, text.integer("vocab_size", 262144));
+    LAP_ASSIGN(config.heads, text.integer("num_attention_heads", 8));
     LAP_ASSIGN(config.context, text.integer("max_position_embeddings", 262144));
     LAP_ASSIGN(config.window, text.integer("sliding_window", 1024));
     LAP_ASSIGN(const double eps, text.number("rms_norm_eps", 1e-6));
     LAP_ASSIGN(const double cap, text.number("final_logit_softcapping", 0.0));
     config.rms_eps = static_cast<float>(eps);
     config.soft_cap = static_cast<float>(cap);
-    LAP_ASSIGN(const int32_t layers, text.integer("num_hidden_layers"));
+    LAP_ASSIGN(const int32_t layers, text.integer("num_hidden_layers", 30));
     if (layers < 1 || layers > kMaxLayers) return text.wrong("num_hidden_layers", "1 to 1024");
     LAP_TRY(read_kinds(text, layers, config));
     LAP_TRY(read_global_heads(text, config));
     LAP_TRY(read_per_layer(text, config));
     const int32_t sliding = head_dim_of(config, LayerKind::sliding),
                   full = head_dim_of(config, LayerKind::full);
-    LAP_ASSIGN(config.sliding_rope, read_rope(text, "sliding_attention", sliding, {10000.0, sliding / 2}));
-    LAP_ASSIGN(config.full_rope, read_rope(text, "full_attention", full, {1000000.0, full / 8}));
+    LAP_TRY(refuse_flat_rope(text));
+    LAP_ASSIGN(config.sliding_rope, read_rope(text, "sliding_attention", sliding, {10000.0, sliding / 2}, notes));
+    LAP_ASSIGN(config.full_rope, read_rope(text, "full_attention", full, {1000000.0, full / 8}, notes));
+    // Sizes of parts that check_features made sure are absent, and ids that the tokenizer names.
+    text.without_effect({"moe_intermediate_size", "expert_intermediate_size", "top_k_experts", "vocab_size_per_layer_input",
+                         "use_bidirectional_attention", "unk_token_id", "mask_token_id"});
+    pass_housekeeping(text);
     return {};
 }
 
@@ -189,7 +220,20 @@ Result<void> read_blocks(const json& text, const std::string& where, ModelConfig
     return {};
 }
 
-Result<void> read_media(const JsonFields& top, ModelConfig& config) {
+// The width of a recording's rows goes by several names in transformers, which sets them all at once.
+Result<int32_t> samples_per_token(const JsonFields& fields) {
+    std::optional<int32_t> samples;
+    for (const char* key : {"audio_embed_dim", "hidden_size", "output_proj_dims", "audio_samples_per_token"}) {
+        if (!fields.has(key)) continue;
+        LAP_ASSIGN(const int32_t value, fields.integer(key));
+        if (samples.value_or(value) != value)
+            return fields.wrong(key, concat(*samples, " as audio_embed_dim").c_str());
+        samples = value;
+    }
+    return samples.value_or(640);
+}
+
+Result<void> read_media(const JsonFields& top, ModelConfig& config, std::vector<std::string>& notes) {
     LAP_ASSIGN(const json* vision_json, top.object("vision_config"));
     if (vision_json) {
         const JsonFields fields(*vision_json, top.where() + " vision_config");
@@ -204,23 +248,31 @@ Result<void> read_media(const JsonFields& top, ModelConfig& config) {
         LAP_ASSIGN(vision.positions, fields.integer("mm_posemb_size", 1120));
         LAP_ASSIGN(const double eps, fields.number("rms_norm_eps", 1e-6));
         vision.rms_eps = static_cast<float>(eps);
+        fields.without_effect({"output_proj_dims", "num_soft_tokens"});  // text_config and the processor say these
+        pass_housekeeping(fields);
+        fields.note_rest(notes);
         config.vision = vision;
     }
     LAP_ASSIGN(const json* audio_json, top.object("audio_config"));
     if (audio_json) {
         const JsonFields fields(*audio_json, top.where() + " audio_config");
         AudioConfig audio;
-        LAP_ASSIGN(audio.samples_per_token, fields.integer("audio_embed_dim", 640));
+        LAP_ASSIGN(audio.samples_per_token, samples_per_token(fields));
         LAP_ASSIGN(const double eps, fields.number("rms_norm_eps", 1e-6));
         audio.rms_eps = static_cast<float>(eps);
+        pass_housekeeping(fields);
+        fields.note_rest(notes);
         config.audio = audio;
     }
     return {};
 }
 
-Result<void> read_ids(const JsonFields& top, const JsonFields& text, ModelConfig& config) {
-    LAP_ASSIGN(config.ids.bos, text.integer("bos_token_id", 2));
-    LAP_ASSIGN(config.ids.pad, text.integer("pad_token_id", 0));
+Result<void> read_ids(const JsonFields& top, const JsonFields& text, ModelConfig& config,
+                      std::vector<std::string>& notes) {
+    LAP_ASSIGN(const int32_t bos, text.integer("bos_token_id", 2));
+    LAP_ASSIGN(const int32_t pad, text.integer("pad_token_id", 0));
+    LAP_ASSIGN(config.ids.bos, top.integer("bos_token_id", bos));
+    LAP_ASSIGN(config.ids.pad, top.integer("pad_token_id", pad));
     LAP_ASSIGN(config.ids.image, top.integer("image_token_id", -1));
     LAP_ASSIGN(config.ids.begin_image, top.integer("boi_token_id", -1));
     LAP_ASSIGN(config.ids.end_image, top.integer("eoi_token_id", -1));
@@ -230,84 +282,47 @@ Result<void> read_ids(const JsonFields& top, const JsonFields& text, ModelConfig
     LAP_ASSIGN(config.ids.end_audio, top.integer("eoa_token_index", end_audio));
     LAP_ASSIGN(config.ids.video, top.integer("video_token_id", -1));
     LAP_ASSIGN(config.stop_ids, top.integers("eos_token_id"));
-    if (config.stop_ids.empty()) {
-        LAP_ASSIGN(config.stop_ids, text.integers("eos_token_id"));
-    }
+    LAP_ASSIGN(const std::vector<int32_t> text_stop_ids, text.integers("eos_token_id"));
+    if (config.stop_ids.empty()) config.stop_ids = text_stop_ids;
+    drop_ids_beyond(config.stop_ids, config.vocab, concat(top.where(), ": eos_token_id"), notes);
     return {};
 }
 
-Result<json> read_json(const TextFiles& files, const char* name) {
-    LAP_ASSIGN(const std::string text, files.read(name, runtime::kMaxConfigBytes));
-    return runtime::parse_json_object(text, files.where(name));
-}
-
-// Absent files leave the published values in place.
-Result<void> read_generation(const TextFiles& files, ModelConfig& config) {
-    constexpr const char* kName = "generation_config.json";
-    if (!files.has(kName)) return {};
-    LAP_ASSIGN(const json file, read_json(files, kName));
-    const JsonFields fields(file, in_quotes(files.where(kName)));
-    LAP_ASSIGN(const std::vector<int32_t> stop_ids, fields.integers("eos_token_id"));
-    if (!stop_ids.empty()) config.stop_ids = stop_ids;
-    LAP_ASSIGN(config.suppress_ids, fields.integers("suppress_tokens"));
-    LAP_ASSIGN(config.ids.bos, fields.integer("bos_token_id", config.ids.bos));
-    LAP_ASSIGN(config.ids.pad, fields.integer("pad_token_id", config.ids.pad));
-    SamplingDefaults& sampling = config.sampling;
-    LAP_ASSIGN(const double temperature, fields.number("temperature", sampling.temperature));
-    LAP_ASSIGN(const double top_p, fields.number("top_p", sampling.top_p));
-    LAP_ASSIGN(const double min_p, fields.number("min_p", sampling.min_p));
-    LAP_ASSIGN(sampling.top_k, fields.integer("top_k", sampling.top_k));
-    sampling.temperature = static_cast<float>(temperature);
-    sampling.top_p = static_cast<float>(top_p);
-    sampling.min_p = static_cast<float>(min_p);
-    return {};
-}
-
-Result<void> read_processor(const TextFiles& files, ModelConfig& config) {
-    constexpr const char* kName = "processor_config.json";
-    if (!files.has(kName)) return {};
-    LAP_ASSIGN(const json file, read_json(files, kName));
-    const JsonFields fields(file, in_quotes(files.where(kName)));
-    const json nothing = json::object();
-    LAP_ASSIGN(const json* image, fields.object("image_processor"));
-    LAP_ASSIGN(const json* video, fields.object("video_processor"));
-    LAP_ASSIGN(const json* audio, fields.object("feature_extractor"));
-    const JsonFields images(image ? *image : nothing, fields.where() + " image_processor");
-    const JsonFields videos(video ? *video : nothing, fields.where() + " video_processor");
-    const JsonFields sounds(audio ? *audio : nothing, fields.where() + " feature_extractor");
-    if (config.vision) {
-        LAP_ASSIGN(config.vision->soft_tokens, images.integer("max_soft_tokens", config.vision->soft_tokens));
-        LAP_ASSIGN(config.vision->video_soft_tokens,
-                   videos.integer("max_soft_tokens", config.vision->video_soft_tokens));
-    }
-    LAP_ASSIGN(config.video_frames, videos.integer("num_frames", config.video_frames));
-    if (config.audio) {
-        LAP_ASSIGN(config.audio->sample_rate, sounds.integer("sampling_rate", config.audio->sample_rate));
-    }
-    return {};
+// Of the whole and of its text part; one that is not tied needs weights of its own (hf_loader.cpp).
+Result<bool> read_tied(const JsonFields& top, const JsonFields& text) {
+    LAP_ASSIGN(const bool whole, top.boolean("tie_word_embeddings", true));
+    LAP_ASSIGN(const bool part, text.boolean("tie_word_embeddings", true));
+    return whole && part;
 }
 
 }  // namespace
 
-Result<ModelConfig> read_hf_config(const TextFiles& files) {
+Result<HfConfig> read_hf_config(const TextFiles& files) {
     constexpr const char* kName = "config.json";
-    LAP_ASSIGN(const json file, read_json(files, kName));
+    LAP_ASSIGN(const json file, files.read_json(kName));
     const JsonFields top(file, in_quotes(files.where(kName)));
     LAP_TRY(check_architecture(top));
     LAP_ASSIGN(const json* nested, top.object("text_config"));
-    const json& text_json = nested ? *nested : file;  // a text-only checkpoint has no sections
-    const JsonFields text(text_json, nested ? top.where() + " text_config" : top.where());
+    const json& text_json = nested ? *nested : file;
+    const JsonFields own_text(text_json, top.where() + " text_config");
+    const JsonFields& text = nested ? own_text : top;  // a text-only checkpoint has no sections
 
-    ModelConfig config;
+    HfConfig out;
+    ModelConfig& config = out.model;
     LAP_ASSIGN(config.name, top.text("_name_or_path", ""));
     if (config.name.empty()) config.name = files.title();
-    LAP_TRY(read_text(text, config));
+    LAP_TRY(read_text(text, config, out.notes));
     LAP_TRY(read_blocks(text_json, text.where(), config));
-    LAP_TRY(read_media(top, config));
-    LAP_TRY(read_ids(top, text, config));
-    LAP_TRY(read_generation(files, config));
-    LAP_TRY(read_processor(files, config));
-    return config;
+    LAP_TRY(read_media(top, config, out.notes));
+    LAP_TRY(read_ids(top, text, config, out.notes));
+    LAP_ASSIGN(out.tied_head, read_tied(top, text));
+    top.without_effect({"vision_soft_tokens_per_image"});  // the processor says it
+    pass_housekeeping(top);
+    top.note_rest(out.notes);
+    if (nested) text.note_rest(out.notes);
+    LAP_TRY(read_hf_generation(files, config, out.notes));
+    LAP_TRY(read_hf_processor(files, config, out.notes));
+    return out;
 }
 
 }  // namespace lapidary::model

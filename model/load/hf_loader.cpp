@@ -1,12 +1,16 @@
 // Brings the parts of a Hugging Face folder together; see hf_loader.h.
 #include "model/load/hf_loader.h"
 
+#include <cstring>
+
 #include "model/load/bind.h"
 #include "model/load/config_check.h"
+#include "model/load/folder_kind.h"
 #include "model/load/hf_config.h"
 #include "model/load/json_fields.h"
 #include "model/load/report.h"
 #include "model/load/special_ids.h"
+#include "model/text/known_templates.h"
 #include "runtime/file/describe.h"
 #include "runtime/file/json_file.h"
 #include "runtime/file/safetensors.h"
@@ -61,29 +65,72 @@ Result<TensorSource> collect(const runtime::Safetensors& files) {
     return source;
 }
 
+// The forward pass has no head but the embedding. One that repeats the embedding changes nothing; a trained one changes
+// every reply.
+Result<void> check_head(const TensorSource& source, bool tied, bool weights, const std::string& config_file) {
+    constexpr const char* kHead = "lm_head.weight";
+    const SourceTensor* head = source.find(kHead);
+    const SourceTensor* embedding = source.find(kHfNames.embed);
+    constexpr const char* kHint = "the output head must be the embedding, as in the published models";
+    if (!head) {
+        if (tied) return {};
+        return Error{Errc::unsupported_model,
+                     concat(in_quotes(config_file), ": tie_word_embeddings is false, but no tensor ", kHead, " is there"),
+                     kHint};
+    }
+    if (!embedding) return {};  // bind_text names it
+    const bool alike = head->format == embedding->format && head->shape == embedding->shape;
+    if (alike && !weights) return {};
+    if (alike && std::memcmp(head->buffer->host + head->offset, embedding->buffer->host + embedding->offset,
+                             static_cast<size_t>(head->bytes)) == 0)
+        return {};
+    return Error{Errc::unsupported_model,
+                 concat("tensor ", in_quotes(head->file_name), " in ", in_quotes(head->file.string()),
+                        " is an output head of its own, not the embedding"),
+                 kHint};
+}
+
 constexpr const char* kTokenizer = "tokenizer.json";
 constexpr const char* kTokenizerConfig = "tokenizer_config.json";
 constexpr const char* kTemplate = "chat_template.jinja";
+constexpr const char* kOlderTemplate = "chat_template.json";
 
-// chat_template.jinja, or the older place inside tokenizer_config.json.
+// The value of chat_template: a text, or a list of named ones, of which "default" counts.
+std::string template_in(const nlohmann::json& object) {
+    const auto at = object.find("chat_template");
+    if (at == object.end()) return {};
+    if (at->is_string()) return at->get<std::string>();
+    if (!at->is_array()) return {};
+    for (const auto& item : *at)
+        if (item.is_object() && item.value("name", nlohmann::json()) == "default" && item.contains("template") &&
+            item["template"].is_string())
+            return item["template"].get<std::string>();
+    return {};
+}
+
+// chat_template.jinja, or one of the older places.
 Result<std::string> read_template(const TextFiles& texts, const std::string& tokenizer_config) {
     LAP_ASSIGN(std::string text, texts.read_if_present(kTemplate, runtime::kMaxConfigBytes));
+    if (text.empty() && texts.has(kOlderTemplate)) {
+        LAP_ASSIGN(const auto json, texts.read_json(kOlderTemplate));
+        text = template_in(json);
+    }
     if (!text.empty() || tokenizer_config.empty()) return text;
     LAP_ASSIGN(const auto json, runtime::parse_json_object(tokenizer_config, texts.where(kTokenizerConfig)));
-    const auto at = json.find("chat_template");
-    return at != json.end() && at->is_string() ? at->get<std::string>() : std::string();
+    return template_in(json);
 }
 
 // A checkpoint without tokenizer.json still loads (synthetic models have none); a broken one is an error.
 Result<void> read_vocabulary(const TextFiles& texts, LoadedModel& model) {
     LAP_ASSIGN(const std::string settings, texts.read_if_present(kTokenizerConfig, runtime::kMaxConfigBytes));
     LAP_ASSIGN(model.chat_template, read_template(texts, settings));
+    if (auto note = note_on_template(model.chat_template); !note.empty()) model.notes.push_back(std::move(note));
     if (!texts.has(kTokenizer)) {
         model.vocabulary_problem = concat("there is no ", in_quotes(texts.where(kTokenizer)));
         return {};
     }
     LAP_ASSIGN(const std::string text, texts.read(kTokenizer, runtime::kMaxTokenizerBytes));
-    auto vocabulary = vocabulary_from_json(text, settings);
+    auto vocabulary = vocabulary_from_json(text, settings, &model.notes);
     if (!vocabulary) return as_model_error(vocabulary.error(), texts.where(kTokenizer));
     model.vocabulary = std::move(*vocabulary);
     return {};
@@ -100,8 +147,8 @@ void complete_ids(LoadedModel& model) {
 
 // Everything that was read above, for who packs it.
 Result<void> carry(const TextFiles& texts, const TensorSource& source, LoadedModel& model) {
-    for (const char* name : {"config.json", "generation_config.json", "processor_config.json", kTokenizer,
-                             kTokenizerConfig, kTemplate}) {
+    for (const char* name : {"config.json", "generation_config.json", "processor_config.json", "preprocessor_config.json",
+                             kTokenizer, kTokenizerConfig, kTemplate, kOlderTemplate}) {
         if (!texts.has(name)) continue;
         LAP_ASSIGN(std::string text, texts.read(name, runtime::kMaxTokenizerBytes));
         model.carried.texts.emplace_back(name, std::move(text));
@@ -113,6 +160,11 @@ Result<void> carry(const TextFiles& texts, const TensorSource& source, LoadedMod
 }  // namespace
 
 Result<LoadedModel> load_hf_folder(const LoadOptions& options) {
+    std::error_code ignored;
+    const bool weights = std::filesystem::exists(options.model / "model.safetensors", ignored) ||
+                         std::filesystem::exists(options.model / "model.safetensors.index.json", ignored);
+    if (!weights)
+        if (const auto error = folder_without_weights(options.model)) return *error;
     LAP_ASSIGN(const auto files, runtime::open_safetensors_folder(options.model));
     return load_hf_model(TextFiles(options.model), files, options);
 }
@@ -126,14 +178,18 @@ Result<LoadedModel> load_hf_model(const TextFiles& texts, const runtime::Safeten
                      "leave --mmproj away, or give a GGUF model"};
     LoadedModel model;
     model.source = "hf";
-    LAP_ASSIGN(model.config, read_hf_config(texts));
+    LAP_ASSIGN(HfConfig config, read_hf_config(texts));
+    model.config = std::move(config.model);
+    model.notes = std::move(config.notes);
     LAP_TRY(read_vocabulary(texts, model));
     complete_ids(model);
     const std::string file = texts.where("config.json");
     LAP_TRY(check_config(model.config, file));
-    LAP_TRY(check_vocabulary(model, file));
+    LAP_TRY(check_vocabulary(model, texts.where(kTokenizer)));
 
     LAP_ASSIGN(TensorSource source, collect(tensors));
+    const bool tied = config.tied_head || texts.packed();  // pack took it only with a head that repeats the embedding
+    LAP_TRY(check_head(source, tied, options.weights, file));
     LAP_TRY(bind_text(source, kHfNames, model.config, options.weights, model.weights));
     LAP_TRY(bind_media(source, kHfNames, model.config, options.weights, model.weights));
     LAP_TRY(refuse_unused_layers(source, kHfNames));

@@ -22,6 +22,7 @@ std::optional<int32_t> small_integer(const json& value) {
 }  // namespace
 
 const json* JsonFields::get(const char* key) const {
+    asked_.emplace(key);
     const auto at = object_->find(key);
     return at == object_->end() || at->is_null() ? nullptr : &*at;
 }
@@ -88,6 +89,28 @@ Result<const json*> JsonFields::array(const char* key) const {
     const json* value = get(key);
     if (value && !value->is_array()) return wrong(key, "a list");
     return value;
+}
+
+void JsonFields::without_effect(std::initializer_list<const char*> keys) const {
+    asked_.insert(keys.begin(), keys.end());
+}
+
+void JsonFields::neutral(const char* key, const json& value) const {
+    const auto at = object_->find(key);
+    if (at != object_->end() && *at == value) asked_.emplace(key);
+}
+
+void JsonFields::note_rest(std::vector<std::string>& notes) const {
+    constexpr size_t kNamed = 8;
+    std::string names;
+    size_t count = 0;
+    for (const auto& [key, value] : object_->items()) {
+        if (value.is_null() || asked_.contains(key)) continue;
+        if (count++ < kNamed) names += concat(count > 1 ? ", " : "", runtime::in_quotes(key, 60));
+    }
+    if (count == 0) return;
+    notes.push_back(concat(where_, ": ", names, count > kNamed ? concat(" and ", count - kNamed, " more") : "",
+                           count == 1 ? " is not used" : " are not used"));
 }
 
 }  // namespace lapidary::model

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "model/load/folder_kind.h"
 #include "model/load/gguf_loader.h"
 #include "model/load/hf_loader.h"
 #include "model/load/lapidary_loader.h"
@@ -60,9 +61,11 @@ Result<LoadedModel> load_folder(LoadOptions options) {
                          "fetch the missing file"};
         return load_hf_folder(options);
     }
-    if (models.empty())
+    if (models.empty()) {
+        if (const auto other = folder_without_weights(folder)) return *other;
         return Error{Errc::model_not_found,
                      concat("the folder ", in_quotes(folder.string()), " holds no model"), kHint};
+    }
     if (models.size() > 1) {
         std::string list;
         for (const auto& path : models)

@@ -1,6 +1,7 @@
 // Lists and last checks; see report.h.
 #include "model/load/report.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -44,14 +45,19 @@ void list_tensors(const TensorSource& source, LoadedModel& model) {
                                  count == 1 ? "is" : "are", " not used: ", some, count > kNoted ? ", ..." : ""));
 }
 
-Result<void> check_vocabulary(const LoadedModel& model, const std::string& file) {
+Result<void> check_vocabulary(LoadedModel& model, const std::string& file) {
     if (!model.vocabulary) return {};
     const ModelConfig& config = model.config;
-    if (model.vocabulary->size() > config.vocab)
-        return Error{Errc::bad_model_file,
-                     concat(in_quotes(file), ": the tokenizer has ", model.vocabulary->size(),
-                            " pieces, the embedding only ", config.vocab, " rows"),
-                     "the tokenizer belongs to another model"};
+    const Vocabulary& vocabulary = *model.vocabulary;
+    for (int32_t id = config.vocab; id < vocabulary.size(); id++)
+        if (!std::binary_search(vocabulary.added_tokens.begin(), vocabulary.added_tokens.end(), id))
+            return Error{Errc::bad_model_file,
+                         concat(in_quotes(file), ": the tokenizer has ", vocabulary.size(),
+                                " pieces, the embedding only ", config.vocab, " rows"),
+                         "the tokenizer belongs to another model"};
+    if (vocabulary.size() > config.vocab)
+        model.notes.push_back(concat(in_quotes(file), ": the tokenizer has ", vocabulary.size() - config.vocab,
+                                     " added tokens more than the embedding has rows; a text that holds one is refused"));
     const char* missing = config.vision && config.ids.image < 0  ? "<|image|>"
                           : config.audio && config.ids.audio < 0 ? "<|audio|>"
                                                                  : nullptr;

@@ -17,8 +17,9 @@ void carry_tensors(const TensorSource& source, const std::string& group, const T
 // Appends the source's tensors to model.tensors; those that the model does not use go to the metadata too.
 void list_tensors(const TensorSource& source, LoadedModel& model);
 
-// The vocabulary must not name ids that the embedding lacks, and media need their placeholder tokens.
-Result<void> check_vocabulary(const LoadedModel& model, const std::string& file);
+// Pieces must have rows in the embedding, but for added tokens that no text needs to hold (a note says so); and media
+// need their placeholder tokens. `file` holds the vocabulary.
+Result<void> check_vocabulary(LoadedModel& model, const std::string& file);
 
 // A complaint about a model's tokenizer, whatever its code, is one about the model file.
 Error as_model_error(Error error, const std::filesystem::path& file);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -25,6 +26,8 @@ bool is_added_token(std::string_view piece);
 
 // Fills the media ids that the file's configuration left at -1.
 void fill_media_ids(TokenIds& ids, const SpecialTexts& texts);
+// Removes ids that no token has, which can never occur; a note says so in the name of `what`.
+void drop_ids_beyond(std::vector<int32_t>& ids, int32_t vocab, const std::string& what, std::vector<std::string>& notes);
 // Adds <eos>, and the ends of a turn and of a tool request when `chat`.
 void add_stop_texts(std::vector<int32_t>& stop_ids, const SpecialTexts& texts, bool chat);
 // The ends of pictures and recordings are input only: their logits are inflated by the way the checkpoint

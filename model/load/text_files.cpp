@@ -33,6 +33,11 @@ Result<std::string> TextFiles::read_if_present(const std::string& name, uint64_t
     return read(name, limit_bytes);
 }
 
+Result<nlohmann::json> TextFiles::read_json(const std::string& name) const {
+    LAP_ASSIGN(const std::string text, read(name, runtime::kMaxConfigBytes));
+    return runtime::parse_json_object(text, where(name));
+}
+
 std::string TextFiles::where(const std::string& name) const {
     return packed_ ? concat(packed_->path.string(), ":", name) : (folder_ / name).string();
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
@@ -20,7 +21,10 @@ class TextFiles {
     // Missing is an error; bad_model_file when it is larger than `limit_bytes`.
     Result<std::string> read(const std::string& name, uint64_t limit_bytes) const;
     Result<std::string> read_if_present(const std::string& name, uint64_t limit_bytes) const;
+    // One of the small files, whose content is a JSON object; missing is an error.
+    Result<nlohmann::json> read_json(const std::string& name) const;
 
+    bool packed() const { return packed_.has_value(); }
     std::string where(const std::string& name) const;  // for errors, unquoted
     std::string title() const;                         // what the checkpoint is called
 

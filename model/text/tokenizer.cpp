@@ -45,6 +45,10 @@ bool mixes_newline(std::string_view piece) {
            piece.find_first_not_of('\n') != std::string_view::npos;
 }
 
+bool contains(const std::vector<int32_t>& ascending, int32_t id) {
+    return std::binary_search(ascending.begin(), ascending.end(), id);
+}
+
 }  // namespace
 
 struct Tokenizer::MergeScratch {
@@ -76,6 +80,8 @@ Result<Tokenizer> Tokenizer::create(Vocabulary vocabulary) {
 
 Tokenizer::Tokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)), index_(vocabulary_) {
     index_merges();
+    has_words_ = std::any_of(vocabulary_.added_tokens.begin(), vocabulary_.added_tokens.end(),
+                             [&](int32_t id) { return is_word(id); });
     added_longest_first_ = vocabulary_.added_tokens;
     std::stable_sort(added_longest_first_.begin(), added_longest_first_.end(),
                      [&](int32_t a, int32_t b) { return piece(a).size() > piece(b).size(); });
@@ -113,6 +119,10 @@ uint32_t Tokenizer::merge_rank(int32_t left, int32_t right) const {
 
 bool Tokenizer::is_added(int32_t id) const {
     return type(id) == TokenType::control || type(id) == TokenType::user_defined;
+}
+
+bool Tokenizer::is_word(int32_t id) const {
+    return type(id) == TokenType::user_defined && !is_visible_special(piece(id));
 }
 
 std::optional<int32_t> Tokenizer::special(std::string_view text) const {
@@ -171,17 +181,28 @@ Result<std::vector<int32_t>> Tokenizer::encode_spans(std::span<const TextSpan> s
     std::vector<int32_t> ids;
     MergeScratch scratch;
     std::string joined;  // ordinary text since the last added token, if it spans a border
+    bool drop_space = false;  // the last added token takes the white space behind it
     for (const TextSpan& span : spans) {
         size_t begin = 0;  // of the ordinary text not yet encoded or joined
-        for (size_t i = 0; span.parse_special && i < span.text.size(); ++i) {
+        const auto skip_dropped = [&] {
+            if (!drop_space) return;
+            const std::string_view rest = span.text.substr(begin);
+            begin += rest.size() - trim_left(rest).size();
+            drop_space = begin == span.text.size();
+        };
+        skip_dropped();
+        for (size_t i = begin; (span.parse_special || has_words_) && i < span.text.size(); ++i) {
             if (!starts_added_token_[static_cast<unsigned char>(span.text[i])]) continue;
             const int32_t id = added_token_at(span.text.substr(i));
-            if (id < 0) continue;
+            if (id < 0 || (!span.parse_special && !is_word(id))) continue;
             joined.append(span.text.substr(begin, i - begin));
+            if (contains(vocabulary_.strips_left, id)) joined.resize(trim_right(joined).size());
             encode_fragment(joined, scratch, ids);
             joined.clear();
             ids.push_back(id);
             begin = i + piece(id).size();
+            drop_space = contains(vocabulary_.strips_right, id);
+            skip_dropped();
             i = begin - 1;
         }
         joined.append(span.text.substr(begin));

@@ -16,7 +16,8 @@
 
 namespace lapidary::model {
 
-// A stretch of text and whether added tokens written in it (`<turn|>`...) become those tokens.
+// A stretch of text and whether control tokens written in it (`<turn|>`...) become those tokens. Added tokens that
+// control nothing, words that a fine-tune gave ids of their own, always do.
 struct TextSpan {
     std::string_view text;
     bool parse_special = false;
@@ -61,6 +62,7 @@ class Tokenizer {
 
     explicit Tokenizer(Vocabulary vocabulary);
     void index_merges();
+    bool is_word(int32_t id) const;  // an added token that is looked for in every text
     uint32_t merge_rank(int32_t left, int32_t right) const;  // kNoRank if the pair never merges
     int32_t added_token_at(std::string_view text) const;     // the longest that text begins with, -1 if none
     // Of a piece that is one character; -1: written as bytes. So is a control token of one character, because
@@ -76,6 +78,7 @@ class Tokenizer {
     std::vector<uint32_t> merge_slots_;           // hash table of ranks
     std::vector<int32_t> added_longest_first_;    // added tokens by falling length
     std::array<bool, 256> starts_added_token_{};  // by first byte
+    bool has_words_ = false;
     std::array<int32_t, 128> ascii_ids_{};        // character_id of one-byte characters
 };
 

@@ -50,6 +50,7 @@ struct Vocabulary {
     SpecialIds special;
     bool add_bos = false;                 // what the source says; whoever encodes decides (EncodeOptions)
     std::vector<int32_t> added_tokens;    // control and user-defined ids, ascending
+    std::vector<int32_t> strips_left, strips_right;  // of these, who take the white space beside them, ascending
     std::array<int32_t, 256> byte_ids{};  // the piece <0xNN> of every byte
 
     int32_t size() const { return static_cast<int32_t>(types.size()); }
@@ -61,9 +62,10 @@ struct Vocabulary {
     bool operator==(const Vocabulary&) const = default;
 };
 
-// From the texts of tokenizer.json and tokenizer_config.json (the latter may be empty).
-Result<Vocabulary> vocabulary_from_json(std::string_view tokenizer_json,
-                                        std::string_view tokenizer_config_json);
+// From the texts of tokenizer.json and tokenizer_config.json (the latter may be empty). `notes`, if given, receives a
+// sentence for each setting that is not used.
+Result<Vocabulary> vocabulary_from_json(std::string_view tokenizer_json, std::string_view tokenizer_config_json,
+                                        std::vector<std::string>* notes = nullptr);
 
 // From the lists of a GGUF file: tokens, token_type and merges ("left right").
 Result<Vocabulary> vocabulary_from_lists(const std::vector<std::string_view>& pieces,

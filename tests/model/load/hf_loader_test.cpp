@@ -172,7 +172,11 @@ TEST_CASE("other architectures and features are named") {
     refuses(R"({"text_config":{"num_kv_shared_layers":1}})", kUnsupported, "share keys and values");
     refuses(R"({"text_config":{"use_double_wide_mlp":true}})", kUnsupported, "double-wide");
     refuses(R"({"text_config":{"attention_bias":true}})", kUnsupported, "biases");
-    refuses(R"({"text_config":{"tie_word_embeddings":false}})", kUnsupported, "not tied");
+    refuses(R"({"text_config":{"tie_word_embeddings":false}})", kUnsupported, "no tensor lm_head.weight is there");
+    refuses(R"({"tie_word_embeddings":false})", kUnsupported, "tie_word_embeddings is false");
+    refuses(R"({"text_config":{"rope_scaling":{"factor":8}}})", kUnsupported, "rope_scaling");
+    refuses(R"({"text_config":{"attn_logit_softcapping":50.0}})", kUnsupported, "attn_logit_softcapping");
+    refuses(R"({"text_config":{"rope_parameters":{"rope_theta":5e5}}})", kUnsupported, "rope_parameters have 'rope_theta'");
     refuses(R"({"text_config":{"hidden_activation":"silu"}})", kUnsupported, "'silu'");
     refuses(R"({"text_config":{"layer_types":["chunked_attention","full_attention"]}})", kUnsupported,
             "unknown type");
@@ -183,8 +187,6 @@ TEST_CASE("other architectures and features are named") {
 TEST_CASE("nonsense in config.json is refused") {
     for (const char* key : {"hidden_size", "intermediate_size", "vocab_size", "num_attention_heads",
                             "num_hidden_layers", "num_key_value_heads"}) {
-        refuses((std::string(R"({"text_config":{")") + key + "\":null}}").c_str(), kBad,
-                std::string(key) + " is missing");
         refuses((std::string(R"({"text_config":{")") + key + "\":0}}").c_str(), kBad, "0");
         refuses((std::string(R"({"text_config":{")") + key + "\":\"8\"}}").c_str(), kBad, key);
         refuses((std::string(R"({"text_config":{")") + key + "\":2.5}}").c_str(), kBad, key);
@@ -208,7 +210,7 @@ TEST_CASE("nonsense in config.json is refused") {
         kBad, "the patch size");
     refuses(R"({"audio_config":{"audio_embed_dim":0}})", kBad, "samples of a soft token is 0");
     refuses(R"({"image_token_id":292})", kBad, "the image id is 292");
-    refuses(R"({"eos_token_id":[1,292]})", kBad, "292");
+    refuses(R"({"audio_config":{"hidden_size":20}})", kBad, "expected 10 as audio_embed_dim");
     refuses(R"({"eos_token_id":"x"})", kBad, "eos_token_id");
 }
 
@@ -222,12 +224,10 @@ TEST_CASE("the other JSON files are checked too") {
     };
     with("generation_config.json", R"({"temperature":"hot"})", kBad, "temperature");
     with("generation_config.json", R"({"temperature":-1})", kBad, "temperature is -1");
-    with("generation_config.json", R"({"suppress_tokens":[900]})", kBad, "suppressed id is 900");
     with("generation_config.json", "", kBad, "generation_config.json");
-    with("processor_config.json", R"({"image_processor":{"max_soft_tokens":0}})", kBad,
-         "soft tokens of a picture is 0");
-    with("processor_config.json", R"({"video_processor":{"num_frames":-1}})", kBad,
-         "frames of a video is -1");
+    with("processor_config.json", R"({"video_processor":{"num_frames":-1}})", kBad, "num_frames is '-1'");
+    with("preprocessor_config.json", "{", kBad, "preprocessor_config.json");
+    with("chat_template.json", "[]", kBad, "chat_template.json");
     with("tokenizer.json", "{", kBad, "tokenizer.json");
     with("config.json", "", kBad, "config.json");
     with("config.json", "[1]", kBad, "is not a JSON object");
@@ -239,7 +239,7 @@ TEST_CASE("weights or configuration alone are no model") {
     const ScratchFolder folder;
     test::write_small_folder(folder);
     fs::rename(folder.path() / "model.safetensors", folder.path() / "x");
-    refused(load(folder.path()), kMissing, "holds neither model.safetensors");
+    refused(load(folder.path()), kMissing, "holds a configuration without weights");
     fs::rename(folder.path() / "x", folder.path() / "model.safetensors");
     fs::remove(folder.path() / "config.json");
     refused(load(folder.path()), kMissing, "has weights but no config.json");
@@ -255,7 +255,7 @@ TEST_CASE("tensor names of older and newer versions") {
          {"model.language_model.", "language_model.model.", "language_model.", "model.", ""}) {
         CAPTURE(prefix);
         SafetensorsBuilder b = test::small_safetensors(prefix);
-        b.floats("lm_head.weight", {test::kSmallVocab, 8}, 0);
+        b.floats("lm_head.weight", {test::kSmallVocab, 8}, 0.5f);  // a copy of the embedding
         folder.write("model.safetensors", b.build());
         const auto model = load(folder.path());
         if (!model) FAIL(model.error().message);
@@ -263,6 +263,79 @@ TEST_CASE("tensor names of older and newer versions") {
         CHECK(model->metadata.back() ==
               std::pair<std::string, std::string>("unused tensors", "lm_head.weight"));
     }
+}
+
+TEST_CASE("an output head is the embedding, or refused") {
+    const ScratchFolder folder;
+    json untied = json::parse(test::small_config_json());
+    untied["tie_word_embeddings"] = false;
+    const auto with = [&](const json& config, const std::function<void(SafetensorsBuilder&)>& change) {
+        SafetensorsBuilder b = test::small_safetensors();
+        test::add_small_media(b);
+        change(b);
+        folder.write("model.safetensors", b.build());
+        folder.write("config.json", config.dump());
+        return load(folder.path());
+    };
+    const json tied = json::parse(test::small_config_json());
+    for (const json& config : {tied, untied}) {
+        CHECK(with(config, [](auto& b) { b.floats("lm_head.weight", {test::kSmallVocab, 8}, 0.5f); }));
+        refused(with(config, [](auto& b) { b.floats("language_model.lm_head.weight", {test::kSmallVocab, 8}, 0.25f); }),
+                kUnsupported, "'language_model.lm_head.weight' in");
+        refused(with(config, [](auto& b) { b.floats("lm_head.weight", {test::kSmallVocab, 4}, 0.5f); }), kUnsupported,
+                "an output head of its own");
+    }
+    refused(with(untied, [](auto&) {}), kUnsupported, "no tensor lm_head.weight is there");
+}
+
+TEST_CASE("ids that no token has refuse nothing") {
+    json config = json::parse(test::small_config_json());
+    config["eos_token_id"] = {1, 292, 5};
+    const LoadedModel model = loads(config);
+    CHECK(model.config.stop_ids == std::vector<int32_t>{1, 5});
+    REQUIRE(model.notes.size() == 1);
+    CHECK(model.notes[0].find("eos_token_id names 292") != std::string::npos);
+}
+
+TEST_CASE("sizes that are absent have the defaults of their class, and keys without use are named") {
+    json config = json::parse(test::small_config_json());
+    config["text_config"].erase("vocab_size");
+    const ScratchFolder folder;
+    test::write_small_folder(folder, config.dump());
+    refused(load(folder.path()), kBad, "the configuration asks for [262144, 8]");
+
+    config = json::parse(test::small_config_json());
+    config["text_config"]["query_scale"] = 3;
+    config["text_config"]["attention_dropout"] = 0.1;
+    config["text_config"]["moe_intermediate_size"] = nullptr;
+    config["vision_config"]["sharpness"] = true;
+    config["somebody"] = "x";
+    std::string notes;
+    for (const std::string& note : loads(config).notes) notes += note + "\n";
+    CHECK(notes.find("text_config: 'query_scale' is not used") != std::string::npos);
+    CHECK(notes.find("vision_config: 'sharpness' is not used") != std::string::npos);
+    CHECK(notes.find("config.json': 'somebody' is not used") != std::string::npos);
+    CHECK(loads(json::parse(test::small_config_json())).notes.empty());
+    CHECK(load_model({.model = kTiny})->notes.empty());
+}
+
+TEST_CASE("a chat template that the renderer does not write is named, wherever it lies") {
+    const ScratchFolder folder;
+    test::write_small_folder(folder);
+    const auto noted = [&] {
+        const auto model = load(folder.path());
+        REQUIRE(model);
+        return !model->notes.empty() && model->notes.back().find("chat template") != std::string::npos;
+    };
+    CHECK_FALSE(noted());
+    folder.write("tokenizer_config.json", R"({"chat_template": [{"name": "rag", "template": "r"},
+                                              {"name": "default", "template": "{{ x }}"}]})");
+    CHECK(noted());
+    CHECK(load(folder.path())->chat_template == "{{ x }}");
+    folder.write("chat_template.json", R"({"chat_template": "{{ y }}"})");
+    CHECK(load(folder.path())->chat_template == "{{ y }}");
+    folder.write("chat_template.jinja", test::read_file(kTiny / "chat_template.jinja"));
+    CHECK_FALSE(noted());
 }
 
 TEST_CASE("vision parts nested under embed_vision") {

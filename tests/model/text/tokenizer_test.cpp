@@ -266,6 +266,27 @@ TEST_CASE("tokenizer: vocabularies it cannot be exact with are refused") {
     CHECK(Tokenizer::create(std::move(*spaceless)).error().code == Errc::bad_model_file);
 }
 
+TEST_CASE("tokenizer: flags of added tokens are obeyed as the tokenizers library does") {
+    auto file = nlohmann::json::parse(test::small_tokenizer_json({"a", "b", "ab"}, {"a b"}));
+    file["added_tokens"].push_back({{"id", 265}, {"content", "[W]"}, {"special", false}, {"normalized", true}});
+    file["added_tokens"].push_back({{"id", 266}, {"content", "<m>"}, {"special", true}, {"lstrip", true}, {"rstrip", true}});
+    auto vocabulary = vocabulary_from_json(file.dump(), "");
+    REQUIRE(vocabulary.has_value());
+    const auto tokenizer = Tokenizer::create(std::move(*vocabulary));
+    REQUIRE(tokenizer.has_value());
+    // A word is one in any text; a control token only where such are parsed.
+    CHECK(encode(*tokenizer, "a[W]b") == Ids{262, 265, 263});
+    CHECK(encode(*tokenizer, "a [W] b") == Ids{262, 261, 265, 261, 263});
+    CHECK(encode(*tokenizer, "<m>").size() == 3);
+    CHECK(*tokenizer->decode(Ids{262, 265, 266}) == "a[W]");
+    // White space beside <m> goes with it, of any kind, but not what an added token before it took.
+    CHECK(encode(*tokenizer, "a \n\u3000<m> \t b", true) == Ids{262, 266, 263});
+    CHECK(encode(*tokenizer, " <m> <m> ", true) == Ids{266, 266});
+    CHECK(encode(*tokenizer, "[W] <m>[W]", true) == Ids{265, 266, 265});
+    const TextSpan spans[] = {{"a ", false}, {"<m>", true}, {" \n", false}, {" ab", false}};
+    CHECK(*tokenizer->encode_spans(spans) == Ids{262, 266, 264});
+}
+
 TEST_CASE("tokenizer: characters without a piece become bytes") {
     auto vocabulary = vocabulary_from_json(test::small_tokenizer_json({"a"}, {}), "");
     REQUIRE(vocabulary.has_value());

@@ -177,6 +177,79 @@ TEST_CASE("vocabulary: damaged JSON is refused with a reason") {
     check_refused(vocabulary_from_json(changed([](json&) {}), "[]"), damaged, "tokenizer_config.json");
 }
 
+TEST_CASE("vocabulary: steps that would cut or write text otherwise are refused by name") {
+    const auto with = [](const char* part, const char* value) {
+        return vocabulary_from_json(changed([&](json& f) { f[part] = json::parse(value); }), "");
+    };
+    const char* replace = R"({"type":"Replace","pattern":{"String":" "},"content":"\u2581"})";
+    const auto sequence = [&](const char* list, const std::string& steps) {
+        return std::string(R"({"type":"Sequence",")") + list + "\":[" + steps + "]}";
+    };
+    CHECK(with("normalizer", sequence("normalizers", replace).c_str()));
+    for (const char* step : {R"({"type":"Lowercase"})", R"({"type":"NFKC"})", R"({"type":"Strip","strip_left":true})"}) {
+        for (const std::string& steps : {std::string(step) + "," + replace, std::string(replace) + "," + step})
+            check_refused(with("normalizer", sequence("normalizers", steps).c_str()), Errc::unsupported_model,
+                          "the normalizer has the step");
+    }
+    check_refused(with("normalizer", R"({"type":"Replace","pattern":{"Regex":" "},"content":"\u2581"})"),
+                  Errc::unsupported_model, "'Replace'");
+    CHECK(with("pre_tokenizer", R"({"type":"Split","pattern":{"String":" "},"behavior":"MergedWithPrevious","invert":false})"));
+    check_refused(with("pre_tokenizer", R"({"type":"Digits","individual_digits":true})"), Errc::unsupported_model, "'Digits'");
+    check_refused(with("pre_tokenizer", R"({"type":"Split","pattern":{"String":" "},"behavior":"Isolated","invert":true})"),
+                  Errc::unsupported_model, "'Split'");
+    const std::string decoders = R"({"type":"Replace","pattern":{"String":"\u2581"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"})";
+    CHECK(with("decoder", sequence("decoders", decoders).c_str()));
+    check_refused(with("decoder", sequence("decoders", decoders + R"(,{"type":"Strip","content":" ","start":1,"stop":0})").c_str()),
+                  Errc::unsupported_model, "'Strip'");
+    for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges"}) {
+        const json value = std::string(key) == "dropout" ? json(0.1) : key[0] == 'i' ? json(true) : json("##");
+        check_refused(vocabulary_from_json(changed([&](json& f) { f["model"][key] = value; }), ""),
+                      Errc::unsupported_model, key);
+        CHECK(vocabulary_from_json(changed([&](json& f) { f["model"][key] = nullptr; }), ""));
+    }
+}
+
+TEST_CASE("vocabulary: settings that are not used are named") {
+    std::vector<std::string> notes;
+    const auto text = changed([](json& f) {
+        f["post_processor"] = json::parse(R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<bos>"}},
+            {"Sequence":{"id":"A"}},{"SpecialToken":{"id":"<eos>"}}]})");
+        f["truncation"] = {{"max_length", 7}};
+        f["future"] = 1;
+        f["model"]["hints"] = true;
+    });
+    REQUIRE(vocabulary_from_json(text, R"({"add_eos_token":true,"clean_up_tokenization_spaces":false})", &notes));
+    std::string all;
+    for (const std::string& note : notes) all += note + "\n";
+    CHECK(all.find("post_processor adds '<eos>'") != std::string::npos);
+    CHECK(all.find("tokenizer.json: not used: 'future'") != std::string::npos);
+    CHECK(all.find("tokenizer.json model: not used: 'hints'") != std::string::npos);
+    CHECK(all.find("add_eos_token is 'true'") != std::string::npos);
+    CHECK(notes.size() == 4);
+    notes.clear();
+    REQUIRE(vocabulary_from_json(test::read_file(test::tiny_path("tokenizer.json")),
+                                 test::read_file(test::tiny_path("tokenizer_config.json")), &notes));
+    CHECK(notes.empty());
+}
+
+TEST_CASE("vocabulary: an added token that is not special is a word of the text") {
+    const auto text = changed([](json& f) {
+        f["added_tokens"].push_back({{"id", 265}, {"content", "[WORD]"}, {"special", false}, {"normalized", true}});
+    });
+    const auto vocabulary = vocabulary_from_json(text, "");
+    REQUIRE(vocabulary.has_value());
+    CHECK(vocabulary->types[265] == TokenType::user_defined);
+    check_refused(vocabulary_from_json(changed([](json& f) { f["added_tokens"][4]["single_word"] = true; }), ""),
+                  Errc::unsupported_model, "single_word");
+    for (const char* key : {"lstrip", "rstrip"})
+        check_refused(vocabulary_from_json(changed([&](json& f) {
+                          f["added_tokens"][4]["normalized"] = true;
+                          f["added_tokens"][4][key] = true;
+                      }),
+                      ""),
+                      Errc::unsupported_model, "normalized");
+}
+
 TEST_CASE("vocabulary: a piece missing among the bytes is named") {
     std::string text = test::small_tokenizer_json({"a"}, {});
     text[text.find("<0x41>") + 3] = 'Z';

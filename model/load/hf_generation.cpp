@@ -1,0 +1,73 @@
+// Field names are those of transformers' GenerationConfig; see hf_generation.h.
+#include "model/load/hf_generation.h"
+
+#include <algorithm>
+
+#include "model/load/config_check.h"
+#include "model/load/json_fields.h"
+#include "model/load/special_ids.h"
+#include "runtime/file/describe.h"
+
+namespace lapidary::model {
+namespace {
+
+using nlohmann::json;
+
+Result<void> read_sampling(const JsonFields& fields, SamplingDefaults& sampling) {
+    LAP_ASSIGN(const double temperature, fields.number("temperature", sampling.temperature));
+    LAP_ASSIGN(const double top_p, fields.number("top_p", sampling.top_p));
+    LAP_ASSIGN(const double min_p, fields.number("min_p", sampling.min_p));
+    LAP_ASSIGN(const int32_t top_k, fields.integer("top_k", sampling.top_k));
+    LAP_ASSIGN(const bool sample, fields.boolean("do_sample", true));
+    sampling.temperature = sample ? static_cast<float>(temperature) : 0.0f;  // 0: greedy
+    sampling.top_p = static_cast<float>(top_p);
+    sampling.min_p = static_cast<float>(min_p);
+    sampling.top_k = std::max(top_k, 0);  // -1 is how others write "off"
+    return {};
+}
+
+// Ways to sample that this program lacks, and the values with which they do nothing.
+void pass_neutral_settings(const JsonFields& fields) {
+    for (const char* key : {"typical_p", "top_h", "repetition_penalty", "encoder_repetition_penalty", "num_beams",
+                            "num_beam_groups", "guidance_scale", "num_return_sequences", "length_penalty"})
+        fields.neutral(key, 1);
+    for (const char* key : {"epsilon_cutoff", "eta_cutoff", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size",
+                            "diversity_penalty", "penalty_alpha", "min_length", "min_new_tokens"})
+        fields.neutral(key, 0);
+    for (const char* key : {"renormalize_logits", "remove_invalid_values", "token_healing", "early_stopping"})
+        fields.neutral(key, false);
+    for (const char* key : {"bad_words_ids", "begin_suppress_tokens", "stop_strings", "constraints", "force_words_ids"})
+        fields.neutral(key, json::array());
+    fields.neutral("sequence_bias", json::object());
+}
+
+}  // namespace
+
+Result<void> read_hf_generation(const TextFiles& files, ModelConfig& config, std::vector<std::string>& notes) {
+    constexpr const char* kName = "generation_config.json";
+    if (!files.has(kName)) return {};
+    LAP_ASSIGN(const json file, files.read_json(kName));
+    const JsonFields fields(file, runtime::in_quotes(files.where(kName)));
+    LAP_ASSIGN(std::vector<int32_t> stop_ids, fields.integers("eos_token_id"));
+    drop_ids_beyond(stop_ids, config.vocab, runtime::concat(fields.where(), ": eos_token_id"), notes);
+    if (!stop_ids.empty()) config.stop_ids = std::move(stop_ids);
+    LAP_ASSIGN(config.suppress_ids, fields.integers("suppress_tokens"));
+    drop_ids_beyond(config.suppress_ids, config.vocab, runtime::concat(fields.where(), ": suppress_tokens"), notes);
+    LAP_ASSIGN(config.ids.bos, fields.integer("bos_token_id", config.ids.bos));
+    LAP_ASSIGN(config.ids.pad, fields.integer("pad_token_id", config.ids.pad));
+    LAP_TRY(read_sampling(fields, config.sampling));
+    pass_neutral_settings(fields);
+    // How fast, not what: caches, compilation, guessing ahead, and what generate() returns beside the text.
+    fields.without_effect({"use_cache", "cache_implementation", "cache_config", "max_cache_len", "use_mtp",
+                           "output_attentions", "output_hidden_states", "output_scores", "output_logits",
+                           "return_dict_in_generate", "is_assistant", "num_assistant_tokens",
+                           "num_assistant_tokens_schedule", "assistant_confidence_threshold", "prompt_lookup_num_tokens",
+                           "max_matching_ngram_size", "assistant_early_exit", "assistant_lookbehind", "target_lookbehind",
+                           "assistant_ensemble_weight", "speculation_type", "compile_config", "disable_compile",
+                           "continuous_batching_config", "low_memory", "prefill_chunk_size", "_from_model_config",
+                           "transformers_version", "decoder_start_token_id"});
+    fields.note_rest(notes);
+    return check_sampling(config.sampling, files.where(kName));
+}
+
+}  // namespace lapidary::model
