@@ -192,15 +192,15 @@ TEST_CASE("vocabulary: steps that would cut or write text otherwise are refused 
                           "the normalizer has the step");
     }
     check_refused(with("normalizer", R"({"type":"Replace","pattern":{"Regex":" "},"content":"\u2581"})"),
-                  Errc::unsupported_model, "'Replace'");
+                  Errc::unsupported_model, R"("Replace")");
     CHECK(with("pre_tokenizer", R"({"type":"Split","pattern":{"String":" "},"behavior":"MergedWithPrevious","invert":false})"));
-    check_refused(with("pre_tokenizer", R"({"type":"Digits","individual_digits":true})"), Errc::unsupported_model, "'Digits'");
+    check_refused(with("pre_tokenizer", R"({"type":"Digits","individual_digits":true})"), Errc::unsupported_model, R"("Digits")");
     check_refused(with("pre_tokenizer", R"({"type":"Split","pattern":{"String":" "},"behavior":"Isolated","invert":true})"),
-                  Errc::unsupported_model, "'Split'");
+                  Errc::unsupported_model, R"("Split")");
     const std::string decoders = R"({"type":"Replace","pattern":{"String":"\u2581"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"})";
     CHECK(with("decoder", sequence("decoders", decoders).c_str()));
     check_refused(with("decoder", sequence("decoders", decoders + R"(,{"type":"Strip","content":" ","start":1,"stop":0})").c_str()),
-                  Errc::unsupported_model, "'Strip'");
+                  Errc::unsupported_model, R"("Strip")");
     for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges"}) {
         const json value = std::string(key) == "dropout" ? json(0.1) : key[0] == 'i' ? json(true) : json("##");
         check_refused(vocabulary_from_json(changed([&](json& f) { f["model"][key] = value; }), ""),
@@ -221,10 +221,10 @@ TEST_CASE("vocabulary: settings that are not used are named") {
     REQUIRE(vocabulary_from_json(text, R"({"add_eos_token":true,"clean_up_tokenization_spaces":false})", &notes));
     std::string all;
     for (const std::string& note : notes) all += note + "\n";
-    CHECK(all.find("post_processor adds '<eos>'") != std::string::npos);
-    CHECK(all.find("tokenizer.json: not used: 'future'") != std::string::npos);
-    CHECK(all.find("tokenizer.json model: not used: 'hints'") != std::string::npos);
-    CHECK(all.find("add_eos_token is 'true'") != std::string::npos);
+    CHECK(all.find(R"(post_processor adds "<eos>")") != std::string::npos);
+    CHECK(all.find(R"(tokenizer.json: not used: "future")") != std::string::npos);
+    CHECK(all.find(R"(tokenizer.json model: not used: "hints")") != std::string::npos);
+    CHECK(all.find(R"(add_eos_token is "true")") != std::string::npos);
     CHECK(notes.size() == 4);
     notes.clear();
     REQUIRE(vocabulary_from_json(test::read_file(test::tiny_path("tokenizer.json")),
