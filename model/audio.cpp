@@ -2,6 +2,8 @@
 // Specification multimodal 5.
 #include "model/forward.h"
 
+#include "base/try.h"
+
 namespace lapidary::model {
 
 Result<std::vector<float>> embed_frames(const Network& net, runtime::Device& device, std::span<const float> frames) {

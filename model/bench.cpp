@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/try.h"
 #include "model/bench/cases.h"
 #include "model/bench/runner.h"
 #include "model/bench/summary.h"
@@ -28,7 +29,7 @@ Result<Engine> open(const BenchOptions& o) {
 }
 
 Result<BenchRow> measure(const Engine& engine, BenchRunner& runner, const BenchCase& what, int repetitions) {
-    auto* recorder = engine.state().recorder.get();
+    auto* recorder = model::Access::state(engine).recorder.get();
     if (recorder) recorder->clear_totals();
     const runtime::Conditions before = runtime::read_conditions("/");
     std::vector<Repetition> done;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/try.h"
 #include "kernels/select.h"
 #include "lapidary/tools.h"
 #include "model/engine_state.h"
@@ -75,7 +76,5 @@ Result<std::filesystem::path> bundled_model() {
                      "name a model, or install lapidary again"};
     return path;
 }
-
-std::string_view version() { return LAPIDARY_VERSION; }
 
 }  // namespace lapidary

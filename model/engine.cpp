@@ -5,6 +5,7 @@
 #include <map>
 #include <new>
 
+#include "base/try.h"
 #include "kernels/select.h"
 #include "model/engine_state.h"
 #include "model/load/repack.h"
@@ -48,20 +49,20 @@ Result<uint32_t> context_of(const EngineOptions& options, const model::ModelConf
                      "a context of " + std::to_string(options.context) + " tokens was asked for, " +
                          (limit < made_for ? "this version holds " : "the model is made for ") +
                          std::to_string(limit),
-                     "use --ctx " + std::to_string(limit) + " or less"};
+                     "set EngineOptions::context to " + std::to_string(limit) + " or less"};
     return options.context;
 }
 
 Result<void> check_options(const EngineOptions& o) {
     if (o.placement == Placement::gpu || o.placement == Placement::split)
         return Error{Errc::device_unavailable, "a GPU was asked for; this build computes on the CPU only",
-                     "use --placement cpu"};
+                     "set EngineOptions::placement to cpu"};
     constexpr int kBudgets[] = {0, 70, 140, 280, 560, 1120};
     if (std::find(std::begin(kBudgets), std::end(kBudgets), o.image_tokens) == std::end(kBudgets))
         return Error{Errc::invalid_argument,
                      std::to_string(o.image_tokens) + " image tokens were asked for",
                      "a picture takes at most 70, 140, 280, 560 or 1120 tokens"};
-    if (o.prefill_chunk == 0)
+    if (o.research.prefill_chunk == 0)
         return Error{Errc::invalid_argument, "a prefill chunk of 0 tokens was asked for", "use 1 or more"};
     return {};
 }
@@ -97,6 +98,24 @@ uint64_t parameters(const LoadedModel& m) {
     return n;
 }
 
+// The level whose kernel serves each format in panels, with the winners of the race put into `table`. No race where
+// the level was named.
+std::vector<PanelKernels> choose_panels(const EngineOptions& options, const model::Weights& weights,
+                                        kernels::KernelTable& table) {
+    std::vector<PanelKernels> out;
+    if (options.precise) return out;
+    const auto formats = panel_formats(weights);
+    for (const kernels::Format f : formats)
+        if (table.panel_matmul[runtime::index(f)]) out.push_back({kernels::name(f), table.isa, table.isa});
+    if (!options.research.cpu_level.empty() || !environment("LAPIDARY_CPU").empty()) return out;
+    for (const auto& r : runtime::race(runtime::racers(), formats, table)) {
+        if (!r.won) continue;
+        for (PanelKernels& p : out)
+            if (p.format == kernels::name(r.format)) (r.few ? p.few : p.many) = r.isa;
+    }
+    return out;
+}
+
 // Threads of long and of short steps; both named.
 Result<runtime::PhaseThreads> phase_threads(const EngineOptions& options) {
     LAP_ASSIGN(const int all, thread_count(options.threads));
@@ -108,7 +127,7 @@ Result<runtime::PhaseThreads> phase_threads(const EngineOptions& options) {
 }  // namespace
 
 Error memory_ran_out() {
-    return {Errc::out_of_memory, "memory ran out", "close other programs or use a smaller --ctx"};
+    return {Errc::out_of_memory, "memory ran out", "close other programs, or set EngineOptions::context to less"};
 }
 
 Result<const kernels::KernelTable*> kernel_table(const std::string& wanted) {
@@ -134,7 +153,7 @@ Result<int> thread_count(int wanted) {
     return static_cast<int>(n);
 }
 
-runtime::KvFormat Engine::State::kv_format() const {
+runtime::KvFormat model::EngineState::kv_format() const {
     if (options.precise) return runtime::KvFormat::f32;
     switch (options.kv) {
         case KvFormat::f32: return runtime::KvFormat::f32;
@@ -144,41 +163,40 @@ runtime::KvFormat Engine::State::kv_format() const {
     return runtime::KvFormat::f16;
 }
 
-Result<const model::Tokenizer*> tokenizer_of(const Engine::State& state) {
+Result<const model::Tokenizer*> tokenizer_of(const model::EngineState& state) {
     if (state.tokenizer) return &*state.tokenizer;
     return Error{Errc::bad_model_file, "this model has no usable tokenizer: " + state.loaded.vocabulary_problem,
-                 "give token ids (logits --tokens) or use a complete model"};
+                 "give token ids, or use a complete model"};
 }
 
 Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
                            std::chrono::steady_clock::time_point started, Packing packing) {
     LAP_TRY(check_options(options));
-    auto state = std::make_shared<Engine::State>();
+    auto state = std::make_shared<model::EngineState>();
     state->options = options;
     state->loaded = std::move(loaded);
     const model::ModelConfig& config = state->loaded.config;
     LAP_ASSIGN(const uint32_t context, context_of(options, config));
     LAP_ASSIGN(const runtime::PhaseThreads phases, phase_threads(options));
     const int threads = std::max(phases.prefill, phases.decode);
-    LAP_ASSIGN(const kernels::KernelTable* table, kernel_table(options.cpu_level));
+    LAP_ASSIGN(const kernels::KernelTable* table, kernel_table(options.research.cpu_level));
     state->kernels = *table;
-    if (packing == Packing::now && !options.precise && options.cpu_level.empty() && environment("LAPIDARY_CPU").empty())
-        runtime::race(runtime::racers(), panel_formats(state->loaded.weights), state->kernels);
+    state->info.panels = choose_panels(options, state->loaded.weights, state->kernels);
     state->device = std::make_unique<runtime::CpuDevice>(state->kernels, threads, options.precise, phases);
     if (state->device->threads() != threads)
         return Error{Errc::out_of_memory,
                      "the system gave " + std::to_string(state->device->threads()) + " of " +
                          std::to_string(threads) + " threads",
-                     "use fewer --threads, or raise the limits on processes and memory (ulimit -u, -v)"};
-    if (options.profile || options.trace_events > 0) {
-        state->recorder = std::make_unique<runtime::Recorder>(options.trace_events);
+                     "set EngineOptions::threads to less, or raise the limits on processes and memory (ulimit -u, -v)"};
+    if (options.research.profile || options.research.trace_events > 0) {
+        state->recorder = std::make_unique<runtime::Recorder>(options.research.trace_events);
         state->traced = std::make_unique<runtime::TracedDevice>(*state->device, *state->recorder);
         state->device->observe(state->recorder.get());
     }
     state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);
     if (packing == Packing::now)
         LAP_TRY(model::repack(state->loaded.weights, *state->device, [&](uint64_t done, uint64_t total) {
-            return !options.progress || options.progress("pack", done, total);
+            return !options.progress || options.progress("load", done, total);
         }));
     if (state->loaded.vocabulary) {
         // Ids need no tokenizer: the model opens without, and what needs text says why there is none.
@@ -214,19 +232,22 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     info.stop_ids = config.stop_ids;
     info.suppress_ids = config.suppress_ids;
     info.notes = state->loaded.notes;
-    return Engine(std::move(state));
+    return model::Access::engine(std::move(state));
 }
 
 Result<Engine> Engine::open(const EngineOptions& options) try {
     const auto started = std::chrono::steady_clock::now();
     LAP_TRY(check_options(options));
+    if (options.progress && !options.progress("load", 0, 0)) return Error{Errc::cancelled, "loading was stopped"};
     LAP_ASSIGN(auto loaded, model::load_model({.model = options.model, .mmproj = options.mmproj}));
-    if (options.progress && !options.progress("load", loaded.weights.bytes, loaded.weights.bytes))
-        return Error{Errc::cancelled, "loading was stopped"};
     return make_engine(options, std::move(loaded), started);
 } catch (const std::bad_alloc&) {
     return memory_ran_out();
 }
+
+Engine::Engine(std::shared_ptr<model::EngineState> state) : state_(std::move(state)) {}
+
+std::string_view version() { return LAPIDARY_VERSION; }
 
 const ModelInfo& Engine::info() const { return state_->info; }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lapidary/lapidary.h"
+#include "model/access.h"
 #include "model/forward.h"
 #include "model/load/loader.h"
 #include "model/text/tokenizer.h"
@@ -15,16 +16,16 @@
 #include "runtime/cpu/cpu_device.h"
 #include "runtime/trace/traced_device.h"
 
-namespace lapidary {
+namespace lapidary::model {
 
 // A picture or a recording, decoded and cut into rows of the projection's width.
 struct MediaRows {
     bool picture = false;
-    model::Patches patches;     // picture
+    Patches patches;            // picture
     std::vector<float> frames;  // recording: [N][samples_per_token]
 };
 
-struct Prompt::Data {
+struct PromptData {
     std::string text;
     std::vector<int32_t> ids;
     bool starts_in_thought = false;
@@ -35,30 +36,34 @@ struct Prompt::Data {
     std::vector<Placed> media;
 };
 
-struct Engine::State {
+struct EngineState {
     EngineOptions options;
-    model::LoadedModel loaded;
-    std::optional<model::Tokenizer> tokenizer;
+    LoadedModel loaded;
+    std::optional<Tokenizer> tokenizer;
     kernels::KernelTable kernels;  // of the level, with the winners of the start-up race
     std::unique_ptr<runtime::CpuDevice> device;
     std::unique_ptr<runtime::Recorder> recorder;   // both null unless somebody profiles
     std::unique_ptr<runtime::TracedDevice> traced;
     ModelInfo info;
-    model::Turns turns;      // guards device and workspace
-    model::Workspace workspace;
+    Turns turns;             // guards device and workspace
+    Workspace workspace;
 
     // What the forward pass talks to.
     runtime::Device& executor() const {
         if (traced) return *traced;
         return *device;
     }
-    model::Network network() const { return {loaded.config, loaded.weights}; }
+    Network network() const { return {loaded.config, loaded.weights}; }
     runtime::KvFormat kv_format() const;
     uint64_t weight_bytes_per_token = 0;  // that one decoded token reads
 };
 
+}  // namespace lapidary::model
+
+namespace lapidary {
+
 // bad_model_file when the model came without a usable tokenizer.
-Result<const model::Tokenizer*> tokenizer_of(const Engine::State& state);
+Result<const model::Tokenizer*> tokenizer_of(const model::EngineState& state);
 
 // What a public call returns when operator new failed inside it: nothing is thrown across the API.
 Error memory_ran_out();

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/try.h"
+
 namespace lapidary::model {
 namespace {
 
@@ -51,13 +53,13 @@ Result<void> logits(const Network& net, Device& device, const Step& step, Worksp
 }  // namespace
 
 Result<void> forward(const Network& net, Device& device, const Step& step, KvCache& kv, Workspace& ws,
-                     const std::stop_token& cancel, const RowSink& sink) {
+                     const LayerSink& go_on, const RowSink& sink) {
     if (!device.replay(step.shape, step.params)) {
         device.begin(step.shape, step.params);
         device.label("input", -1);
         embed(net, device, step, ws);
         for (size_t l = 0; l < net.weights.layers.size(); ++l) {
-            if (cancel.stop_requested()) return Error{Errc::cancelled, "stopped on request"};
+            if (!go_on(l)) return Error{Errc::cancelled, "stopped on request"};
             device.label(net.config.layers[l].kind == LayerKind::sliding ? "sliding" : "global", static_cast<int32_t>(l));
             const bool is_last = l + 1 == net.weights.layers.size();
             run_layer(net, device, l, step, is_last ? step.shape.rows_wanted : step.shape.columns, kv, ws);

@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <span>
-#include <stop_token>
 
 #include "lapidary/result.h"
 #include "model/config.h"
@@ -23,10 +22,13 @@ struct Network {
 // One row of logits [V] after the soft cap; row counts from 0 among the rows wanted. False: enough.
 using RowSink = std::function<bool(int32_t row, std::span<const float> logits)>;
 
-// Runs one step and hands out the rows wanted. `cancelled` when stopped, at most one layer late; the caller
-// then treats the cache as rolled back to the step's first position.
+// Called before each layer with the number of those done. False: stop.
+using LayerSink = std::function<bool(size_t done)>;
+
+// Runs one step and hands out the rows wanted. `cancelled` when stopped; the caller then treats the cache as
+// rolled back to the step's first position.
 Result<void> forward(const Network& net, runtime::Device& device, const Step& step, KvCache& kv, Workspace& ws,
-                     const std::stop_token& cancel, const RowSink& sink);
+                     const LayerSink& go_on, const RowSink& sink);
 
 // One transformer block on the residual ws.x [T, D] (layer.cpp). Only the last `rows` columns leave the
 // block; the others merely store their keys and values.

@@ -3,6 +3,7 @@
 #include <new>
 #include <random>
 
+#include "base/try.h"
 #include "model/session_state.h"
 #include "model/text/reply_parser.h"
 #include "model/text/sampler.h"
@@ -14,12 +15,13 @@ namespace {
 // The text side of a reply; does nothing for models without a tokenizer.
 class TextStream {
   public:
-    static Result<TextStream> create(const Engine::State& engine, bool in_thought, std::vector<std::string> stops) {
+    static Result<TextStream> create(const model::EngineState& engine, std::span<const int32_t> before,
+                                     std::vector<std::string> stops) {
         TextStream out;
         LAP_ASSIGN(auto matcher, model::StopMatcher::create(std::move(stops)));
         out.matcher_ = std::move(matcher);
         if (engine.tokenizer) {
-            LAP_ASSIGN(auto parser, model::ReplyParser::create(*engine.tokenizer, in_thought));
+            LAP_ASSIGN(auto parser, model::ReplyParser::create(*engine.tokenizer, before));
             out.parser_ = std::move(parser);
         }
         return out;
@@ -37,6 +39,7 @@ class TextStream {
         text_ += held;
         reply.text += held;
     }
+    bool in_thought() const { return parser_ && parser_->in_thought(); }
     std::string_view text() const { return text_; }
     std::string_view thinking() const { return thinking_; }
 
@@ -60,7 +63,7 @@ uint64_t random_seed() {
     return uint64_t{device()} << 32 | device();
 }
 
-Result<model::Sampler> make_sampler(const Engine::State& engine, const GenerateOptions& options, uint64_t seed) {
+Result<model::Sampler> make_sampler(const model::EngineState& engine, const GenerateOptions& options, uint64_t seed) {
     const model::ModelConfig& c = engine.loaded.config;
     const Sampling& s = options.sampling;
     model::SamplerOptions o;
@@ -75,25 +78,40 @@ Result<model::Sampler> make_sampler(const Engine::State& engine, const GenerateO
     return model::Sampler::create(std::move(o), c.vocab);
 }
 
+// One call of compute that gave a token.
+void count(double seconds, const model::Effort& effort, const model::SessionState& session, bool decoding,
+           Reply& reply) {
+    Timings& t = reply.timings;
+    t.wait_s += effort.wait_s;
+    t.sampling_s += effort.sink_s;
+    (decoding ? t.decode_s : t.prefill_s) += std::max(0.0, seconds - effort.wait_s - effort.sink_s);
+    if (decoding) {
+        t.decode_steps++;
+        t.decode_bytes += session.engine->weight_bytes_per_token + session.kv.read_bytes(session.computed - 1);
+    } else {
+        reply.usage.cached = reply.usage.prompt - static_cast<uint32_t>(effort.tokens);
+    }
+}
+
 }  // namespace
 
 Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink& sink) try {
-    State& s = *state_;
-    const Engine::State& engine = *s.engine;
+    model::SessionState& s = *state_;
+    const model::EngineState& engine = *s.engine;
     const std::vector<int32_t>& stop_ids = engine.loaded.config.stop_ids;
     const int32_t start = s.size();
 
     Reply reply;
     reply.seed = options.sampling.seed ? *options.sampling.seed : random_seed();
     reply.usage.prompt = static_cast<uint32_t>(start);
-    reply.usage.cached = static_cast<uint32_t>(s.computed);
+    reply.usage.cached = static_cast<uint32_t>(s.computed);  // until it is known what the cache could keep
     LAP_ASSIGN(auto sampler, make_sampler(engine, options, reply.seed));
-    const bool in_thought = s.starts_in_thought;
-    LAP_ASSIGN(auto text, TextStream::create(engine, in_thought, options.stop));
+    LAP_ASSIGN(auto text, TextStream::create(engine, s.ids, options.stop));
     reply.finish = FinishReason::length;
 
     Result<void> failure;
-    Stopwatch total;
+    const model::Stopwatch total;
+    ForwardOptions how{.rows = Rows::last, .cancel = options.cancel, .progress = options.progress};
     model::Sample sample;
     const auto choose = [&](int32_t, std::span<const float> logits) {
         auto chosen = sampler.sample(logits);
@@ -105,21 +123,21 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
         return true;
     };
     while (reply.tokens.size() < options.max_tokens) {
-        const Stopwatch watch;
+        const model::Stopwatch watch;
         const bool decoding = !reply.tokens.empty();
-        if (auto done = s.compute(false, choose, options.cancel); !done) {
+        model::Effort effort;
+        if (auto done = s.compute(how, choose, effort); !done) {
             if (done.error().code != Errc::cancelled) return done.error();
             reply.finish = FinishReason::cancelled;
             break;
         }
         if (!failure) return failure.error();
-        (decoding ? reply.timings.decode_s : reply.timings.prefill_s) += watch.seconds();
-        if (decoding)
-            reply.timings.decode_bytes += engine.weight_bytes_per_token + s.kv.read_bytes(s.computed - 1);
-        else
+        count(watch.seconds(), effort, s, decoding, reply);
+        if (!decoding) {
             reply.timings.ttft_s = total.seconds();
+            how.progress = {};  // of the prompt
+        }
 
-        s.starts_in_thought = false;
         reply.tokens.push_back(sample.id);
         const bool full = s.size() == s.context();  // the token has no position of its own
         if (!full) s.ids.push_back(sample.id);
@@ -133,7 +151,6 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
         }
         if (flow == Flow::discard) {
             LAP_TRY(s.rewind(start));
-            s.starts_in_thought = in_thought;
             reply.finish = FinishReason::cancelled;
             return reply;
         }
@@ -145,8 +162,12 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
             reply.finish = FinishReason::cancelled;
             break;
         }
-        if (full) break;
+        if (full) {
+            reply.context_full = true;
+            break;
+        }
     }
+    reply.in_thought = text.in_thought();
     text.finish(reply);
     if (sink && !(text.text().empty() && text.thinking().empty())) sink({-1, text.text(), text.thinking(), 0, {}});
     reply.usage.generated = static_cast<uint32_t>(reply.tokens.size());

@@ -1,6 +1,7 @@
 // What a model file holds and which kernels will serve it.
 #include <new>
 
+#include "base/try.h"
 #include "kernels/select.h"
 #include "lapidary/tools.h"
 #include "model/engine_state.h"
@@ -65,9 +66,20 @@ Rows describe(const model::ModelConfig& c) {
     return rows;
 }
 
+// As the start-up race chose: "avx512:panel_matmul_q4_0", and who multiplies few columns, if somebody else.
+std::string panel_kernel(const std::string& type, const ModelInfo& info) {
+    std::string many = info.isa, few = info.isa;
+    for (const PanelKernels& p : info.panels) {
+        if (p.format != type) continue;
+        many = p.many;
+        few = p.few;
+    }
+    return many + ":panel_matmul_" + type + (few == many ? "" : ", few columns " + few);
+}
+
 // Two-dimensional tensors are matmul operands, everything else is expanded to f32 at load. Layer matrices and
 // the embedding move into panels where the level has them; the projector stays as it lies in the file.
-std::string kernel_for(const model::TensorInfo& t, const Engine::State& state) {
+std::string kernel_for(const model::TensorInfo& t, const model::EngineState& state) {
     if (!t.used) return "not used";
     if (t.shape.size() != 2 || t.shape[0] <= 1) return "f32 vector";
     const bool packed = t.name.find("layers.") != std::string::npos || t.name.starts_with("blk.") ||
@@ -76,7 +88,7 @@ std::string kernel_for(const model::TensorInfo& t, const Engine::State& state) {
         const auto format = static_cast<kernels::Format>(f);
         if (t.type != kernels::name(format)) continue;
         const runtime::TensorView matrix{nullptr, 0, format, t.shape[0], t.shape[1], 0};
-        if (packed && state.device->can_pack(matrix)) return state.info.isa + ":panel_matmul_" + t.type;
+        if (packed && state.device->can_pack(matrix)) return panel_kernel(t.type, state.info);
         const bool int8_input = !state.options.precise && kernels::is_quantised(format);
         return state.info.isa + ":matmul_" + t.type + (int8_input ? "_q8" : "");
     }
@@ -91,7 +103,7 @@ Result<ModelReport> inspect(const EngineOptions& options) try {
     LAP_ASSIGN(const Engine engine, make_engine(options, std::move(loaded), started, Packing::never));
     ModelReport report;
     report.info = engine.info();
-    const Engine::State& state = engine.state();
+    const model::EngineState& state = model::Access::state(engine);
     report.config = describe(state.loaded.config);
     report.metadata = state.loaded.metadata;
     report.files = state.loaded.files;

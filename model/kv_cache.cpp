@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/try.h"
+
 namespace lapidary::model {
 
 using runtime::KvClass;
@@ -63,7 +65,7 @@ Result<KvCache> KvCache::create(runtime::Device& device, const ModelConfig& conf
             return Error{Errc::invalid_argument,
                          "a q8_0 cache needs head sizes that are multiples of 32, this model has " +
                              std::to_string(l.head_dim),
-                         "use --kv f16"};
+                         "set EngineOptions::kv to f16"};
         Layer layer{l.kind == LayerKind::sliding ? KvClass::window : KvClass::linear,
                     l.kv_heads,
                     l.head_dim,

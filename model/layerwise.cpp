@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/try.h"
 #include "kernels/panels.h"
 #include "model/forward.h"
 #include "model/kl_stats.h"

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <new>
 
+#include "base/try.h"
 #include "kernels/select.h"
 #include "lapidary/tools.h"
 #include "model/engine_state.h"

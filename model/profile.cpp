@@ -1,4 +1,5 @@
 // The public face of the recorder: rows for tables, and the trace file.
+#include "base/try.h"
 #include "lapidary/tools.h"
 #include "model/engine_state.h"
 
@@ -6,7 +7,7 @@ namespace lapidary {
 
 std::vector<ProfileRow> profile(const Engine& engine) {
     std::vector<ProfileRow> rows;
-    const auto& recorder = engine.state().recorder;
+    const auto& recorder = model::Access::state(engine).recorder;
     if (!recorder) return rows;
     double all = 0;
     for (const runtime::OpTotals& t : recorder->totals()) {
@@ -20,10 +21,10 @@ std::vector<ProfileRow> profile(const Engine& engine) {
 }
 
 Result<TraceReport> write_trace(const Engine& engine, const std::filesystem::path& file) {
-    const auto& recorder = engine.state().recorder;
-    if (!recorder || engine.state().options.trace_events == 0)
+    const auto& recorder = model::Access::state(engine).recorder;
+    if (!recorder || model::Access::state(engine).options.research.trace_events == 0)
         return Error{Errc::invalid_argument, "the engine kept no events to write to " + file.string(),
-                     "open it with trace_events above zero"};
+                     "open it with ResearchOptions::trace_events above zero"};
     LAP_TRY(recorder->write_trace(file));
     return TraceReport{recorder->events(), recorder->dropped_events()};
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/try.h"
 #include "lapidary/tools.h"
 #include "model/engine_state.h"
 #include "model/media/audio_file.h"
@@ -12,6 +13,7 @@
 #include "model/media/resize.h"
 #include "model/text/chat_template.h"
 #include "model/text/prompt_tokens.h"
+#include "model/text/reply_parser.h"
 
 namespace lapidary {
 
@@ -50,6 +52,7 @@ Part Part::audio(std::vector<float> samples, int32_t sample_rate) {
     return p;
 }
 
+Prompt::Prompt(std::shared_ptr<const model::PromptData> data) : data_(std::move(data)) {}
 const std::vector<int32_t>& Prompt::ids() const { return data_->ids; }
 const std::string& Prompt::text() const { return data_->text; }
 bool Prompt::starts_in_thought() const { return data_->starts_in_thought; }
@@ -61,13 +64,13 @@ using model::ChatPart;
 using model::PartKind;
 
 struct Decoded {
-    std::shared_ptr<MediaRows> rows;
+    std::shared_ptr<model::MediaRows> rows;
     int soft_tokens = 0;
 };
 
 Error no_input(const char* what) {
     return {Errc::media_unsupported, std::string("this model takes no ") + what + ": it was loaded without a projector",
-            "give the projector with --mmproj, or use a checkpoint that has one"};
+            "name the projector in EngineOptions::mmproj, or use a checkpoint that has one"};
 }
 
 // The checkpoint prepares such input in another way than this program can.
@@ -86,7 +89,7 @@ Result<model::Image> picture(const Part& part) {
     return model::Image{static_cast<uint32_t>(part.width), static_cast<uint32_t>(part.height), part.rgb};
 }
 
-Result<Decoded> decode_picture(const Engine::State& state, const Part& part) {
+Result<Decoded> decode_picture(const model::EngineState& state, const Part& part) {
     if (!state.loaded.config.vision) return no_input("pictures");
     if (!state.loaded.config.vision->problem.empty()) return not_obeyed(state.loaded.config.vision->problem);
     const model::VisionConfig& c = *state.loaded.config.vision;
@@ -99,7 +102,7 @@ Result<Decoded> decode_picture(const Engine::State& state, const Part& part) {
     LAP_ASSIGN(auto patches, model::image_to_patches(image, geometry.side(),
                                                      c.planar ? model::PatchOrder::planar
                                                               : model::PatchOrder::interleaved));
-    Decoded out{std::make_shared<MediaRows>(), static_cast<int>(patches.positions.size())};
+    Decoded out{std::make_shared<model::MediaRows>(), static_cast<int>(patches.positions.size())};
     out.rows->picture = true;
     out.rows->patches.values = std::move(patches.values);
     for (const auto& p : patches.positions) {
@@ -109,7 +112,7 @@ Result<Decoded> decode_picture(const Engine::State& state, const Part& part) {
     return out;
 }
 
-Result<Decoded> decode_recording(const Engine::State& state, const Part& part) {
+Result<Decoded> decode_recording(const model::EngineState& state, const Part& part) {
     if (!state.loaded.config.audio) return no_input("sound");
     if (!state.loaded.config.audio->problem.empty()) return not_obeyed(state.loaded.config.audio->problem);
     const model::AudioConfig& c = *state.loaded.config.audio;
@@ -125,19 +128,19 @@ Result<Decoded> decode_recording(const Engine::State& state, const Part& part) {
                                                    "the recording"));
     }
     LAP_ASSIGN(auto frames, model::samples_to_frames(samples, static_cast<uint32_t>(c.samples_per_token)));
-    Decoded out{std::make_shared<MediaRows>(), static_cast<int>(frames.count)};
+    Decoded out{std::make_shared<model::MediaRows>(), static_cast<int>(frames.count)};
     out.rows->frames = std::move(frames.values);
     return out;
 }
 
-Result<Decoded> decode(const Engine::State& state, const Part& part) {
+Result<Decoded> decode(const model::EngineState& state, const Part& part) {
     switch (part.kind) {
         case Part::Kind::image: return decode_picture(state, part);
         case Part::Kind::audio: return decode_recording(state, part);
         default: break;
     }
     return Error{Errc::media_unsupported, "video is not available in this version: " + part.path.string(),
-                 "give single frames with --image"};
+                 "give single frames as pictures"};
 }
 
 model::Role role_of(Role role) {
@@ -160,27 +163,17 @@ PartKind kind_of(Part::Kind kind) {
     return PartKind::text;
 }
 
-// Whether a reply goes on inside a thought that the prompt left open.
-bool leaves_thought_open(const model::Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
-    const auto open = tokenizer.require_special("<|channel>"),
-               close = tokenizer.require_special("<channel|>");
-    if (!open || !close) return false;
-    const auto last =
-        std::find_if(ids.rbegin(), ids.rend(), [&](int32_t id) { return id == *open || id == *close; });
-    return last != ids.rend() && *last == *open;
-}
-
 // Tokenises a rendered prompt and puts the decoded media into their places.
-Result<std::shared_ptr<Prompt::Data>> assemble(const Engine::State& state, const model::RenderedPrompt& rendered,
+Result<std::shared_ptr<model::PromptData>> assemble(const model::EngineState& state, const model::RenderedPrompt& rendered,
                                                const std::vector<Decoded>& media) {
     LAP_ASSIGN(const model::Tokenizer* tokenizer, tokenizer_of(state));
     std::vector<std::vector<model::SoftBlock>> blocks;
     for (const Decoded& d : media) blocks.push_back({{"", d.soft_tokens}});
     LAP_ASSIGN(model::PromptTokens tokens, model::tokenize_prompt(*tokenizer, rendered, blocks));
-    auto data = std::make_shared<Prompt::Data>();
+    auto data = std::make_shared<model::PromptData>();
     data->text = rendered.text;
     data->ids = std::move(tokens.ids);
-    data->starts_in_thought = leaves_thought_open(*tokenizer, data->ids);
+    data->starts_in_thought = model::open_thought(*tokenizer, data->ids).has_value();
     for (const int32_t id : data->ids)
         if (id >= state.loaded.config.vocab)
             return Error{Errc::invalid_argument,
@@ -241,7 +234,7 @@ Result<Prompt> Engine::render(const Conversation& conversation) const try {
                model::render_chat(messages, {.thinking = conversation.think,
                                              .allow_special = conversation.allow_special}));
     LAP_ASSIGN(auto data, assemble(*state_, rendered, media));
-    return Prompt(std::move(data));
+    return model::Access::prompt(std::move(data));
 } catch (const std::bad_alloc&) {
     return memory_ran_out();
 }
@@ -262,7 +255,7 @@ Result<Prompt> Engine::raw(std::span<const Part> parts, bool special) const try 
         rendered.pieces.push_back(std::move(piece));
     }
     LAP_ASSIGN(auto data, assemble(*state_, rendered, media));
-    return Prompt(std::move(data));
+    return model::Access::prompt(std::move(data));
 } catch (const std::bad_alloc&) {
     return memory_ran_out();
 }
@@ -275,9 +268,9 @@ Result<Prompt> Engine::tokens(std::span<const int32_t> ids) const {
                          "token id " + std::to_string(ids[i]) + " (number " + std::to_string(i) +
                              ") is outside the vocabulary of " + std::to_string(vocab),
                          "ids go from 0 to " + std::to_string(vocab - 1)};
-    auto data = std::make_shared<Prompt::Data>();
+    auto data = std::make_shared<model::PromptData>();
     data->ids.assign(ids.begin(), ids.end());
-    return Prompt(std::move(data));
+    return model::Access::prompt(std::move(data));
 }
 
 Result<Conversation> conversation_from_json(std::string_view json) {

@@ -4,6 +4,7 @@
 #include <new>
 #include <string>
 
+#include "base/try.h"
 #include "lapidary/tools.h"
 #include "model/base_rows.h"
 #include "model/kl_stats.h"
@@ -51,7 +52,7 @@ Result<void> check_same_ids(const Engine& engine, const Excerpt& excerpt, const 
                model::make_passage(engine, excerpt, base.coverage.context, base.coverage.stride));
     if (own.ids == base.ids && own.bos == base.bos) return {};
     return Error{Errc::invalid_argument, "the two models cut the text into different tokens",
-                 "give token ids (--tokens-file)"};
+                 "give token ids in Excerpt::ids"};
 }
 
 }  // namespace
@@ -62,7 +63,7 @@ Result<PerplexityReport> perplexity(const PerplexityOptions& options) try {
                model::make_passage(engine, options.excerpt, options.engine.context, options.stride));
     std::vector<double> nll;
     nll.reserve(passage.coverage.tokens);
-    const Stopwatch watch;
+    const model::Stopwatch watch;
     LAP_TRY(model::score(engine, passage, "score", options.progress, options.cancel,
                          [&](int64_t index, std::span<const float> logits, int32_t target) -> Result<void> {
                              nll.push_back(model::log_sum_exp(logits) -
@@ -83,7 +84,7 @@ Result<PerplexityReport> perplexity(const PerplexityOptions& options) try {
 }
 
 Result<KldReport> kld(const KldOptions& options) try {
-    const Stopwatch watch;
+    const model::Stopwatch watch;
     LAP_ASSIGN(BaseRun base, run_base(options));
     LAP_ASSIGN(const Engine engine, Engine::open(options.model));
     LAP_TRY(check_same_ids(engine, options.excerpt, base.passage));

@@ -5,6 +5,7 @@
 #include <random>
 #include <string>
 
+#include "base/try.h"
 #include "model/engine_state.h"
 
 namespace lapidary::model {
@@ -26,7 +27,7 @@ Result<std::vector<int32_t>> excerpt_ids(const Engine& engine, const Excerpt& ex
     auto ids = engine.tokenize(excerpt.text, {.special = excerpt.special});
     if (!ids && ids.error().code == Errc::bad_model_file)
         return Error{Errc::bad_model_file, ids.error().message,
-                     "use --tokens-file or --random-tokens instead of a text"};
+                     "use Excerpt::ids or Excerpt::random_tokens instead of a text"};
     return ids;
 }
 
@@ -63,7 +64,7 @@ class Runner {
             problem = sink_(index_++, logits, passage_.ids[static_cast<size_t>(token_++)]);
             return problem ? Flow::go : Flow::stop;
         };
-        LAP_TRY(session_.forward(rows, take, cancel_));
+        LAP_TRY(session_.forward({.rows = rows, .cancel = cancel_}, take));
         return problem;
     }
 
@@ -95,7 +96,7 @@ Result<Passage> make_passage(const Engine& engine, const Excerpt& excerpt, uint3
     Passage out;
     LAP_ASSIGN(out.ids, excerpt_ids(engine, excerpt));
     LAP_TRY(engine.tokens(out.ids));  // refuses what is outside the vocabulary
-    out.bos = engine.state().loaded.config.ids.bos;
+    out.bos = model::Access::state(engine).loaded.config.ids.bos;
     if (out.bos >= 0 && !out.ids.empty() && out.ids.front() == out.bos) out.ids.erase(out.ids.begin());
     if (excerpt.limit > 0 && out.ids.size() > excerpt.limit) out.ids.resize(excerpt.limit);
     const size_t least = out.bos >= 0 ? 1 : 2;

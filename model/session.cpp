@@ -4,19 +4,22 @@
 #include <algorithm>
 #include <new>
 
+#include "base/try.h"
+
 namespace lapidary {
 
-Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Session::Session(std::unique_ptr<model::SessionState> state) : state_(std::move(state)) {}
+Session model::Access::session(std::unique_ptr<SessionState> state) { return Session(std::move(state)); }
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
 Result<Session> Engine::new_session() const try {
-    auto state = std::make_unique<Session::State>();
+    auto state = std::make_unique<model::SessionState>();
     state->engine = state_;
     LAP_ASSIGN(state->kv, model::KvCache::create(*state_->device, state_->loaded.config, state_->kv_format(),
                                                  static_cast<int32_t>(state_->info.context)));
-    return Session(std::move(state));
+    return model::Access::session(std::move(state));
 } catch (const std::bad_alloc&) {
     return memory_ran_out();
 }
@@ -24,7 +27,7 @@ Result<Session> Engine::new_session() const try {
 namespace {
 
 // Prompts carry ids and rows of one model; another model's would be read past the end of its tables.
-Result<void> check_model(const model::ModelConfig& config, const Prompt::Data& data) {
+Result<void> check_model(const model::ModelConfig& config, const model::PromptData& data) {
     bool fits = std::all_of(data.ids.begin(), data.ids.end(), [&](int32_t id) { return id < config.vocab; });
     for (const auto& m : data.media) {
         const auto& values = m.rows->picture ? m.rows->patches.values : m.rows->frames;
@@ -41,8 +44,8 @@ Result<void> check_model(const model::ModelConfig& config, const Prompt::Data& d
 }  // namespace
 
 Result<void> Session::append(const Prompt& prompt) try {
-    State& s = *state_;
-    const Prompt::Data& data = prompt.data();
+    model::SessionState& s = *state_;
+    const model::PromptData& data = model::Access::data(prompt);
     LAP_TRY(check_model(s.engine->loaded.config, data));
     const size_t total = s.ids.size() + data.ids.size();
     if (total > static_cast<size_t>(s.context()))
@@ -51,7 +54,7 @@ Result<void> Session::append(const Prompt& prompt) try {
                          std::to_string(s.context() - s.size()) + " of the context of " + std::to_string(s.context()) +
                          " are free",
                      total <= s.engine->info.model_context
-                         ? "use --ctx " + std::to_string(total) + " or more"
+                         ? "set EngineOptions::context to " + std::to_string(total) + " or more"
                          : "shorten the prompt; the model itself ends at " +
                                std::to_string(s.engine->info.model_context)};
     for (const auto& m : data.media) {
@@ -63,7 +66,6 @@ Result<void> Session::append(const Prompt& prompt) try {
         s.soft.push_back(std::move(soft));
     }
     s.ids.insert(s.ids.end(), data.ids.begin(), data.ids.end());
-    s.starts_in_thought = data.starts_in_thought;
     return {};
 } catch (const std::bad_alloc&) {
     return memory_ran_out();
@@ -80,22 +82,23 @@ Result<void> Session::rewind(uint32_t position) {
     return state_->rewind(static_cast<int32_t>(position));
 }
 
-Result<void> Session::forward(Rows rows, const LogitsSink& sink, std::stop_token cancel) try {
+Result<void> Session::forward(const ForwardOptions& options, const LogitsSink& sink) try {
     bool discard = false;
     const int32_t begin = state_->delivered;
     const auto row_sink = [&](int32_t row, std::span<const float> logits) {
-        const Flow flow = sink(row, logits);
+        const Flow flow = sink ? sink(row, logits) : Flow::stop;
         discard = flow == Flow::discard;
         return flow == Flow::go;
     };
-    LAP_TRY(state_->compute(rows == Rows::all, row_sink, cancel));
+    model::Effort effort;
+    LAP_TRY(state_->compute(options, row_sink, effort));
     if (discard) return state_->rewind(begin);
     return {};
 } catch (const std::bad_alloc&) {
     return memory_ran_out();
 }
 
-void Session::State::roll_back(int32_t target) {
+void model::SessionState::roll_back(int32_t target) {
     target = std::min(target, computed);
     for (const model::SoftRows& s : soft)  // a picture is computed whole or not at all
         if (s.block && s.position < target && target < s.position + s.count) target = s.position;
@@ -105,7 +108,7 @@ void Session::State::roll_back(int32_t target) {
     if (computed == 0) stored = 0;
 }
 
-Result<void> Session::State::rewind(int32_t position) {
+Result<void> model::SessionState::rewind(int32_t position) {
     for (const model::SoftRows& s : soft)
         if (s.position < position && position < s.position + s.count)
             return Error{Errc::invalid_argument,
@@ -122,7 +125,7 @@ Result<void> Session::State::rewind(int32_t position) {
     return {};
 }
 
-Result<void> Session::State::compute_media() {
+Result<void> model::SessionState::compute_media() {
     const model::Network net = engine->network();
     for (const Pending& p : pending) {
         auto rows = p.rows->picture ? model::embed_patches(net, engine->executor(), p.rows->patches)
@@ -134,20 +137,20 @@ Result<void> Session::State::compute_media() {
     return {};
 }
 
-Result<void> Session::State::compute_step(int32_t end, int32_t rows_wanted, const model::RowSink& sink,
-                                          const std::stop_token& cancel) {
-    Engine::State& e = *engine;
+Result<void> model::SessionState::compute_step(int32_t end, int32_t rows_wanted, const RowSink& sink,
+                                               const LayerSink& go_on) {
+    model::EngineState& e = *engine;
     const int32_t begin = computed, columns = end - begin;
     LAP_TRY(e.workspace.reserve(*e.device, e.loaded.config, columns));
     LAP_TRY(kv.reserve(end));
     LAP_TRY(kv.reserve_scratch(e.workspace.kv, columns));
     model::build_step(e.loaded.config, kv, begin,
                       std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(columns)), soft,
-                      rows_wanted, e.options.vision_blocks_everywhere, e.workspace, step);
+                      rows_wanted, e.options.research.vision_blocks_everywhere, e.workspace, step);
     stored = std::max(stored, end);
     Result<void> done;
     try {
-        done = model::forward(e.network(), e.executor(), step, kv, e.workspace, cancel, sink);
+        done = model::forward(e.network(), e.executor(), step, kv, e.workspace, go_on, sink);
     } catch (const std::bad_alloc&) {  // caught here, because the step must be taken back
         done = memory_ran_out();
     }
@@ -160,28 +163,44 @@ Result<void> Session::State::compute_step(int32_t end, int32_t rows_wanted, cons
     return {};
 }
 
-Result<void> Session::State::compute(bool all, const model::RowSink& sink, const std::stop_token& cancel) {
+Result<void> model::SessionState::compute(const ForwardOptions& options, const RowSink& sink, Effort& effort) {
     if (ids.empty())
         return Error{Errc::invalid_argument, "there is nothing to compute: the sequence is empty",
                      "append a prompt of at least one token"};
     if (computed == size()) roll_back(size() - 1);  // the logits of the last token are wanted again
-    const auto chunk =
-        static_cast<int32_t>(std::min<uint32_t>(engine->options.prefill_chunk, engine->info.context));
-    const int32_t first_row = std::min(delivered, size() - 1);
-    Engine::State& e = *engine;
+    EngineState& e = *engine;
+    const auto chunk = static_cast<int32_t>(std::min<uint32_t>(e.options.research.prefill_chunk, e.info.context));
+    const int32_t start = computed, first_row = std::min(delivered, size() - 1);
+    const auto report = [&](int32_t done) {  // columns of a step count layer by layer
+        return !options.cancel.stop_requested() &&
+               (!options.progress || options.progress("prompt", static_cast<uint64_t>(done - start),
+                                                      static_cast<uint64_t>(size() - start)));
+    };
     int32_t row = 0;
     bool go = true;
-    const auto counted = [&](int32_t, std::span<const float> logits) { return go = sink(row++, logits); };
+    const auto counted = [&](int32_t, std::span<const float> logits) {
+        const Stopwatch watch;
+        go = sink(row++, logits);
+        effort.sink_s += watch.seconds();
+        return go;
+    };
     while (computed < size()) {
-        const model::Turn turn(e.turns, cancel);
+        const Stopwatch waiting;
+        const Turn turn(e.turns, options.cancel);
+        effort.wait_s += waiting.seconds();
         if (!turn) return Error{Errc::cancelled, "stopped on request"};
         LAP_TRY(compute_media());
-        const int32_t end = model::chunk_end(computed, size(), chunk, soft);
+        const int32_t begin = computed, end = chunk_end(begin, size(), chunk, soft);
         int32_t wanted = end == size() ? 1 : 0;
-        if (all) wanted = std::max(0, end - std::max(computed, first_row));
+        if (options.rows == Rows::all) wanted = std::max(0, end - std::max(begin, first_row));
         if (!go) wanted = 0;
-        LAP_TRY(compute_step(end, wanted, counted, cancel));
+        const auto layers = static_cast<int64_t>(e.loaded.config.layers.size());
+        LAP_TRY(compute_step(end, wanted, counted, [&](size_t done) {
+            return report(begin + static_cast<int32_t>((end - begin) * static_cast<int64_t>(done) / layers));
+        }));
+        effort.tokens += end - begin;
     }
+    if (options.progress && !report(size())) return Error{Errc::cancelled, "stopped on request"};
     return {};
 }
 

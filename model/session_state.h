@@ -8,13 +8,19 @@
 
 #include "model/engine_state.h"
 
-namespace lapidary {
+namespace lapidary::model {
 
-struct Session::State {
-    std::shared_ptr<Engine::State> engine;
-    model::KvCache kv;
+// What calls of SessionState::compute took, beside computing.
+struct Effort {
+    double wait_s = 0, sink_s = 0;  // for turns of other sessions; in the sink of rows
+    int32_t tokens = 0;             // computed
+};
+
+struct SessionState {
+    std::shared_ptr<EngineState> engine;
+    KvCache kv;
     std::vector<int32_t> ids;          // the whole sequence; [computed, size) is queued
-    std::vector<model::SoftRows> soft; // ascending positions
+    std::vector<SoftRows> soft;        // ascending positions
     struct Pending {                   // soft[index].rows are computed before they are needed
         size_t index;
         std::shared_ptr<const MediaRows> rows;
@@ -23,22 +29,20 @@ struct Session::State {
     int32_t computed = 0;              // positions whose keys and values are in the cache
     int32_t stored = 0;                // highest position ever written since the cache was empty, >= computed
     int32_t delivered = 0;             // tokens below were computed once: `forward` gives no rows for them
-    bool starts_in_thought = false;    // of the next reply
-    model::Step step;                  // reused from step to step
+    Step step;                         // reused from step to step
 
     int32_t size() const { return static_cast<int32_t>(ids.size()); }
     int32_t context() const { return kv.context(); }
 
-    // Computes every queued token. `all`: logits of each queued row, else of the last one.
-    Result<void> compute(bool all, const model::RowSink& sink, const std::stop_token& cancel);
+    // Computes every queued token and hands out the rows of logits that `options` names.
+    Result<void> compute(const ForwardOptions& options, const RowSink& sink, Effort& effort);
     // Makes position `target` (or an earlier one the cache can go back to) the next to be computed.
     void roll_back(int32_t target);
     Result<void> rewind(int32_t position);
 
   private:
     Result<void> compute_media();
-    Result<void> compute_step(int32_t end, int32_t rows_wanted, const model::RowSink& sink,
-                              const std::stop_token& cancel);
+    Result<void> compute_step(int32_t end, int32_t rows_wanted, const RowSink& sink, const LayerSink& go_on);
 };
 
 // Wall-clock seconds since it was made.
@@ -52,4 +56,4 @@ class Stopwatch {
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-}  // namespace lapidary
+}  // namespace lapidary::model

@@ -1,6 +1,8 @@
 // Synthetic models by name.
 #include "model/synth_options.h"
 
+#include "base/try.h"
+
 namespace lapidary {
 
 Result<model::SynthOptions> synth_options(const SynthOptions& o) {
@@ -20,11 +22,12 @@ Result<model::SynthOptions> synth_options(const SynthOptions& o) {
         out.format = model::SynthContainer::hf;
     else if (o.format != "gguf")
         return unknown("format", o.format, "formats are gguf and hf");
+    const std::string type = !o.type.empty() ? o.type : o.format == "hf" ? "bf16" : "q4_0";
     for (int f = 0; f < kernels::kFormats; ++f) {
         out.type = static_cast<kernels::Format>(f);
-        if (o.type == kernels::name(out.type)) return out;
+        if (type == kernels::name(out.type)) return out;
     }
-    return unknown("type", o.type, "types are q4_0, q8_0, q4_k, q6_k, bf16 and f16");
+    return unknown("type", type, "types are q4_0, q8_0, q4_k, q6_k, bf16 and f16");
 }
 
 Result<void> synth(const SynthOptions& options) {

@@ -2,6 +2,8 @@
 // Specification multimodal 4.5. LayerNorm eps is 1e-5 in every checkpoint, the RMS eps comes from the config.
 #include "model/forward.h"
 
+#include "base/try.h"
+
 namespace lapidary::model {
 namespace {
 
@@ -26,7 +28,7 @@ Result<std::vector<float>> embed_patches(const Network& net, runtime::Device& de
             return Error{Errc::media_unsupported,
                          "the picture is " + std::to_string(std::max(px, py) + 1) + " patches long, the model knows " +
                              std::to_string(c.positions) + " positions",
-                         "crop the picture or use a smaller --image-tokens"};
+                         "crop the picture or set EngineOptions::image_tokens to less"};
         for (int64_t j = 0; j < c.embed_dim; ++j)
             positions[static_cast<size_t>(i * c.embed_dim + j)] = w.pos_x.f32(px)[j] + w.pos_y.f32(py)[j];
     }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/try.h"
+
 namespace lapidary::model {
 
 Result<void> Workspace::reserve(runtime::Device& device, const ModelConfig& config, int32_t wanted) {

@@ -84,6 +84,7 @@ COVERED_ELSEWHERE = {
 # Test (without _test.cpp) -> what it tests, where no single source file carries its name.
 TESTS_OF_MANY = {
     "kernels/check_close": "tests/support/check_close.h: the judge of the kernel tests",
+    "model/result": "include/lapidary/result.h, and what the public classes keep to themselves",
     "model/text/text_test_support": "the support header of its folder",
 }
 

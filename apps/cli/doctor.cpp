@@ -6,6 +6,7 @@
 #include "apps/cli/verbs.h"
 #include "apps/common/options.h"
 #include "apps/common/tables.h"
+#include "base/try.h"
 #include "lapidary/tools.h"
 
 namespace lapidary::cli {

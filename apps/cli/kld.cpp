@@ -8,6 +8,7 @@
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "apps/common/tables.h"
+#include "base/try.h"
 #include "lapidary/tools.h"
 
 namespace lapidary::cli {

@@ -8,6 +8,7 @@
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "apps/common/prompt.h"
+#include "base/try.h"
 
 namespace lapidary::cli {
 namespace {
@@ -68,7 +69,7 @@ Result<int64_t> write_rows(Session& session, ResultFile& file, Rows rows, std::s
         ++written;
         return Flow::go;
     };
-    const Result<void> done = session.forward(rows, sink, cancel);
+    const Result<void> done = session.forward({.rows = rows, .cancel = cancel}, sink);
     if (!problem) return problem.error();  // the cause, not what the library says about being stopped
     if (!done) return done.error();
     if (cancel.stop_requested()) return Error{Errc::cancelled, "interrupted"};

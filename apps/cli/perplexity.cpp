@@ -7,6 +7,7 @@
 #include "apps/common/excerpt.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
+#include "base/try.h"
 #include "lapidary/tools.h"
 
 namespace lapidary::cli {

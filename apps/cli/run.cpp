@@ -8,6 +8,7 @@
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "apps/common/prompt.h"
+#include "base/try.h"
 
 namespace lapidary::cli {
 namespace {

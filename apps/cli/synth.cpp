@@ -6,6 +6,7 @@
 #include "apps/cli/verbs.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
+#include "base/try.h"
 #include "lapidary/tools.h"
 
 namespace lapidary::cli {

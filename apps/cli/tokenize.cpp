@@ -7,6 +7,7 @@
 #include "apps/common/files.h"
 #include "apps/common/options.h"
 #include "apps/common/prompt.h"
+#include "base/try.h"
 
 namespace lapidary::cli {
 namespace {

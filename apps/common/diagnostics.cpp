@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/common/tables.h"
+#include "base/try.h"
 
 namespace lapidary::cli {
 namespace {
@@ -23,8 +24,8 @@ void add_diagnostic_options(Command& command, Diagnostics& options) {
 }
 
 void request(const Diagnostics& options, EngineOptions& engine) {
-    engine.profile = options.profile;
-    engine.trace_events = options.trace ? kTraceEvents : 0;
+    engine.research.profile = options.profile;
+    engine.research.trace_events = options.trace ? kTraceEvents : 0;
 }
 
 std::string profile_table(const std::vector<ProfileRow>& rows) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/common/files.h"
+#include "base/try.h"
 
 namespace lapidary::cli {
 namespace {

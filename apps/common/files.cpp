@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "apps/common/output.h"
+#include "base/try.h"
 
 namespace lapidary::cli {
 namespace {

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "base/try.h"
 #include "lapidary/tools.h"
 
 namespace lapidary::cli {
@@ -107,7 +108,7 @@ Result<EngineOptions> engine_options(const Console& console, const EngineChoices
     EngineOptions engine = choices.engine;
     engine.placement = choices.placement == "cpu" ? Placement::cpu : Placement::automatic;
     engine.kv = choices.kv == "f32" ? KvFormat::f32 : choices.kv == "q8_0" ? KvFormat::q8_0 : KvFormat::f16;
-    engine.vision_blocks_everywhere = choices.vision_mask == "all";
+    engine.research.vision_blocks_everywhere = choices.vision_mask == "all";
     request(choices.diagnostics, engine);
     if (model.mmproj) engine.mmproj = *model.mmproj;
     LAP_ASSIGN(engine.model, resolve_model(console, model_name));

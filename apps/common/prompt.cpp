@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "apps/common/files.h"
+#include "base/try.h"
 #include "lapidary/tools.h"
 
 namespace lapidary::cli {

@@ -9,7 +9,8 @@
 //       return lapidary::Flow::go;
 //   });
 //
-// Rules. Every fallible call returns Result<T>; nothing aborts, prints, or writes to stdout or stderr.
+// Rules. Every fallible call returns Result<T>; nothing aborts, prints, or writes to stdout or stderr. Messages
+// name the option that matters as it stands here: EngineOptions::context.
 // Paths are UTF-8. An Engine may be used from several threads; a Session from one thread at a time.
 // Calls that read the model file, run the model or decode media block; the rest return at once.
 // A Session shares ownership of its engine's weights, so either may be destroyed first.
@@ -30,17 +31,27 @@
 
 namespace lapidary {
 
+// The library's own side of the classes below.
+namespace model {
+struct Access;
+struct EngineState;
+struct PromptData;
+struct SessionState;
+}  // namespace model
+
+std::string_view version();   // "0.1.0"
+
 // ---- what goes in ---------------------------------------------------------------------------------
 
 // One piece of a message: text, or a picture or recording that becomes rows of the model's width.
 struct Part {
     enum class Kind { text, image, audio, video };
     Kind kind = Kind::text;
-    std::string text_value;             // text, UTF-8
-    std::filesystem::path path;         // media in a file: PNG or JPEG; WAV, FLAC or Ogg
-    std::vector<uint8_t> rgb;           // or a picture in memory: [height][width][3]
+    std::string text_value = {};        // text, UTF-8
+    std::filesystem::path path = {};    // media in a file: PNG or JPEG; WAV, FLAC or Ogg
+    std::vector<uint8_t> rgb = {};      // or a picture in memory: [height][width][3]
     int32_t width = 0, height = 0;
-    std::vector<float> samples;         // or a recording in memory: mono, -1 to 1
+    std::vector<float> samples = {};    // or a recording in memory: mono, -1 to 1
     int32_t sample_rate = 16000;        // per second
 
     static Part text(std::string value);
@@ -54,13 +65,13 @@ enum class Role { system, developer, user, assistant };
 
 struct Message {
     Role role = Role::user;
-    std::vector<Part> parts;
+    std::vector<Part> parts = {};
     std::string reasoning = {};   // an assistant's earlier thoughts
     bool plain_string = false;    // content was one string, not a list of parts: trimmed differently
 };
 
 struct Conversation {
-    std::vector<Message> messages;
+    std::vector<Message> messages = {};
     bool think = false;           // ask the model to think before it answers
     bool allow_special = false;   // let `<turn|>` and the like inside texts act as control tokens
 };
@@ -72,12 +83,11 @@ class Prompt {
     const std::vector<int32_t>& ids() const;
     const std::string& text() const;      // as the template prints it, one placeholder per medium
     bool starts_in_thought() const;       // the reply begins inside the thought channel
-    struct Data;
-    explicit Prompt(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
-    const Data& data() const { return *data_; }
 
   private:
-    std::shared_ptr<const Data> data_;
+    friend struct model::Access;
+    explicit Prompt(std::shared_ptr<const model::PromptData> data);
+    std::shared_ptr<const model::PromptData> data_;
 };
 
 // ---- engine ---------------------------------------------------------------------------------------
@@ -85,7 +95,16 @@ class Prompt {
 enum class Placement { automatic, cpu, gpu, split };
 enum class KvFormat { f32, f16, q8_0 };
 
+// Called as work goes on, from the thread that asked for it: so much is done of so much. Return false to give up.
 using ProgressSink = std::function<bool(std::string_view stage, uint64_t done, uint64_t total)>;
+
+struct ResearchOptions {                  // to study the model and the machine; nobody needs them to use one
+    bool vision_blocks_everywhere = false;  // bidirectional picture blocks in full layers too
+    uint32_t prefill_chunk = 512;         // tokens per prefill step; a picture is never cut
+    std::string cpu_level = {};           // kernels: ref, avx2, avx512, ...; empty = LAPIDARY_CPU, else best
+    bool profile = false;                 // time every operation: profile() in tools.h
+    size_t trace_events = 0;              // keep so many events for write_trace() in tools.h; implies profile
+};
 
 struct EngineOptions {
     std::filesystem::path model = {};     // .lapidary or GGUF file, Hugging Face folder, or folder with GGUF and mmproj
@@ -97,17 +116,22 @@ struct EngineOptions {
     KvFormat kv = KvFormat::f16;
     bool precise = false;                 // f32 matmul inputs, f32 KV: what parity tests use
     int image_tokens = 0;                 // 70 140 280 560 1120; 0 = the model's
-    bool vision_blocks_everywhere = false;  // research: bidirectional picture blocks in full layers too
-    uint32_t prefill_chunk = 512;         // tokens per prefill step; a picture is never cut
-    std::string cpu_level = {};           // kernels: ref, avx2, avx512, ...; empty = LAPIDARY_CPU, else best
-    bool profile = false;                 // time every operation: profile() in tools.h
-    size_t trace_events = 0;              // keep so many events for write_trace() in tools.h; implies profile
-    ProgressSink progress = {};           // return false to give up loading
+    // Stage "load", in bytes of the weights that are rearranged: 0 of 0 when the file is opened, then from 0 to all.
+    // False: open() returns `cancelled`.
+    ProgressSink progress = {};
+    ResearchOptions research = {};
+};
+
+// Which kernels multiply the matrices of one format that stand in panels, after the start-up race.
+struct PanelKernels {
+    std::string format;                   // q4_0, ...
+    std::string few, many;                // level: of steps up to 8 tokens, of longer ones
 };
 
 struct ModelInfo {
     std::string name, source, type;       // "gguf", "hf" or "lapidary"; the commonest matrix format
-    std::string isa;                      // kernels in use
+    std::string isa;                      // level of the kernels: avx512, ...
+    std::vector<PanelKernels> panels;     // where the start-up race chose; the level's own serve everything else
     int32_t layers = 0, hidden = 0, vocab = 0;
     uint32_t context = 0;                 // of a session
     uint32_t model_context = 0;           // that the checkpoint was made for
@@ -150,12 +174,10 @@ class Engine {
     // Bare ids; checked against the vocabulary size.
     Result<Prompt> tokens(std::span<const int32_t> ids) const;
 
-    struct State;  // the library's own
-    explicit Engine(std::shared_ptr<State> state) : state_(std::move(state)) {}
-    const State& state() const { return *state_; }
-
   private:
-    std::shared_ptr<State> state_;
+    friend struct model::Access;
+    explicit Engine(std::shared_ptr<model::EngineState> state);
+    std::shared_ptr<model::EngineState> state_;
 };
 
 // ---- session: one sequence and its KV cache -------------------------------------------------------
@@ -190,22 +212,33 @@ struct GenerateOptions {
     std::vector<std::string> stop = {};  // texts that end the reply; they are not part of it
     bool ignore_eos = false;     // benchmarks: run to max_tokens
     std::stop_token cancel = {}; // honoured between layers
+    ProgressSink progress = {};  // stage "prompt", in tokens, while they are computed; false cancels
 };
 
 enum class FinishReason { stop, length, cancelled };
 
 struct Usage {
-    uint32_t prompt = 0, cached = 0, generated = 0;  // tokens
+    uint32_t prompt = 0;         // tokens in the sequence before the reply
+    uint32_t cached = 0;         // of these: computed by earlier calls
+    uint32_t generated = 0;
 };
 
-struct Timings {                 // seconds; tokenising, media decoding and sampling are not prefill
-    double prefill_s = 0, decode_s = 0, ttft_s = 0;
-    uint64_t decode_bytes = 0;   // weight and KV bytes read while decoding
+struct Timings {                 // of one generate, by the wall clock
+    double prefill_s = 0;        // computing the prompt: rows of its media, and the forward pass to the first logits
+    double decode_s = 0;         // the forward passes behind the first token, one for each of decode_steps
+    double sampling_s = 0;       // choosing tokens from logits
+    double wait_s = 0;           // for the turns of other sessions
+    double ttft_s = 0;           // from the call to the first token, all of the above included
+    uint32_t decode_steps = 0;
+    uint64_t decode_bytes = 0;   // that decode_steps read: matrices, as stored, and keys and values
 };
 
 struct Reply {
     std::string text, thinking;
+    // length: max_tokens were generated, or (context_full) the next token would have no place in the context.
     FinishReason finish = FinishReason::stop;
+    bool context_full = false;
+    bool in_thought = false;     // it ended inside a thought; the next generate goes on there
     std::vector<int32_t> tokens;
     uint64_t seed = 0;
     Usage usage;
@@ -213,6 +246,13 @@ struct Reply {
 };
 
 enum class Rows { last, all };
+
+struct ForwardOptions {
+    Rows rows = Rows::last;      // of the last token, or of every queued one
+    std::stop_token cancel = {}; // honoured between layers: the call returns `cancelled`
+    ProgressSink progress = {};  // stage "prompt", in tokens, while they are computed; false cancels
+};
+
 // Receives one row of logits [vocab] after the soft cap; row counts from 0. Valid during the call.
 using LogitsSink = std::function<Flow(int64_t row, std::span<const float> logits)>;
 
@@ -224,22 +264,21 @@ class Session {
     // Computes what is queued, then samples until a stop. The reply's tokens join the sequence.
     Result<Reply> generate(const GenerateOptions& options = {}, const TokenSink& sink = {});
 
-    // Computes what is queued and hands out logits: of the last token, or of every queued one.
-    Result<void> forward(Rows rows, const LogitsSink& sink, std::stop_token cancel = {});
+    // Computes what is queued and hands out logits.
+    Result<void> forward(const ForwardOptions& options, const LogitsSink& sink);
 
     uint32_t position() const;      // tokens in the sequence, queued ones included
     // Forgets everything from `position` on. Positions the cache cannot go back to are computed again.
     Result<void> rewind(uint32_t position);
 
-    struct State;
-    explicit Session(std::unique_ptr<State> state);
-    const State& state() const { return *state_; }
     Session(Session&&) noexcept;
     Session& operator=(Session&&) noexcept;
     ~Session();
 
   private:
-    std::unique_ptr<State> state_;
+    friend struct model::Access;
+    explicit Session(std::unique_ptr<model::SessionState> state);
+    std::unique_ptr<model::SessionState> state_;
 };
 
 }  // namespace lapidary

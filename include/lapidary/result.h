@@ -1,10 +1,13 @@
 // Errors as values. Every fallible call of the library returns Result<T>: a value or an Error with a
 // code, a message that names the thing and the numbers, and a hint that says what to do.
 // Nothing here allocates unless an error is made; nothing throws except value() on an error.
+//
+//   auto engine = lapidary::Engine::open({.model = "model.gguf"});
+//   if (!engine) return report(engine.error());
+//   engine->info();
 #pragma once
 
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -35,7 +38,15 @@ struct Error {
     std::string hint = {};
 };
 
-// A value or an Error. Read it with `if (!r) return r.error();` or the macros below.
+namespace detail {
+// What error() gives of a result that has none.
+inline const Error& no_error() {
+    static const Error kNone{Errc::ok, {}, {}};
+    return kNone;
+}
+}  // namespace detail
+
+// A value or an Error. * and -> are for results that were found to have a value.
 template <class T>
 class [[nodiscard]] Result {
   public:
@@ -49,9 +60,11 @@ class [[nodiscard]] Result {
     T&& operator*() && { return std::move(*std::get_if<0>(&state_)); }
     T* operator->() { return std::get_if<0>(&state_); }
     const T* operator->() const { return std::get_if<0>(&state_); }
-    const Error& error() const { return *std::get_if<1>(&state_); }
+    // Of a result with a value: Errc::ok, no message.
+    const Error& error() const { return has_value() ? detail::no_error() : *std::get_if<1>(&state_); }
     // The value; throws std::bad_variant_access when there is none.
     T& value() & { return std::get<0>(state_); }
+    const T& value() const& { return std::get<0>(state_); }
     T&& value() && { return std::get<0>(std::move(state_)); }
 
   private:
@@ -74,19 +87,3 @@ class [[nodiscard]] Result<void> {
 };
 
 }  // namespace lapidary
-
-#define LAP_CONCAT_INNER(a, b) a##b
-#define LAP_CONCAT(a, b) LAP_CONCAT_INNER(a, b)
-
-// Returns the error of `expr` from the enclosing function, if it has one.
-#define LAP_TRY(expr)                                         \
-    do {                                                      \
-        if (auto lap_result = (expr); !lap_result) return lap_result.error(); \
-    } while (0)
-
-// LAP_ASSIGN(auto x, call()): declares or assigns x, or returns the error of the call.
-#define LAP_ASSIGN(target, expr) LAP_ASSIGN_INNER(LAP_CONCAT(lap_result_, __LINE__), target, expr)
-#define LAP_ASSIGN_INNER(result, target, expr) \
-    auto result = (expr);                      \
-    if (!result) return result.error();        \
-    target = std::move(*result)

@@ -27,10 +27,10 @@ Result<ModelReport> inspect(const EngineOptions& options);
 struct SynthOptions {
     std::filesystem::path out = {};
     std::string preset = "12b";             // 12b, tiny
-    std::string type = "q4_0";              // q4_0 q8_0 q4_k q6_k bf16 f16
+    std::string type = {};                  // q4_0 q8_0 q4_k q6_k bf16 f16; empty: q4_0, of a folder bf16
     std::string format = "gguf";            // gguf, hf
     int layers = 0;                         // 0 = the preset's
-    ProgressSink progress = {};
+    ProgressSink progress = {};             // stage "write", in bytes
 };
 // Random weights of the exact shapes. Written beside OUT and renamed: OUT is whole or absent.
 Result<void> synth(const SynthOptions& options);
@@ -62,7 +62,7 @@ struct DoctorReport {
 Result<DoctorReport> doctor();
 
 // ---- profile --------------------------------------------------------------------------------------
-// All calls of one operation in one kind of layer since the engine was opened with EngineOptions::profile.
+// All calls of one operation in one kind of layer since the engine was opened with ResearchOptions::profile.
 struct ProfileRow {
     std::string op, layer;                  // "matmul gate+up", "sliding"
     uint64_t count = 0;
@@ -74,7 +74,7 @@ struct ProfileRow {
 std::vector<ProfileRow> profile(const Engine& engine);  // most seconds first; empty without that option
 
 struct TraceReport {
-    uint64_t events = 0, dropped = 0;       // dropped: beyond EngineOptions::trace_events
+    uint64_t events = 0, dropped = 0;       // dropped: beyond ResearchOptions::trace_events
 };
 // Chrome's trace format, which Perfetto opens: one track per thread and one for the layers.
 Result<TraceReport> write_trace(const Engine& engine, const std::filesystem::path& file);
@@ -110,7 +110,7 @@ struct BenchRow {                           // the fields of `bench --json`
     int threads = 0, prefill_threads = 0, decode_threads = 0;
     uint64_t model_bytes = 0, peak_rss_bytes = 0, probe_bytes = 0;  // probe: part of the peak
     std::vector<std::string> warnings;      // why not to trust the figures; empty: nothing noticed
-    std::vector<ProfileRow> profile;        // of the timed steps, with EngineOptions::profile
+    std::vector<ProfileRow> profile;        // of the timed steps, with ResearchOptions::profile
 };
 using BenchSink = std::function<Flow(const BenchRow&)>;
 // The report is of the trace, if one was asked for.
@@ -189,7 +189,7 @@ struct PackOptions {
     std::filesystem::path out = {};         // a .lapidary file there is replaced, anything else refused
     std::string type = {};                  // q4_0 q8_0 q4_k q6_k bf16 f16; empty: as in the source
     int threads = 0;                        // as in EngineOptions
-    std::string cpu_level = {};             // as in EngineOptions
+    std::string cpu_level = {};             // as in ResearchOptions
     std::filesystem::path kld_text = {};    // then compare source and result on this text
     uint32_t kld_tokens = 512;              // its first tokens, the begin-of-text token included
     ProgressSink progress = {};             // stages "pack" and "compare", in bytes of weights
@@ -221,7 +221,5 @@ Result<Conversation> conversation_from_json(std::string_view json);
 
 // The model that every verb uses when none is named: found relative to the running program.
 Result<std::filesystem::path> bundled_model();
-
-std::string_view version();
 
 }  // namespace lapidary

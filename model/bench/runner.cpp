@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/try.h"
 #include "runtime/cpu/topology.h"
 
 namespace lapidary::model {
@@ -55,13 +56,13 @@ double Repetition::seconds() const {
 
 Result<BenchRunner> BenchRunner::create(const Engine& engine, std::stop_token cancel) {
     BenchRunner out(engine, std::move(cancel));
-    LAP_ASSIGN(out.buffer_, engine.state().device->allocate(probe_size()));
+    LAP_ASSIGN(out.buffer_, model::Access::state(engine).device->allocate(probe_size()));
     std::memset(out.buffer_->host, 1, out.buffer_->bytes);  // zero pages would all be one page
     return out;
 }
 
 Probe BenchRunner::probe(Repetition& out) const {
-    auto& device = *engine_.state().device;
+    auto& device = *model::Access::state(engine_).device;
     const Probe now{device.read_bandwidth(*buffer_, kBandwidthSeconds), device.int8_peak(kPeakSeconds)};
     out.probes.push_back(now);
     return now;
@@ -70,13 +71,10 @@ Probe BenchRunner::probe(Repetition& out) const {
 Result<void> BenchRunner::forward(Session& session, std::span<const int32_t> ids, Rows rows) {
     LAP_ASSIGN(const Prompt prompt, engine_.tokens(ids));
     LAP_TRY(session.append(prompt));
-    return session.forward(
-        rows,
-        [&](int64_t, std::span<const float> logits) {
-            logits_.assign(logits.begin(), logits.end());
-            return Flow::go;
-        },
-        cancel_);
+    return session.forward({.rows = rows, .cancel = cancel_}, [&](int64_t, std::span<const float> logits) {
+        logits_.assign(logits.begin(), logits.end());
+        return Flow::go;
+    });
 }
 
 Result<double> BenchRunner::step(Session& session, std::span<const int32_t> ids, Rows rows, Piece& piece) {
@@ -86,11 +84,11 @@ Result<double> BenchRunner::step(Session& session, std::span<const int32_t> ids,
     LAP_TRY(forward(session, ids, rows));
     const double seconds = watch.seconds();
     piece.seconds += seconds;
-    const auto chunk = static_cast<int32_t>(engine_.state().options.prefill_chunk);
+    const auto chunk = static_cast<int32_t>(model::Access::state(engine_).options.research.prefill_chunk);
     for (int32_t begin = 0; begin < columns; begin += chunk) {
         const int32_t n = std::min(chunk, columns - begin);
         const int32_t wanted = rows == Rows::all ? n : begin + n == columns ? 1 : 0;
-        piece.cost += step_cost(session.state(), position + begin, n, wanted);
+        piece.cost += step_cost(model::Access::state(session), position + begin, n, wanted);
     }
     return seconds;
 }
@@ -100,9 +98,9 @@ template <class Work>
 Result<void> BenchRunner::piece(Repetition& out, const Work& work) {
     const Probe before = out.probes.empty() ? probe(out) : out.probes.back();
     Piece piece;
-    if (auto* recorder = engine_.state().recorder.get()) recorder->enable(true);
+    if (auto* recorder = model::Access::state(engine_).recorder.get()) recorder->enable(true);
     const Result<void> done = work(piece);
-    if (auto* recorder = engine_.state().recorder.get()) recorder->enable(false);
+    if (auto* recorder = model::Access::state(engine_).recorder.get()) recorder->enable(false);
     LAP_TRY(done);
     const Probe after = probe(out);
     piece.machine = {(before.gbps + after.gbps) / 2, (before.gmacs + after.gmacs) / 2};
@@ -152,7 +150,7 @@ Result<Repetition> BenchRunner::run(const BenchCase& what) {
     const int64_t length = what.kind == Kind::columns ? int64_t{what.n + 1} * kColumnSteps : what.n;
     const auto ids = random_ids(what.depth + length, engine_.info().vocab);
     const auto timed = std::span(ids).subspan(static_cast<size_t>(what.depth));
-    if (auto* recorder = engine_.state().recorder.get()) recorder->enable(false);
+    if (auto* recorder = model::Access::state(engine_).recorder.get()) recorder->enable(false);
     if (what.depth > 0) LAP_TRY(forward(session, std::span(ids).first(static_cast<size_t>(what.depth)), Rows::last));
     Repetition out;
     switch (what.kind) {

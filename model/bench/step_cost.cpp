@@ -20,8 +20,8 @@ double attention_macs(const ModelConfig& config, int32_t seen) {
 
 }  // namespace
 
-StepCost step_cost(const Session::State& session, int32_t position, int32_t columns, int32_t rows) {
-    const Engine::State& engine = *session.engine;
+StepCost step_cost(const model::SessionState& session, int32_t position, int32_t columns, int32_t rows) {
+    const model::EngineState& engine = *session.engine;
     const Weights& weights = engine.loaded.weights;
     const auto head_bytes = static_cast<uint64_t>(weights.embed.bytes());
     StepCost cost;

@@ -19,6 +19,6 @@ struct StepCost {
 };
 
 // Tokens [position, position + columns) of the session, logits wanted for the last `rows` of them.
-StepCost step_cost(const Session::State& session, int32_t position, int32_t columns, int32_t rows);
+StepCost step_cost(const model::SessionState& session, int32_t position, int32_t columns, int32_t rows);
 
 }  // namespace lapidary::model

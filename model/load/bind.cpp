@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/try.h"
 #include "kernels/half.h"
 #include "kernels/panels.h"
 #include "model/load/float_store.h"

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/try.h"
 #include "model/load/config_check.h"
 #include "model/load/gguf_fields.h"
 #include "model/load/gguf_keys.h"

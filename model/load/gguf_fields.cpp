@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "base/try.h"
 #include "runtime/file/describe.h"
 
 namespace lapidary::model {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/try.h"
 #include "model/load/bind.h"
 #include "model/load/config_check.h"
 #include "model/load/gguf_config.h"

@@ -2,6 +2,7 @@
 // Anything that would need other arithmetic than ours is refused by name.
 #include "model/load/hf_config.h"
 
+#include "base/try.h"
 #include "model/load/config_check.h"
 #include "model/load/hf_generation.h"
 #include "model/load/hf_processor.h"

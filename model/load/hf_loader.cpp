@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "base/try.h"
 #include "model/load/bind.h"
 #include "model/load/config_check.h"
 #include "model/load/folder_kind.h"

@@ -3,6 +3,7 @@
 
 #include <ctime>
 
+#include "base/try.h"
 #include "model/load/gguf_loader.h"
 #include "model/load/hf_loader.h"
 #include "runtime/file/describe.h"

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "model/load/folder_kind.h"
 #include "model/load/gguf_loader.h"
 #include "model/load/hf_loader.h"

@@ -1,6 +1,8 @@
 // One buffer per matrix that moves, filled by all threads.
 #include "model/load/repack.h"
 
+#include "base/try.h"
+
 namespace lapidary::model {
 namespace {
 
@@ -23,9 +25,10 @@ std::array<TensorView*, 7> matrices_of(LayerWeights& l) {
     return {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down};
 }
 
-Result<void> arrange(TensorView& matrix, runtime::CpuDevice& device, std::vector<runtime::Buffer>& buffers) {
+Result<void> arrange(TensorView& matrix, runtime::CpuDevice& device, std::vector<runtime::Buffer>& buffers,
+                     const runtime::ByteSink& progress) {
     if (!must_move(matrix, device)) return {};
-    LAP_ASSIGN(runtime::Packed moved, device.can_pack(matrix) ? device.pack(matrix) : device.unpack(matrix));
+    LAP_ASSIGN(runtime::Packed moved, device.can_pack(matrix) ? device.pack(matrix, progress) : device.unpack(matrix, progress));
     matrix.buffer->discard(matrix.offset, static_cast<size_t>(matrix.bytes()));
     matrix = moved.view;
     buffers.push_back(std::move(moved.buffer));
@@ -38,9 +41,11 @@ Result<void> repack(Weights& weights, runtime::CpuDevice& device,
     uint64_t done = 0, total = 0;
     for (const TensorView* t : list) total += static_cast<uint64_t>(t->bytes());
     for (TensorView* t : list) {
-        LAP_TRY(arrange(*t, device, weights.buffers));
-        done += static_cast<uint64_t>(t->bytes());
-        if (progress && !progress(done, total)) return Error{Errc::cancelled, "loading was stopped"};
+        const auto bytes = static_cast<uint64_t>(t->bytes());
+        LAP_TRY(arrange(*t, device, weights.buffers, [&](int64_t part) {
+            return !progress || progress(done + static_cast<uint64_t>(part), total);
+        }));
+        done += bytes;
     }
     return {};
 }

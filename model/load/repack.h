@@ -19,7 +19,8 @@ Result<void> repack(Weights& weights, runtime::CpuDevice& device,
                     const std::function<bool(uint64_t done, uint64_t total)>& progress);
 
 // One matrix, if it must move: its new memory joins `buffers`.
-Result<void> arrange(TensorView& matrix, runtime::CpuDevice& device, std::vector<runtime::Buffer>& buffers);
+Result<void> arrange(TensorView& matrix, runtime::CpuDevice& device, std::vector<runtime::Buffer>& buffers,
+                     const runtime::ByteSink& progress = {});
 
 std::array<TensorView*, 7> matrices_of(LayerWeights& layer);  // v may be empty
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/try.h"
 #include "kernels/half.h"
 #include "model/load/config_check.h"
 #include "model/load/synth_plan.h"

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 
+#include "base/try.h"
 #include "model/load/bind.h"
 #include "model/load/config_check.h"
 #include "model/load/report.h"

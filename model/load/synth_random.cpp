@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/try.h"
 #include "kernels/half.h"
 
 namespace lapidary::model {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/try.h"
 #include "kernels/half.h"
 #include "model/load/quantize.h"
 #include "runtime/file/describe.h"
@@ -196,7 +197,7 @@ Result<PackError> TensorPacker::pack(const SourceTensor& tensor, const TensorPla
                 concat("tensor ", in_quotes(tensor.file_name), " in ", in_quotes(tensor.file.string()),
                        " holds values that ", kernels::name(plan.format),
                        " cannot hold (not finite, or above ", kLargestQuantised, ")"),
-                "fetch the file again, or pack without --type"};
+                "fetch the file again, or leave PackOptions::type out"};
         LAP_TRY(sink(slab_.data(), job.to_bytes(begin, end)));
         tensor.buffer->discard(from, count);
         if (!progress(count)) return Error{Errc::cancelled, "packing was stopped"};

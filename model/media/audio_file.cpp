@@ -9,6 +9,7 @@
 #include <new>
 #include <string>
 
+#include "base/try.h"
 #include "model/media/media_bytes.h"
 #include "model/media/resample.h"
 

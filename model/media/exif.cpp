@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/try.h"
 #include "model/media/image_codecs.h"
 
 namespace lapidary::model {

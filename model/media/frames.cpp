@@ -5,6 +5,7 @@
 #include <new>
 #include <string>
 
+#include "base/try.h"
 #include "model/media/placeholders.h"
 
 namespace lapidary::model {

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "base/try.h"
 #include "model/media/exif.h"
 #include "model/media/image_codecs.h"
 #include "model/media/media_bytes.h"

@@ -9,6 +9,8 @@
 #include <new>
 #include <system_error>
 
+#include "base/try.h"
+
 namespace lapidary::model {
 
 namespace fs = std::filesystem;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/try.h"
 #include "lapidary/result.h"
 #include "model/media/resize.h"
 

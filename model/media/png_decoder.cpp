@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/try.h"
 #include "model/media/exif.h"
 #include "model/media/image_codecs.h"
 #include "model/media/media_bytes.h"

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/try.h"
 #include "model/media/audio_file.h"
 #include "model/media/media_bytes.h"
 

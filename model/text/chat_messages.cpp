@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/try.h"
 #include "model/text/utf8.h"
 
 namespace lapidary::model {

@@ -4,6 +4,7 @@
 // With thinking off the prompt ends in an empty thought, which is not optional for this model.
 #include "model/text/chat_template.h"
 
+#include "base/try.h"
 #include "model/text/utf8.h"
 
 namespace lapidary::model {

@@ -2,6 +2,8 @@
 // ends with an added token.
 #include "model/text/prompt_tokens.h"
 
+#include "base/try.h"
+
 namespace lapidary::model {
 namespace {
 

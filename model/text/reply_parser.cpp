@@ -2,6 +2,7 @@
 // is known not to stand before a mark.
 #include "model/text/reply_parser.h"
 
+#include "base/try.h"
 #include "model/text/tokenizer.h"
 #include "model/text/utf8.h"
 
@@ -12,19 +13,32 @@ constexpr std::string_view kThoughtName = "thought";
 
 }  // namespace
 
-Result<ReplyParser> ReplyParser::create(const Tokenizer& tokenizer, bool starts_in_thought) {
+// A turn ends every thought of the turn before it.
+std::optional<size_t> open_thought(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
+    const auto id_of = [&](std::string_view mark) {
+        const auto id = tokenizer.require_special(mark);
+        return id ? *id : -1;
+    };
+    const int32_t open = id_of("<|channel>"), close = id_of("<channel|>"), turn = id_of("<|turn>"),
+                  turn_end = id_of("<turn|>");
+    for (size_t i = ids.size(); i-- > 0;) {
+        if (ids[i] < 0) continue;
+        if (ids[i] == open) return i;
+        if (ids[i] == close || ids[i] == turn || ids[i] == turn_end) return std::nullopt;
+    }
+    return std::nullopt;
+}
+
+Result<ReplyParser> ReplyParser::create(const Tokenizer& tokenizer, std::span<const int32_t> before) {
     Marks marks{};
     LAP_ASSIGN(marks.channel_open, tokenizer.require_special("<|channel>"));
     LAP_ASSIGN(marks.channel_close, tokenizer.require_special("<channel|>"));
     LAP_ASSIGN(marks.tool_response, tokenizer.require_special("<|tool_response>"));
-    return ReplyParser(tokenizer, marks, starts_in_thought);
+    ReplyParser parser(tokenizer, marks);
+    if (const auto thought = open_thought(tokenizer, before))
+        for (const int32_t id : before.subspan(*thought)) parser.feed(id);
+    return parser;
 }
-
-ReplyParser::ReplyParser(const Tokenizer& tokenizer, Marks marks, bool starts_in_thought)
-    : marks_(marks),
-      decoder_(tokenizer),
-      state_(starts_in_thought ? State::thought : State::answer),
-      skip_spaces_(starts_in_thought) {}
 
 ReplyDelta ReplyParser::feed(int32_t id) {
     ReplyDelta delta;

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -19,15 +21,19 @@ struct ReplyDelta {
     std::string text;
 };
 
+// Where the thought begins that the end of a sequence lies in: the index of its channel mark.
+std::optional<size_t> open_thought(const Tokenizer& tokenizer, std::span<const int32_t> ids);
+
 class ReplyParser {
   public:
-    // `starts_in_thought`: the prompt left a thought open.
-    static Result<ReplyParser> create(const Tokenizer& tokenizer, bool starts_in_thought = false);
+    // `before`: the sequence that the reply goes on. A thought that it left open goes on too, where it stopped.
+    static Result<ReplyParser> create(const Tokenizer& tokenizer, std::span<const int32_t> before = {});
 
     // What became certain with this id. Ids that end a reply (and other control tokens) give nothing.
     ReplyDelta feed(int32_t id);
     // At the end of the reply: what was held back.
     ReplyDelta finish();
+    bool in_thought() const { return state_ != State::answer; }
 
   private:
     // header: after <|channel>, while the channel's name is being read.
@@ -39,7 +45,7 @@ class ReplyParser {
         int32_t tool_response;
     };
 
-    ReplyParser(const Tokenizer& tokenizer, Marks marks, bool starts_in_thought);
+    ReplyParser(const Tokenizer& tokenizer, Marks marks) : marks_(marks), decoder_(tokenizer) {}
     void take(std::string_view text, ReplyDelta& delta);
     void take_header(std::string_view text, ReplyDelta& delta);
     void give(std::string_view text, std::string& out);

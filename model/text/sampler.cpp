@@ -8,6 +8,8 @@
 #include <limits>
 #include <string>
 
+#include "base/try.h"
+
 namespace lapidary::model {
 namespace {
 

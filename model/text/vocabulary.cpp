@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/try.h"
 #include "model/text/piece_index.h"
 #include "model/text/utf8.h"
 #include "model/text/vocabulary_build.h"

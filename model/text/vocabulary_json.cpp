@@ -3,6 +3,7 @@
 #include <limits>
 #include <optional>
 
+#include "base/try.h"
 #include "model/text/tokenizer_reader.h"
 #include "model/text/tokenizer_settings.h"
 #include "model/text/utf8.h"

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct Packed {
     Buffer buffer;
     TensorView view;
 };
+
+// How many bytes are done by now; false stops with `cancelled`.
+using ByteSink = std::function<bool(int64_t done)>;
 
 // Threads of each kind of step; 0: all there are.
 struct PhaseThreads {
@@ -65,11 +69,11 @@ class CpuDevice final : public Device {
 
     // Whether this level multiplies the matrix faster in panels (never in precise mode).
     bool can_pack(const TensorView& matrix) const;
-    // The matrix, which can_pack, as panels.
-    Result<Packed> pack(const TensorView& matrix);
+    // The matrix, which can_pack, as panels. `progress` is told every few MB how many bytes of it are done.
+    Result<Packed> pack(const TensorView& matrix, const ByteSink& progress = {});
     // Whether the matrix lies in panels that this level or mode cannot multiply; and it as rows.
     bool must_unpack(const TensorView& matrix) const;
-    Result<Packed> unpack(const TensorView& matrix);
+    Result<Packed> unpack(const TensorView& matrix, const ByteSink& progress = {});
 
     // What the machine can do just now, all threads together, watched for so long (peak.cpp): GB/s of reading the
     // buffer (1 MiB or more) in order, again and again; int8 GMAC/s of the level's own instruction.
@@ -98,6 +102,9 @@ class CpuDevice final : public Device {
     using KvRuns = std::array<kernels::KvRun, kMaxSpans>;
     KvRuns kv_runs(const KvView& kv) const;
     bool split_attention(const std::vector<kernels::AttentionArgs>& tiles);  // false: not worth it, nothing done
+    // Runs `move` for every panel of the matrix.
+    Result<void> move_panels(const TensorView& matrix, const ByteSink& progress,
+                             const std::function<void(int64_t panel)>& move);
     void reserve_scratch(int64_t bytes);
     void reserve(Buffer& buffer, int64_t bytes);  // makes room; what was in it may be lost
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <new>
 
+#include "base/try.h"
 #include "runtime/cpu/cpu_device.h"
 #include "runtime/memory/host_buffer.h"
 
@@ -12,6 +13,11 @@ namespace {
 // Weight rows per claim: long enough to hide the claiming and, with many columns, the kernel's packing of its
 // input; short enough that no thread waits for long.
 int64_t rows_per_item(int64_t columns) { return columns > 16 ? 256 : 64; }
+
+// A matrix moves in slices of this size: some milliseconds, after which a user may stop it.
+constexpr int64_t kBytesPerReport = 8 << 20;
+
+int64_t panels_of(const TensorView& m) { return (m.rows + kernels::kPanel - 1) / kernels::kPanel; }
 }  // namespace
 
 unsigned CpuDevice::need(const TensorView& w) const {
@@ -160,16 +166,29 @@ bool CpuDevice::can_pack(const TensorView& m) const {
            m.cols % kernels::panel_k_multiple(m.format) == 0;
 }
 
-Result<Packed> CpuDevice::pack(const TensorView& m) {
-    const int64_t panels = (m.rows + kernels::kPanel - 1) / kernels::kPanel;
+Result<void> CpuDevice::move_panels(const TensorView& m, const ByteSink& progress,
+                                    const std::function<void(int64_t panel)>& move) {
+    const int64_t panels = panels_of(m), bytes = m.bytes();
+    const int64_t slice = std::max<int64_t>(1, panels * kBytesPerReport / std::max<int64_t>(1, bytes));
+    for (int64_t first = 0; first < panels; first += slice) {
+        const int64_t count = std::min(slice, panels - first);
+        pool_.run(count, [&](int64_t p, int) { move(first + p); });
+        if (progress && !progress(bytes * (first + count) / panels))
+            return Error{Errc::cancelled, "rearranging the weights was stopped"};
+    }
+    return {};
+}
+
+Result<Packed> CpuDevice::pack(const TensorView& m, const ByteSink& progress) {
+    const int64_t panels = panels_of(m);
     const int64_t bytes = kernels::panel_bytes(m.format, m.cols);
     LAP_ASSIGN(Buffer buffer, allocate_host(static_cast<size_t>(panels * bytes)));
     const auto pack_panel = table_.pack_panel[index(m.format)];
-    pool_.run(panels, [&](int64_t p, int) {
+    LAP_TRY(move_panels(m, progress, [&](int64_t p) {
         const int64_t row = p * kernels::kPanel;
         pack_panel(m.data() + row * m.row_bytes, m.row_bytes, m.cols, std::min(kernels::kPanel, m.rows - row),
                    buffer->host + p * bytes);
-    });
+    }));
     TensorView out = m;
     out.buffer = buffer.get();
     out.offset = 0;
@@ -182,15 +201,15 @@ bool CpuDevice::must_unpack(const TensorView& m) const {
     return m.layout == Layout::panels && (precise_ || !table_.panel_matmul[index(m.format)]);
 }
 
-Result<Packed> CpuDevice::unpack(const TensorView& m) {
+Result<Packed> CpuDevice::unpack(const TensorView& m, const ByteSink& progress) {
     const int64_t row_bytes = kernels::row_bytes(m.format, m.cols);
     LAP_ASSIGN(Buffer buffer, allocate_host(static_cast<size_t>(m.rows * row_bytes)));
     const auto unpack_row = table_.unpack_panel_row[index(m.format)];
-    pool_.run((m.rows + kernels::kPanel - 1) / kernels::kPanel, [&](int64_t p, int) {
+    LAP_TRY(move_panels(m, progress, [&](int64_t p) {
         const int64_t begin = p * kernels::kPanel, end = std::min(begin + kernels::kPanel, m.rows);
         for (int64_t row = begin; row < end; ++row)
             unpack_row(m.data() + begin * m.row_bytes, m.cols, row - begin, buffer->host + row * row_bytes);
-    });
+    }));
     const TensorView rows = view(buffer, m.format, m.rows, m.cols);
     return Packed{std::move(buffer), rows};
 }

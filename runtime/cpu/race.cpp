@@ -5,6 +5,7 @@
 #include <chrono>
 #include <string_view>
 
+#include "base/try.h"
 #include "kernels/select.h"
 #include "runtime/memory/host_buffer.h"
 

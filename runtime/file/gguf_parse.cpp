@@ -6,6 +6,7 @@
 #include <cstring>
 #include <unordered_set>
 
+#include "base/try.h"
 #include "runtime/file/describe.h"
 #include "runtime/file/file_kind.h"
 #include "runtime/file/gguf_types.h"

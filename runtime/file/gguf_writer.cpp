@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "runtime/file/describe.h"
 #include "runtime/file/gguf.h"
 

@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/try.h"
 #include "runtime/file/describe.h"
 
 namespace lapidary::runtime {

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <unordered_set>
 
+#include "base/try.h"
 #include "kernels/panels.h"
 #include "runtime/file/describe.h"
 #include "runtime/file/gguf.h"

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <memory>
 
+#include "base/try.h"
 #include "runtime/file/describe.h"
 #include "runtime/file/lapidary_directory.h"
 #include "runtime/memory/mapping.h"

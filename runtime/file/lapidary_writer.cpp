@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include "base/try.h"
 #include "runtime/file/describe.h"
 #include "runtime/file/lapidary_directory.h"
 

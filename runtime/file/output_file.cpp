@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/try.h"
 #include "runtime/file/describe.h"
 
 namespace lapidary::runtime {

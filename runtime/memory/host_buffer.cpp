@@ -29,7 +29,7 @@ Result<Buffer> allocate_host(size_t bytes) {
     void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return Error{Errc::out_of_memory, "the system refused " + std::to_string((bytes + 1023) >> 10) + " KiB of memory",
-                     "close other programs or use a smaller --ctx"};
+                     "close other programs, or use a smaller context"};
     // Weights and caches are read in order at the speed of memory: with pages of 4 KiB the walks of the page table
     // take a part of that. Where the system has none to give, small pages serve.
     constexpr size_t kHugePage = 2 << 20;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/try.h"
 #include "runtime/file/output_file.h"
 #include "runtime/trace/recorder.h"
 

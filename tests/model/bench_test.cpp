@@ -63,7 +63,7 @@ TEST_CASE("bench: one row per test and depth, with consistent figures and repeat
 TEST_CASE("bench: steps of several columns cost what they cost beside a step of one, and say what they compute") {
     BenchOptions o{.synthetic = "tiny", .prompt = {}, .generate = {1}, .columns = {1, 4}, .repetitions = 2};
     o.engine.threads = 2;
-    o.engine.profile = true;
+    o.engine.research.profile = true;
     std::vector<BenchRow> rows;
     unwrap(bench(o, [&](const BenchRow& row) {
         rows.push_back(row);
@@ -99,7 +99,7 @@ TEST_CASE("bench: a trace of all tests, whole or not at all") {
     o.trace = folder.path() / "trace.json";
     const auto none = [](const BenchRow&) { return Flow::go; };
     CHECK(bench(o, none).error().code == Errc::invalid_argument);  // no events were kept
-    o.engine.trace_events = 50;
+    o.engine.research.trace_events = 50;
     const TraceReport report = unwrap(bench(o, none));
     CHECK(report.events == 50);
     CHECK(report.dropped > 0);

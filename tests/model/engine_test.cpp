@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "lapidary/tools.h"
 #include "tests/support/goldens.h"
 #include "tests/support/scratch_folder.h"
@@ -94,12 +96,12 @@ TEST_CASE("engine: options that cannot be are refused with their numbers") {
     CHECK(open_error(o).code == Errc::device_unavailable);
 
     o = with(kTiny);
-    o.cpu_level = "avx9";
+    o.research.cpu_level = "avx9";
     CHECK(open_error(o).code == Errc::invalid_argument);
     CHECK(open_error(o).message.find("ref") != std::string::npos);
 
     o = with(kTiny);
-    o.prefill_chunk = 0;
+    o.research.prefill_chunk = 0;
     CHECK(open_error(o).code == Errc::invalid_argument);
 
     o = with(kTiny);
@@ -130,6 +132,43 @@ TEST_CASE("engine: describes what it opened") {
     CHECK(info.audio);
     CHECK(info.parameters > 7'000'000);
     CHECK(info.stop_ids == std::vector<int32_t>{1, 16, 9});
+}
+
+TEST_CASE("engine: detokenize is the way back from tokenize, with and without control tokens") {
+    const Engine engine = unwrap(Engine::open(with(kTiny)));
+    for (const char* text : {"Who are you?", " two  spaces\n", "na\u00efve \u2603 \U0001F999", ""}) {
+        CAPTURE(text);
+        CHECK(unwrap(engine.detokenize(unwrap(engine.tokenize(text)))) == text);
+    }
+    const auto ids = unwrap(engine.tokenize("<|turn>user\nHi<turn|>", {.special = true, .bos = true}));
+    CHECK(unwrap(engine.detokenize(ids)) == "user\nHi");
+    CHECK(unwrap(engine.detokenize(ids, true)) == "<bos><|turn>user\nHi<turn|>");
+    const std::vector<int32_t> half = unwrap(engine.tokenize("\U0001F999"));
+    REQUIRE(half.size() > 1);  // bytes: a part of them is no character
+    CHECK(unwrap(engine.detokenize(std::span(half).first(1))).find("\uFFFD") == 0);
+    CHECK(unwrap(engine.detokenize({})) == "");
+}
+
+TEST_CASE("engine: load progress counts bytes as they are rearranged, and its answer cancels") {
+    EngineOptions o = with(kTiny);
+    std::vector<std::pair<uint64_t, uint64_t>> seen;
+    o.progress = [&](std::string_view stage, uint64_t done, uint64_t total) {
+        CHECK(stage == "load");
+        seen.emplace_back(done, total);
+        return true;
+    };
+    const Engine engine = unwrap(Engine::open(o));
+    CHECK(seen.front() == std::pair<uint64_t, uint64_t>{0, 0});
+    if (engine.info().panels.empty()) return;  // this level multiplies bf16 as it lies in the file
+    REQUIRE(seen.size() > 8);
+    CHECK(std::is_sorted(seen.begin(), seen.end()));
+    CHECK(seen.back().first == seen.back().second);
+    CHECK(seen.back().second <= engine.info().weight_bytes);
+    const uint64_t half = seen.back().second / 2;
+    o.progress = [&](std::string_view, uint64_t done, uint64_t) { return done < half; };
+    CHECK(Engine::open(o).error().code == Errc::cancelled);
+    o.progress = [](std::string_view, uint64_t, uint64_t) { return false; };
+    CHECK(Engine::open(o).error().code == Errc::cancelled);
 }
 
 TEST_CASE("engine: ids and pieces outside the vocabulary are refused") {
@@ -166,7 +205,7 @@ TEST_CASE("engine: a checkpoint made for more positions than a step can name ope
     CHECK(refused.code == Errc::invalid_argument);
     CHECK(refused.message.find("327680") != std::string::npos);
     o.context = static_cast<uint32_t>(model::kMaxContext);
-    o.prefill_chunk = UINT32_MAX;
+    o.research.prefill_chunk = UINT32_MAX;
     const Engine engine = unwrap(Engine::open(o));
     CHECK(engine.info().model_context == 1u << 20);
     Session session = unwrap(engine.new_session());

@@ -78,7 +78,7 @@ void check_all(const std::string& level) {
     for (const char* checkpoint : kCheckpoints) {
         const Goldens goldens(checkpoint);
         EngineOptions options = precise(goldens.folder);
-        options.cpu_level = level;
+        options.research.cpu_level = level;
         const Engine engine = unwrap(Engine::open(options));
         int cases = 0;
         for (const auto& golden : goldens.json["cases"]) {
@@ -126,13 +126,13 @@ TEST_CASE("forward: picture and sound rows equal transformers' features") {
     for (const char* checkpoint : kCheckpoints) {
         const Goldens goldens(checkpoint);
         const Engine engine = unwrap(Engine::open(precise(goldens.folder)));
-        const auto& state = engine.state();
+        const auto& state = model::Access::state(engine);
         for (const auto& golden : goldens.json["cases"]) {
             const std::string name = golden["name"];
             for (const char* kind : {".image_features", ".audio_features"}) {
                 if (!goldens.has(name + kind)) continue;
                 const auto prompt = unwrap(engine.raw(Goldens::parts(golden)));
-                const MediaRows& media = *prompt.data().media.at(0).rows;
+                const model::MediaRows& media = *model::Access::data(prompt).media.at(0).rows;
                 const auto got = unwrap(media.picture
                                             ? model::embed_patches(state.network(), *state.device, media.patches)
                                             : model::embed_frames(state.network(), *state.device, media.frames));

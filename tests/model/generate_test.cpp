@@ -1,6 +1,9 @@
 // Replies of the bundled model: the reference ids, the samples' answers, and how a reply can end.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <chrono>
+
 #include "lapidary/tools.h"
 #include "tests/support/goldens.h"
 
@@ -73,7 +76,7 @@ TEST_CASE("generate: the bundled model reproduces its reference") {
         CHECK(prompt.ids() == c["input_ids"].get<std::vector<int32_t>>());
         Session session = unwrap(tiny().new_session());
         unwrap(session.append(prompt));
-        unwrap(session.forward(Rows::last, [&](int64_t, std::span<const float> row) {
+        unwrap(session.forward({.rows = Rows::last}, [&](int64_t, std::span<const float> row) {
             for (const auto& top : c["first_step_top5"])
                 CHECK(std::abs(row[top[0].get<size_t>()] - top[1].get<float>()) < 2e-3f);
             return Flow::go;
@@ -132,6 +135,127 @@ TEST_CASE("generate: a thought that the prompt left open goes on, also after a r
     const Reply reply = unwrap(session.generate(greedy(3)));
     CHECK(!reply.thinking.empty());
     CHECK(reply.text.empty());
+}
+
+TEST_CASE("generate: a reply cut inside a thought says so, and the next one goes on in it") {
+    const Conversation talk{{{Role::user, {Part::text("What is 63 minus 27?")}}}, true};
+    const Prompt prompt = unwrap(tiny().render(talk));
+    Session whole = unwrap(tiny().new_session());
+    unwrap(whole.append(prompt));
+    const Reply expected = unwrap(whole.generate(greedy()));
+    REQUIRE(!expected.in_thought);
+    // Token by token: within the channel's name, within the thought, behind it.
+    Session session = unwrap(tiny().new_session());
+    unwrap(session.append(prompt));
+    std::string thinking, text;
+    std::vector<int32_t> tokens;
+    int cut_in_thought = 0;
+    while (tokens.size() < expected.tokens.size()) {
+        const Reply piece = unwrap(session.generate(greedy(1)));
+        tokens.insert(tokens.end(), piece.tokens.begin(), piece.tokens.end());
+        thinking += piece.thinking;
+        text += piece.text;
+        if (!piece.text.empty()) CHECK(!piece.in_thought);
+        cut_in_thought += piece.in_thought;
+    }
+    CHECK(cut_in_thought > 10);
+    CHECK(tokens == expected.tokens);
+    const auto squeezed = [](std::string s) { return std::erase(s, ' '), std::erase(s, '\n'), s; };
+    CHECK(squeezed(thinking) == squeezed(expected.thinking));  // each reply drops white space at its ends
+    CHECK(text == expected.text);
+}
+
+TEST_CASE("generate: the next turn ends a thought that was cut") {
+    Session session = unwrap(tiny().new_session());
+    unwrap(session.append(unwrap(tiny().render({{{Role::user, {Part::text("What is 63 minus 27?")}}}, true}))));
+    CHECK(unwrap(session.generate(greedy(5))).in_thought);
+    unwrap(session.append(unwrap(tiny().raw(std::vector{Part::text("<turn|>\n<|turn>user\nWho are you?<turn|>\n<|turn>model\n")}))));
+    const Reply reply = unwrap(session.generate(greedy()));
+    CHECK(!reply.text.empty());
+    CHECK(reply.thinking.empty());
+}
+
+TEST_CASE("generate: why a reply was cut") {
+    EngineOptions options{.model = kTiny, .context = 20, .threads = 1};
+    const Engine engine = unwrap(Engine::open(options));
+    const std::vector<int32_t> ids{2, 15, 928, 484, 468, 313};
+    const auto cut = [&](uint32_t max_tokens) {
+        Session session = unwrap(engine.new_session());
+        unwrap(session.append(unwrap(engine.tokens(ids))));
+        GenerateOptions o = greedy(max_tokens);
+        o.ignore_eos = true;
+        return unwrap(session.generate(o));
+    };
+    const Reply by_count = cut(3);
+    CHECK(by_count.finish == FinishReason::length);
+    CHECK(!by_count.context_full);
+    CHECK(by_count.usage.generated == 3);
+    const Reply by_context = cut(100);
+    CHECK(by_context.finish == FinishReason::length);
+    CHECK(by_context.context_full);
+    CHECK(by_context.usage.generated == 15);  // the last has no place of its own
+    CHECK(by_context.usage.prompt + by_context.usage.generated == options.context + 1);
+}
+
+TEST_CASE("generate: prompt progress counts up while layers are done, and its answer cancels") {
+    EngineOptions options{.model = kTiny, .threads = 1, .research = {.prefill_chunk = 16}};
+    const Engine engine = unwrap(Engine::open(options));
+    std::vector<int32_t> ids(40);
+    for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(30 + i);
+    const Prompt prompt = unwrap(engine.tokens(ids));
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(prompt));
+    std::vector<uint64_t> seen;
+    GenerateOptions o = greedy(4);
+    o.ignore_eos = true;
+    o.progress = [&](std::string_view stage, uint64_t done, uint64_t total) {
+        CHECK(stage == "prompt");
+        CHECK(total == 40);
+        seen.push_back(done);
+        return true;
+    };
+    const Reply reply = unwrap(session.generate(o));
+    CHECK(reply.usage.generated == 4);
+    REQUIRE(seen.size() == 3 * static_cast<size_t>(engine.info().layers) + 1);  // nothing of the decode steps
+    CHECK(std::is_sorted(seen.begin(), seen.end()));
+    CHECK(seen.front() == 0);
+    CHECK(seen[static_cast<size_t>(engine.info().layers) / 2] == 8);  // half the layers of the first 16
+    CHECK(seen.back() == 40);
+
+    Session stopped = unwrap(engine.new_session());
+    unwrap(stopped.append(prompt));
+    o.progress = [](std::string_view, uint64_t done, uint64_t) { return done < 20; };
+    const Reply none = unwrap(stopped.generate(o));
+    CHECK(none.finish == FinishReason::cancelled);
+    CHECK(none.tokens.empty());
+    const auto refused = stopped.forward({.progress = o.progress}, {});
+    REQUIRE(!refused);
+    CHECK(refused.error().code == Errc::cancelled);
+    o.progress = {};
+    CHECK(unwrap(stopped.generate(o)).tokens == reply.tokens);  // goes on as if nothing had been
+}
+
+TEST_CASE("generate: timings are parts of the whole, and count what was computed") {
+    Session session = unwrap(tiny().new_session());
+    unwrap(session.append(unwrap(tiny().tokens(std::vector<int32_t>{2, 15, 928, 484, 468, 313}))));
+    GenerateOptions o = greedy(6);
+    o.ignore_eos = true;
+    const auto start = std::chrono::steady_clock::now();
+    const Reply reply = unwrap(session.generate(o));
+    const double whole = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const Timings& t = reply.timings;
+    for (const double part : {t.prefill_s, t.decode_s, t.sampling_s, t.ttft_s}) CHECK(part > 0);
+    CHECK(t.prefill_s <= t.ttft_s);
+    CHECK(t.prefill_s + t.decode_s + t.sampling_s + t.wait_s <= whole);
+    CHECK(t.decode_steps == 5);
+    CHECK(reply.usage.cached == 0);
+    // Every step reads at least the matrices: the bundled model's bf16, but for the tables that are not read whole.
+    CHECK(t.decode_bytes > 5 * tiny().info().weight_bytes / 2);
+    CHECK(t.decode_bytes < 5 * (tiny().info().weight_bytes + tiny().info().kv_bytes_per_session));
+    // The last token is computed again for its logits; the rest of the sequence is there.
+    const Reply more = unwrap(session.generate(o));
+    CHECK(more.usage.prompt == 12);
+    CHECK(more.usage.cached == 11);
 }
 
 TEST_CASE("generate: a seed repeats itself, another one differs, none is reported") {

@@ -28,41 +28,41 @@ TEST_CASE("prompt: raw parts begin with one BOS, given or not") {
 }
 
 TEST_CASE("prompt: media rows stand at their placeholders") {
-    const auto& ids = tiny().state().loaded.config.ids;
+    const auto& ids = model::Access::state(tiny()).loaded.config.ids;
     const Prompt p = unwrap(tiny().raw(std::vector{Part::text("a"), Part::image(kTiny / "samples/image_1.png"),
                                                    Part::text("b"), Part::audio(kTiny / "samples/speech_1.wav")}));
-    REQUIRE(p.data().media.size() == 2);
-    const auto check = [&](const Prompt::Data::Placed& m, int32_t begin, int32_t soft, int32_t end, int32_t count) {
+    REQUIRE(model::Access::data(p).media.size() == 2);
+    const auto check = [&](const model::PromptData::Placed& m, int32_t begin, int32_t soft, int32_t end, int32_t count) {
         CHECK(m.count == count);
         CHECK(p.ids()[static_cast<size_t>(m.first - 1)] == begin);
         for (int32_t i = 0; i < m.count; ++i) CHECK(p.ids()[static_cast<size_t>(m.first + i)] == soft);
         CHECK(p.ids()[static_cast<size_t>(m.first + m.count)] == end);
     };
-    check(p.data().media[0], ids.begin_image, ids.image, ids.end_image, 64);
-    check(p.data().media[1], ids.begin_audio, ids.audio, ids.end_audio, 13);
+    check(model::Access::data(p).media[0], ids.begin_image, ids.image, ids.end_image, 64);
+    check(model::Access::data(p).media[1], ids.begin_audio, ids.audio, ids.end_audio, 13);
 }
 
 TEST_CASE("prompt: pictures and sound from memory equal those from files") {
     const Prompt file = unwrap(tiny().raw(std::vector{Part::image(kTiny / "samples/image_4.png")}));
-    const auto& patches = file.data().media.at(0).rows->patches;
+    const auto& patches = model::Access::data(file).media.at(0).rows->patches;
     CHECK(patches.x.size() == 64);
     std::vector<uint8_t> grey(96 * 96 * 3, 128);
     const Prompt memory = unwrap(tiny().raw(std::vector{Part::image(grey, 96, 96)}));
     CHECK(memory.ids() == file.ids());  // both become 384 x 384
     const float value = 128 * (1.0f / 255.0f);
-    for (const float v : memory.data().media.at(0).rows->patches.values) REQUIRE(v == value);
+    for (const float v : model::Access::data(memory).media.at(0).rows->patches.values) REQUIRE(v == value);
     CHECK(!tiny().raw(std::vector{Part::image(grey, 96, 95)}).has_value());
     CHECK(!tiny().raw(std::vector{Part::image(grey, -96, 96)}).has_value());
 
     const Prompt sound = unwrap(tiny().raw(std::vector{Part::audio(std::vector<float>(1000, 0.5f), 8000)}));
-    CHECK(sound.data().media.at(0).count == 4);  // 2000 samples at 16 kHz
+    CHECK(model::Access::data(sound).media.at(0).count == 4);  // 2000 samples at 16 kHz
     CHECK(!tiny().raw(std::vector{Part::audio(std::vector<float>(1000, 0.5f), 0)}).has_value());
 }
 
 TEST_CASE("prompt: the picture budget of the options is used") {
     const Engine engine = unwrap(Engine::open({.model = kTiny, .threads = 1, .image_tokens = 280}));
     const Prompt p = unwrap(engine.raw(std::vector{Part::image(kTiny / "samples/image_1.png")}));
-    CHECK(p.data().media.at(0).count == 256);
+    CHECK(model::Access::data(p).media.at(0).count == 256);
 }
 
 TEST_CASE("prompt: conversations from JSON keep order, roles and media") {

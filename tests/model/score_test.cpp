@@ -40,7 +40,7 @@ Row last_row(const Engine& engine, std::vector<int32_t> ids) {
     Session session = unwrap(engine.new_session());
     unwrap(session.append(unwrap(engine.tokens(ids))));
     Row row;
-    unwrap(session.forward(Rows::last, [&](int64_t, std::span<const float> logits) {
+    unwrap(session.forward({.rows = Rows::last}, [&](int64_t, std::span<const float> logits) {
         row.assign(logits.begin(), logits.end());
         return Flow::go;
     }));

@@ -50,7 +50,7 @@ TEST_CASE("session: any chunking gives the same bits, pictures included") {
         const auto whole = rows_of(options, name);
         for (const uint32_t chunk : {1u, 3u, 17u, 64u}) {
             CAPTURE(chunk);
-            options.prefill_chunk = chunk;
+            options.research.prefill_chunk = chunk;
             CHECK(rows_of(options, name) == whole);
         }
     }
@@ -101,7 +101,7 @@ TEST_CASE("session: rewinding, near and far, gives the rows of a fresh session")
         CAPTURE(keep);
         Session whole = unwrap(engine.new_session());
         unwrap(whole.append(unwrap(engine.tokens(ids))));
-        unwrap(whole.forward(Rows::last, [](int64_t, std::span<const float>) { return Flow::go; }));
+        unwrap(whole.forward({.rows = Rows::last}, [](int64_t, std::span<const float>) { return Flow::go; }));
         unwrap(whole.rewind(keep));
         CHECK(whole.position() == keep);
         unwrap(whole.append(unwrap(engine.tokens(tail))));
@@ -147,13 +147,13 @@ TEST_CASE("session: rows are those of queued tokens, even when the cache had to 
 
     unwrap(session.rewind(20));
     unwrap(session.append(unwrap(engine.tokens(std::span(ids).first(3)))));
-    unwrap(session.forward(Rows::last, [](int64_t, std::span<const float>) { return Flow::discard; }));
+    unwrap(session.forward({.rows = Rows::last}, [](int64_t, std::span<const float>) { return Flow::discard; }));
     CHECK(session.position() == 20);
 }
 
 TEST_CASE("session: a stopped prefill leaves a session that still gives the right answer") {
     EngineOptions options = golden_options("full_first");
-    options.prefill_chunk = 40;
+    options.research.prefill_chunk = 40;
     const Goldens goldens("full_first");
     const Engine engine = unwrap(Engine::open(options));
     const auto prompt = unwrap(engine.raw(Goldens::parts(golden_case(goldens, "text_long"))));
@@ -161,13 +161,11 @@ TEST_CASE("session: a stopped prefill leaves a session that still gives the righ
     unwrap(session.append(prompt));
     // Stop from inside: the first chunk's rows arrive, then the request is noticed in the second chunk.
     std::stop_source stop;
-    const auto stopped = session.forward(
-        Rows::all,
-        [&](int64_t row, std::span<const float>) {
-            if (row == 39) stop.request_stop();
-            return Flow::go;
-        },
-        stop.get_token());
+    const auto stopped = session.forward({.rows = Rows::all, .cancel = stop.get_token()},
+                                         [&](int64_t row, std::span<const float>) {
+                                             if (row == 39) stop.request_stop();
+                                             return Flow::go;
+                                         });
     REQUIRE(!stopped);
     CHECK(stopped.error().code == Errc::cancelled);
     const auto reply = unwrap(session.generate(greedy(8)));
@@ -212,7 +210,7 @@ TEST_CASE("session: memory that runs out inside a step is an error, and the step
     unwrap(session.append(prompt));
     unwrap(fresh.append(prompt));
     const auto failed =
-        session.forward(Rows::all, [](int64_t, std::span<const float>) -> Flow { throw std::bad_alloc(); });
+        session.forward({.rows = Rows::all}, [](int64_t, std::span<const float>) -> Flow { throw std::bad_alloc(); });
     REQUIRE(!failed);
     CHECK(failed.error().code == Errc::out_of_memory);
     CHECK(all_rows(session) == all_rows(fresh));  // also: the failed step does not hold the engine

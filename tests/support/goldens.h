@@ -119,7 +119,7 @@ inline void unwrap(Result<void> result) {
 // Every logit row of what the session has queued.
 inline std::vector<std::vector<float>> all_rows(Session& session) {
     std::vector<std::vector<float>> rows;
-    unwrap(session.forward(Rows::all, [&](int64_t, std::span<const float> row) {
+    unwrap(session.forward({.rows = Rows::all}, [&](int64_t, std::span<const float> row) {
         rows.emplace_back(row.begin(), row.end());
         return Flow::go;
     }));

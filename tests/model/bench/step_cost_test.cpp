@@ -15,10 +15,10 @@ TEST_CASE("step cost: matrices per column, the head per wanted row, attention pe
     options.threads = 1;
     const Engine engine = unwrap(Engine::open(options));
     const Session session = unwrap(engine.new_session());
-    const auto& state = engine.state();
+    const auto& state = model::Access::state(engine);
     const ModelConfig& c = state.loaded.config;
     const auto cost = [&](int32_t position, int32_t columns, int32_t rows) {
-        return step_cost(session.state(), position, columns, rows);
+        return step_cost(model::Access::state(session), position, columns, rows);
     };
     const double head = static_cast<double>(c.vocab) * c.hidden;
     CHECK(cost(0, 1, 1).macs - cost(0, 1, 0).macs == doctest::Approx(head));

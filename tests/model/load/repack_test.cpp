@@ -64,10 +64,10 @@ TEST_CASE("repack: chunks and threads never change a bit of a panel model") {
     options.threads = 2;
     const auto whole = rows_of(options);
     for (const uint32_t chunk : {1u, 2u, 5u, 8u, 33u}) {
-        options.prefill_chunk = chunk;
+        options.research.prefill_chunk = chunk;
         CHECK(rows_of(options) == whole);
     }
-    options.prefill_chunk = 512;
+    options.research.prefill_chunk = 512;
     for (const int threads : {1, 3}) {
         options.threads = threads;
         CHECK(rows_of(options) == whole);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/try.h"
 #include "kernels/select.h"
 #include "model/load/quantize.h"
 #include "runtime/file/lapidary_file.h"

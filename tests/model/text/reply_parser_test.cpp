@@ -9,8 +9,10 @@
 namespace lapidary::model {
 namespace {
 
-ReplyDelta parse_ids(const Tokenizer& tokenizer, const std::vector<int32_t>& ids, bool starts_in_thought) {
-    auto parser = ReplyParser::create(tokenizer, starts_in_thought);
+// `before`: of the sequence that the reply goes on.
+ReplyDelta parse_ids(const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
+                     const std::vector<int32_t>& before = {}) {
+    auto parser = ReplyParser::create(tokenizer, before);
     REQUIRE(parser.has_value());
     ReplyDelta all;
     const auto add = [&](const ReplyDelta& delta) {
@@ -22,14 +24,17 @@ ReplyDelta parse_ids(const Tokenizer& tokenizer, const std::vector<int32_t>& ids
     return all;
 }
 
-ReplyDelta parse(std::string_view reply, bool starts_in_thought = false) {
-    const Tokenizer& tiny = test::tiny_tokenizer();
-    return parse_ids(tiny, *tiny.encode(reply, {.parse_special = true}), starts_in_thought);
+std::vector<int32_t> ids_of(std::string_view text) {
+    return *test::tiny_tokenizer().encode(text, {.parse_special = true});
+}
+
+ReplyDelta parse(std::string_view reply, std::string_view before = "") {
+    return parse_ids(test::tiny_tokenizer(), ids_of(reply), ids_of(before));
 }
 
 void check(std::string_view reply, std::string_view thinking, std::string_view text,
-           bool starts_in_thought = false) {
-    const ReplyDelta all = parse(reply, starts_in_thought);
+           std::string_view before = "") {
+    const ReplyDelta all = parse(reply, before);
     CHECK_MESSAGE(all.thinking == thinking, reply);
     CHECK_MESSAGE(all.text == text, reply);
 }
@@ -44,9 +49,23 @@ TEST_CASE("reply: plain answers and thoughts") {
     check("", "", "");
 }
 
+TEST_CASE("reply: which sequences end inside a thought") {
+    const auto open = [](std::string_view text) { return open_thought(test::tiny_tokenizer(), ids_of(text)).has_value(); };
+    CHECK(open("<|turn>model\n<|channel>"));
+    CHECK(open("<|turn>model\n<|channel>a<channel|>b<|channel>c"));
+    CHECK(!open(""));
+    CHECK(!open("<|turn>model\n<|channel>thought\na<channel|>"));
+    // The next turn ends a thought that was cut, whatever stands in it.
+    CHECK(!open("<|turn>model\n<|channel>thought\ncut<turn|>\n<|turn>user\nGo on.<turn|>\n<|turn>model\n"));
+    CHECK(!open("<|channel>thought\ncut<turn|>"));
+}
+
 TEST_CASE("reply: starting inside a thought") {
-    check("\n so.\n<channel|>Yes.<turn|>", "so.", "Yes.", true);
-    check("cut short ", "cut short", "", true);
+    const char* prompt = "<|turn>user\nWhy?<turn|>\n<|turn>model\n<|channel>thought\n";
+    check("\n so.\n<channel|>Yes.<turn|>", "so.", "Yes.", prompt);
+    check("cut short ", "cut short", "", prompt);
+    check(" there", " there", "", "<|turn>model\n<|channel>thought\nI was");
+    check("ought\nso.<channel|>Yes.", "so.", "Yes.", "<|turn>model\n<|channel>th");  // cut within the name
 }
 
 TEST_CASE("reply: the slips of the model") {
@@ -78,8 +97,7 @@ TEST_CASE("reply: the recorded replies of the bundled model") {
     const ReplyDelta thought = parse_ids(
         tiny,
         {13,  392, 281, 1103, 280, 299, 296, 280, 299, 301, 451, 280, 305, 410, 280, 304, 296, 280, 304, 451,
-         280, 300, 410, 280,  302, 296, 281, 14,  304, 301, 451, 280, 300, 305, 410, 280, 302, 304, 16},
-        false);
+         280, 300, 410, 280,  302, 296, 281, 14,  304, 301, 451, 280, 300, 305, 410, 280, 302, 304, 16});
     CHECK(thought.thinking == "Borrow 1. 13 - 7 = 6. 6 - 2 = 4.");
     CHECK(thought.text == "63 - 27 = 46");
 }
@@ -111,7 +129,7 @@ TEST_CASE("reply: any ids at all give valid text without trouble") {
         std::vector<int32_t> ids;
         for (int k = 0; k < 25; ++k)
             ids.push_back(static_cast<int32_t>(random.below(random.below(2) == 0 ? 24 : 2048)));
-        const ReplyDelta all = parse_ids(tiny, ids, random.below(2) == 0);
+        const ReplyDelta all = parse_ids(tiny, ids, ids_of(random.below(2) == 0 ? "<|channel>thought\n" : ""));
         REQUIRE(tiny.encode(all.thinking).has_value());
         REQUIRE(tiny.encode(all.text).has_value());
         REQUIRE(all.text.find("<|channel>") == std::string::npos);
