@@ -10,6 +10,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "apps/common/field_names.h"
 #include "lapidary/printable.h"
 
 namespace lapidary::cli {
@@ -118,8 +119,9 @@ void Console::dim(bool on) const {
     if (colour_) aside(on ? "\x1b[2m" : "\x1b[0m");
 }
 
-int Console::fail(const Error& error) {
+int Console::fail(const Error& raised) {
     if (reader_gone_) return 0;
+    const Error error = with_flags(raised);
     const bool reported_as_json =
         json &&
         write_json(
