@@ -76,7 +76,7 @@ TEST_CASE("pack: every level opens the same file") {
         if (!level.table) continue;
         CAPTURE(level.name);
         EngineOptions options;
-        options.cpu_level = level.name;
+        options.research.cpu_level = level.name;
         CHECK(rows_of(options, out) == rows_of(options, kPeer / "quant3-q4_k_m.gguf"));
     }
 }
