@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "base/try.h"
 #include "model/load/gguf_fields.h"
 #include "runtime/file/describe.h"
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "model/load/gguf_fields.h"
 #include "runtime/file/describe.h"
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/try.h"
 #include "model/load/config_check.h"
 #include "model/load/json_fields.h"
 #include "model/load/special_ids.h"

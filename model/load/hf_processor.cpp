@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "base/try.h"
 #include "model/load/json_fields.h"
 #include "runtime/file/describe.h"
 

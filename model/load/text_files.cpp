@@ -1,6 +1,7 @@
 // Two places for the same texts; see text_files.h.
 #include "model/load/text_files.h"
 
+#include "base/try.h"
 #include "runtime/file/describe.h"
 #include "runtime/file/json_file.h"
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "base/try.h"
 #include "model/text/tokenizer_reader.h"
 #include "model/text/utf8.h"
 
