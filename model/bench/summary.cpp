@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "model/access.h"
 #include "model/bench/statistics.h"
+#include "model/engine_state.h"
 #include "runtime/cpu/topology.h"
 #include "runtime/memory/budget.h"
 
@@ -91,7 +93,7 @@ void describe_engine(const Engine& engine, BenchRow& row) {
     const ModelInfo& info = engine.info();
     row.cpu = runtime::cpu_name();
     row.isa = info.isa;
-    row.peak_instruction = engine.state().device->peak_instruction();
+    row.peak_instruction = Access::state(engine).device->peak_instruction();
     row.placement = "cpu";
     row.model = info.name;
     row.type = info.type;

@@ -80,10 +80,11 @@ void check_decoding(const Tokenizer& tokenizer, const std::vector<int32_t>& ids)
         const auto whole = tokenizer.decode(ids, special);
         promise(whole && *whole == streamed, "the stream and the whole differ");
     }
-    auto parser = ReplyParser::create(tokenizer, ids.size() % 2 != 0);
+    const size_t before = ids.size() % 4;
+    auto parser = ReplyParser::create(tokenizer, std::span(ids).first(before));
     if (!parser) return check_error(parser.error());
     std::string text;
-    for (const int32_t id : ids) {
+    for (const int32_t id : std::span(ids).subspan(before)) {
         const ReplyDelta delta = parser->feed(id);
         text += delta.text + delta.thinking;
     }

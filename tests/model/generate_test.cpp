@@ -172,7 +172,8 @@ TEST_CASE("generate: the next turn ends a thought that was cut") {
     unwrap(session.append(unwrap(tiny().raw(std::vector{Part::text("<turn|>\n<|turn>user\nWho are you?<turn|>\n<|turn>model\n")}))));
     const Reply reply = unwrap(session.generate(greedy()));
     CHECK(!reply.text.empty());
-    CHECK(reply.thinking.empty());
+    const auto opening = unwrap(tiny().tokenize("<|channel>", {.special = true}));
+    CHECK(reply.thinking.empty() == (reply.tokens.front() != opening.front()));  // thoughts are the new turn's own
 }
 
 TEST_CASE("generate: why a reply was cut") {
