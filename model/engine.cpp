@@ -8,6 +8,7 @@
 #include "base/try.h"
 #include "kernels/select.h"
 #include "model/engine_state.h"
+#include "model/load/projector.h"
 #include "model/load/repack.h"
 #include "runtime/cpu/race.h"
 #include "runtime/cpu/topology.h"
@@ -169,12 +170,35 @@ Result<const model::Tokenizer*> tokenizer_of(const model::EngineState& state) {
                  "give token ids, or use a complete model"};
 }
 
+model::LoadOptions load_options(const EngineOptions& options) {
+    return {.model = options.model,
+            .mmproj = options.mmproj,
+            .inputs = {options.needs.image, options.needs.audio}};
+}
+
+Result<void> model::EngineState::take_media(bool image, bool audio) {
+    const std::lock_guard lock(media_lock);
+    model::LoadOptions wanted = load_options(options);
+    wanted.inputs = {image, audio};
+    if (loaded.config.vision || loaded.config.audio) wanted.mmproj.clear();  // it is in use already
+    return model::attach_projector(wanted, loaded);
+}
+
 Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
                            std::chrono::steady_clock::time_point started, Packing packing) {
     LAP_TRY(check_options(options));
     auto state = std::make_shared<model::EngineState>();
     state->options = options;
     state->loaded = std::move(loaded);
+    if (state->loaded.vocabulary) {
+        // Ids need no tokenizer: the model opens without, and what needs text says why there is none.
+        if (auto tokenizer = model::Tokenizer::create(std::move(*state->loaded.vocabulary)))
+            state->tokenizer = std::move(*tokenizer);
+        else
+            state->loaded.vocabulary_problem = tokenizer.error().message;
+        state->loaded.vocabulary.reset();
+    }
+    if (options.needs.text) LAP_TRY(tokenizer_of(*state));
     const model::ModelConfig& config = state->loaded.config;
     LAP_ASSIGN(const uint32_t context, context_of(options, config));
     LAP_ASSIGN(const runtime::PhaseThreads phases, phase_threads(options));
@@ -198,15 +222,6 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
         LAP_TRY(model::repack(state->loaded.weights, *state->device, [&](uint64_t done, uint64_t total) {
             return !options.progress || options.progress("load", done, total);
         }));
-    if (state->loaded.vocabulary) {
-        // Ids need no tokenizer: the model opens without, and what needs text says why there is none.
-        if (auto tokenizer = model::Tokenizer::create(std::move(*state->loaded.vocabulary)))
-            state->tokenizer = std::move(*tokenizer);
-        else
-            state->loaded.vocabulary_problem = tokenizer.error().message;
-        state->loaded.vocabulary.reset();
-    }
-
     ModelInfo& info = state->info;
     info.name = config.name;
     info.source = state->loaded.packed ? "lapidary" : state->loaded.source;
@@ -239,7 +254,7 @@ Result<Engine> Engine::open(const EngineOptions& options) try {
     const auto started = std::chrono::steady_clock::now();
     LAP_TRY(check_options(options));
     if (options.progress && !options.progress("load", 0, 0)) return Error{Errc::cancelled, "loading was stopped"};
-    LAP_ASSIGN(auto loaded, model::load_model({.model = options.model, .mmproj = options.mmproj}));
+    LAP_ASSIGN(auto loaded, model::load_model(load_options(options)));
     return make_engine(options, std::move(loaded), started);
 } catch (const std::bad_alloc&) {
     return memory_ran_out();

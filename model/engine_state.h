@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,7 +39,8 @@ struct PromptData {
 
 struct EngineState {
     EngineOptions options;
-    LoadedModel loaded;
+    LoadedModel loaded;  // its media parts may come later: take_media()
+    std::mutex media_lock;
     std::optional<Tokenizer> tokenizer;
     kernels::KernelTable kernels;  // of the level, with the winners of the start-up race
     std::unique_ptr<runtime::CpuDevice> device;
@@ -53,6 +55,9 @@ struct EngineState {
         if (traced) return *traced;
         return *device;
     }
+    // What decodes media calls this first: the model then takes them, or the error says why not. A projector that was
+    // not there at the start joins `loaded`, whose media parts nobody reads who did not call this.
+    Result<void> take_media(bool image, bool audio);
     Network network() const { return {loaded.config, loaded.weights}; }
     runtime::KvFormat kv_format() const;
     uint64_t weight_bytes_per_token = 0;  // that one decoded token reads
@@ -61,6 +66,9 @@ struct EngineState {
 }  // namespace lapidary::model
 
 namespace lapidary {
+
+// The loader's form of the options.
+model::LoadOptions load_options(const EngineOptions& options);
 
 // bad_model_file when the model came without a usable tokenizer.
 Result<const model::Tokenizer*> tokenizer_of(const model::EngineState& state);

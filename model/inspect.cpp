@@ -99,7 +99,8 @@ std::string kernel_for(const model::TensorInfo& t, const model::EngineState& sta
 
 Result<ModelReport> inspect(const EngineOptions& options) try {
     const auto started = std::chrono::steady_clock::now();
-    LAP_ASSIGN(auto loaded, model::load_model({.model = options.model, .mmproj = options.mmproj}));
+    LAP_ASSIGN(auto loaded, model::load_model(
+                                {.model = options.model, .mmproj = options.mmproj, .companions = true}));
     LAP_ASSIGN(const Engine engine, make_engine(options, std::move(loaded), started, Packing::never));
     ModelReport report;
     report.info = engine.info();

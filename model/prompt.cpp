@@ -68,16 +68,6 @@ struct Decoded {
     int soft_tokens = 0;
 };
 
-Error no_input(const char* what) {
-    return {Errc::media_unsupported, std::string("this model takes no ") + what + ": it was loaded without a projector",
-            "name the projector in EngineOptions::mmproj, or use a checkpoint that has one"};
-}
-
-// The checkpoint prepares such input in another way than this program can.
-Error not_obeyed(const std::string& problem) {
-    return {Errc::unsupported_model, problem, "text works; for this input use the settings of the published model"};
-}
-
 Result<model::Image> picture(const Part& part) {
     if (part.rgb.empty()) return model::read_image(part.path);
     const uint64_t expected = uint64_t(std::max(part.width, 0)) * uint64_t(std::max(part.height, 0)) * 3;
@@ -90,8 +80,6 @@ Result<model::Image> picture(const Part& part) {
 }
 
 Result<Decoded> decode_picture(const model::EngineState& state, const Part& part) {
-    if (!state.loaded.config.vision) return no_input("pictures");
-    if (!state.loaded.config.vision->problem.empty()) return not_obeyed(state.loaded.config.vision->problem);
     const model::VisionConfig& c = *state.loaded.config.vision;
     const int budget = state.options.image_tokens ? state.options.image_tokens : c.soft_tokens;
     const model::PatchGeometry geometry{static_cast<uint32_t>(c.patch_size), static_cast<uint32_t>(c.pooling)};
@@ -113,8 +101,6 @@ Result<Decoded> decode_picture(const model::EngineState& state, const Part& part
 }
 
 Result<Decoded> decode_recording(const model::EngineState& state, const Part& part) {
-    if (!state.loaded.config.audio) return no_input("sound");
-    if (!state.loaded.config.audio->problem.empty()) return not_obeyed(state.loaded.config.audio->problem);
     const model::AudioConfig& c = *state.loaded.config.audio;
     std::vector<float> samples;
     if (part.samples.empty()) {
@@ -133,7 +119,8 @@ Result<Decoded> decode_recording(const model::EngineState& state, const Part& pa
     return out;
 }
 
-Result<Decoded> decode(const model::EngineState& state, const Part& part) {
+Result<Decoded> decode(model::EngineState& state, const Part& part) {
+    LAP_TRY(state.take_media(part.kind == Part::Kind::image, part.kind == Part::Kind::audio));
     switch (part.kind) {
         case Part::Kind::image: return decode_picture(state, part);
         case Part::Kind::audio: return decode_recording(state, part);

@@ -98,6 +98,10 @@ enum class KvFormat { f32, f16, q8_0 };
 // Called as work goes on, from the thread that asked for it: so much is done of so much. Return false to give up.
 using ProgressSink = std::function<bool(std::string_view stage, uint64_t done, uint64_t total)>;
 
+struct Needs {                   // what a program is going to ask of a model
+    bool text = false, image = false, audio = false;
+};
+
 struct ResearchOptions {                  // to study the model and the machine; nobody needs them to use one
     bool vision_blocks_everywhere = false;  // bidirectional picture blocks in full layers too
     uint32_t prefill_chunk = 512;         // tokens per prefill step; a picture is never cut
@@ -107,8 +111,11 @@ struct ResearchOptions {                  // to study the model and the machine;
 };
 
 struct EngineOptions {
-    std::filesystem::path model = {};     // .lapidary or GGUF file, Hugging Face folder, or folder with GGUF and mmproj
-    std::filesystem::path mmproj = {};    // projector; empty: look beside the model
+    std::filesystem::path model = {};     // .lapidary or GGUF file, Hugging Face folder, or folder that holds one GGUF model
+    // The projector of a GGUF model. Empty: of those beside the model the best that fits, looked for when pictures or
+    // sound come, by content and never by name (the rule: docs/adr/0016). "none": it takes neither, nothing is looked for.
+    std::filesystem::path mmproj = {};
+    Needs needs = {};                     // opening fails, before weights are read, unless the model has these
     uint32_t context = 0;                 // tokens per session; 0 = min(8192, the model's own limit)
     int threads = 0;                      // 0 = LAPIDARY_THREADS, else every performance core of this process
     int prefill_threads = 0, decode_threads = 0;  // of long steps, of steps up to 8 tokens; 0 = `threads`
@@ -137,7 +144,8 @@ struct ModelInfo {
     uint32_t model_context = 0;           // that the checkpoint was made for
     uint64_t parameters = 0, weight_bytes = 0;
     uint64_t kv_bytes_per_session = 0;
-    bool image = false, audio = false, text = false;  // inputs; text false: no usable tokenizer
+    // Inputs. text false: no usable tokenizer. A projector beside a GGUF model counts when Needs asked for it.
+    bool image = false, audio = false, text = false;
     int threads = 0, prefill_threads = 0, decode_threads = 0;
     KvFormat kv = KvFormat::f16;
     double load_seconds = 0;

@@ -227,7 +227,7 @@ Result<void> read_projector_config(const Gguf& projector, ModelConfig& config) {
         return Error{
             Errc::unsupported_model,
             concat(general.file(), ": this is no projector, its architecture is ", in_quotes(architecture)),
-            "give a projector (mmproj) file with --mmproj"};
+            "give the projector file as EngineOptions::mmproj"};
     LAP_ASSIGN(const bool has_vision, clip.boolean("has_vision_encoder", false));
     LAP_ASSIGN(const bool has_audio, clip.boolean("has_audio_encoder", false));
     LAP_ASSIGN(const std::string shared_type, clip.text("projector_type", ""));

@@ -25,7 +25,16 @@ Error is(const GgufFields& general, const std::string& what, const char* hint) {
     return {Errc::unsupported_model, concat(general.file(), ": this is ", what), hint};
 }
 
+std::string_view text_of(const Gguf& gguf, std::string_view key) {
+    const auto* value = gguf.find(key);
+    return value ? value->text().value_or(std::string_view()) : std::string_view();
+}
+
 }  // namespace
+
+bool is_projector(const Gguf& gguf) {
+    return text_of(gguf, "general.type") == "mmproj" || text_of(gguf, "general.architecture") == "clip";
+}
 
 Result<void> require_text_model(const Gguf& gguf) {
     const GgufFields general(gguf, "");
@@ -39,9 +48,9 @@ Result<void> require_text_model(const Gguf& gguf) {
                   "merge it into the model it belongs to, and give that");
     if (architecture == "controlvector" || has_key_in(gguf, "controlvector."))
         return is(general, "a control vector, not a model", "give the model itself");
-    if (type == "mmproj" || architecture == "clip")
+    if (is_projector(gguf))
         return is(general, "a projector for pictures and sound",
-                  "give the model itself here, and this one with --mmproj");
+                  "give the model itself here, and this one as EngineOptions::mmproj");
     if (std::find(std::begin(kDrafters), std::end(kDrafters), architecture) != std::end(kDrafters))
         return is(general, concat("a drafter", named, ", not a model"),
                   "give the model it belongs to; drafting is not available in this version");

@@ -1,8 +1,5 @@
-// Brings a text GGUF, its tokenizer lists and its projector together; see gguf_loader.h.
+// Brings a text GGUF and its tokenizer lists together, and a projector with them; see gguf_loader.h.
 #include "model/load/gguf_loader.h"
-
-#include <algorithm>
-#include <cctype>
 
 #include "base/try.h"
 #include "model/load/bind.h"
@@ -19,7 +16,6 @@
 namespace lapidary::model {
 namespace {
 
-namespace fs = std::filesystem;
 using runtime::concat;
 using runtime::Gguf;
 using runtime::in_quotes;
@@ -119,28 +115,6 @@ Result<void> read_vocabulary(const Gguf& gguf, LoadedModel& model) {
     return {};
 }
 
-// The projector beside a model: none, or exactly one.
-Result<fs::path> find_projector(const fs::path& model) {
-    std::vector<fs::path> found;
-    std::error_code failed;
-    const fs::path folder = model.has_parent_path() ? model.parent_path() : fs::path(".");
-    for (const auto& entry : fs::directory_iterator(folder, failed)) {
-        std::error_code ignored;
-        const std::string file_name = entry.path().filename().string();
-        if (is_projector_name(file_name) && entry.is_regular_file(ignored)) found.push_back(entry.path());
-    }
-    if (found.empty()) return fs::path();
-    if (found.size() == 1) return found.front();
-    std::sort(found.begin(), found.end());
-    std::string list;
-    for (const auto& path : found)
-        list += concat(list.empty() ? "" : ", ", in_quotes(path.filename().string()));
-    return Error{
-        Errc::model_not_found,
-        concat("there are ", found.size(), " projectors beside ", in_quotes(model.string()), ": ", list),
-        "name one of them with --mmproj"};
-}
-
 void list_metadata(const Gguf& gguf, LoadedModel& model) {
     for (const auto& [key, value] : gguf.metadata)
         model.metadata.emplace_back(std::string(key), value.describe());
@@ -156,18 +130,6 @@ std::string metadata_of(const Gguf& gguf) {
 void carry(const Gguf& gguf, const TensorSource& source, const char* group, LoadedModel& model) {
     model.carried.texts.emplace_back(group, metadata_of(gguf));
     carry_tensors(source, group, kGgufNames, model);
-}
-
-Result<void> add_projector(const Gguf& projector, const LoadOptions& options, LoadedModel& model) {
-    LAP_ASSIGN(TensorSource source, collect(projector));
-    LAP_TRY(bind_media(source, kGgufNames, model.config, options.weights, model.weights));
-    if (options.weights) keep_files(source, model.weights);
-    model.weights.bytes += source.used_bytes();
-    for (const auto& part : projector.parts) model.files.push_back(part.path);
-    list_tensors(source, model);
-    list_metadata(projector, model);
-    if (options.carry) carry(projector, source, kProjectorGroup, model);
-    return {};
 }
 
 std::string_view bytes_of(const SourceTensor& tensor) {
@@ -210,34 +172,31 @@ Result<void> refuse_other_parts(const TensorSource& source) {
 
 }  // namespace
 
-bool is_projector_name(const std::string& file_name) {
-    std::string lower = file_name;
-    for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return lower.find("mmproj") != std::string::npos && lower.size() > 5 &&
-           lower.substr(lower.size() - 5) == ".gguf";
-}
-
 Result<LoadedModel> load_gguf_file(const LoadOptions& options) {
     LAP_ASSIGN(const Gguf gguf, runtime::open_gguf(options.model));
-    fs::path projector_path = options.mmproj;
-    if (projector_path.empty()) {
-        LAP_ASSIGN(projector_path, find_projector(options.model));
-    }
-    if (projector_path.empty()) return load_gguf_model(gguf, nullptr, options);
-    LAP_ASSIGN(const Gguf projector, runtime::open_gguf(projector_path));
-    ModelConfig unused;
-    const auto read = read_projector_config(projector, unused);
-    if (!read && options.mmproj.empty())
-        return Error{read.error().code, concat(read.error().message, " (found beside the model)"),
-                     "name the right projector with --mmproj, or move this one to another folder"};
-    return load_gguf_model(gguf, &projector, options);
+    return load_gguf_model(gguf, options);
 }
 
-Result<LoadedModel> load_gguf_model(const Gguf& gguf, const Gguf* projector, const LoadOptions& options) {
+Result<void> add_projector(const Gguf& projector, const LoadOptions& options, LoadedModel& model) {
+    LAP_TRY(read_projector_config(projector, model.config));
+    const std::string file = projector.parts.front().path.string();
+    LAP_TRY(check_config(model.config, file));
+    LAP_TRY(check_vocabulary(model, file));
+    LAP_ASSIGN(TensorSource source, collect(projector));
+    LAP_TRY(bind_media(source, kGgufNames, model.config, options.weights, model.weights));
+    if (options.weights) keep_files(source, model.weights);
+    model.weights.bytes += source.used_bytes();
+    for (const auto& part : projector.parts) model.files.push_back(part.path);
+    list_tensors(source, model);
+    list_metadata(projector, model);
+    if (options.carry) carry(projector, source, kProjectorGroup, model);
+    return {};
+}
+
+Result<LoadedModel> load_gguf_model(const Gguf& gguf, const LoadOptions& options) {
     LoadedModel model;
     model.source = "gguf";
     LAP_ASSIGN(model.config, read_gguf_config(gguf, model.notes));
-    if (projector) LAP_TRY(read_projector_config(*projector, model.config));
     LAP_TRY(read_vocabulary(gguf, model));
     const std::string file = options.model.string();
     LAP_TRY(check_config(model.config, file));
@@ -257,7 +216,6 @@ Result<LoadedModel> load_gguf_model(const Gguf& gguf, const Gguf* projector, con
     list_tensors(source, model);
     list_metadata(gguf, model);
     if (options.carry) carry(gguf, source, kTextGroup, model);
-    if (projector) LAP_TRY(add_projector(*projector, options, model));
     return model;
 }
 

@@ -1,5 +1,5 @@
-// Loads a GGUF file with the projector beside it, if any. Called by loader.cpp and, for one that was packed, by
-// lapidary_loader.cpp.
+// Loads a GGUF file, and gives a model the inputs of a projector file. Called by loader.cpp and, for one that was
+// packed, by lapidary_loader.cpp; which projector serves is decided in projector.cpp.
 #pragma once
 
 #include "model/load/loader.h"
@@ -10,15 +10,14 @@ namespace lapidary::model {
 // options.model is a file, the first or any other part of a split model.
 Result<LoadedModel> load_gguf_file(const LoadOptions& options);
 
-// The same, of parts that are open already; `projector` may be null.
-Result<LoadedModel> load_gguf_model(const runtime::Gguf& gguf, const runtime::Gguf* projector,
-                                    const LoadOptions& options);
+// The same, of parts that are open already.
+Result<LoadedModel> load_gguf_model(const runtime::Gguf& gguf, const LoadOptions& options);
+
+// After an error `model` is of no use.
+Result<void> add_projector(const runtime::Gguf& projector, const LoadOptions& options, LoadedModel& model);
 
 // What the texts and tensors of a packed model call the two files.
 inline constexpr const char* kTextGroup = "gguf";
 inline constexpr const char* kProjectorGroup = "mmproj";
-
-// Whether a file name marks a projector, as all converters name them.
-bool is_projector_name(const std::string& file_name);
 
 }  // namespace lapidary::model

@@ -172,11 +172,6 @@ Result<LoadedModel> load_hf_folder(const LoadOptions& options) {
 
 Result<LoadedModel> load_hf_model(const TextFiles& texts, const runtime::Safetensors& tensors,
                                   const LoadOptions& options) {
-    if (!options.mmproj.empty())
-        return Error{Errc::invalid_argument,
-                     concat("a projector (", in_quotes(options.mmproj.string()),
-                            ") was given, but a Hugging Face model brings its own"),
-                     "leave --mmproj away, or give a GGUF model"};
     LoadedModel model;
     model.source = "hf";
     LAP_ASSIGN(HfConfig config, read_hf_config(texts));

@@ -41,16 +41,11 @@ runtime::Safetensors safetensors_of(const LapidaryFile& file) {
 
 Result<LoadedModel> load_from_gguf(const LapidaryFile& file, const LoadOptions& options) {
     LAP_ASSIGN(const Gguf text, gguf_of(file, kTextGroup));
-    const bool has_projector = file.has_text(kProjectorGroup);
-    if (has_projector && !options.mmproj.empty())
-        return Error{Errc::invalid_argument,
-                     concat("a projector (", in_quotes(options.mmproj.string()), ") was given, but ",
-                            in_quotes(file.path.string()), " brings its own"),
-                     "leave --mmproj away"};
-    if (!has_projector && options.mmproj.empty()) return load_gguf_model(text, nullptr, options);
-    LAP_ASSIGN(const Gguf projector,
-               has_projector ? gguf_of(file, kProjectorGroup) : runtime::open_gguf(options.mmproj));
-    return load_gguf_model(text, &projector, options);
+    LAP_ASSIGN(LoadedModel model, load_gguf_model(text, options));
+    if (!file.has_text(kProjectorGroup)) return model;
+    LAP_ASSIGN(const Gguf projector, gguf_of(file, kProjectorGroup));
+    LAP_TRY(add_projector(projector, options, model));
+    return model;
 }
 
 std::string day_of(int64_t seconds) {

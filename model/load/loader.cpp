@@ -1,15 +1,14 @@
 // Decides what lies at a model path and calls the loader for it; see loader.h.
 #include "model/load/loader.h"
 
-#include <algorithm>
-
 #include "base/try.h"
+#include "model/load/companions.h"
 #include "model/load/folder_kind.h"
 #include "model/load/gguf_loader.h"
 #include "model/load/hf_loader.h"
 #include "model/load/lapidary_loader.h"
+#include "model/load/projector.h"
 #include "runtime/file/describe.h"
-#include "runtime/file/gguf.h"
 #include "runtime/file/lapidary_file.h"
 
 namespace lapidary::model {
@@ -31,52 +30,40 @@ bool has_safetensors(const fs::path& folder) {
     return present(folder / "model.safetensors") || present(folder / "model.safetensors.index.json");
 }
 
-// The text models among the files of a folder; of a split model only its first part.
-Result<std::vector<fs::path>> text_models(const fs::path& folder) {
-    std::vector<fs::path> found;
-    std::error_code failed;
-    for (const auto& entry : fs::directory_iterator(folder, failed)) {
-        std::error_code ignored;
-        const std::string file_name = entry.path().filename().string();
-        if (entry.path().extension() != ".gguf" || !entry.is_regular_file(ignored)) continue;
-        if (is_projector_name(file_name)) continue;
-        const auto split = runtime::parse_split_name(file_name);
-        if (split && split->number != 1 && present(folder / split->part_name(1))) continue;
-        found.push_back(entry.path());
-    }
-    if (failed)
+// The GGUF model of a folder, whatever else lies there.
+Result<fs::path> model_of(const fs::path& folder, const std::vector<FolderFile>& files) {
+    std::vector<FolderFile> models, others;
+    for (const FolderFile& file : files) (file.kind == FileKind::model ? models : others).push_back(file);
+    if (models.size() == 1) return models.front().path;
+    if (models.size() > 1)
         return Error{Errc::model_not_found,
-                     concat("cannot read the folder ", in_quotes(folder.string()), ": ", failed.message())};
-    std::sort(found.begin(), found.end());
-    return found;
+                     concat("the folder ", in_quotes(folder.string()), " holds ", models.size(), " models: ",
+                            list_of(models)),
+                     "name one of the files"};
+    if (others.size() == 1) return others.front().path;  // its own error says more
+    for (FolderFile& file : others)
+        if (file.kind == FileKind::projector) file.what = " is a projector";
+    return Error{Errc::model_not_found,
+                 concat("the folder ", in_quotes(folder.string()), " holds no model",
+                        others.empty() ? "" : concat(". Looked at: ", list_of(others))),
+                 kHint};
 }
 
 Result<LoadedModel> load_folder(LoadOptions options) {
     const fs::path& folder = options.model;
     const bool config = present(folder / "config.json");
-    LAP_ASSIGN(const auto models, text_models(folder));
-    if (has_safetensors(folder) || (config && models.empty())) {
+    if (has_safetensors(folder)) {
         if (!config)
             return Error{Errc::model_not_found,
                          concat("the folder ", in_quotes(folder.string()), " has weights but no config.json"),
                          "fetch the missing file"};
         return load_hf_folder(options);
     }
-    if (models.empty()) {
+    LAP_ASSIGN(const auto files, look_into_folder(folder));
+    if (config && files.empty()) return load_hf_folder(options);
+    if (files.empty())
         if (const auto other = folder_without_weights(folder)) return *other;
-        return Error{Errc::model_not_found,
-                     concat("the folder ", in_quotes(folder.string()), " holds no model"), kHint};
-    }
-    if (models.size() > 1) {
-        std::string list;
-        for (const auto& path : models)
-            list += concat(list.empty() ? "" : ", ", in_quotes(path.filename().string()));
-        return Error{
-            Errc::model_not_found,
-            concat("the folder ", in_quotes(folder.string()), " holds ", models.size(), " models: ", list),
-            "name one of the files"};
-    }
-    options.model = models.front();
+    LAP_ASSIGN(options.model, model_of(folder, files));
     return load_gguf_file(options);
 }
 
@@ -102,7 +89,13 @@ Result<LoadedModel> load_model(const LoadOptions& options) {
     if (status.type() == fs::file_type::none)
         return Error{Errc::model_not_found,
                      concat("cannot look at ", in_quotes(options.model.string()), ": ", failed.message())};
-    return fs::is_directory(status) ? load_folder(options) : load_file(options);
+    // Opening a pipe or a device could wait for ever.
+    if (const std::string odd = odd_file_kind(status.type()); !odd.empty())
+        return Error{Errc::bad_model_file,
+                     concat(in_quotes(options.model.string()), " ", odd, ", not a regular file or a folder"), kHint};
+    LAP_ASSIGN(LoadedModel model, fs::is_directory(status) ? load_folder(options) : load_file(options));
+    LAP_TRY(attach_projector(options, model));
+    return model;
 }
 
 }  // namespace lapidary::model

@@ -1,6 +1,6 @@
-// Opens a model path: a .lapidary file, a GGUF file (text, first part of a split, with or without a projector
-// beside it), a Hugging Face folder, or a folder that holds a GGUF and its mmproj. Everything is checked against the
-// config before a view is handed out: sizes, offsets, shapes, missing and duplicate tensors.
+// Opens a model path: a .lapidary file, a GGUF file (text, or any part of a split), a Hugging Face folder, or a folder
+// that holds one GGUF model among other files. Everything is checked against the config before a view is handed out:
+// sizes, offsets, shapes, missing and duplicate tensors.
 #pragma once
 
 #include <filesystem>
@@ -55,9 +55,15 @@ struct LoadedModel {
     Carried carried;                       // with LoadOptions::carry
 };
 
+struct Inputs {
+    bool image = false, audio = false;
+};
+
 struct LoadOptions {
     std::filesystem::path model = {};
-    std::filesystem::path mmproj = {};  // empty: look beside the model
+    std::filesystem::path mmproj = {};  // empty: look beside the model, if asked to; "none": no projector
+    Inputs inputs = {};            // that the model must take, by a projector beside it if need be
+    bool companions = false;       // take the best projector beside the model, if there is one
     bool weights = true;           // false: headers, shapes and tokenizer only
     bool carry = false;            // fill LoadedModel::carried
 };

@@ -54,12 +54,12 @@ bool contains(const std::vector<int32_t>& ascending, int32_t id) {
 struct Tokenizer::MergeScratch {
     std::vector<Symbol> symbols;
     std::vector<uint64_t> queue;  // min-heap of queue_key
-    int64_t queue_steps = 0;
+    int64_t work = 0;
 
     void push(uint32_t rank, uint32_t position) {
         queue.push_back(queue_key(rank, position));
         std::push_heap(queue.begin(), queue.end(), std::greater<>());
-        ++queue_steps;
+        ++work;
     }
 };
 
@@ -78,15 +78,10 @@ Result<Tokenizer> Tokenizer::create(Vocabulary vocabulary) {
     return tokenizer;
 }
 
-Tokenizer::Tokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)), index_(vocabulary_) {
+Tokenizer::Tokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)), index_(vocabulary_), added_(vocabulary_) {
     index_merges();
     has_words_ = std::any_of(vocabulary_.added_tokens.begin(), vocabulary_.added_tokens.end(),
                              [&](int32_t id) { return is_word(id); });
-    added_longest_first_ = vocabulary_.added_tokens;
-    std::stable_sort(added_longest_first_.begin(), added_longest_first_.end(),
-                     [&](int32_t a, int32_t b) { return piece(a).size() > piece(b).size(); });
-    for (const int32_t id : added_longest_first_)
-        starts_added_token_[static_cast<unsigned char>(piece(id)[0])] = true;
     for (int c = 0; c < 128; ++c) {
         const char character = static_cast<char>(c);
         ascii_ids_[c] = plain_id(c == ' ' ? kSpacePiece : std::string_view(&character, 1));
@@ -137,13 +132,6 @@ Result<int32_t> Tokenizer::require_special(std::string_view text) const {
                  "this needs an instruction-tuned Gemma 4 model"};
 }
 
-int32_t Tokenizer::added_token_at(std::string_view text) const {
-    for (const int32_t id : added_longest_first_) {
-        if (text.starts_with(piece(id))) return id;
-    }
-    return -1;
-}
-
 int32_t Tokenizer::plain_id(std::string_view character) const {
     const int32_t id = index_.find(vocabulary_, character);
     return id >= 0 && type(id) == TokenType::control ? -1 : id;
@@ -160,7 +148,7 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, EncodeOpti
 }
 
 Result<std::vector<int32_t>> Tokenizer::encode_spans(std::span<const TextSpan> spans, bool add_bos,
-                                                     int64_t* queue_steps) const {
+                                                     int64_t* work) const {
     size_t offset = 0;
     for (const TextSpan& span : spans) {
         const size_t broken = find_invalid_utf8(span.text);
@@ -192,8 +180,7 @@ Result<std::vector<int32_t>> Tokenizer::encode_spans(std::span<const TextSpan> s
         };
         skip_dropped();
         for (size_t i = begin; (span.parse_special || has_words_) && i < span.text.size(); ++i) {
-            if (!starts_added_token_[static_cast<unsigned char>(span.text[i])]) continue;
-            const int32_t id = added_token_at(span.text.substr(i));
+            const int32_t id = added_.longest_at(span.text.substr(i), &scratch.work);
             if (id < 0 || (!span.parse_special && !is_word(id))) continue;
             joined.append(span.text.substr(begin, i - begin));
             if (contains(vocabulary_.strips_left, id)) joined.resize(trim_right(joined).size());
@@ -210,7 +197,7 @@ Result<std::vector<int32_t>> Tokenizer::encode_spans(std::span<const TextSpan> s
     encode_fragment(joined, scratch, ids);
     const int32_t bos = vocabulary_.special.bos;
     if (add_bos && bos >= 0 && (ids.empty() || ids.front() != bos)) ids.insert(ids.begin(), bos);
-    if (queue_steps != nullptr) *queue_steps = scratch.queue_steps;
+    if (work != nullptr) *work = scratch.work;
     return ids;
 }
 
@@ -243,7 +230,7 @@ void Tokenizer::encode_run(std::string_view run, MergeScratch& scratch, std::vec
         symbols[i].pair_rank = merge_rank(symbols[i].id, symbols[i + 1].id);
         if (symbols[i].pair_rank != kNoRank) queue.push_back(queue_key(symbols[i].pair_rank, i));
     }
-    scratch.queue_steps += static_cast<int64_t>(queue.size());
+    scratch.work += static_cast<int64_t>(queue.size());
     std::make_heap(queue.begin(), queue.end(), std::greater<>());
 
     const auto offer = [&](uint32_t i) {  // (re)evaluates the pair that starts at symbol i

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lapidary/result.h"
+#include "model/text/added_tokens.h"
 #include "model/text/piece_index.h"
 #include "model/text/vocabulary.h"
 
@@ -34,9 +35,9 @@ class Tokenizer {
 
     Result<std::vector<int32_t>> encode(std::string_view text, EncodeOptions options = {}) const;
     // Encodes the spans as one text: ordinary text on both sides of a border merges as if it were never cut.
-    // `queue_steps`, if given, receives the number of entries the merge queue took (the unit of work).
+    // `work`, if given, receives the number of entries the merge queue took and of bytes compared with added tokens.
     Result<std::vector<int32_t>> encode_spans(std::span<const TextSpan> spans, bool add_bos = false,
-                                              int64_t* queue_steps = nullptr) const;
+                                              int64_t* work = nullptr) const;
 
     // The text of the ids. Control tokens give nothing unless `render_special`; broken bytes give U+FFFD
     // each.
@@ -64,7 +65,6 @@ class Tokenizer {
     void index_merges();
     bool is_word(int32_t id) const;  // an added token that is looked for in every text
     uint32_t merge_rank(int32_t left, int32_t right) const;  // kNoRank if the pair never merges
-    int32_t added_token_at(std::string_view text) const;     // the longest that text begins with, -1 if none
     // Of a piece that is one character; -1: written as bytes. So is a control token of one character, because
     // text that somebody typed must not forge one.
     int32_t plain_id(std::string_view character) const;
@@ -75,11 +75,10 @@ class Tokenizer {
 
     Vocabulary vocabulary_;
     PieceIndex index_;
-    std::vector<uint32_t> merge_slots_;           // hash table of ranks
-    std::vector<int32_t> added_longest_first_;    // added tokens by falling length
-    std::array<bool, 256> starts_added_token_{};  // by first byte
+    AddedTokens added_;
+    std::vector<uint32_t> merge_slots_;     // hash table of ranks
     bool has_words_ = false;
-    std::array<int32_t, 128> ascii_ids_{};        // character_id of one-byte characters
+    std::array<int32_t, 128> ascii_ids_{};  // character_id of one-byte characters
 };
 
 }  // namespace lapidary::model

@@ -45,6 +45,8 @@ std::string_view LapidaryFile::text(std::string_view name) const {
 }
 
 bool is_lapidary_file(const std::filesystem::path& path) {
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(path, ignored)) return false;  // opening a pipe would wait for its writer
     std::ifstream stream(path, std::ios::binary);
     std::string begin(kLapidaryMagic.size(), '\0');
     return stream.read(begin.data(), static_cast<std::streamsize>(begin.size())) && begin == kLapidaryMagic;

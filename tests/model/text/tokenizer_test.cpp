@@ -221,6 +221,16 @@ TEST_CASE("tokenizer: the work grows with the length, also on one long line") {
     }
 }
 
+TEST_CASE("tokenizer: the work also grows with the length where every byte could begin an added token") {
+    const Tokenizer& tiny = test::tiny_tokenizer();
+    const std::string text(1 << 16, '<');
+    const TextSpan plain{text, false}, special{text, true};
+    int64_t merging = 0, both = 0;
+    const auto expected = tiny.encode_spans({&plain, 1}, false, &merging);
+    CHECK(tiny.encode_spans({&special, 1}, false, &both).value() == expected.value());
+    CHECK(both - merging <= 2 * static_cast<int64_t>(text.size()));  // '<' leads on, a second one does not
+}
+
 TEST_CASE("tokenizer: broken UTF-8 is refused with its place") {
     const auto result = test::tiny_tokenizer().encode("abc\xE2\x82 d");
     REQUIRE_FALSE(result.has_value());
