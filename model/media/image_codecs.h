@@ -17,8 +17,10 @@ struct DecodedImage {
     int orientation = 1;  // EXIF, not yet applied
 };
 
-Result<DecodedImage> decode_png(std::span<const uint8_t> bytes, std::string_view name);
-Result<DecodedImage> decode_jpeg(std::span<const uint8_t> bytes, std::string_view name);
+enum class Extent { header, all };  // header: the size alone, no pixels
+
+Result<DecodedImage> decode_png(std::span<const uint8_t> bytes, std::string_view name, Extent extent);
+Result<DecodedImage> decode_jpeg(std::span<const uint8_t> bytes, std::string_view name, Extent extent);
 
 // Refuses more than kMaxImagePixels, and more than `max_plausible_pixels`, the most that a file of this many
 // bytes can hold: a header must not make us allocate what its body cannot fill.

@@ -40,19 +40,28 @@ Result<std::vector<uint8_t>> allocate_pixels(size_t count, std::string_view name
     }
 }
 
-Result<Image> decode_image(std::span<const uint8_t> bytes, std::string_view name) {
+namespace {
+
+Result<DecodedImage> decode(std::span<const uint8_t> bytes, std::string_view name, Extent extent) {
     const std::string_view type = detect_media_type(bytes);
-    DecodedImage decoded;
-    if (type == "PNG") {
-        LAP_ASSIGN(decoded, decode_png(bytes, name));
-    } else if (type == "JPEG") {
-        LAP_ASSIGN(decoded, decode_jpeg(bytes, name));
-    } else {
-        const std::string what =
-            bytes.empty() ? "is empty (0 bytes)" : "is " + std::string(type) + ", not PNG or JPEG";
-        return media_error(name, what, "convert the picture to PNG or JPEG");
-    }
+    if (type == "PNG") return decode_png(bytes, name, extent);
+    if (type == "JPEG") return decode_jpeg(bytes, name, extent);
+    const std::string what =
+        bytes.empty() ? "is empty (0 bytes)" : "is " + std::string(type) + ", not PNG or JPEG";
+    return media_error(name, what, "convert the picture to PNG or JPEG");
+}
+
+}  // namespace
+
+Result<Image> decode_image(std::span<const uint8_t> bytes, std::string_view name) {
+    LAP_ASSIGN(DecodedImage decoded, decode(bytes, name, Extent::all));
     return apply_orientation(std::move(decoded.image), decoded.orientation, name);
+}
+
+Result<void> check_image(const std::filesystem::path& path) {
+    LAP_ASSIGN(const std::vector<uint8_t> bytes, read_media_file(path));
+    LAP_TRY(decode(bytes, path.string(), Extent::header));
+    return {};
 }
 
 Result<Image> read_image(const std::filesystem::path& path) {

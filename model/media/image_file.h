@@ -24,6 +24,9 @@ struct Image {
 
 Result<Image> read_image(const std::filesystem::path& path);
 
+// Opens it, without decoding: an error if read_image would fail over its kind or its header.
+Result<void> check_image(const std::filesystem::path& path);
+
 // `name` stands in error messages for the file.
 Result<Image> decode_image(std::span<const uint8_t> bytes, std::string_view name);
 

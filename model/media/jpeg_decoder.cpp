@@ -141,9 +141,10 @@ Result<void> check_header(JpegState& s, std::string_view name) {
                             s.size_bytes, name);
 }
 
-Result<DecodedImage> decode(JpegState& s, std::string_view name) {
+Result<DecodedImage> decode(JpegState& s, std::string_view name, Extent extent) {
     if (!read_header(&s)) return damaged(s, name);
     LAP_TRY(check_header(s, name));
+    if (extent == Extent::header) return DecodedImage{{s.info.image_width, s.info.image_height, {}}, 1};
     const uint32_t width = s.info.image_width;
     const uint32_t height = s.info.image_height;
     const int components = s.info.num_components;
@@ -159,11 +160,11 @@ Result<DecodedImage> decode(JpegState& s, std::string_view name) {
 
 }  // namespace
 
-Result<DecodedImage> decode_jpeg(std::span<const uint8_t> bytes, std::string_view name) {
+Result<DecodedImage> decode_jpeg(std::span<const uint8_t> bytes, std::string_view name, Extent extent) {
     JpegState state;
     state.data = bytes.data();
     state.size_bytes = bytes.size();
-    Result<DecodedImage> result = decode(state, name);
+    Result<DecodedImage> result = decode(state, name, extent);
     jpeg_destroy_decompress(&state.info);
     return result;
 }

@@ -47,19 +47,26 @@ constexpr Signature kSignatures[] = {
     {8, "WAVE"sv, "WAV"},
     {0, "fLaC"sv, "FLAC"},
     {0, "OggS"sv, "Ogg"},
-    {0, "ID3"sv, "MP3"},
-    {0, "\xff\xfb"sv, "MP3"},  // a frame of layer III: MPEG 1, 2 and 2.5, each without and with a checksum
-    {0, "\xff\xfa"sv, "MP3"},
-    {0, "\xff\xf3"sv, "MP3"},
-    {0, "\xff\xf2"sv, "MP3"},
-    {0, "\xff\xe3"sv, "MP3"},
-    {0, "\xff\xe2"sv, "MP3"},
+    {0, "ID3"sv, "an ID3 tag"},
+    {0, "\xff\xfe"sv, "UTF-16 text"},
+    {0, "\xfe\xff"sv, "UTF-16 text"},
+    {0, "\0\5\x16\7"sv, "macOS metadata of another file (AppleDouble)"},
     {8, "AIFF"sv, "AIFF"},
     {8, "AIFC"sv, "AIFF"},
     {0, "%PDF"sv, "PDF"},
     {0, "PK\x03\x04"sv, "ZIP"},
     {0, "BM"sv, "BMP"},
 };
+
+// The header of an MPEG audio frame: 11 bits of ones, a version and a layer that exist, a rate that exists.
+std::string_view mpeg_audio(std::span<const uint8_t> bytes) {
+    if (bytes.size() < 4 || bytes[0] != 0xff || (bytes[1] & 0xe0) != 0xe0) return "";
+    if ((bytes[1] & 0xf6) == 0xf0) return "AAC";
+    const bool possible = (bytes[1] >> 3 & 3) != 1 && bytes[2] >> 4 != 15 && (bytes[2] >> 2 & 3) != 3;
+    if (!possible) return "";
+    constexpr std::string_view kLayers[] = {"", "MP3", "MPEG audio layer II", "MPEG audio layer I"};
+    return kLayers[bytes[1] >> 1 & 3];
+}
 
 bool matches(std::span<const uint8_t> bytes, const Signature& signature) {
     if (bytes.size() < signature.offset + signature.bytes.size()) return false;
@@ -106,27 +113,13 @@ struct CloseFile {
     void operator()(std::FILE* file) const { std::fclose(file); }
 };
 
-}  // namespace
-
-Error media_error(std::string_view name, std::string_view what, std::string_view hint) {
-    return {Errc::media_unsupported, std::string(name) + ": " + std::string(what), std::string(hint)};
-}
-
-std::string_view detect_media_type(std::span<const uint8_t> bytes) {
-    for (const Signature& signature : kSignatures) {
-        if (matches(bytes, signature)) return signature.type;
-    }
-    return looks_like_text(bytes) ? "text" : "unknown data";
-}
-
-Result<std::vector<uint8_t>> read_media_file(const fs::path& path) {
-    LAP_ASSIGN(const uint64_t size_bytes, checked_size(path));
+Result<std::vector<uint8_t>> read_front(const fs::path& path, uint64_t count) {
     std::vector<uint8_t> bytes;
     try {
-        bytes.resize(size_bytes);
+        bytes.resize(count);
     } catch (const std::bad_alloc&) {
         return Error{Errc::out_of_memory,
-                     path.string() + ": no memory for its " + std::to_string(size_bytes) + " bytes",
+                     path.string() + ": no memory for its " + std::to_string(count) + " bytes",
                      "close other programs or pass a smaller file"};
     }
     const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rb"));
@@ -143,6 +136,30 @@ Result<std::vector<uint8_t>> read_media_file(const fs::path& path) {
                      "check the disk, or whether another program is writing the file"};
     }
     return bytes;
+}
+
+}  // namespace
+
+Error media_error(std::string_view name, std::string_view what, std::string_view hint) {
+    return {Errc::media_unsupported, std::string(name) + ": " + std::string(what), std::string(hint)};
+}
+
+std::string_view detect_media_type(std::span<const uint8_t> bytes) {
+    for (const Signature& signature : kSignatures) {
+        if (matches(bytes, signature)) return signature.type;
+    }
+    if (const std::string_view type = mpeg_audio(bytes); !type.empty()) return type;
+    return looks_like_text(bytes) ? "text" : "unknown data";
+}
+
+Result<std::vector<uint8_t>> read_media_head(const fs::path& path, size_t limit_bytes, uint64_t* file_bytes) {
+    LAP_ASSIGN(*file_bytes, checked_size(path));
+    return read_front(path, std::min<uint64_t>(*file_bytes, limit_bytes));
+}
+
+Result<std::vector<uint8_t>> read_media_file(const fs::path& path) {
+    LAP_ASSIGN(const uint64_t size_bytes, checked_size(path));
+    return read_front(path, size_bytes);
 }
 
 }  // namespace lapidary::model

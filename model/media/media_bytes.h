@@ -20,6 +20,10 @@ inline constexpr uint64_t kMaxMediaFileBytes = uint64_t{1} << 30;
 // media_unsupported.
 Result<std::vector<uint8_t>> read_media_file(const std::filesystem::path& path);
 
+// Its first bytes, at most `limit_bytes`, under the same conditions; `file_bytes` receives its size.
+Result<std::vector<uint8_t>> read_media_head(const std::filesystem::path& path, size_t limit_bytes,
+                                             uint64_t* file_bytes);
+
 // "PNG", "JPEG", "WebP", ... "text", or "unknown data".
 std::string_view detect_media_type(std::span<const uint8_t> bytes);
 

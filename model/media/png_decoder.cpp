@@ -141,9 +141,10 @@ Error damaged(const PngState& s, std::string_view name) {
                        "copy or export the picture again");
 }
 
-Result<DecodedImage> decode(PngState& s, std::string_view name) {
+Result<DecodedImage> decode(PngState& s, std::string_view name, Extent extent) {
     if (!read_header(&s)) return damaged(s, name);
     LAP_TRY(check_image_size(s.width, s.height, max_pixels(s), s.size_bytes, name));
+    if (extent == Extent::header) return DecodedImage{{s.width, s.height, {}}, 1};
     if (!start_rows(&s)) return damaged(s, name);
     LAP_ASSIGN(std::vector<uint8_t> pixels, allocate_pixels(s.row_bytes * s.height, name));
     if (!read_rows(&s, pixels.data())) return damaged(s, name);
@@ -154,7 +155,7 @@ Result<DecodedImage> decode(PngState& s, std::string_view name) {
 
 }  // namespace
 
-Result<DecodedImage> decode_png(std::span<const uint8_t> bytes, std::string_view name) {
+Result<DecodedImage> decode_png(std::span<const uint8_t> bytes, std::string_view name, Extent extent) {
     PngState state;
     state.data = bytes.data();
     state.size_bytes = bytes.size();
@@ -165,7 +166,7 @@ Result<DecodedImage> decode_png(std::span<const uint8_t> bytes, std::string_view
         return Error{Errc::out_of_memory, std::string(name) + ": no memory for the PNG decoder",
                      "close other programs"};
     }
-    Result<DecodedImage> result = decode(state, name);
+    Result<DecodedImage> result = decode(state, name, extent);
     png_destroy_read_struct(&state.png, &state.info, nullptr);
     return result;
 }

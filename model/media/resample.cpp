@@ -19,14 +19,20 @@ constexpr uint32_t kMinSampleRate = 1000;
 constexpr uint32_t kMaxSampleRate = 768000;
 constexpr float kMaxSample = 2147483648.0f;
 
-// ceil(frames * 16000 / rate)
+// ceil(frames * 16000 / rate); headers may claim any number of frames.
 uint64_t resampled_length(uint64_t frames, uint32_t sample_rate) {
+    if (frames > UINT64_MAX / kAudioSampleRate - kMaxSampleRate) return UINT64_MAX;
     return (frames * kAudioSampleRate + sample_rate - 1) / sample_rate;
+}
+
+std::string seconds(uint64_t samples) {
+    return std::to_string(samples / kAudioSampleRate) + "." + std::to_string(samples % kAudioSampleRate * 10 / kAudioSampleRate);
 }
 
 }  // namespace
 
-Result<Resampler> Resampler::create(uint32_t channels, uint32_t sample_rate, std::string_view name) {
+Result<Resampler> Resampler::create(uint32_t channels, uint32_t sample_rate, std::string_view name,
+                                    uint64_t max_samples) {
     if (channels == 0 || channels > kMaxChannels) {
         return media_error(name,
                            "has " + std::to_string(channels) + " channels; 1 to " +
@@ -44,6 +50,7 @@ Result<Resampler> Resampler::create(uint32_t channels, uint32_t sample_rate, std
     resampler.name_ = name;
     resampler.channels_ = channels;
     resampler.sample_rate_ = sample_rate;
+    resampler.max_samples_ = max_samples;
     if (sample_rate != kAudioSampleRate) {
         int code = 0;
         resampler.state_.reset(src_new(SRC_SINC_BEST_QUALITY, 1, &code));
@@ -55,6 +62,15 @@ Result<Resampler> Resampler::create(uint32_t channels, uint32_t sample_rate, std
     return resampler;
 }
 
+Result<void> Resampler::expect(uint64_t frames) const {
+    const uint64_t samples = resampled_length(frames, sample_rate_);
+    if (samples <= max_samples_) return {};
+    return Error{Errc::context_full,
+                 name_ + ": lasts " + seconds(samples) + " s or more; " + seconds(max_samples_) +
+                     " s of sound have room in the context",
+                 "split the recording into clips of at most 30 seconds"};
+}
+
 Result<void> Resampler::push(std::span<const float> interleaved) {
     LAP_TRY(mix(interleaved));
     if (state_) return convert(false);
@@ -64,12 +80,7 @@ Result<void> Resampler::push(std::span<const float> interleaved) {
 
 Result<void> Resampler::mix(std::span<const float> interleaved) {
     const size_t frames = interleaved.size() / channels_;
-    if (resampled_length(frames_ + frames, sample_rate_) > kMaxAudioSamples) {
-        return media_error(name_,
-                           "is longer than " + std::to_string(kMaxAudioSamples / kAudioSampleRate) +
-                               " seconds, which fill the whole context",
-                           "split the recording into clips of at most 30 seconds");
-    }
+    LAP_TRY(expect(frames_ + frames));
     mono_.resize(frames);
     const float* in = interleaved.data();
     for (size_t i = 0; i < frames; ++i, in += channels_) {

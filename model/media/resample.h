@@ -17,8 +17,11 @@ namespace lapidary::model {
 
 class Resampler {
   public:
-    // Checks channels (1 to 64) and rate (1 to 768 kHz).
-    static Result<Resampler> create(uint32_t channels, uint32_t sample_rate, std::string_view name);
+    // Checks channels (1 to 64) and rate (1 to 768 kHz). The result may have at most `max_samples`.
+    static Result<Resampler> create(uint32_t channels, uint32_t sample_rate, std::string_view name,
+                                    uint64_t max_samples);
+    // Refuses a recording of so many frames now if push() would in the end.
+    Result<void> expect(uint64_t frames) const;
 
     // Whole frames, interleaved. Refuses values that are not finite or beyond 2^31 (no PCM scale reaches
     // that).
@@ -38,7 +41,7 @@ class Resampler {
     std::string name_;
     uint32_t channels_ = 1;
     uint32_t sample_rate_ = 0;
-    uint64_t frames_ = 0;
+    uint64_t frames_ = 0, max_samples_ = 0;
     std::unique_ptr<SRC_STATE, Delete> state_;  // null when the rate is 16 kHz already
     std::vector<float> mono_;                   // the current block
     std::vector<float> samples_;                // the result so far

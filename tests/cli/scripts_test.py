@@ -53,7 +53,8 @@ class InstallPackages(CliTest):
                     "xsimd": "libxsimd-dev", "fmt": "libfmt-dev", "CLI11": "libcli11-dev", "PNG": "libpng-dev",
                     "nlohmann_json": "nlohmann-json3-dev", "JPEG": "libjpeg-dev", "Python3": "python3",
                     "PkgConfig": "pkg-config", "Threads": "g++", "sndfile": "libsndfile1-dev",
-                    "samplerate": "libsamplerate0-dev", "libxxhash": "libxxhash-dev"}
+                    "samplerate": "libsamplerate0-dev", "libxxhash": "libxxhash-dev",
+                    "libmpg123": "libmpg123-dev", "vorbisfile": "libvorbis-dev"}
         named = self.install("dpkg-query", "id", "apt-get").stderr.split()
         lists = [ROOT / "CMakeLists.txt", *(path for room in ("kernels", "runtime", "model", "apps", "tests", "bench")
                                             for path in (ROOT / room).rglob("CMakeLists.txt"))]

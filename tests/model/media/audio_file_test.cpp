@@ -266,13 +266,19 @@ TEST_CASE("decode_audio: Ogg Vorbis is read; any cut and any damage is an error"
     CHECK(accepted == 0);
 }
 
-TEST_CASE("decode_audio: MP3 is refused by name, however it is wrapped") {
+TEST_CASE("decode_audio: MP3, as long as the sound that was encoded; any cut is an error") {
+    const std::vector<uint8_t> whole = file_bytes(fixture_dir() / "tone.mp3");
+    CHECK(decode_audio(whole, "tone.mp3").value().size() == 2903);  // ceil(4000 * 16000 / 22050)
+    size_t accepted = 0;
+    for (size_t size = 0; size < whole.size(); ++size) {
+        const std::vector<uint8_t> cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
+        accepted += decode_audio(cut, "cut").has_value();
+    }
+    CHECK(accepted == 0);
+}
+
+TEST_CASE("decode_audio: MP3 that calls itself WAV is refused") {
     const std::vector<uint8_t> mp3 = file_bytes(fixture_dir() / "tone.mp3");
-    REQUIRE(mp3.size() > 1000);
-    CHECK(mentions(decode_error(mp3), "is MP3, not WAV, FLAC or Ogg"));
-    std::vector<uint8_t> tagged = {'I', 'D', '3', 3, 0, 0, 0, 0, 0, 0};
-    tagged.insert(tagged.end(), mp3.begin(), mp3.end());
-    CHECK(mentions(decode_error(tagged), "is MP3"));
     std::vector<uint8_t> disguised = mp3;  // the signatures of both
     std::memcpy(disguised.data() + 8, "WAVE", 4);
     CHECK(mentions(decode_error(disguised), "does not begin with RIFF"));
@@ -284,6 +290,62 @@ TEST_CASE("decode_audio: MP3 is refused by name, however it is wrapped") {
     CHECK(mentions(decode_error(wrapped), "MP3 inside"));
 }
 
+TEST_CASE("decode_audio: an ID3 tag in front changes nothing, whatever comes behind it") {
+    // Version 2.4 with a footer and 150 bytes (0x01, 0x16 in 7 bits each), zeros behind it.
+    std::vector<uint8_t> tag = {'I', 'D', '3', 4, 0, 0x10, 0, 0, 1, 0x16};
+    tag.resize(10 + 150 + 10 + 37);
+    for (const char* name : {"ramp.flac", "tone.ogg", "tone.mp3", "mono_16k_24bit.wav"}) {
+        CAPTURE(name);
+        const std::vector<uint8_t> plain = file_bytes(fixture_dir() / name);
+        std::vector<uint8_t> tagged = tag;
+        tagged.insert(tagged.end(), plain.begin(), plain.end());
+        const auto samples = decode_audio(tagged, name);
+        if (!samples) FAIL(samples.error().message);
+        CHECK(*samples == decode_audio(plain, name).value());
+    }
+    std::vector<uint8_t> other = tag;
+    const auto png = file_bytes(fixture_dir() / "rgb.png");
+    other.insert(other.end(), png.begin(), png.end());
+    CHECK(mentions(decode_error(other), "is an ID3 tag before PNG, not WAV, FLAC, Ogg or MP3"));
+    CHECK(decode_error(tag).code == Errc::media_unsupported);
+}
+
+TEST_CASE("decode_audio: what does not fit into the context is refused by its header") {
+    // 1 kHz: each byte of FLAC or WAV becomes many samples. The claim alone counts: there is no sound behind it.
+    std::vector<uint8_t> flac = file_bytes(fixture_dir() / "ramp.flac");
+    CHECK(decode_audio(flac, "ramp.flac", 1000).has_value());
+    const auto over = decode_audio(flac, "ramp.flac", 999);
+    REQUIRE_FALSE(over.has_value());
+    CHECK(over.error().code == Errc::context_full);
+    CHECK(mentions(over.error(), "ramp.flac: lasts 0.0 s"));
+    flac.resize(42 + 100);
+    const uint64_t hours = uint64_t{3} * 3600 * 16000;
+    for (size_t i = 0; i < 4; ++i) flac[22 + i] = static_cast<uint8_t>(hours >> (24 - 8 * i));
+    const auto claimed = decode_audio(flac, "claims", 5000000);
+    REQUIRE_FALSE(claimed.has_value());
+    CHECK(claimed.error().code == Errc::context_full);
+    CHECK(mentions(claimed.error(), "lasts 10800.0 s or more; 312.5 s of sound have room"));
+}
+
+TEST_CASE("decode_audio: a length that no header tells is refused as soon as too much has come") {
+    const std::vector<uint8_t> data(2 * 100000, 1);  // 100 s at 1 kHz in a pipe's WAV: 1.6 million samples
+    const auto piped = wav(1, 1, 1000, 16, 0xffffffff, data);
+    CHECK(decode_audio(piped, "piped").value().size() == 1600000);
+    const auto refused = decode_audio(piped, "piped", 400000);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == Errc::context_full);
+}
+
+TEST_CASE("check_audio: what read_audio would say, without decoding") {
+    for (const char* name : {"ramp.flac", "tone.ogg", "tone.mp3", "stereo_8k_16bit.wav"})
+        CHECK(check_audio(fixture_dir() / name).has_value());
+    for (const char* name : {"absent.wav", "rgb.png", "README.md", "."}) {
+        const auto checked = check_audio(fixture_dir() / name);
+        REQUIRE_FALSE(checked.has_value());
+        CHECK(checked.error().message == read_audio(fixture_dir() / name).error().message);
+    }
+}
+
 TEST_CASE("decode_audio: formats that libsndfile would read, but nobody promised") {
     std::vector<uint8_t> other = wav(1, 1, 16000, 16, 4, {0, 0, 1, 0});
     for (const char* kind : {"RF64", "RIFX"}) {
@@ -292,7 +354,7 @@ TEST_CASE("decode_audio: formats that libsndfile would read, but nobody promised
     }
     std::memcpy(other.data(), "FORM", 4);
     std::memcpy(other.data() + 8, "AIFF", 4);
-    CHECK(mentions(decode_error(other), "is AIFF, not WAV, FLAC or Ogg"));
+    CHECK(mentions(decode_error(other), "is AIFF, not WAV, FLAC, Ogg or MP3"));
     CHECK(mentions(decode_error({'f', 'L', 'a', 'C', 0, 0, 0, 0}), "damaged FLAC"));
 }
 

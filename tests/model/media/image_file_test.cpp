@@ -201,3 +201,11 @@ TEST_CASE("read_image: the extension does not matter") {
     CHECK(read_image(path).has_value());
     fs::remove(path);
 }
+
+TEST_CASE("check_image: kind and header, no pixels") {
+    CHECK(check_image(fixture_dir() / "rgb.png").has_value());
+    CHECK(check_image(fixture_dir() / "rgb_progressive.jpg").has_value());
+    CHECK(mentions(check_image(fixture_dir() / "tone.mp3").error(), "is MP3, not PNG or JPEG"));
+    CHECK(check_image(fixture_dir() / "absent.png").error().code == Errc::not_found);
+    CHECK(check_image(fixture_dir()).error().code == Errc::media_unsupported);
+}

@@ -41,7 +41,24 @@ TEST_CASE("detect_media_type: by the first bytes") {
     CHECK(detect_media_type(file_bytes(fixture_dir() / "ramp.flac")) == "FLAC");
     CHECK(detect_media_type(file_bytes(fixture_dir() / "tone.ogg")) == "Ogg");
     CHECK(detect_media_type(file_bytes(fixture_dir() / "tone.mp3")) == "MP3");
-    CHECK(detect_media_type(std::vector<uint8_t>{0xff, 0xfe, 'a', 0}) == "unknown data");  // UTF-16
+    CHECK(detect_media_type(std::vector<uint8_t>{0xff, 0xfe, 'a', 0}) == "UTF-16 text");
+    CHECK(detect_media_type(std::vector<uint8_t>{0xff, 0xf1, 0x50, 0x80}) == "AAC");
+    CHECK(detect_media_type(std::vector<uint8_t>{0xff, 0xfd, 0x84, 0xc0}) == "MPEG audio layer II");
+    CHECK(detect_media_type(std::vector<uint8_t>{0xff, 0xe3, 0x40, 0xc0}) == "MP3");           // MPEG 2.5
+    CHECK(detect_media_type(std::vector<uint8_t>{0xff, 0xfb, 0xf0, 0}) == "unknown data");  // no such bit rate
+    CHECK(detect_media_type(std::vector<uint8_t>{0, 5, 22, 7, 0, 2}) == "macOS metadata of another file (AppleDouble)");
+}
+
+TEST_CASE("read_media_head: the front of a file, and its size") {
+    uint64_t size = 0;
+    const auto path = fixture_dir() / "rgb.png";
+    const auto head = read_media_head(path, 10, &size);
+    REQUIRE(head.has_value());
+    const auto whole = file_bytes(path);
+    CHECK(*head == std::vector<uint8_t>(whole.begin(), whole.begin() + 10));
+    CHECK(size == whole.size());
+    CHECK(read_media_head(path, 1 << 20, &size).value() == whole);
+    CHECK(read_media_head("/dev/zero", 10, &size).error().code == Errc::media_unsupported);
 }
 
 TEST_CASE("read_media_file: all bytes of a file") {
