@@ -8,12 +8,14 @@
 #include "model/media/audio_file.h"
 #include "model/media/frames.h"
 #include "model/media/image_file.h"
+#include "model/media/media_bytes.h"
 #include "model/media/patches.h"
 #include "model/media/placeholders.h"
 #include "model/media/resize.h"
 #include "model/text/chat_template.h"
 #include "model/text/prompt_tokens.h"
 #include "model/text/reply_parser.h"
+#include "model/text/utf8.h"
 
 namespace lapidary {
 
@@ -100,18 +102,21 @@ Result<Decoded> decode_picture(const model::EngineState& state, const Part& part
     return out;
 }
 
-Result<Decoded> decode_recording(const model::EngineState& state, const Part& part) {
+// `room`: tokens that the context still has for it.
+Result<Decoded> decode_recording(const model::EngineState& state, const Part& part, int64_t room) {
     const model::AudioConfig& c = *state.loaded.config.audio;
+    const uint64_t limit = std::min(static_cast<uint64_t>(room) * static_cast<uint64_t>(c.samples_per_token),
+                                    model::kMaxAudioSamples);
     std::vector<float> samples;
     if (part.samples.empty()) {
-        LAP_ASSIGN(samples, model::read_audio(part.path));
+        LAP_ASSIGN(samples, model::read_audio(part.path, limit));
     } else {
         if (part.sample_rate < 1)
             return Error{Errc::invalid_argument,
                          "a recording came with a sample rate of " + std::to_string(part.sample_rate),
                          "pass samples per second, such as 16000"};
         LAP_ASSIGN(samples, model::prepare_samples(part.samples, 1, static_cast<uint32_t>(part.sample_rate),
-                                                   "the recording"));
+                                                   "the recording", limit));
     }
     LAP_ASSIGN(auto frames, model::samples_to_frames(samples, static_cast<uint32_t>(c.samples_per_token)));
     Decoded out{std::make_shared<model::MediaRows>(), static_cast<int>(frames.count)};
@@ -119,16 +124,39 @@ Result<Decoded> decode_recording(const model::EngineState& state, const Part& pa
     return out;
 }
 
-Result<Decoded> decode(model::EngineState& state, const Part& part) {
-    LAP_TRY(state.take_media(part.kind == Part::Kind::image, part.kind == Part::Kind::audio));
-    switch (part.kind) {
-        case Part::Kind::image: return decode_picture(state, part);
-        case Part::Kind::audio: return decode_recording(state, part);
-        default: break;
-    }
-    return Error{Errc::media_unsupported, "video is not available in this version: " + part.path.string(),
-                 "give single frames as pictures"};
+Error no_video(const Part& part) {
+    return {Errc::media_unsupported, "video is not available in this version: " + part.path.string(),
+            "give single frames as pictures"};
 }
+
+// Decodes the media of one prompt, and stops when they take more than the context has.
+class Decoder {
+  public:
+    explicit Decoder(model::EngineState& state) : state_(state), room_(state.info.context) {}
+
+    // Its index in media().
+    Result<int> decode(const Part& part) {
+        if (part.kind == Part::Kind::video) return no_video(part);
+        const bool picture = part.kind == Part::Kind::image;
+        LAP_TRY(state_.take_media(picture, !picture));
+        LAP_ASSIGN(Decoded decoded, picture ? decode_picture(state_, part) : decode_recording(state_, part, room_));
+        room_ -= decoded.soft_tokens;
+        if (room_ < 0)
+            return Error{Errc::context_full,
+                         "the first " + std::to_string(media_.size() + 1) + " pictures and recordings take " +
+                             std::to_string(state_.info.context - room_) + " tokens, the context holds " +
+                             std::to_string(state_.info.context),
+                         "leave some out, or set EngineOptions::context to more"};
+        media_.push_back(std::move(decoded));
+        return static_cast<int>(media_.size()) - 1;
+    }
+    const std::vector<Decoded>& media() const { return media_; }
+
+  private:
+    model::EngineState& state_;
+    int64_t room_;  // tokens
+    std::vector<Decoded> media_;
+};
 
 model::Role role_of(Role role) {
     switch (role) {
@@ -178,10 +206,37 @@ Result<std::shared_ptr<model::PromptData>> assemble(const model::EngineState& st
 
 }  // namespace
 
+// ---- before a model is there -----------------------------------------------------------------------
+
+Result<void> check_media(std::span<const Part> parts) try {
+    for (const Part& part : parts) {
+        if (part.kind == Part::Kind::video) return no_video(part);
+        if (part.kind == Part::Kind::image && part.rgb.empty()) LAP_TRY(model::check_image(part.path));
+        if (part.kind == Part::Kind::audio && part.samples.empty()) LAP_TRY(model::check_audio(part.path));
+    }
+    return {};
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
+}
+
+Result<void> check_text(std::string_view text, std::string_view name) {
+    const size_t broken = model::find_invalid_utf8(text);
+    if (broken == std::string_view::npos) return {};
+    const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
+    const std::string_view type = model::detect_media_type({bytes, text.size()});
+    if (type != "text" && type != "unknown data")
+        return Error{Errc::invalid_argument, std::string(name) + " is " + std::string(type) + ", not text",
+                     "give pictures and recordings as parts of their own"};
+    return Error{Errc::invalid_argument,
+                 std::string(name) + ": the byte at offset " + std::to_string(broken) + " is not valid UTF-8",
+                 "convert the text to UTF-8"};
+}
+
 // ---- the engine's ways to a prompt ----------------------------------------------------------------
 
 Result<std::vector<int32_t>> Engine::tokenize(std::string_view text, const TokenizeOptions& options) const {
     LAP_ASSIGN(const model::Tokenizer* tokenizer, tokenizer_of(*state_));
+    LAP_TRY(check_text(text, "the text"));
     return tokenizer->encode(text, {.parse_special = options.special, .add_bos = options.bos});
 }
 
@@ -203,15 +258,15 @@ Result<std::string> Engine::piece(int32_t id) const {
 Result<Prompt> Engine::render(const Conversation& conversation) const try {
     LAP_TRY(tokenizer_of(*state_));
     std::vector<ChatMessage> messages;
-    std::vector<Decoded> media;
+    Decoder decoder(*state_);
     for (const Message& m : conversation.messages) {
         ChatMessage out{role_of(m.role), {}, m.reasoning, m.plain_string};
         for (const Part& p : m.parts) {
             ChatPart part{kind_of(p.kind), p.text_value};
-            if (p.kind != Part::Kind::text) {
-                part.media_index = static_cast<int>(media.size());
-                LAP_ASSIGN(Decoded d, decode(*state_, p));
-                media.push_back(std::move(d));
+            if (p.kind == Part::Kind::text) {
+                LAP_TRY(check_text(p.text_value, "a text of the prompt"));
+            } else {
+                LAP_ASSIGN(part.media_index, decoder.decode(p));
             }
             out.parts.push_back(std::move(part));
         }
@@ -220,7 +275,7 @@ Result<Prompt> Engine::render(const Conversation& conversation) const try {
     LAP_ASSIGN(const model::RenderedPrompt rendered,
                model::render_chat(messages, {.thinking = conversation.think,
                                              .allow_special = conversation.allow_special}));
-    LAP_ASSIGN(auto data, assemble(*state_, rendered, media));
+    LAP_ASSIGN(auto data, assemble(*state_, rendered, decoder.media()));
     return model::Access::prompt(std::move(data));
 } catch (const std::bad_alloc&) {
     return memory_ran_out();
@@ -229,19 +284,19 @@ Result<Prompt> Engine::render(const Conversation& conversation) const try {
 Result<Prompt> Engine::raw(std::span<const Part> parts, bool special) const try {
     LAP_TRY(tokenizer_of(*state_));
     model::RenderedPrompt rendered;
-    std::vector<Decoded> media;
+    Decoder decoder(*state_);
     for (const Part& p : parts) {
         model::RenderedPiece piece{kind_of(p.kind), p.text_value, special};
-        if (p.kind != Part::Kind::text) {
+        if (p.kind == Part::Kind::text) {
+            LAP_TRY(check_text(p.text_value, "a text of the prompt"));
+        } else {
             piece.text = p.kind == Part::Kind::image ? "<|image|>" : "<|audio|>";
-            piece.media_index = static_cast<int>(media.size());
-            LAP_ASSIGN(Decoded d, decode(*state_, p));
-            media.push_back(std::move(d));
+            LAP_ASSIGN(piece.media_index, decoder.decode(p));
         }
         rendered.text += piece.text;
         rendered.pieces.push_back(std::move(piece));
     }
-    LAP_ASSIGN(auto data, assemble(*state_, rendered, media));
+    LAP_ASSIGN(auto data, assemble(*state_, rendered, decoder.media()));
     return model::Access::prompt(std::move(data));
 } catch (const std::bad_alloc&) {
     return memory_ran_out();

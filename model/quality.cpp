@@ -32,6 +32,7 @@ Result<BaseRun> run_base(const KldOptions& o) {
                inspect(o.model));  // what is wrong with it is said before the base runs
     EngineOptions base = o.base;
     base.context = o.model.context;
+    base.needs.text = base.needs.text || !o.excerpt.text.empty();
     LAP_ASSIGN(const Engine engine, Engine::open(base));
     if (engine.info().vocab != other.info.vocab)
         return other_vocabulary(engine.info().vocab, other.info.vocab);
@@ -58,7 +59,9 @@ Result<void> check_same_ids(const Engine& engine, const Excerpt& excerpt, const 
 }  // namespace
 
 Result<PerplexityReport> perplexity(const PerplexityOptions& options) try {
-    LAP_ASSIGN(const Engine engine, Engine::open(options.engine));
+    EngineOptions opened = options.engine;
+    opened.needs.text = opened.needs.text || !options.excerpt.text.empty();
+    LAP_ASSIGN(const Engine engine, Engine::open(opened));
     LAP_ASSIGN(const model::Passage passage,
                model::make_passage(engine, options.excerpt, options.engine.context, options.stride));
     std::vector<double> nll;

@@ -72,6 +72,7 @@ COVERED_ELSEWHERE = {
     "model/media/jpeg_decoder": ("model/media/image_file_test.cpp", "decoders are tested through the one door to them"),
     "model/media/png_decoder": ("model/media/image_file_test.cpp", "decoders are tested through the one door to them"),
     "model/media/resample": ("model/media/audio_file_test.cpp", "recordings at other rates"),
+    "model/media/sndfile_reader": ("model/media/audio_file_test.cpp", "WAV, FLAC and Ogg through the one door to them"),
     "model/text/piece_index": ("model/text/vocabulary_test.cpp", "the index of the vocabulary"),
     "model/text/tokenizer_reader": ("model/text/vocabulary_test.cpp", "a way to read a vocabulary"),
     "model/text/tokenizer_settings": ("model/text/vocabulary_test.cpp", "settings of whole files"),

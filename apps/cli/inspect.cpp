@@ -155,7 +155,6 @@ Result<int> inspect_verb(Program& program, Args args) {
     command.flag("--template", chat_template, "the file's chat template");
     command.flag("--verify", verify_sums, "read all of a .lapidary file and compare its checksums");
     add_model_options(command, model);
-    command.text("--mmproj", model.mmproj, "FILE", "projector GGUF (default: beside the model)");
     add_engine_options(command, choices);
     add_output_options(command, console);
     LAP_ASSIGN(const bool go, command.parse(std::move(args)));

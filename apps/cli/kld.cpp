@@ -119,6 +119,7 @@ Result<KldOptions> prepare(Program& program, const KldVerbOptions& options) {
     base.engine.precise = options.base_precise;
     const std::string base_name = options.base.value_or(work.model.model.string());
     LAP_ASSIGN(work.base, engine_options(program.console, base, options.model, base_name));
+    if (options.base) work.base.mmproj.clear();  // --mmproj is MODEL's
     work.stride = options.excerpt.stride;
     work.cancel = program.interrupt.token();
     return work;

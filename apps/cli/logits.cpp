@@ -35,7 +35,6 @@ void describe(Command& command, LogitsOptions& options, Console& console) {
     add_output_options(command, console);
     command.heading("Model and machine");
     add_model_options(command, options.model);
-    command.text("--mmproj", options.model.mmproj, "FILE", "projector GGUF (default: beside the model)");
     add_engine_options(command, options.engine);
 }
 
@@ -95,6 +94,8 @@ Result<int> logits_verb(Program& program, Args args) {
     const Interrupt::Scope stoppable(program.interrupt);
     Progress progress(console, program.interrupt);
     engine_opts.progress = progress.sink();
+    if (!input.ids) engine_opts.needs = needs_of(input.prompt);
+    LAP_ASSIGN(ResultFile file, ResultFile::create(*options.out));
     LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
     progress.clear();
     tell_notes(console, engine.info());
@@ -102,7 +103,6 @@ Result<int> logits_verb(Program& program, Args args) {
                input.ids ? engine.tokens(*input.ids) : render_prompt(engine, input.prompt));
     LAP_ASSIGN(Session session, engine.new_session());
     LAP_TRY(session.append(prompt));
-    LAP_ASSIGN(ResultFile file, ResultFile::create(*options.out));
     LAP_ASSIGN(const int64_t rows,
                write_rows(session, file, options.all ? Rows::all : Rows::last, program.interrupt.token()));
     LAP_TRY(file.commit());

@@ -29,7 +29,6 @@ struct PackVerbOptions {
 void describe(Command& command, PackVerbOptions& options, Console& console) {
     command.heading("What is written: the matrices in the order that kernels read them, and all settings");
     add_model_options(command, options.model);
-    command.text("--mmproj", options.model.mmproj, "FILE", "projector GGUF (default: beside the model)");
     command.custom("--type", "TYPE", "quantise to q4_0, q8_0, q4_k, q6_k, bf16 or f16 (default: types stay)",
                    [&options](const auto&, const auto& value) -> Result<void> {
                        options.pack.type = value;  // the library knows which types it can make

@@ -29,7 +29,6 @@ void describe(Command& command, RunOptions& options, Console& console) {
     add_sampling_options(command, options.generate);
     command.heading("Model and machine");
     add_model_options(command, options.model);
-    command.text("--mmproj", options.model.mmproj, "FILE", "projector GGUF (default: beside the model)");
     add_engine_options(command, options.engine);
     command.heading("Output");
     add_output_options(command, console);
@@ -179,6 +178,7 @@ Result<int> run_verb(Program& program, Args args) {
     const Interrupt::Scope stoppable(program.interrupt);
     Progress progress(program.console, program.interrupt);
     engine_opts.progress = progress.sink();
+    engine_opts.needs = needs_of(source);
     LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
     progress.clear();
     tell_notes(program.console, engine.info());

@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <bit>
@@ -40,14 +42,31 @@ class Descriptor {
     int fd_;
 };
 
+// Pipes with a name, devices and sockets could be waited for, or read, without end. A pipe without a name, which
+// <(...) of a shell is, has its writer already.
+Result<void> check_readable(int fd, const std::string& name) {
+    struct stat info = {};
+    struct statfs system = {};
+    if (fstat(fd, &info) != 0) return cannot("read", name, errno);
+    if (S_ISDIR(info.st_mode)) return cannot("read", name, EISDIR);
+    const bool nameless = S_ISFIFO(info.st_mode) && fstatfs(fd, &system) == 0 && system.f_type == PIPEFS_MAGIC;
+    if (nameless && fcntl(fd, F_SETFL, 0) != 0) return cannot("read", name, errno);  // no longer O_NONBLOCK
+    if (S_ISREG(info.st_mode) || nameless) return {};
+    return Error{Errc::io_error,
+                 fmt::format("cannot read {}: it is {}", name,
+                             S_ISFIFO(info.st_mode) ? "a named pipe" : "a device, not a regular file"),
+                 "name a regular file, or - for standard input"};
+}
+
 }  // namespace
 
 bool stdin_is_terminal() { return isatty(STDIN_FILENO) != 0; }
 
 Result<std::string> read_text(const std::string& name) {
     const std::string shown = name == "-" ? "standard input" : name;
-    const Descriptor file(name == "-" ? STDIN_FILENO : open(name.c_str(), O_RDONLY | O_CLOEXEC));
+    const Descriptor file(name == "-" ? STDIN_FILENO : open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (file.get() < 0) return cannot("read", shown, errno);
+    if (name != "-") LAP_TRY(check_readable(file.get(), shown));
     std::string text;
     char buffer[1 << 16];
     for (;;) {
@@ -78,13 +97,27 @@ Result<std::vector<int32_t>> read_token_ids(const std::string& file) {
     return values;
 }
 
+Result<void> check_target(const std::filesystem::path& target) {
+    struct stat info = {};
+    if (stat(target.c_str(), &info) == 0) {
+        if (S_ISDIR(info.st_mode)) return cannot("write", target.string(), EISDIR);
+        if (!S_ISREG(info.st_mode))
+            return Error{Errc::io_error, fmt::format("cannot write {}: it is not a regular file", target.string())};
+    }
+    const auto folder = target.has_parent_path() ? target.parent_path() : std::filesystem::path(".");
+    if (access(folder.c_str(), W_OK | X_OK) != 0) return cannot("write", target.string(), errno);
+    return {};
+}
+
 Result<ResultFile> ResultFile::create(const std::filesystem::path& target) {
     struct stat info = {};
     const bool exists = stat(target.c_str(), &info) == 0;
     if (exists && S_ISDIR(info.st_mode)) return cannot("write", target.string(), EISDIR);
     if (exists && !S_ISREG(info.st_mode)) {
-        const int fd = open(target.c_str(), O_WRONLY | O_CLOEXEC);
+        // O_NONBLOCK: a pipe that nobody reads is an error, not a wait.
+        const int fd = open(target.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
         if (fd < 0) return cannot("write", target.string(), errno);
+        fcntl(fd, F_SETFL, 0);
         return ResultFile(fd, target, {});
     }
     std::string pattern = target.string() + ".XXXXXX";

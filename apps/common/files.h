@@ -19,6 +19,9 @@ bool stdin_is_terminal();
 // A JSON file of token ids: [2,105] or {"ids":[...]}.
 Result<std::vector<int32_t>> read_token_ids(const std::string& name);
 
+// Whether a file that is written at the end of the work could be written now.
+Result<void> check_target(const std::filesystem::path& target);
+
 // Writes beside the target under a temporary name; commit() renames, the destructor removes what is left.
 // A target that is a device or a pipe is written directly.
 class ResultFile {

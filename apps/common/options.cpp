@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "apps/common/files.h"
 #include "base/try.h"
 #include "lapidary/tools.h"
 
@@ -36,6 +37,8 @@ bool is_store_name(const std::string& name) {
 void add_model_options(Command& command, ModelOptions& options) {
     command.positionals(options.positionals);
     command.text("-m,--model", options.model, "MODEL", "the model, instead of the first argument");
+    command.text("--mmproj", options.mmproj, "FILE|none",
+                 "projector of a GGUF (default: the best beside it that fits)");
 }
 
 void add_output_options(Command& command, Console& console) {
@@ -111,6 +114,7 @@ Result<EngineOptions> engine_options(const Console& console, const EngineChoices
     engine.research.vision_blocks_everywhere = choices.vision_mask == "all";
     request(choices.diagnostics, engine);
     if (model.mmproj) engine.mmproj = *model.mmproj;
+    if (choices.diagnostics.trace) LAP_TRY(check_target(*choices.diagnostics.trace));
     LAP_ASSIGN(engine.model, resolve_model(console, model_name));
     return engine;
 }

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <span>
+
 #include "apps/common/files.h"
 #include "base/try.h"
 #include "lapidary/tools.h"
@@ -41,13 +43,24 @@ Result<void> check_combination(const PromptOptions& options) {
     return {};
 }
 
+// A text that is a picture or a recording: which option it belongs to.
+Result<void> check_prompt_text(std::string_view text, std::string_view name) {
+    if (Result<void> checked = check_text(text, name); !checked)
+        return usage(checked.error().message, "give text here, pictures with --image FILE, recordings with --audio FILE");
+    return {};
+}
+
 Result<std::string> read_text_prompt(const PromptOptions& options) {
-    if (options.text && *options.text != "-") return *options.text;
+    if (options.text && *options.text != "-") {
+        LAP_TRY(check_prompt_text(*options.text, "the prompt"));
+        return *options.text;
+    }
     if (!options.text && stdin_is_terminal()) {
         if (!options.images.empty() || !options.audios.empty()) return std::string();
         return usage("there is no prompt", "give one with -p TEXT, --messages FILE or through a pipe");
     }
     LAP_ASSIGN(std::string text, read_text("-"));
+    LAP_TRY(check_prompt_text(text, "standard input"));
     if (text.empty() && options.images.empty() && options.audios.empty())
         return usage("standard input held no prompt", "give one with -p TEXT");
     return text;
@@ -72,7 +85,7 @@ void add_prompt_options(Command& command, PromptOptions& options) {
     command.text("-p,--prompt", options.text, "TEXT", "the prompt; - reads standard input");
     command.flag("--raw", options.raw, "the prompt as it is, without the chat template");
     command.texts("--image", options.images, "FILE", "a PNG or JPEG picture, before the text; repeatable");
-    command.texts("--audio", options.audios, "FILE", "WAV, FLAC or Ogg, after the text; repeatable");
+    command.texts("--audio", options.audios, "FILE", "WAV, FLAC, Ogg or MP3, after the text; repeatable");
     command.text("--messages", options.messages, "FILE", "a conversation in JSON instead of -p; - for stdin");
     command.text("--system", options.system, "TEXT", "the system prompt");
     command.custom(
@@ -84,16 +97,28 @@ void add_prompt_options(Command& command, PromptOptions& options) {
     command.unavailable({"--sound"}, false, Errc::invalid_argument, "video comes later");
 }
 
+namespace {
+
+std::vector<std::span<const Part>> parts_of(const PromptSource& source) {
+    std::vector<std::span<const Part>> lists = {source.parts};
+    for (const Message& message : source.conversation.messages) lists.emplace_back(message.parts);
+    return lists;
+}
+
+}  // namespace
+
 bool names_a_prompt(const PromptOptions& options) {
     return options.text || options.messages || !options.images.empty() || !options.audios.empty();
 }
 
-Result<PromptSource> read_prompt(const PromptOptions& options) {
-    LAP_TRY(check_combination(options));
+namespace {
+
+Result<PromptSource> read_source(const PromptOptions& options) {
     PromptSource source;
     source.raw = options.raw;
     if (options.messages) {
         LAP_ASSIGN(const std::string json, read_text(*options.messages));
+        LAP_TRY(check_prompt_text(json, *options.messages == "-" ? "standard input" : *options.messages));
         LAP_ASSIGN(source.conversation, conversation_from_json(json));
     } else {
         LAP_ASSIGN(std::string text, read_text_prompt(options));
@@ -110,6 +135,25 @@ Result<PromptSource> read_prompt(const PromptOptions& options) {
     }
     if (options.think_given) source.conversation.think = options.think == "on";
     return source;
+}
+
+}  // namespace
+
+Result<PromptSource> read_prompt(const PromptOptions& options) {
+    LAP_TRY(check_combination(options));
+    LAP_ASSIGN(PromptSource source, read_source(options));
+    for (const auto& parts : parts_of(source)) LAP_TRY(check_media(parts));
+    return source;
+}
+
+Needs needs_of(const PromptSource& source) {
+    Needs needs{.text = true};
+    for (const auto& parts : parts_of(source))
+        for (const Part& part : parts) {
+            needs.image = needs.image || part.kind == Part::Kind::image;
+            needs.audio = needs.audio || part.kind == Part::Kind::audio;
+        }
+    return needs;
 }
 
 Result<Prompt> render_prompt(const Engine& engine, const PromptSource& source) {

@@ -26,8 +26,11 @@ struct PromptSource {
     Conversation conversation;  // unless raw
     std::vector<Part> parts;    // raw
 };
-// Reads stdin only with `-p -`, `--messages -`, or without a text when stdin is not a terminal.
+// Reads stdin only with `-p -`, `--messages -`, or without a text when stdin is not a terminal. Every file that the
+// prompt names is opened and checked, so that nothing is loaded for a prompt that cannot be.
 Result<PromptSource> read_prompt(const PromptOptions& options);
+// What the model must take.
+Needs needs_of(const PromptSource& source);
 Result<Prompt> render_prompt(const Engine& engine, const PromptSource& source);
 
 }  // namespace lapidary::cli

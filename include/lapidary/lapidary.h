@@ -48,7 +48,7 @@ struct Part {
     enum class Kind { text, image, audio, video };
     Kind kind = Kind::text;
     std::string text_value = {};        // text, UTF-8
-    std::filesystem::path path = {};    // media in a file: PNG or JPEG; WAV, FLAC or Ogg
+    std::filesystem::path path = {};    // media in a file: PNG or JPEG; WAV, FLAC, Ogg (Vorbis, Opus) or MP3
     std::vector<uint8_t> rgb = {};      // or a picture in memory: [height][width][3]
     int32_t width = 0, height = 0;
     std::vector<float> samples = {};    // or a recording in memory: mono, -1 to 1
@@ -60,6 +60,12 @@ struct Part {
     static Part audio(std::filesystem::path file);
     static Part audio(std::vector<float> samples, int32_t sample_rate);
 };
+
+// Whether the files of the media parts are there and of a kind that is read, by their headers: to be asked before a
+// model is opened, which takes longer. Damage further inside is found by Engine::render.
+Result<void> check_media(std::span<const Part> parts);
+// An error unless the text is UTF-8; it says what else it seems to be, such as a picture. `name` is its subject.
+Result<void> check_text(std::string_view text, std::string_view name);
 
 enum class Role { system, developer, user, assistant };
 
@@ -113,7 +119,7 @@ struct ResearchOptions {                  // to study the model and the machine;
 struct EngineOptions {
     std::filesystem::path model = {};     // .lapidary or GGUF file, Hugging Face folder, or folder that holds one GGUF model
     // The projector of a GGUF model. Empty: of those beside the model the best that fits, looked for when pictures or
-    // sound come, by content and never by name (the rule: docs/adr/0016). "none": it takes neither, nothing is looked for.
+    // sound come, by content and never by name (docs/adr/0016-companions.md has the rule). "none": it takes neither, nothing is looked for.
     std::filesystem::path mmproj = {};
     Needs needs = {};                     // opening fails, before weights are read, unless the model has these
     uint32_t context = 0;                 // tokens per session; 0 = min(8192, the model's own limit)
@@ -175,7 +181,8 @@ class Engine {
     Result<std::string> detokenize(std::span<const int32_t> ids, bool special = false) const;
     Result<std::string> piece(int32_t id) const;   // the vocabulary's own text for one id
 
-    // The chat template applied, media decoded, resized and framed.
+    // The chat template applied, media decoded, resized and framed. A recording that cannot fit into the context is
+    // refused by the length in its header, or as soon as it gets too long: context_full.
     Result<Prompt> render(const Conversation& conversation) const;
     // The parts as they are, without a template: BOS, then text and media in order.
     Result<Prompt> raw(std::span<const Part> parts, bool special = true) const;

@@ -118,7 +118,7 @@ Error none_serves(const fs::path& model, const Inputs& wanted, const Comparison&
                    projectors ? ": no projector beside " : ": there is no projector beside ", beside,
                    projectors ? " fits" : "",
                    result.rejected.empty() ? "" : concat(". Looked at: ", list_of(result.rejected))),
-            "put the projector (mmproj) of this model beside it, or name it in EngineOptions::mmproj"};
+            "put the projector (mmproj) of this model beside it, or name it with EngineOptions::mmproj"};
 }
 
 Error takes_none(const LoadOptions& options, const char* why) {
@@ -145,7 +145,7 @@ Result<void> attach_projector(const LoadOptions& options, LoadedModel& model) {
             return Error{Errc::invalid_argument,
                          concat("a projector (", in_quotes(options.mmproj.string()), ") was given, but ",
                                 in_quotes(options.model.string()), " brings its own"),
-                         "leave EngineOptions::mmproj empty"};
+                         "leave EngineOptions::mmproj out"};
         return complete ? check_prepared(model.config, options.inputs) : takes_none(options, " has no part for that");
     }
     if (options.mmproj == kNoProjector)

@@ -30,7 +30,7 @@ def clean_environment(**extra):
 def lapidary(*args, stdin=b"", env=None, **options):
     """Runs the program to its end. stdin: bytes, or None for an empty one."""
     options.setdefault("stdout", subprocess.PIPE)
-    return subprocess.run([PROGRAM, *map(str, args)], input=stdin, stderr=subprocess.PIPE,
+    return subprocess.run([PROGRAM, *(a if isinstance(a, bytes) else str(a) for a in args)], input=stdin, stderr=subprocess.PIPE,
                           env=env or clean_environment(), timeout=TIMEOUT_S, **options)
 
 

@@ -7,7 +7,7 @@
 
 #include "lapidary/tools.h"
 #include "tests/support/goldens.h"
-#include "tests/support/scratch_folder.h"
+#include "tests/support/small_model.h"
 
 using namespace lapidary;
 using namespace lapidary::test;
@@ -211,4 +211,25 @@ TEST_CASE("engine: a checkpoint made for more positions than a step can name ope
     Session session = unwrap(engine.new_session());
     unwrap(session.append(unwrap(engine.tokens(std::vector<int32_t>{2, 105}))));
     CHECK(all_rows(session).size() == 2);
+}
+
+TEST_CASE("engine: what is needed and absent is said before the weights are touched") {
+    const ScratchFolder folder;
+    GgufBuilder builder = small_gguf();
+    builder.text("tokenizer.ggml.model", "llama");
+    EngineOptions options = with(folder.write("a.gguf", builder.build()));
+    int packed = 0;
+    options.progress = [&](std::string_view, uint64_t, uint64_t total) { return packed += total > 0, true; };
+    REQUIRE(Engine::open(options));
+    CHECK(packed > 0);
+    packed = 0;
+    options.needs.text = true;
+    CHECK(open_error(options).code == Errc::bad_model_file);
+    options.needs = {.image = true};
+    CHECK(open_error(options).code == Errc::media_unsupported);
+    CHECK(packed == 0);
+    folder.write("p.gguf", small_projector().build());
+    const auto engine = Engine::open(options);
+    REQUIRE(engine);
+    CHECK(engine->info().image);
 }

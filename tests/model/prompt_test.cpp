@@ -4,6 +4,7 @@
 #include "lapidary/tools.h"
 #include "model/engine_state.h"
 #include "tests/support/goldens.h"
+#include "tests/support/small_model.h"
 
 using namespace lapidary;
 using namespace lapidary::test;
@@ -107,4 +108,68 @@ TEST_CASE("prompt: a missing picture, an unreadable one and a video each give on
     video.kind = Part::Kind::video;
     video.path = kTiny / "samples/video_1.mp4";
     CHECK(error(video).code == Errc::media_unsupported);
+}
+
+TEST_CASE("prompt: a projector joins the model when media come, and text never asks for it") {
+    const ScratchFolder folder;
+    const auto model = folder.write("model.gguf", small_gguf().build());
+    const auto whole = small_projector().build();
+    folder.write("mmproj.gguf", whole.substr(0, whole.size() / 3));
+    const Engine engine = unwrap(Engine::open({.model = model, .threads = 1}));
+    CHECK_FALSE(engine.info().audio);
+    CHECK(engine.info().notes.empty());
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(unwrap(engine.raw(std::vector{Part::text("ab")}))));
+
+    const std::vector parts = {Part::text("a"), Part::audio(std::vector<float>(25, 0.5f), 16000)};
+    const auto refused = engine.raw(parts);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().message.find("'mmproj.gguf' is damaged") != std::string::npos);
+
+    folder.write("second.gguf", whole);
+    const Prompt sound = unwrap(engine.raw(parts));
+    REQUIRE(model::Access::data(sound).media.size() == 1);
+    CHECK(model::Access::data(sound).media[0].count == 3);  // 10 samples each
+    unwrap(session.append(sound));
+    CHECK(all_rows(session).size() > 0);
+    const Engine none = unwrap(Engine::open({.model = model, .mmproj = "none", .threads = 1}));
+    CHECK_FALSE(none.raw(parts).has_value());
+}
+
+TEST_CASE("prompt: sound stops where the context ends, of one recording and of all together") {
+    const Engine engine = unwrap(Engine::open({.model = kTiny, .context = 64, .threads = 1}));
+    const auto sound = [](size_t tokens) { return Part::audio(std::vector<float>(tokens * 640, 0.1f), 16000); };
+    CHECK(engine.raw(std::vector{sound(64)}).has_value());
+    for (const std::vector<Part>& parts : {std::vector{sound(65)}, std::vector{sound(30), sound(30), sound(5)},
+                                           std::vector{sound(60), Part::image(kTiny / "samples/image_1.png")}}) {
+        const auto refused = engine.raw(parts);
+        REQUIRE_FALSE(refused.has_value());
+        CHECK(refused.error().code == Errc::context_full);
+    }
+}
+
+TEST_CASE("prompt: media are checked without a model") {
+    Part video;
+    video.kind = Part::Kind::video;
+    CHECK(check_media({}).has_value());
+    const std::vector good = {Part::text("x"), Part::image(kTiny / "samples/image_2.png"),
+                              Part::audio(kTiny / "samples/speech_2.wav"), Part::image(std::vector<uint8_t>(12, 0), 2, 2)};
+    CHECK(check_media(good).has_value());
+    const auto code = [](const Part& part) { return check_media(std::vector{part}).error().code; };
+    CHECK(code(Part::image("no/such.png")) == Errc::not_found);
+    CHECK(code(Part::image(kTiny / "samples/speech_2.wav")) == Errc::media_unsupported);
+    CHECK(code(Part::audio(kTiny / "samples/image_2.png")) == Errc::media_unsupported);
+    CHECK(code(video) == Errc::media_unsupported);
+}
+
+TEST_CASE("prompt: bytes of a picture given as a text are called that") {
+    const std::string jpeg("\xff\xd8\xff\xe0\0\x10JFIF", 10), latin = "caf\xe9";
+    CHECK(check_text("BMW and PDF: %PDF", "x").has_value());  // signatures, and yet text
+    for (const Result<void>& checked : {check_text(jpeg, "x"), check_text(latin, "x")}) {
+        REQUIRE_FALSE(checked.has_value());
+        CHECK(checked.error().code == Errc::invalid_argument);
+    }
+    CHECK(check_text(jpeg, "standard input").error().message == "standard input is JPEG, not text");
+    CHECK(check_text(latin, "x").error().message.find("offset 3") != std::string::npos);
+    CHECK(tiny().raw(std::vector{Part::text(jpeg)}).error().message.find("is JPEG") != std::string::npos);
 }

@@ -1,0 +1,92 @@
+"""What is wrong with a command is found before the model is loaded, and nothing waits for a pipe or a device."""
+
+import json
+import os
+import socket
+import subprocess
+import unittest
+
+from support import PROGRAM, SAMPLES, TINY, CliTest, clean_environment, lapidary, main
+
+ABSENT = "absent-model.gguf"  # an error that names something else came before the model was looked for
+
+
+class Order(CliTest):
+    def test_files_of_the_prompt(self):
+        typo = self.folder / "typo.png"
+        picture = SAMPLES / "image_1.png"
+        talk = self.file("talk.json", json.dumps({"messages": [{"role": "user", "content": [
+            {"type": "image", "path": str(typo)}]}]}))
+        for args in (["--image", typo], ["--image", picture, "--audio", typo], ["--audio", picture],
+                     ["--image", SAMPLES / "speech_1.wav"], ["--messages", talk]):
+            with self.subTest(args=args):
+                prompt = [] if "--messages" in args else ["-p", "x"]
+                error = self.fails(1, "run", ABSENT, *args, *prompt)
+                self.assertNotIn(ABSENT, error["message"])
+
+    def test_places_of_the_results(self):
+        nowhere = self.folder / "no" / "folder" / "file"
+        self.fails(1, "logits", ABSENT, "--tokens", "2", "--out", nowhere, says=nowhere)
+        self.fails(1, "run", ABSENT, "-p", "x", "--trace", nowhere, says=nowhere)
+        self.fails(1, "run", ABSENT, "-p", "x", "--trace", self.folder, says=self.folder)
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_nothing_is_left_when_the_model_fails(self):
+        self.fails(3, "logits", ABSENT, "--tokens", "2", "--out", self.folder / "rows", says=ABSENT)
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+
+class Waiting(CliTest):
+    """Every one of these opened a pipe that nobody writes to, or a device that never ends."""
+
+    def setUp(self):
+        super().setUp()
+        self.pipe = self.folder / "pipe"
+        os.mkfifo(self.pipe)
+        self.socket = self.folder / "socket"
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(str(self.socket))
+
+    def test_as_a_model(self):
+        for path in (self.pipe, self.socket, "/dev/zero"):
+            for args in (["run", path, "-p", "x"], ["inspect", path], ["inspect", path, "--verify"],
+                         ["run", TINY, "-p", "x", "--mmproj", path], ["pack", path, self.folder / "o"],
+                         ["kld", TINY, "--base", path, "--random-tokens", "9"]):
+                with self.subTest(args=args):
+                    done = lapidary(*args)
+                    self.assertIn(done.returncode, (2, 3), done.stderr)
+
+    def test_as_anything_else(self):
+        for path in (self.pipe, self.socket, "/dev/zero", self.folder):
+            for args in (["run", TINY, "--image", path], ["run", TINY, "--audio", path], ["run", TINY, "--messages", path],
+                         ["logits", TINY, "--tokens-file", path, "--out", "/dev/null"], ["perplexity", TINY, path],
+                         ["pack", TINY, self.folder / "o", "--kld", path]):
+                with self.subTest(args=args):
+                    self.fails(1, *args)
+        self.fails(1, "logits", TINY, "--tokens", "2", "--out", self.pipe, says=self.pipe)
+
+    def test_a_shells_pipe_is_read(self):
+        script = f'"{PROGRAM}" tokenize "{TINY}" --messages <(echo \'{{"messages":[{{"role":"user","content":"Hi"}}]}}\')'
+        done = subprocess.run(["bash", "-c", script], capture_output=True, env=clean_environment(), timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+
+class BytesAsText(CliTest):
+    def test_pictures_and_recordings_on_stdin(self):
+        for name, kind in (("image_1.png", "PNG"), ("speech_1.wav", "WAV")):
+            content = (SAMPLES / name).read_bytes()
+            for args in (["run", ABSENT], ["run", ABSENT, "-p", "-"], ["run", ABSENT, "--messages", "-"]):
+                with self.subTest(name=name, args=args):
+                    error = self.fails(2, *args, stdin=content, says=f"standard input is {kind}, not text")
+                    self.assertIn("--image", error["hint"])
+
+    def test_as_an_argument(self):
+        self.fails(2, "run", ABSENT, "-p", b"\x89PNG\r\n\x1a\nrest", says="PNG")
+
+    def test_a_picture_that_is_metadata(self):
+        self.file("._photo.jpg", b"\0\5\x16\7\0\2\0\0Mac OS X        " + bytes(40))
+        self.fails(1, "run", ABSENT, "-p", "x", "--image", self.folder / "._photo.jpg", says="AppleDouble")
+
+
+if __name__ == "__main__":
+    main()
