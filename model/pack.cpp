@@ -177,7 +177,11 @@ Result<PackReport> pack(const PackOptions& options) try {
     LAP_TRY(model::pack_type(options.type));
     LAP_ASSIGN(LoadedModel source,
                model::load_model(
-                   {.model = options.model, .mmproj = options.mmproj, .companions = true, .weights = false, .carry = true}));
+                   {.model = options.model,
+                    .mmproj = options.mmproj,
+                    .companions = true,
+                    .weights = false,
+                    .carry = true}));
     LAP_TRY(check_target(options, source));
     LAP_ASSIGN(const auto ids, read_text(options, source));
     PackReport report;

@@ -46,7 +46,8 @@ Result<void> check_combination(const PromptOptions& options) {
 // A text that is a picture or a recording: which option it belongs to.
 Result<void> check_prompt_text(std::string_view text, std::string_view name) {
     if (Result<void> checked = check_text(text, name); !checked)
-        return usage(checked.error().message, "give text here, pictures with --image FILE, recordings with --audio FILE");
+        return usage(checked.error().message,
+                     "give text here, pictures with --image FILE, recordings with --audio FILE");
     return {};
 }
 

@@ -117,9 +117,10 @@ struct ResearchOptions {                  // to study the model and the machine;
 };
 
 struct EngineOptions {
-    std::filesystem::path model = {};     // .lapidary or GGUF file, Hugging Face folder, or folder that holds one GGUF model
+    std::filesystem::path model = {};     // .lapidary or GGUF file, Hugging Face folder, or folder with one GGUF model
     // The projector of a GGUF model. Empty: of those beside the model the best that fits, looked for when pictures or
-    // sound come, by content and never by name (docs/adr/0016-companions.md has the rule). "none": it takes neither, nothing is looked for.
+    // sound come, by content and never by name (docs/adr/0016-companions.md has the rule). "none": nothing is looked
+    // for, and the model takes neither.
     std::filesystem::path mmproj = {};
     Needs needs = {};                     // opening fails, before weights are read, unless the model has these
     uint32_t context = 0;                 // tokens per session; 0 = min(8192, the model's own limit)

@@ -129,7 +129,9 @@ Error takes_none(const LoadOptions& options, const char* why) {
 
 // The checkpoint may prepare such input in another way than this program can.
 Result<void> check_prepared(const ModelConfig& config, const Inputs& inputs) {
-    for (const std::string& problem : {inputs.image ? config.vision->problem : "", inputs.audio ? config.audio->problem : ""})
+    const std::string none;
+    for (const std::string& problem :
+         {inputs.image ? config.vision->problem : none, inputs.audio ? config.audio->problem : none})
         if (!problem.empty())
             return Error{Errc::unsupported_model, problem,
                          "text works; for this input use the settings of the published model"};
@@ -149,7 +151,8 @@ Result<void> attach_projector(const LoadOptions& options, LoadedModel& model) {
         return complete ? check_prepared(model.config, options.inputs) : takes_none(options, " has no part for that");
     }
     if (options.mmproj == kNoProjector)
-        return complete ? Result<void>() : takes_none(options, " was opened without a projector (EngineOptions::mmproj is none)");
+        return complete ? Result<void>()
+                        : takes_none(options, " was opened without a projector (EngineOptions::mmproj is none)");
     if (!options.mmproj.empty()) {
         LAP_ASSIGN(const Gguf gguf, runtime::open_gguf(options.mmproj));
         LAP_TRY(add_projector(gguf, options, model));

@@ -53,7 +53,8 @@ Error out_of_memory(std::string_view name) {
 
 }  // namespace
 
-Result<std::vector<float>> decode_audio(std::span<const uint8_t> bytes, std::string_view name, uint64_t max_samples) try {
+Result<std::vector<float>> decode_audio(std::span<const uint8_t> bytes, std::string_view name,
+                                        uint64_t max_samples) try {
     LAP_ASSIGN(const auto reader, open_reader(bytes, name));
     return read_all(*reader, name, max_samples);
 } catch (const std::bad_alloc&) {

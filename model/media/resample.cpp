@@ -26,7 +26,8 @@ uint64_t resampled_length(uint64_t frames, uint32_t sample_rate) {
 }
 
 std::string seconds(uint64_t samples) {
-    return std::to_string(samples / kAudioSampleRate) + "." + std::to_string(samples % kAudioSampleRate * 10 / kAudioSampleRate);
+    return std::to_string(samples / kAudioSampleRate) + "." +
+           std::to_string(samples % kAudioSampleRate * 10 / kAudioSampleRate);
 }
 
 }  // namespace

@@ -32,7 +32,8 @@ class SndfileReader final : public SoundReader {
         SF_INFO info{};
         file_.reset(sf_open_virtual(&io, SFM_READ, &info, &source_));
         if (!file_) {
-            return media_error(name_, "damaged " + std::string(detect_media_type(source_.bytes)) + ": " + sf_strerror(nullptr),
+            const std::string type(detect_media_type(source_.bytes));
+            return media_error(name_, "damaged " + type + ": " + sf_strerror(nullptr),
                                "copy or export the recording again");
         }
         format_.channels = static_cast<uint32_t>(std::max(info.channels, 0));

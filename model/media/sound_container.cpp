@@ -109,7 +109,8 @@ std::optional<SoundFormat> claimed_by_flac(std::span<const uint8_t> head) {
     // bits - 1, 36 of frames.
     constexpr size_t kStreamInfo = 8, kRateAt = kStreamInfo + 10;
     if (head.size() < kRateAt + 8 || (head[4] & 0x7f) != 0) return std::nullopt;
-    const uint64_t packed = uint64_t{big_endian_32(head.data() + kRateAt)} << 32 | big_endian_32(head.data() + kRateAt + 4);
+    const uint8_t* at = head.data() + kRateAt;
+    const uint64_t packed = uint64_t{big_endian_32(at)} << 32 | big_endian_32(at + 4);
     return SoundFormat{static_cast<uint32_t>(packed >> 41 & 7) + 1, static_cast<uint32_t>(packed >> 44),
                        packed & ((uint64_t{1} << 36) - 1)};
 }
@@ -131,7 +132,8 @@ std::optional<SoundFormat> claimed_by_wav(std::span<const uint8_t> head, uint64_
             format.channels = little_endian_32(head.data() + at) >> 16;
             format.sample_rate = little_endian_32(head.data() + at + 4);
             // Compressed kinds have blocks of many frames; only what is one frame a block tells the length.
-            const uint32_t kind = little_endian_32(head.data() + at) & 0xffff, block = little_endian_32(head.data() + at + 12);
+            const uint32_t kind = little_endian_32(head.data() + at) & 0xffff;
+            const uint32_t block = little_endian_32(head.data() + at + 12);
             const bool plain = kind == 1 || kind == 3 || kind == 6 || kind == 7 || kind == 0xfffe;
             frame_bytes = plain ? block & 0xffff : 0;
         }

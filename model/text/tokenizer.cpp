@@ -78,7 +78,8 @@ Result<Tokenizer> Tokenizer::create(Vocabulary vocabulary) {
     return tokenizer;
 }
 
-Tokenizer::Tokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)), index_(vocabulary_), added_(vocabulary_) {
+Tokenizer::Tokenizer(Vocabulary vocabulary)
+    : vocabulary_(std::move(vocabulary)), index_(vocabulary_), added_(vocabulary_) {
     index_merges();
     has_words_ = std::any_of(vocabulary_.added_tokens.begin(), vocabulary_.added_tokens.end(),
                              [&](int32_t id) { return is_word(id); });

@@ -153,7 +153,8 @@ TEST_CASE("prompt: media are checked without a model") {
     video.kind = Part::Kind::video;
     CHECK(check_media({}).has_value());
     const std::vector good = {Part::text("x"), Part::image(kTiny / "samples/image_2.png"),
-                              Part::audio(kTiny / "samples/speech_2.wav"), Part::image(std::vector<uint8_t>(12, 0), 2, 2)};
+                              Part::audio(kTiny / "samples/speech_2.wav"),
+                              Part::image(std::vector<uint8_t>(12, 0), 2, 2)};
     CHECK(check_media(good).has_value());
     const auto code = [](const Part& part) { return check_media(std::vector{part}).error().code; };
     CHECK(code(Part::image("no/such.png")) == Errc::not_found);

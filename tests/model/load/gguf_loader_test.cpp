@@ -491,7 +491,7 @@ TEST_CASE("paths that hold no model") {
     refused(load(folder.write("a.safetensors", "x")), kBad, "one file of a Hugging Face folder");
     refused(load(folder.write("b.gguf", test::small_gguf().build()), folder.path() / "none"), kMissing,
             "none");
-    refused(load(folder.path()), kMissing, "holds 2 models: 'a.gguf', 'b.gguf'");
+    CHECK(load(folder.path()));  // one of its files is a model
 }
 
 TEST_CASE("a folder with one split model is one model") {

@@ -26,7 +26,8 @@ std::vector<float> frames_of(std::span<const uint8_t> bytes) {
         const auto got = (*reader)->read(block);
         if (!got) FAIL(got.error().message);
         if (*got == 0) return all;
-        all.insert(all.end(), block.begin(), block.begin() + static_cast<std::ptrdiff_t>(*got * (*reader)->format().channels));
+        const size_t values = *got * (*reader)->format().channels;
+        all.insert(all.end(), block.begin(), block.begin() + static_cast<std::ptrdiff_t>(values));
     }
 }
 
@@ -69,7 +70,10 @@ TEST_CASE("mp3: damage is an error or sound, and the decoder stays silent about 
     int errors = 0;
     for (int round = 0; round < 300; ++round) {
         auto bytes = whole;
-        for (int i = 0; i < 40; ++i) bytes[(round % 2 ? 4 : 200) + random() % (bytes.size() - 200)] = static_cast<uint8_t>(random());
+        for (int i = 0; i < 40; ++i) {
+            const size_t at = (round % 2 ? 4 : 200) + random() % (bytes.size() - 200);
+            bytes[at] = static_cast<uint8_t>(random());
+        }
         auto reader = open_mp3(bytes, "x");
         std::vector<float> block(4096);
         while (reader) {
