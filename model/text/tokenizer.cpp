@@ -49,6 +49,21 @@ bool contains(const std::vector<int32_t>& ascending, int32_t id) {
     return std::binary_search(ascending.begin(), ascending.end(), id);
 }
 
+struct JoinedSpan {
+    std::string text;
+    bool parse_special = false;
+};
+
+// Neighbours of one kind as one text: an added token may lie across their border.
+std::vector<JoinedSpan> join_alike(std::span<const TextSpan> spans) {
+    std::vector<JoinedSpan> out;
+    for (const TextSpan& span : spans) {
+        if (out.empty() || out.back().parse_special != span.parse_special) out.push_back({{}, span.parse_special});
+        out.back().text += span.text;
+    }
+    return out;
+}
+
 }  // namespace
 
 struct Tokenizer::MergeScratch {
@@ -171,7 +186,8 @@ Result<std::vector<int32_t>> Tokenizer::encode_spans(std::span<const TextSpan> s
     MergeScratch scratch;
     std::string joined;  // ordinary text since the last added token, if it spans a border
     bool drop_space = false;  // the last added token takes the white space behind it
-    for (const TextSpan& span : spans) {
+    for (const JoinedSpan& alike : join_alike(spans)) {
+        const TextSpan span{alike.text, alike.parse_special};
         size_t begin = 0;  // of the ordinary text not yet encoded or joined
         const auto skip_dropped = [&] {
             if (!drop_space) return;
