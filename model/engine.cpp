@@ -167,7 +167,7 @@ runtime::KvFormat model::EngineState::kv_format() const {
 Result<const model::Tokenizer*> tokenizer_of(const model::EngineState& state) {
     if (state.tokenizer) return &*state.tokenizer;
     return Error{Errc::bad_model_file, "this model has no usable tokenizer: " + state.loaded.vocabulary_problem,
-                 "give token ids, or use a complete model"};
+                 "give token ids (of an excerpt: Excerpt::ids, Excerpt::random_tokens), or use a complete model"};
 }
 
 model::LoadOptions load_options(const EngineOptions& options) {

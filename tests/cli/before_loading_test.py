@@ -26,9 +26,9 @@ class Order(CliTest):
 
     def test_places_of_the_results(self):
         nowhere = self.folder / "no" / "folder" / "file"
-        self.fails(1, "logits", ABSENT, "--tokens", "2", "--out", nowhere, says=nowhere)
-        self.fails(1, "run", ABSENT, "-p", "x", "--trace", nowhere, says=nowhere)
-        self.fails(1, "run", ABSENT, "-p", "x", "--trace", self.folder, says=self.folder)
+        self.fails(1, "logits", ABSENT, "--tokens", "2", "--out", nowhere, says=str(nowhere))
+        self.fails(1, "run", ABSENT, "-p", "x", "--trace", nowhere, says=str(nowhere))
+        self.fails(1, "run", ABSENT, "-p", "x", "--trace", self.folder, says=str(self.folder))
         self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_nothing_is_left_when_the_model_fails(self):
@@ -63,7 +63,7 @@ class Waiting(CliTest):
                          ["pack", TINY, self.folder / "o", "--kld", path]):
                 with self.subTest(args=args):
                     self.fails(1, *args)
-        self.fails(1, "logits", TINY, "--tokens", "2", "--out", self.pipe, says=self.pipe)
+        self.fails(1, "logits", TINY, "--tokens", "2", "--out", self.pipe, says=str(self.pipe))
 
     def test_a_shells_pipe_is_read(self):
         script = f'"{PROGRAM}" tokenize "{TINY}" --messages <(echo \'{{"messages":[{{"role":"user","content":"Hi"}}]}}\')'

@@ -112,7 +112,9 @@ TEST_CASE("prompt: a missing picture, an unreadable one and a video each give on
 
 TEST_CASE("prompt: a projector joins the model when media come, and text never asks for it") {
     const ScratchFolder folder;
-    const auto model = folder.write("model.gguf", small_gguf().build());
+    auto pieces = small_pieces();
+    pieces[kSmallVocab - 2] = "\u2581";  // a space, without which there is no tokenizer
+    const auto model = folder.write("model.gguf", small_gguf().strings("tokenizer.ggml.tokens", pieces).build());
     const auto whole = small_projector().build();
     folder.write("mmproj.gguf", whole.substr(0, whole.size() / 3));
     const Engine engine = unwrap(Engine::open({.model = model, .threads = 1}));
