@@ -33,7 +33,9 @@ TEST_CASE("well-known kinds are named") {
         {test::small_safetensors().build(), "one safetensors file"},
         {"I am a poem", "is not a GGUF file"},
     };
-    for (const auto& [file, words] : kinds) {
+    for (const auto& kind : kinds) {
+        const std::string& file = kind.first;
+        const char* words = kind.second;
         CAPTURE(words);
         CHECK(said_of(file).find(words) != std::string::npos);
         CHECK_FALSE(not_gguf(file, "x").hint.empty());
