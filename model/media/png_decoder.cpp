@@ -56,9 +56,22 @@ void on_read(png_structp png, png_bytep target, size_t count) {
     state->position_bytes += count;
 }
 
+// libpng asks for the memory of a chunk before it reads it, a gigabyte for a length that is damaged.
+bool chunks_fit(const PngState* s) {
+    constexpr size_t kSignature = 8, kFrame = 12;  // length, type and checksum around the data
+    for (size_t at = kSignature; at + kFrame <= s->size_bytes;) {
+        const size_t length = png_get_uint_32(s->data + at), left = s->size_bytes - at - kFrame;
+        if (length > left) return false;
+        if (std::memcmp(s->data + at + 4, "IEND", 4) == 0) return true;
+        at += kFrame + length;
+    }
+    return true;
+}
+
 bool read_header(PngState* s) {
     if (setjmp(png_jmpbuf(s->png))) return false;
     png_set_read_fn(s->png, s, on_read);
+    if (!chunks_fit(s)) png_error(s->png, "the file ends early");
     png_read_info(s->png, s->info);
     png_get_IHDR(s->png, s->info, &s->width, &s->height, &s->bit_depth, &s->color_type, nullptr, nullptr,
                  nullptr);
