@@ -46,7 +46,11 @@ Result<void> check_model(const model::ModelConfig& config, const model::PromptDa
 Result<void> Session::append(const Prompt& prompt) try {
     model::SessionState& s = *state_;
     const model::PromptData& data = model::Access::data(prompt);
-    LAP_TRY(check_model(s.engine->loaded.config, data));
+    {
+        std::unique_lock media(s.engine->media_lock, std::defer_lock);
+        if (!data.media.empty()) media.lock();  // a projector may be joining the model; text never waits for that
+        LAP_TRY(check_model(s.engine->loaded.config, data));
+    }
     const size_t total = s.ids.size() + data.ids.size();
     if (total > static_cast<size_t>(s.context()))
         return Error{Errc::context_full,

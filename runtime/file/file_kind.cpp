@@ -36,11 +36,11 @@ constexpr Kind kKinds[] = {
     {"(\xb5/\xfd"sv, "is packed with zstd", "unpack it first"},
     {"\xfd""7zxz\0"sv, "is packed with xz", "unpack it first"},
     {"\0\5\x16\7"sv, "is what macOS keeps about another file (AppleDouble)", "give the file without ._ in front"},
-    {"\x89png"sv, "is a picture", "give pictures with --image"},
-    {"\xff\xd8\xff"sv, "is a picture", "give pictures with --image"},
-    {"riff"sv, "is a recording", "give recordings with --audio"},
-    {"flac"sv, "is a recording", "give recordings with --audio"},
-    {"oggs"sv, "is a recording", "give recordings with --audio"},
+    {"\x89png"sv, "is a picture", "give pictures as parts of a prompt"},
+    {"\xff\xd8\xff"sv, "is a picture", "give pictures as parts of a prompt"},
+    {"riff"sv, "is a recording", "give recordings as parts of a prompt"},
+    {"flac"sv, "is a recording", "give recordings as parts of a prompt"},
+    {"oggs"sv, "is a recording", "give recordings as parts of a prompt"},
 };
 
 std::string lower(std::string_view text) {

@@ -1,6 +1,8 @@
 // A sequence in time: the same bits however it is cut, rewound, threaded or interrupted.
 #include <doctest/doctest.h>
 
+#include <future>
+
 #include "model/session_state.h"
 #include "tests/support/goldens.h"
 #include "tests/support/small_model.h"
@@ -246,4 +248,47 @@ TEST_CASE("session: a prompt of another model is refused, with ids or media that
         !text_only.append(unwrap(other.raw(std::vector{Part::audio(std::vector<float>(1000, 0.5f), 16000)})))
              .has_value());
     CHECK(text_only.position() == 0);
+}
+
+TEST_CASE("session: two on two threads give what each gives alone, with pictures and cancels between") {
+    const Engine engine = unwrap(Engine::open({.model = kTiny, .threads = 2}));
+    const auto reply = [&](const std::vector<Part>& parts) {
+        Session session = unwrap(engine.new_session());
+        unwrap(session.append(unwrap(engine.render({{{.role = Role::user, .parts = parts}}}))));
+        int seen = 0;
+        const auto dropped = [&](const Token&) { return ++seen < 3 ? Flow::go : Flow::discard; };
+        CHECK(unwrap(session.generate(greedy(8), dropped)).finish == FinishReason::cancelled);
+        return unwrap(session.generate(greedy(12))).tokens;
+    };
+    const std::vector<Part> text = {Part::text("Who are you?")},
+                            picture = {Part::image(kTiny / "samples/image_2.png"), Part::text("What do you see?")};
+    const auto text_alone = reply(text), picture_alone = reply(picture);
+    CHECK(text_alone != picture_alone);
+    const auto rounds = [&](const std::vector<Part>& parts) {
+        std::vector<std::vector<int32_t>> out;
+        for (int i = 0; i < 3; i++) out.push_back(reply(parts));
+        return out;
+    };
+    auto other = std::async(std::launch::async, [&] { return rounds(picture); });
+    for (const auto& tokens : rounds(text)) CHECK(tokens == text_alone);
+    for (const auto& tokens : other.get()) CHECK(tokens == picture_alone);
+}
+
+TEST_CASE("session: a projector joins while another thread computes text") {
+    const ScratchFolder folder;
+    auto pieces = small_pieces();
+    pieces[kSmallVocab - 2] = "\u2581";
+    const auto model = folder.write("model.gguf", small_gguf().strings("tokenizer.ggml.tokens", pieces).build());
+    folder.write("mmproj.gguf", small_projector().build());
+    const Engine engine = unwrap(Engine::open({.model = model, .threads = 1}));
+    const auto rows = [&](const std::vector<Part>& parts) {
+        Session session = unwrap(engine.new_session());
+        unwrap(session.append(unwrap(engine.raw(parts))));
+        return all_rows(session).size();
+    };
+    auto other = std::async(std::launch::async, [&] {
+        return rows({Part::text("a"), Part::audio(std::vector<float>(25, 0.5f), 16000)});
+    });
+    for (int i = 0; i < 8; i++) CHECK(rows({Part::text("abab")}) > 1);
+    CHECK(other.get() > 3);
 }
