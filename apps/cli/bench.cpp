@@ -138,7 +138,7 @@ Result<int> bench_verb(Program& program, Args args) {
     const Interrupt::Scope stoppable(program.interrupt);
     Progress progress(console, program.interrupt);
     options.bench.engine.progress = progress.sink();
-    BenchPrinter printer(console, format, options.engine.diagnostics.profile);
+    BenchPrinter printer(console, format, options.engine.diagnostics.profile, !options.bench.columns.empty());
     LAP_TRY(measure(program, options, printer));
     return program.interrupt.requested() ? exit_code(Errc::cancelled) : 0;
 }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "apps/common/diagnostics.h"
@@ -17,11 +18,6 @@ using Json = nlohmann::ordered_json;
 // What a test does not measure is null, not zero.
 Json measured(double value) { return value > 0 ? Json(value) : Json(nullptr); }
 
-// Rows appear as they are measured, so the widths are fixed.
-const std::vector<std::string> kColumns = {"model", "type", "threads", "test", "t/s", "GB/s",
-                                           "% bw",  "GMAC/s", "% peak", "ms",   "cost"};
-const std::vector<size_t> kWidths = {18, 6, 7, 14, 17, 7, 5, 8, 6, 9, 11};
-
 std::string percent(double share) { return share > 0 ? fmt::format("{:.0f}", share) : "-"; }
 
 // ms: of a generated token (median), of a step of columns, until the first token. cost: of a step, and the limit.
@@ -32,27 +28,77 @@ std::string milliseconds(const BenchRow& row) {
 std::string cost(const BenchRow& row) {
     return row.columns > 0 ? fmt::format("{:.2f} ≤ {:.2f}", row.cost_ratio, row.cost_allowed) : "";
 }
+std::string threads(const BenchRow& row) {
+    return row.prefill_threads == row.decode_threads ? fmt::format("{}", row.threads)
+                                                     : fmt::format("{}/{}", row.prefill_threads, row.decode_threads);
+}
+std::string depth(const BenchRow& row) { return row.depth > 0 ? fmt::format(" @ d{}", row.depth) : ""; }
 
-void print_heading(Console& console, const BenchRow& row) {
-    std::string rule = "|";
-    for (size_t i = 0; i < kWidths.size(); ++i)
-        rule += std::string(kWidths[i] + (i == 0 ? 2 : 1), '-') + (i == 0 ? "|" : ":|");
-    console.note(fmt::format("cpu {} · kernels {} · kv {} · machine {:.1f} GB/s, {:.0f} GMAC/s int8 ({})", row.cpu,
-                             row.isa, row.kv, row.machine_gbps, row.machine_gmacs, row.peak_instruction));
-    console.write(markdown_row(kColumns, kWidths) + rule + "\n");
+// Rows appear as they are measured, so the widths are fixed. The higher `leaves`, the earlier a column makes room
+// on a narrow terminal; 0 stays.
+struct Column {
+    const char* name;
+    size_t width;
+    int leaves;
+    std::string (*cell)(const BenchRow&);
+};
+const std::vector<Column> kColumns = {
+    {"model", 18, 9, [](const BenchRow& r) { return r.model; }},
+    {"type", 6, 8, [](const BenchRow& r) { return r.type; }},
+    {"threads", 7, 3, threads},
+    {"test", 14, 0, [](const BenchRow& r) { return r.test + depth(r); }},
+    {"t/s", 17, 0, [](const BenchRow& r) { return fmt::format("{:.2f} ± {:.2f}", r.tps_median, r.tps_sd); }},
+    {"GB/s", 7, 5, [](const BenchRow& r) { return fmt::format("{:.1f}", r.gbps); }},
+    {"% bw", 5, 2, [](const BenchRow& r) { return percent(r.pct_bandwidth); }},
+    {"GMAC/s", 8, 6, [](const BenchRow& r) { return fmt::format("{:.1f}", r.gmacs); }},
+    {"% peak", 6, 1, [](const BenchRow& r) { return percent(r.pct_int8_peak); }},
+    {"ms", 9, 4, milliseconds},
+    {"cost", 11, 7, cost},
+};
+
+// The columns that fit; `cost` counts among the first where steps of columns are measured, and is empty elsewhere.
+std::vector<Column> columns_for(size_t width, bool steps) {
+    std::vector<Column> shown = kColumns;
+    if (steps) shown.back().leaves = 1;
+    const auto needed = [&shown] {
+        size_t sum = 1;
+        for (const Column& c : shown) sum += c.width + 3;
+        return sum;
+    };
+    while (width > 0 && needed() > width) {
+        const auto last = std::max_element(shown.begin(), shown.end(),
+                                           [](const auto& a, const auto& b) { return a.leaves < b.leaves; });
+        if (last->leaves == 0) break;
+        shown.erase(last);
+    }
+    return shown;
 }
 
-void print_table_row(Console& console, const BenchRow& row) {
-    const std::string depth = row.depth > 0 ? fmt::format(" @ d{}", row.depth) : "";
-    const std::string threads = row.prefill_threads == row.decode_threads
-                                    ? fmt::format("{}", row.threads)
-                                    : fmt::format("{}/{}", row.prefill_threads, row.decode_threads);
-    console.write(markdown_row({row.model, row.type, threads, row.test + depth,
-                                fmt::format("{:.2f} ± {:.2f}", row.tps_median, row.tps_sd),
-                                fmt::format("{:.1f}", row.gbps), percent(row.pct_bandwidth),
-                                fmt::format("{:.1f}", row.gmacs), percent(row.pct_int8_peak), milliseconds(row),
-                                cost(row)},
-                               kWidths));
+void print_heading(Console& console, const BenchRow& row, const std::vector<Column>& columns) {
+    const bool narrow = columns.size() < kColumns.size();
+    console.note(fmt::format("{}cpu {} · kernels {} · kv {} · machine {:.1f} GB/s, {:.0f} GMAC/s int8 ({})",
+                             narrow ? fmt::format("{} {} · {} threads · ", row.model, row.type, threads(row)) : "",
+                             row.cpu, row.isa, row.kv, row.machine_gbps, row.machine_gmacs, row.peak_instruction));
+    std::vector<std::string> names;
+    std::vector<size_t> widths;
+    std::string rule = "|";
+    for (const Column& c : columns) {
+        rule += fmt::format("{:-<{}}|", "", c.width + 2);
+        if (!names.empty()) rule[rule.size() - 2] = ':';
+        names.emplace_back(c.name);
+        widths.push_back(c.width);
+    }
+    console.write(markdown_row(names, widths) + rule + "\n");
+}
+
+void print_table_row(Console& console, const BenchRow& row, const std::vector<Column>& columns) {
+    std::vector<std::string> cells;
+    std::vector<size_t> widths;
+    for (const Column& c : columns) {
+        cells.push_back(c.cell(row));
+        widths.push_back(c.width);
+    }
+    console.write(markdown_row(cells, widths));
 }
 
 std::string csv_cell(const Json& value) {
@@ -131,12 +177,14 @@ std::string csv_line(const Json& row, bool header) {
 void BenchPrinter::row(const BenchRow& row) {
     const bool first = std::exchange(first_, false);
     for (const std::string& warning : row.warnings)
-        console_.note(fmt::format("{}{}: {}", row.test, row.depth > 0 ? fmt::format(" @ d{}", row.depth) : "", warning));
+        console_.note(fmt::format("{}{}: {}", row.test, depth(row), warning));
     switch (format_) {
-        case BenchFormat::md:
-            if (first) print_heading(console_, row);
-            print_table_row(console_, row);
+        case BenchFormat::md: {
+            const auto columns = columns_for(width_, steps_);
+            if (first) print_heading(console_, row, columns);
+            print_table_row(console_, row, columns);
             break;
+        }
         case BenchFormat::csv:
             if (first) console_.write(csv_line(bench_json(row, false), true));
             console_.write(csv_line(bench_json(row, false), false));

@@ -14,8 +14,9 @@ enum class BenchFormat { md, csv, json, jsonl };
 class BenchPrinter {
   public:
     // `profile`: rows have a profile; printed in the form, or with md and csv as tables on stderr.
-    BenchPrinter(Console& console, BenchFormat format, bool profile)
-        : console_(console), format_(format), profile_(profile) {}
+    // `steps`: there will be tests of columns, whose cost must stay in a narrow table.
+    BenchPrinter(Console& console, BenchFormat format, bool profile, bool steps)
+        : console_(console), format_(format), profile_(profile), steps_(steps), width_(console.table_width()) {}
 
     // Each as it is measured; json waits for finish(), so that an error leaves no half array.
     void row(const BenchRow& row);
@@ -24,7 +25,8 @@ class BenchPrinter {
   private:
     Console& console_;
     BenchFormat format_;
-    bool profile_;
+    bool profile_, steps_;
+    size_t width_;  // of a terminal when the first row is due; 0: no limit
     bool first_ = true;
     std::vector<BenchRow> rows_;  // json
 };

@@ -24,9 +24,10 @@ bool ignored_by_parent() {
 
 [[noreturn]] void leave() {
     // Ends a dimmed or half-written line, so that the shell's prompt starts clean.
-    if (isatty(STDERR_FILENO)) {
+    if (isatty(STDERR_FILENO) != 0) {
         static constexpr char kReset[] = "\x1b[0m\n";
-        [[maybe_unused]] const auto n = write(STDERR_FILENO, kReset, sizeof kReset - 1);
+        const size_t skipped = is_capable_terminal(STDERR_FILENO) ? 0 : sizeof kReset - 2;
+        [[maybe_unused]] const auto n = write(STDERR_FILENO, kReset + skipped, sizeof kReset - 1 - skipped);
     }
     _exit(exit_code(Errc::cancelled));
 }

@@ -2,6 +2,7 @@
 #include "apps/common/output.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,8 +10,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "apps/common/field_names.h"
+#include "apps/common/text_width.h"
 #include "lapidary/printable.h"
 
 namespace lapidary::cli {
@@ -27,13 +30,19 @@ int write_all(int fd, std::string_view text) {
     return 0;
 }
 
-bool wants_colour(bool terminal) {
-    const auto set = [](const char* name) {
-        const char* value = std::getenv(name);
-        return value != nullptr && *value != '\0';
-    };
-    return !set("NO_COLOR") && (terminal || set("FORCE_COLOR"));
+bool is_set(const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr && *value != '\0';
 }
+
+// 0: no terminal, or one that does not tell.
+size_t columns_of(int fd) {
+    winsize size = {};
+    return isatty(fd) != 0 && ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+constexpr size_t kPageWidth = 80;
+constexpr std::string_view kClearLine = "\r\x1b[K";
 
 }  // namespace
 
@@ -59,6 +68,11 @@ int exit_code(Errc code) {
     return 1;
 }
 
+bool is_capable_terminal(int fd) {
+    const char* term = std::getenv("TERM");
+    return isatty(fd) != 0 && (term == nullptr || std::string_view(term) != "dumb");
+}
+
 std::string_view errc_name(Errc code) {
     switch (code) {
         case Errc::ok: return "ok";
@@ -81,10 +95,12 @@ std::string_view errc_name(Errc code) {
     return "internal";
 }
 
-Console::Console() : terminal_(isatty(STDERR_FILENO) != 0), colour_(wants_colour(terminal_)) {}
+Console::Console()
+    : draws_(is_capable_terminal(STDERR_FILENO)), colour_(!is_set("NO_COLOR") && (draws_ || is_set("FORCE_COLOR"))) {}
 
 bool Console::write(std::string_view text) {
     if (reader_gone_ || write_errno_ != 0) return false;
+    clear();
     const int problem = write_all(STDOUT_FILENO, text);
     if (problem == EPIPE) reader_gone_ = true;
     if (problem != EPIPE) write_errno_ = problem;
@@ -112,14 +128,37 @@ void Console::aside_reply(std::string_view text) const {
 void Console::note(std::string_view line) const { aside(printable(line) + "\n"); }
 
 void Console::aside(std::string_view text) const {
-    if (!quiet) write_all(STDERR_FILENO, text);
+    if (quiet) return;
+    clear();
+    write_all(STDERR_FILENO, text);
 }
+
+void Console::draw(std::string_view line) const {
+    if (!draws()) return;
+    const size_t columns = columns_of(STDERR_FILENO);
+    // The last column stays free: some terminals wrap there, and a wrapped line cannot be drawn over.
+    const std::string_view shown = columns > 0 ? first_columns(line, columns - 1) : line;
+    write_all(STDERR_FILENO, fmt::format("{}{}", kClearLine, shown));
+    drawn_ = true;
+}
+
+void Console::clear() const {
+    if (std::exchange(drawn_, false)) write_all(STDERR_FILENO, kClearLine);
+}
+
+size_t Console::help_width() const {
+    const size_t columns = columns_of(STDOUT_FILENO);
+    return columns > 0 ? std::min(columns, kPageWidth) : kPageWidth;
+}
+
+size_t Console::table_width() const { return columns_of(STDOUT_FILENO); }
 
 void Console::dim(bool on) const {
     if (colour_) aside(on ? "\x1b[2m" : "\x1b[0m");
 }
 
 int Console::fail(const Error& raised) {
+    clear();
     if (reader_gone_) return 0;
     const Error error = with_flags(raised);
     const bool reported_as_json =

@@ -12,6 +12,8 @@ namespace lapidary::cli {
 
 int exit_code(Errc code);               // 0 1 2 3 4 5 130
 std::string_view errc_name(Errc code);  // as in the JSON form of errors
+// A terminal that understands what is sent to it: colours, and drawing over a line. TERM=dumb does not.
+bool is_capable_terminal(int fd);
 
 class Console {
   public:
@@ -35,13 +37,22 @@ class Console {
     void note(std::string_view line) const;   // one line on stderr, printable (printable.h), unless quiet
     void aside(std::string_view text) const;  // stderr as it is, without newline, unless quiet
     void dim(bool on) const;                  // stderr's colour, when it is a terminal that wants it
-    bool stderr_is_terminal() const { return terminal_; }
+    // One line on stderr that is drawn over by the next, and is gone before anything else is written. Only where
+    // stderr is a terminal that can do that; false elsewhere, and with --quiet.
+    bool draws() const { return draws_ && !quiet; }
+    void draw(std::string_view line) const;
+    void clear() const;
+
+    // Columns to fill: of the terminal, at most 80 for help; where stdout is none, 80 for help and no limit (0).
+    size_t help_width() const;
+    size_t table_width() const;
 
     // Reports the error in the form the user asked for; returns the exit code.
     int fail(const Error& error);
 
   private:
-    bool terminal_ = false, colour_ = false;
+    bool draws_ = false, colour_ = false;
+    mutable bool drawn_ = false;
     bool reader_gone_ = false;
     int write_errno_ = 0;
 };

@@ -6,6 +6,27 @@
 #include "apps/common/numbers.h"
 
 namespace lapidary::cli {
+namespace {
+
+std::string amount(uint64_t done, uint64_t total, double seconds, Progress::Unit unit) {
+    const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
+    switch (unit) {
+        case Progress::Unit::bytes:
+            return fmt::format("{} / {} · {:.2f} GB/s", human_bytes(done), human_bytes(total), rate / 1e9);
+        case Progress::Unit::tokens:
+            return fmt::format("{} / {} tokens · {:.1f} tokens/s", done, total, rate);
+        case Progress::Unit::rounds: break;
+    }
+    return fmt::format("{} / {}", done, total);
+}
+
+}  // namespace
+
+std::optional<double> seconds_left(double seconds, double share) {
+    constexpr double kEnoughShare = 0.02, kEnoughSeconds = 0.5;
+    if (share < kEnoughShare || seconds < kEnoughSeconds || share > 1) return {};
+    return seconds * (1 - share) / share;
+}
 
 ProgressSink Progress::sink(Unit unit) {
     return [this, unit](std::string_view stage, uint64_t done, uint64_t total) {
@@ -16,26 +37,24 @@ ProgressSink Progress::sink(Unit unit) {
 
 void Progress::show(std::string_view stage, uint64_t done, uint64_t total, Unit unit) {
     using namespace std::chrono_literals;
-    const auto now = std::chrono::steady_clock::now();
-    if (!stage_.empty() && stage_ != stage) start_ = now;
+    const auto now = Clock::now();
+    const bool other = stage_ != stage;
+    if (other && !stage_.empty()) start_ = now;
     stage_ = stage;
-    // Work that ends within the first moments shows nothing; then ten updates a second.
-    if (!console_.stderr_is_terminal() || now - shown_ < (visible_ ? 100ms : 300ms)) return;
+    // Work that ends within the first moments shows nothing; then ten updates a second, and every new stage.
+    const bool due = visible_ ? other || now - shown_ >= 100ms : now - shown_ >= 300ms;
+    if (!console_.draws() || !due) return;
     shown_ = now;
     visible_ = true;
     const double seconds = std::chrono::duration<double>(now - start_).count();
     const double share = total == 0 ? 0 : static_cast<double>(done) / static_cast<double>(total);
-    const double left = share > 0.01 ? seconds * (1 - share) / share : 0;
-    const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
-    const std::string amount =
-        unit == Unit::bytes
-            ? fmt::format("{} / {} · {:.2f} GB/s", human_bytes(done), human_bytes(total), rate / 1e9)
-            : fmt::format("{} / {} tokens · {:.1f} tokens/s", done, total, rate);
-    console_.aside(fmt::format("\r\x1b[K{} {} · {:.0f} s left", stage, amount, left));
+    const std::optional<double> left = seconds_left(seconds, share);
+    console_.draw(fmt::format("{} {}{}", stage, amount(done, total, seconds, unit),
+                              left ? fmt::format(" · {:.0f} s left", *left) : ""));
 }
 
 void Progress::clear() {
-    if (visible_) console_.aside("\r\x1b[K");
+    console_.clear();
     visible_ = false;
 }
 

@@ -1,7 +1,9 @@
-// One line of progress on stderr while a model loads or a file is written; only on a terminal.
+// One line of progress on stderr while a model loads, a prompt is computed or a file is written; only on a terminal
+// that can draw over a line. The console takes it away before anything else is written.
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "apps/common/interrupt.h"
@@ -9,6 +11,9 @@
 #include "lapidary/lapidary.h"
 
 namespace lapidary::cli {
+
+// What is left of work that has taken `seconds` for a share of it (0 to 1); unset as long as that is a guess.
+std::optional<double> seconds_left(double seconds, double share);
 
 class Progress {
   public:
@@ -18,16 +23,17 @@ class Progress {
     Progress& operator=(const Progress&) = delete;
 
     // A sink for the library; valid while this object lives. It answers "give up" after Ctrl-C.
-    enum class Unit { bytes, tokens };
+    enum class Unit { bytes, tokens, rounds };
     ProgressSink sink(Unit unit = Unit::bytes);
     void clear();
 
   private:
+    using Clock = std::chrono::steady_clock;
     void show(std::string_view stage, uint64_t done, uint64_t total, Unit unit);
 
     const Console& console_;
     const Interrupt& interrupt_;
-    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now(), shown_ = start_;
+    Clock::time_point start_ = Clock::now(), shown_ = start_;
     std::string stage_;  // rates count from where it began
     bool visible_ = false;
 };
