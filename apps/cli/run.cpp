@@ -89,11 +89,24 @@ std::string timing_line(const Reply& reply, const ModelInfo& info) {
     const Speed speed = speed_of(reply);
     const Usage& usage = reply.usage;
     const std::string cached = usage.cached > 0 ? fmt::format(" ({} cached)", usage.cached) : "";
-    const double filled = 100.0 * (usage.prompt + usage.generated) / std::max(info.context, 1u);
+    // The last token of a full context has no place in it.
+    const double filled = std::min(100.0, 100.0 * (usage.prompt + usage.generated) / std::max(info.context, 1u));
     return fmt::format(
         "prompt {} tok{} · {} tok/s │ first token {} s │ reply {} tok · {} tok/s · {} GB/s │ ctx {:.0f} %",
         usage.prompt, cached, digits(speed.prefill_tps), digits(reply.timings.ttft_s), usage.generated,
         digits(speed.decode_tps), digits(speed.decode_gbps), filled);
+}
+
+// Why the reply ends before the model ended it; empty where it did not.
+std::string cut_note(const Reply& reply, const ModelInfo& info) {
+    if (reply.finish != FinishReason::length) return "";
+    const char* place = !reply.in_thought ? "" : reply.text.empty() ? " inside a thought, before any answer"
+                                                                    : " inside a thought";
+    return fmt::format("note: the reply was cut{}: {}", place,
+                       reply.context_full
+                           ? fmt::format("the context of {} tokens is full; --ctx sets it", info.context)
+                           : fmt::format("{} tokens are the most asked for; --max-tokens sets it",
+                                         reply.usage.generated));
 }
 
 // Sends the answer to stdout and the thoughts, dimmed, to stderr.
@@ -145,6 +158,8 @@ Result<int> answer(Program& program, const Engine& engine, const Prompt& prompt,
     LAP_ASSIGN(Session session, engine.new_session());
     LAP_TRY(session.append(prompt));
     options.cancel = program.interrupt.token();
+    Progress progress(console, program.interrupt);  // its clock starts here: loading is another's
+    options.progress = progress.sink(Progress::Unit::tokens);
     Stream stream(console);
     TokenSink sink = [&stream](const Token& token) { return stream.take(token); };
     Result<Reply> reply = session.generate(options, console.json ? TokenSink{} : sink);
@@ -157,6 +172,7 @@ Result<int> answer(Program& program, const Engine& engine, const Prompt& prompt,
         console.write_json(json);
     }
     if (!console.json) show_timing(console, timing_line(*reply, engine.info()));
+    if (const std::string cut = cut_note(*reply, engine.info()); !cut.empty()) console.note(cut);
     // A reader that went away also cancels the reply; only Ctrl-C is an interruption.
     const bool interrupted = reply->finish == FinishReason::cancelled && program.interrupt.requested();
     return interrupted ? exit_code(Errc::cancelled) : 0;

@@ -54,6 +54,19 @@ class Run(CliTest):
         reply = self.ok_json("run", TINY, "-p", QUESTION, "--temp", "0", "--max-tokens", "3")
         self.assertEqual((reply["finish"], len(reply["tokens"])), ("length", 3))
 
+    def test_a_cut_reply_is_said(self):
+        def note(*args):
+            return lapidary("run", *args, "--temp", "0").stderr.decode()
+        cut = note(TINY, "-p", QUESTION, "--max-tokens", "3")
+        self.assertIn("the reply was cut: 3 tokens", cut)
+        self.assertIn("--max-tokens", cut)
+        full = note(self.endless_model(), "-p", QUESTION, "--ctx", "48")
+        self.assertIn("the reply was cut: the context of 48 tokens is full", full)
+        self.assertIn("ctx 100 %", full)
+        thought = note(TINY, "-p", "What is 63 - 27?", "--think", "on", "--max-tokens", "4")
+        self.assertIn("cut inside a thought", thought)
+        self.assertNotIn("cut", note(TINY, "-p", QUESTION))
+
     def test_stop_text_is_not_part_of_the_answer(self):
         reply = self.ok_json("run", TINY, "-p", QUESTION, "--temp", "0", "--stop", "zzz", "--stop", " model")
         self.assertEqual((reply["text"], reply["finish"]), ("I am a tiny demo", "stop"))
