@@ -30,7 +30,7 @@ void describe(Command& command, LogitsOptions& options, Console& console) {
                  "token ids as JSON: [2,105] or {\"ids\":[...]}");
     add_prompt_options(command, options.prompt);
     command.heading("Result");
-    command.text("-o,--out", options.out, "FILE", "f32 rows [rows, vocab]; whole or absent");
+    command.text("-o,--out", options.out, "FILE", "f32 rows [rows, vocab], whole or absent; replaces only rows");
     command.flag("--all", options.all, "a row for every token, not only the last");
     add_output_options(command, console);
     command.heading("Model and machine");
@@ -75,6 +75,15 @@ Result<int64_t> write_rows(Session& session, ResultFile& file, Rows rows, std::s
     return written;
 }
 
+// Tells a file of whole rows by its size.
+std::function<bool(const std::filesystem::path&)> rows_of(int32_t vocab) {
+    return [row = sizeof(float) * static_cast<size_t>(vocab)](const std::filesystem::path& path) {
+        std::error_code failed;
+        const uintmax_t size = std::filesystem::file_size(path, failed);
+        return !failed && size % row == 0;
+    };
+}
+
 }  // namespace
 
 Result<int> logits_verb(Program& program, Args args) {
@@ -99,6 +108,8 @@ Result<int> logits_verb(Program& program, Args args) {
     LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
     progress.clear();
     tell_notes(console, engine.info());
+    LAP_TRY(check_overwrite(*options.out, {"rows of this model", rows_of(engine.info().vocab)},
+                            options.engine.diagnostics.force));
     LAP_ASSIGN(const Prompt prompt,
                input.ids ? engine.tokens(*input.ids) : render_prompt(engine, input.prompt));
     LAP_ASSIGN(Session session, engine.new_session());

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "apps/cli/verbs.h"
+#include "apps/common/files.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "apps/common/tables.h"
@@ -19,11 +20,13 @@ using Json = nlohmann::ordered_json;
 
 constexpr int64_t kMaxThreads = 1024;
 constexpr int64_t kMaxKldTokens = 512;
+constexpr std::string_view kMagic = "LAPIDARY";  // begins every .lapidary file
 
 struct PackVerbOptions {
     ModelOptions model;
     PackOptions pack;
     std::optional<std::string> kld_text;
+    bool force = false;
 };
 
 void describe(Command& command, PackVerbOptions& options, Console& console) {
@@ -34,6 +37,7 @@ void describe(Command& command, PackVerbOptions& options, Console& console) {
                        options.pack.type = value;  // the library knows which types it can make
                        return {};
                    });
+    command.flag("--force", options.force, "write over an OUT that is a .lapidary file; others are never");
     command.heading("Comparison of source and result, layer by layer in little memory");
     command.text("--kld", options.kld_text, "FILE", "mean KL divergence on this text");
     command.count("-c,--ctx", options.pack.kld_tokens, 2, kMaxKldTokens, "its first N tokens (default 512)");
@@ -82,7 +86,7 @@ Json to_json(const PackOptions& options, const PackReport& report) {
     return json;
 }
 
-// One line per tensor that was quantised, and one for all of them.
+// For stderr: one line per tensor that was quantised, and one for all of them.
 std::string errors_table(const std::vector<PackedTensor>& tensors) {
     Table table({Align::left, Align::left, Align::right, Align::right});
     table.row({"quantised", "types", "error / rms", "largest error"});
@@ -104,10 +108,9 @@ std::string errors_table(const std::vector<PackedTensor>& tensors) {
 }
 
 std::string to_text(const PackOptions& options, const PackReport& report) {
-    std::string page = errors_table(report.tensors);
     size_t panels = 0;
     for (const PackedTensor& t : report.tensors) panels += t.panels;
-    page += fmt::format("{}: {} from {} · {} tensors, {} in panels · {:.1f} s\n", options.out.string(),
+    std::string page = fmt::format("{}: {} from {} · {} tensors, {} in panels · {:.1f} s\n", options.out.string(),
                         human_bytes(report.bytes), human_bytes(report.source_bytes), report.tensors.size(),
                         panels, report.seconds);
     if (!report.compared) return page;
@@ -152,6 +155,8 @@ Result<int> pack_verb(Program& program, Args args) {
         return Error{Errc::invalid_argument, "OUT is missing", "name the .lapidary file to write"};
     PackOptions& work = options.pack;
     work.out = *arguments.own;
+    // Perhaps the only copy of a model that took hours. What is no such file the library does not touch at all.
+    if (beginning_of(work.out, kMagic.size()) == kMagic) LAP_TRY(check_overwrite(work.out, {}, options.force));
     LAP_ASSIGN(work.model, resolve_model(console, arguments.model));
     if (options.model.mmproj) work.mmproj = *options.model.mmproj;
     if (options.kld_text) work.kld_text = *options.kld_text;
@@ -162,10 +167,9 @@ Result<int> pack_verb(Program& program, Args args) {
     LAP_ASSIGN(const PackReport report, pack(work));
     progress.clear();
     note_requantised(console, report.tensors);
-    if (console.json)
-        console.write_json(to_json(work, report));
-    else
-        console.write_page(to_text(work, report));
+    if (console.json) return console.write_json(to_json(work, report)), 0;
+    console.aside(errors_table(report.tensors));
+    console.write_page(to_text(work, report));
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/verbs.h"
+#include "apps/common/files.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "base/try.h"
@@ -23,12 +24,19 @@ uint64_t size_on_disk(const std::filesystem::path& path) {
     return bytes;
 }
 
+// Random weights can be made again; the name stands in the first keys of a GGUF file.
+bool is_synthetic_gguf(const std::filesystem::path& path) {
+    const std::string begin = beginning_of(path, 1024);
+    return begin.starts_with("GGUF") && begin.find("synthetic gemma 4") != begin.npos;
+}
+
 }  // namespace
 
 Result<int> synth_verb(Program& program, Args args) {
     Console& console = program.console;
     SynthOptions options;
     std::string type;  // empty: what suits the format
+    bool force = false;
     std::vector<std::string> positionals;
     Command command("synth", "OUT [options]", "Writes a model of random weights; OUT is whole or absent.");
     command.positionals(positionals);
@@ -40,6 +48,7 @@ Result<int> synth_verb(Program& program, Args args) {
                    });
     command.choice("--format", options.format, {"gguf", "hf"}, "one file, or a Hugging Face folder");
     command.count("--layers", options.layers, 1, 1000, "fewer or more layers than the preset has");
+    command.flag("--force", force, "write over what OUT is, unless that is a synthetic file");
     add_output_options(command, console);
     LAP_ASSIGN(const bool go, command.parse(std::move(args)));
     if (!go) return console.write(command.help()), 0;
@@ -49,6 +58,7 @@ Result<int> synth_verb(Program& program, Args args) {
     options.out = positionals[0];
     if (type.empty()) type = options.format == "hf" ? "bf16" : "q4_0";
     options.type = type;
+    LAP_TRY(check_overwrite(options.out, {"a synthetic model", is_synthetic_gguf}, force));
 
     const Interrupt::Scope stoppable(program.interrupt);
     Progress progress(console, program.interrupt);

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/common/files.h"
 #include "apps/common/tables.h"
 #include "base/try.h"
 
@@ -16,16 +17,29 @@ constexpr size_t kTraceEvents = size_t{1} << 18;
 
 std::string rate(double value) { return value > 0 ? fmt::format("{:.1f}", value) : "-"; }
 
+// Told before the model is loaded: the trace has a place, and nothing else lies there.
+Result<void> check_trace(const std::string& file, bool force) {
+    const auto is_trace = [](const auto& path) {
+        const std::string begin = beginning_of(path, 64);
+        return begin.starts_with("{\"displayTimeUnit\"") || begin.starts_with("{\"traceEvents\"");
+    };
+    LAP_TRY(check_target(file));
+    return check_overwrite(file, {"a trace", is_trace}, force);
+}
+
 }  // namespace
 
 void add_diagnostic_options(Command& command, Diagnostics& options) {
     command.flag("--profile", options.profile, "time per operation and kind of layer, on stderr or in the JSON");
     command.text("--trace", options.trace, "FILE", "a trace for Perfetto or chrome://tracing");
+    command.flag("--force", options.force, "write over a file that is something else");
 }
 
-void request(const Diagnostics& options, EngineOptions& engine) {
+Result<void> request(const Diagnostics& options, EngineOptions& engine) {
+    if (options.trace) LAP_TRY(check_trace(*options.trace, options.force));
     engine.research.profile = options.profile;
     engine.research.trace_events = options.trace ? kTraceEvents : 0;
+    return {};
 }
 
 std::string profile_table(const std::vector<ProfileRow>& rows) {

@@ -15,10 +15,11 @@ namespace lapidary::cli {
 struct Diagnostics {
     bool profile = false;
     std::optional<std::string> trace;
+    bool force = false;  // --force: the verb's files may replace others
 };
 void add_diagnostic_options(Command& command, Diagnostics& options);
-// Makes the engine record what was asked for.
-void request(const Diagnostics& options, EngineOptions& engine);
+// Makes the engine record what was asked for. An error where the trace would replace a file that is none.
+Result<void> request(const Diagnostics& options, EngineOptions& engine);
 
 // "matmul gate+up  sliding  40 ..." with a heading, most time first.
 std::string profile_table(const std::vector<ProfileRow>& rows);

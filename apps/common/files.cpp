@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -62,6 +64,15 @@ Result<void> check_readable(int fd, const std::string& name) {
 
 bool stdin_is_terminal() { return isatty(STDIN_FILENO) != 0; }
 
+bool stdin_holds_something() {
+    struct stat info = {};
+    int waiting = 0;
+    if (fstat(STDIN_FILENO, &info) != 0) return false;
+    if (S_ISREG(info.st_mode)) return lseek(STDIN_FILENO, 0, SEEK_CUR) < info.st_size;
+    return (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode)) && ioctl(STDIN_FILENO, FIONREAD, &waiting) == 0 &&
+           waiting > 0;
+}
+
 Result<std::string> read_text(const std::string& name) {
     const std::string shown = name == "-" ? "standard input" : name;
     const Descriptor file(name == "-" ? STDIN_FILENO : open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -107,6 +118,27 @@ Result<void> check_target(const std::filesystem::path& target) {
     const auto folder = target.has_parent_path() ? target.parent_path() : std::filesystem::path(".");
     if (access(folder.c_str(), W_OK | X_OK) != 0) return cannot("write", target.string(), errno);
     return {};
+}
+
+std::string beginning_of(const std::filesystem::path& file, size_t bytes) {
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(file, ignored)) return {};  // a pipe would be waited for
+    std::ifstream stream(file, std::ios::binary);
+    std::string text(bytes, '\0');
+    stream.read(text.data(), static_cast<std::streamsize>(bytes));
+    text.resize(static_cast<size_t>(stream.gcount()));
+    return text;
+}
+
+Result<void> check_overwrite(const std::filesystem::path& target, const Overwrite& what, bool force) {
+    namespace fs = std::filesystem;
+    std::error_code ignored;
+    const bool file = fs::is_regular_file(target, ignored), folder = fs::is_directory(target, ignored);
+    if (force || !(file || folder) || fs::is_empty(target, ignored)) return {};
+    if (what.same && what.same(target)) return {};
+    const std::string kind = what.kind.empty() ? "" : " and is not " + what.kind;
+    return Error{Errc::invalid_argument, fmt::format("{} exists{}", target.string(), kind),
+                 "--force replaces it; another name keeps it"};
 }
 
 Result<ResultFile> ResultFile::create(const std::filesystem::path& target) {

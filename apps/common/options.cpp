@@ -7,7 +7,6 @@
 #include <array>
 #include <cstdlib>
 
-#include "apps/common/files.h"
 #include "base/try.h"
 #include "lapidary/tools.h"
 
@@ -112,9 +111,8 @@ Result<EngineOptions> engine_options(const Console& console, const EngineChoices
     engine.placement = choices.placement == "cpu" ? Placement::cpu : Placement::automatic;
     engine.kv = choices.kv == "f32" ? KvFormat::f32 : choices.kv == "q8_0" ? KvFormat::q8_0 : KvFormat::f16;
     engine.research.vision_blocks_everywhere = choices.vision_mask == "all";
-    request(choices.diagnostics, engine);
+    LAP_TRY(request(choices.diagnostics, engine));
     if (model.mmproj) engine.mmproj = *model.mmproj;
-    if (choices.diagnostics.trace) LAP_TRY(check_target(*choices.diagnostics.trace));
     LAP_ASSIGN(engine.model, resolve_model(console, model_name));
     return engine;
 }

@@ -58,12 +58,18 @@ class Waiting(CliTest):
 
     def test_as_anything_else(self):
         for path in (self.pipe, self.socket, "/dev/zero", self.folder):
-            for args in (["run", TINY, "--image", path], ["run", TINY, "--audio", path], ["run", TINY, "--messages", path],
-                         ["logits", TINY, "--tokens-file", path, "--out", "/dev/null"], ["perplexity", TINY, path],
+            for args in (["run", TINY, "--image", path], ["run", TINY, "--audio", path],
+                         ["run", TINY, "--messages", path], ["perplexity", TINY, path],
+                         ["logits", TINY, "--tokens-file", path, "--out", "/dev/null"],
                          ["pack", TINY, self.folder / "o", "--kld", path]):
                 with self.subTest(args=args):
                     self.fails(1, *args)
-        self.fails(1, "logits", TINY, "--tokens", "2", "--out", self.pipe, says=str(self.pipe))
+
+    def test_as_a_place_for_results(self):
+        for args in (["logits", TINY, "--tokens", "2", "--out", self.pipe], ["pack", TINY, self.pipe],
+                     ["run", TINY, "-p", "x", "--trace", self.pipe], ["synth", self.pipe, "--preset", "tiny"]):
+            with self.subTest(args=args):
+                self.fails(1, *args, says=str(self.pipe))
 
     def test_a_shells_pipe_is_read(self):
         script = f'"{PROGRAM}" tokenize "{TINY}" --messages <(echo \'{{"messages":[{{"role":"user","content":"Hi"}}]}}\')'

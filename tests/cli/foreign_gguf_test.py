@@ -159,7 +159,7 @@ class ForeignGguf(CliTest):
         for args in (["inspect", path, "--tensors", "--metadata", "--template"], ["run", path, "-p", "Hello", "-n", "2"],
                      ["bench", path, "-p", "8", "-n", "0", "-r", "1"], ["bench", path, "-p", "8", "-n", "0", "-r", "1",
                                                                        "--output", "csv"],
-                     ["pack", path, self.folder / "p\x1b[2J.lapidary"], ["run", str(path) + "\x1b[5m", "-p", "x"],
+                     ["pack", path, self.folder / "p\x1b[2J.lapidary", "--force"], ["run", str(path) + "\x1b[5m", "-p", "x"],
                      ["perplexity", path, "--random-tokens", "40"], ["logits", path, "--tokens", "2", "--out",
                                                                      self.folder / "l\x1b[2J"]):
             with self.subTest(verb=args[0]):

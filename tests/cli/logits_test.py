@@ -56,7 +56,7 @@ class Logits(CliTest):
         self.assertEqual(answer["rows"], 1)
 
     def test_existing_file_is_replaced_and_nothing_else_is_left(self):
-        out = self.file("a.f32", "old")
+        out = self.file("a.f32", bytes(3 * 2048 * 4))
         self.ok("logits", TINY, "--tokens", "2", "--out", out)
         self.assertEqual(len(self.rows(out)), 1)
         self.assertEqual([p.name for p in self.folder.iterdir()], ["a.f32"])
@@ -94,6 +94,25 @@ class Logits(CliTest):
         self.fails(1, "logits", TINY, "--tokens", "2,15,389", "--all", "--out", out, says="cannot write",
                    preexec_fn=limit)
         self.assertEqual(os.listdir(self.folder), [])
+
+    def test_what_is_not_rows_is_not_lost(self):
+        out = self.folder / "out"
+        ask = ("logits", TINY, "--tokens", "2,3", "--out", out)
+        self.ok(*ask, "--all")
+        self.ok(*ask)  # rows are replaced by rows
+        out.write_text("a letter")
+        self.fails(2, *ask, says=["exists", "--force"])
+        self.assertEqual(out.read_text(), "a letter")
+        self.ok(*ask, "--force")
+        self.assertEqual(out.stat().st_size, 2048 * 4)
+
+    def test_what_is_no_trace_is_not_lost(self):
+        trace = self.file("trace.json", "{\"mine\": 1}")
+        ask = ("logits", TINY, "--tokens", "2,3", "--out", self.folder / "rows", "--trace", trace)
+        self.fails(2, *ask, says=["exists", "trace", "--force"])
+        self.assertIn("mine", trace.read_text())
+        self.ok(*ask, "--force")
+        self.ok(*ask)  # a trace is replaced by a trace
 
 
 if __name__ == "__main__":

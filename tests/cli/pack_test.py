@@ -7,7 +7,7 @@ import subprocess
 import time
 import unittest
 
-from support import PROGRAM, TINY, CliTest, clean_environment, main
+from support import PROGRAM, TINY, CliTest, clean_environment, lapidary, main
 
 
 class Pack(CliTest):
@@ -49,9 +49,10 @@ class Pack(CliTest):
         self.assertEqual(report["kld"]["tokens"], 64)
         self.assertTrue(0 < report["kld"]["kl_mean"] < 0.1, report["kld"])
         self.assertLessEqual(report["kld"]["kl_mean"], report["kld"]["kl_max"])
-        page = self.ok("pack", path, self.folder / "b.lapidary", "--type", "q4_0")
-        self.assertIn("q8_0 > q4_0", page)
-        self.assertIn("error / rms", page)
+        done = lapidary("pack", path, self.folder / "b.lapidary", "--type", "q4_0")
+        self.assertIn("q8_0 > q4_0", done.stderr.decode())
+        self.assertIn("error / rms", done.stderr.decode())
+        self.assertEqual(done.stdout.count(b"\n"), 1)
         self.assertEqual(self.ok_json("inspect", self.folder / "b.lapidary")["type"], "q4_0")
 
     def test_quantising_twice_is_said(self):
@@ -59,6 +60,14 @@ class Pack(CliTest):
         done = subprocess.run([PROGRAM, "pack", path, self.folder / "b.lapidary", "--type", "q4_0"],
                               capture_output=True, check=True, env=clean_environment())
         self.assertIn(b"were quantised before (q8_0)", done.stderr)
+
+    def test_a_packed_model_is_not_lost(self):
+        path, _ = self.packed()
+        before = path.read_bytes()
+        self.fails(2, "pack", TINY, path, "--type", "q8_0", says=["exists", "--force"])
+        self.assertEqual(path.read_bytes(), before)
+        self.ok("pack", TINY, path, "--type", "q8_0", "--force")
+        self.assertNotEqual(path.read_bytes(), before)
 
     def test_usage(self):
         self.fails(2, "pack", says="OUT")

@@ -27,6 +27,17 @@ class Synth(CliTest):
         self.assertTrue((path / "config.json").is_file())
         self.assertEqual(self.ok_json("inspect", path)["source"], "hf")
 
+    def test_what_is_no_synthetic_model_is_not_lost(self):
+        args = ("--preset", "tiny", "--layers", "6")
+        path = self.folder / "a.gguf"
+        self.ok("synth", path, *args)
+        self.ok("synth", path, *args, "--type", "q8_0")  # random weights can be made again
+        path.write_bytes(b"GGUF" + b"a model of mine")
+        self.fails(2, "synth", path, *args, says=["exists", "--force"])
+        self.assertIn(b"mine", path.read_bytes())
+        self.ok("synth", path, *args, "--force")
+        self.assertEqual(self.ok_json("inspect", path)["source"], "gguf")
+
     def test_usage(self):
         self.fails(2, "synth", says="OUT")
         self.fails(2, "synth", self.folder / "a", "b", says="b")
