@@ -58,8 +58,7 @@ void describe(Command& command, BenchVerbOptions& options, Console& console) {
                   "context in tokens (default: what the longest test needs)", true);
     command.choice("--kv", options.engine.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");
     command.flag("--precise", options.engine.engine.precise, "f32 matmul inputs and f32 KV");
-    command.choice("--placement", options.engine.placement, {"auto", "cpu", "gpu", "split"},
-                   "where layers run");
+    add_placement_options(command, options.engine.placement);
     command.heading("Output");
     command.choice("--output", options.output, {"md", "csv", "json", "jsonl"}, "form (default md; --json: jsonl)");
     add_diagnostic_options(command, options.engine.diagnostics);
@@ -89,6 +88,7 @@ Result<void> measure(Program& program, BenchVerbOptions& options, BenchPrinter& 
     const auto& trace = options.engine.diagnostics.trace;
     if (trace) options.bench.trace = *trace;
     for (const int threads : options.threads) {
+        warn_of_threads(console, threads);
         options.bench.engine.threads = threads;
         LAP_ASSIGN(const TraceReport report, bench(options.bench, sink));
         if (trace) note_trace(console, *trace, report);
@@ -131,8 +131,8 @@ Result<int> bench_verb(Program& program, Args args) {
         "speed it is. Timed is the forward pass on fixed pseudo-random tokens; tokenising and sampling are not in it.\n"
         "Between the pieces of every test all threads measure reading (50 ms) and int8 multiply-adds (20 ms).");
     describe(command, options, console);
-    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
-    if (!go) return console.write(command.help()), 0;
+    LAP_ASSIGN(const bool go, command.parse(args));
+    if (!go) return program.show(command.page());
     LAP_ASSIGN(const BenchFormat format, format_of(console, options.output));
     LAP_TRY(prepare(program, options));
     const Interrupt::Scope stoppable(program.interrupt);

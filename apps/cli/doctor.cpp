@@ -87,8 +87,8 @@ Result<int> doctor_verb(Program& program, Args args) {
     Command command("doctor", "[options]", "What this machine offers, what is used of it, and advice.");
     command.flag("--kernels", kernels, "list the kernels in use");
     add_output_options(command, console);
-    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
-    if (!go) return console.write(command.help()), 0;
+    LAP_ASSIGN(const bool go, command.parse(args));
+    if (!go) return program.show(command.page());
     LAP_ASSIGN(const DoctorReport report, doctor());
     if (console.json)
         console.write_json(to_json(report));

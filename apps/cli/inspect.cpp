@@ -157,8 +157,8 @@ Result<int> inspect_verb(Program& program, Args args) {
     add_model_options(command, model);
     add_engine_options(command, choices);
     add_output_options(command, console);
-    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
-    if (!go) return console.write(command.help()), 0;
+    LAP_ASSIGN(const bool go, command.parse(args));
+    if (!go) return program.show(command.page());
     LAP_ASSIGN(const Arguments arguments, split_positionals(model, false));
     LAP_ASSIGN(const EngineOptions engine_opts, engine_options(console, choices, model, arguments.model));
     LAP_ASSIGN(const ModelReport report, inspect(engine_opts));

@@ -133,8 +133,8 @@ Result<int> kld_verb(Program& program, Args args) {
     Command command("kld", "[MODEL] --base OTHER FILE [options]",
                     "Kullback-Leibler divergence of a model's predictions from a base's.");
     describe(command, options, console);
-    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
-    if (!go) return console.write(command.help()), 0;
+    LAP_ASSIGN(const bool go, command.parse(args));
+    if (!go) return program.show(command.page());
     LAP_ASSIGN(KldOptions work, prepare(program, options));
 
     const Interrupt::Scope stoppable(program.interrupt);

@@ -92,8 +92,8 @@ Result<int> logits_verb(Program& program, Args args) {
     Command command("logits", "[MODEL] --tokens 2,105 --out FILE [options]",
                     "Scores of the next token, after the soft cap, before suppression.");
     describe(command, options, console);
-    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
-    if (!go) return console.write(command.help()), 0;
+    LAP_ASSIGN(const bool go, command.parse(args));
+    if (!go) return program.show(command.page());
     LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, false));
     if (!options.out) return Error{Errc::invalid_argument, "--out FILE is missing", "the rows need a file"};
     LAP_ASSIGN(const Input input, read_input(options));

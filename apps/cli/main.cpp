@@ -4,50 +4,57 @@
 
 #include <algorithm>
 #include <exception>
+#include <filesystem>
 #include <new>
 
 #include "apps/cli/verbs.h"
-#include "apps/common/command.h"
+#include "apps/common/arguments.h"
+#include "apps/common/habits.h"
 #include "lapidary/tools.h"
 
 namespace lapidary::cli {
 namespace {
 
-std::string overview() {
-    std::string page =
-        "lapidary VERB [MODEL] [options]\n"
-        "Gemma 4 12B (text, pictures, speech) on this computer. Without MODEL: $LAPIDARY_MODEL, then the\n"
-        "small bundled model.\n\n";
-    for (const Verb& verb : kVerbs) page += fmt::format("  {:<10} {}\n", verb.name, verb.summary);
-    page += "\n`lapidary VERB --help` lists a verb's options; `lapidary --version` prints the version.\n";
-    return page;
+const Verb* find_verb(std::string_view name) {
+    const auto* verb = std::find_if(kVerbs.begin(), kVerbs.end(), [&](const Verb& v) { return v.name == name; });
+    return verb != kVerbs.end() ? verb : nullptr;
 }
 
 Error unknown_verb(const std::string& word) {
+    std::error_code ignored;
+    if (word.starts_with("-"))
+        return {Errc::invalid_argument, fmt::format("{} stands before the verb", word), "lapidary VERB [MODEL] [options]"};
+    if (const VerbHabit* habit = find_verb_habit(word); habit != nullptr)
+        return {Errc::invalid_argument,
+                habit->later ? fmt::format("the verb {} is not in this version", word)
+                             : fmt::format("there is no verb '{}'", word),
+                std::string(habit->hint)};
+    if (std::filesystem::exists(word, ignored))
+        return {Errc::invalid_argument, fmt::format("the verb is missing before {}", word),
+                fmt::format("lapidary run {} TEXT", word)};
     std::vector<std::string> names;
-    for (const Verb& verb : kVerbs) names.emplace_back(verb.name);
+    for (const Verb& verb : kVerbs)
+        if (verb.listed) names.emplace_back(verb.name);
     const std::string guess = nearest(word, names);
     return {Errc::invalid_argument, fmt::format("there is no verb '{}'", word),
             guess.empty() ? fmt::format("the verbs are {}", fmt::join(names, ", "))
                           : fmt::format("did you mean {}?", guess)};
 }
 
-Result<int> dispatch(Program& program, const Args& args) {
+Result<int> dispatch(Program& program, Args args) {
+    Console& console = program.console;
     if (args.empty()) {
-        program.console.aside(overview() + "\n");
+        console.aside(overview(console.help_width()) + "\n");
         return exit_code(Errc::invalid_argument);
     }
-    if (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
-        program.console.write(overview());
-        return 0;
-    }
-    if (args[0] == "--version") {
-        program.console.write(fmt::format("lapidary {}\n", version()));
-        return 0;
-    }
-    const auto verb =
-        std::find_if(kVerbs.begin(), kVerbs.end(), [&](const Verb& v) { return v.name == args[0]; });
-    if (verb == kVerbs.end()) return unknown_verb(args[0]);
+    // `help VERB` is `VERB --help`.
+    const bool help = args[0] == "help" || args[0] == "--help" || args[0] == "-h";
+    if (help && args.size() > 1) args = {args[1], "--help"};
+    else if (help) return console.write(overview(console.help_width())), 0;
+    if (args[0] == "--version" || args[0] == "-V" || args[0] == "version")
+        return console.write(fmt::format("lapidary {}\n", version())), 0;
+    const Verb* verb = find_verb(args[0]);
+    if (verb == nullptr) return unknown_verb(args[0]);
     return verb->run(program, Args(args.begin() + 1, args.end()));
 }
 
@@ -68,6 +75,27 @@ int run_program(Args args) {
 }
 
 }  // namespace
+
+std::string overview(size_t width) {
+    std::string page = "lapidary VERB [MODEL] [options]\n" +
+                       wrapped("Gemma 4 12B (text, pictures, speech) on this computer. Without MODEL: "
+                               "$LAPIDARY_MODEL, then the small bundled model.",
+                               width, 0, 0) +
+                       "\n\n";
+    for (const Verb& verb : kVerbs)
+        if (verb.listed)
+            page += fmt::format("  {:<10} {}\n", verb.name, wrapped(verb.summary, width, 13, 13));
+    page += "\n" + wrapped("`lapidary VERB --help` lists a verb's options; `lapidary --version` prints the version.",
+                           width, 0, 0) + "\n";
+    return page;
+}
+
+int Program::show(const HelpPage& page) {
+    if (take_help) take_help(page);
+    else console.write(help_text(page, console.help_width()));
+    return 0;
+}
+
 }  // namespace lapidary::cli
 
 int main(int argc, char** argv) {

@@ -148,8 +148,8 @@ Result<int> pack_verb(Program& program, Args args) {
     Command command("pack", "[MODEL] OUT.lapidary [options]",
                     "Writes a model as one file that is mapped in place and starts at once.");
     describe(command, options, console);
-    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
-    if (!go) return console.write(command.help()), 0;
+    LAP_ASSIGN(const bool go, command.parse(args));
+    if (!go) return program.show(command.page());
     LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, true));
     if (!arguments.own)
         return Error{Errc::invalid_argument, "OUT is missing", "name the .lapidary file to write"};
@@ -157,6 +157,7 @@ Result<int> pack_verb(Program& program, Args args) {
     work.out = *arguments.own;
     // Perhaps the only copy of a model that took hours. What is no such file the library does not touch at all.
     if (beginning_of(work.out, kMagic.size()) == kMagic) LAP_TRY(check_overwrite(work.out, {}, options.force));
+    warn_of_threads(console, work.threads);
     LAP_ASSIGN(work.model, resolve_model(console, arguments.model));
     if (options.model.mmproj) work.mmproj = *options.model.mmproj;
     if (options.kld_text) work.kld_text = *options.kld_text;

@@ -63,8 +63,8 @@ Result<int> perplexity_verb(Program& program, Args args) {
     Command command("perplexity", "[MODEL] FILE [options]",
                     "exp of the mean surprise at each token, with its standard error.");
     describe(command, options, console);
-    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
-    if (!go) return console.write(command.help()), 0;
+    LAP_ASSIGN(const bool go, command.parse(args));
+    if (!go) return program.show(command.page());
     LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, options.excerpt.needs_file()));
     PerplexityOptions work;
     LAP_ASSIGN(work.excerpt, read_excerpt(options.excerpt, arguments.own));

@@ -182,11 +182,16 @@ Result<int> answer(Program& program, const Engine& engine, const Prompt& prompt,
 
 Result<int> run_verb(Program& program, Args args) {
     RunOptions options;
-    Command command("run", "[MODEL] -p TEXT [options]", "One prompt in, one answer out, streamed to stdout.");
+    Command command("run", "[MODEL] [-p] TEXT [-] [options]",
+                    "One prompt in, one answer out, streamed to stdout. An argument alone is the model when it exists "
+                    "or looks like one, else the prompt. A lone - puts standard input behind the prompt.");
     describe(command, options, program.console);
-    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
-    if (!go) return program.console.write(command.help()), 0;
-    LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, false));
+    LAP_ASSIGN(const bool go, command.parse(args));
+    if (!go) return program.show(command.page());
+    take_stdin_mark(options.prompt, options.model.positionals);
+    const bool text_given = options.prompt.text || options.prompt.file || options.prompt.messages;
+    LAP_ASSIGN(const Arguments arguments, split_model_and_text(options.model, text_given));
+    if (arguments.own) options.prompt.text = *arguments.own;
     LAP_ASSIGN(const PromptSource source, read_prompt(options.prompt));
     LAP_ASSIGN(EngineOptions engine_opts,
                engine_options(program.console, options.engine, options.model, arguments.model));
@@ -199,6 +204,7 @@ Result<int> run_verb(Program& program, Args args) {
     progress.clear();
     tell_notes(program.console, engine.info());
     LAP_ASSIGN(const Prompt prompt, render_prompt(engine, source));
+    note_unread_stdin(program.console, options.prompt);
     return answer(program, engine, prompt, options.generate, options.engine.diagnostics);
 }
 

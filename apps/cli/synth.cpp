@@ -50,8 +50,8 @@ Result<int> synth_verb(Program& program, Args args) {
     command.count("--layers", options.layers, 1, 1000, "fewer or more layers than the preset has");
     command.flag("--force", force, "write over what OUT is, unless that is a synthetic file");
     add_output_options(command, console);
-    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
-    if (!go) return console.write(command.help()), 0;
+    LAP_ASSIGN(const bool go, command.parse(args));
+    if (!go) return program.show(command.page());
     if (positionals.empty()) return Error{Errc::invalid_argument, "OUT is missing", "name the file to write"};
     if (positionals.size() > 1)
         return Error{Errc::invalid_argument, fmt::format("unexpected argument '{}'", positionals[1])};

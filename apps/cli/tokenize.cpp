@@ -66,8 +66,8 @@ Result<int> tokenize_verb(Program& program, Args args) {
     TokenizeVerbOptions options;
     Command command("tokenize", "[MODEL] TEXT [options]", "Text to token ids, on one line.");
     describe(command, options, console);
-    LAP_ASSIGN(const bool go, command.parse(std::move(args)));
-    if (!go) return console.write(command.help()), 0;
+    LAP_ASSIGN(const bool go, command.parse(args));
+    if (!go) return program.show(command.page());
     const bool takes_text = !options.prompt.messages;
     const bool text_is_argument = takes_text && !options.prompt.text;
     LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, text_is_argument));

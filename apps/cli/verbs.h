@@ -3,10 +3,12 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "apps/common/help.h"
 #include "apps/common/interrupt.h"
 #include "apps/common/output.h"
 
@@ -15,6 +17,10 @@ namespace lapidary::cli {
 struct Program {
     Interrupt interrupt;  // first: its signal must be blocked before any thread starts
     Console console;
+    // Where a verb hands its help when it is asked for; unset: to stdout.
+    std::function<void(const HelpPage&)> take_help = {};
+
+    int show(const HelpPage& page);  // answers the exit code
 };
 using Args = std::vector<std::string>;
 
@@ -29,9 +35,12 @@ Result<int> bench_verb(Program& program, Args args);
 Result<int> perplexity_verb(Program& program, Args args);
 Result<int> kld_verb(Program& program, Args args);
 
+std::string overview(size_t width);  // `lapidary --help`
+
 struct Verb {
     std::string_view name, summary;
     Result<int> (*run)(Program&, Args);
+    bool listed = true;  // false: for packagers; not in the overview
 };
 inline constexpr std::array<Verb, 10> kVerbs = {{
     {"run", "one prompt in, one answer out; text, pictures, recordings", run_verb},
@@ -40,8 +49,8 @@ inline constexpr std::array<Verb, 10> kVerbs = {{
     {"inspect", "what is in a model file, and which kernels serve it", inspect_verb},
     {"bench", "speed: prompt and generation, beside what the machine can do", bench_verb},
     {"perplexity", "how well a model predicts a text", perplexity_verb},
-    {"kld", "how far a model's predictions are from another's, or from its own at other settings", kld_verb},
-    {"pack", "a model as one file that starts at once, quantised on the way if asked", pack_verb},
+    {"kld", "how far a model's predictions are from those of another", kld_verb},
+    {"pack", "a model as one file that starts at once, quantised if asked", pack_verb},
     {"synth", "write a model of random weights, for measuring", synth_verb},
     {"doctor", "what this machine offers, and advice", doctor_verb},
 }};

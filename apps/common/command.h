@@ -1,35 +1,30 @@
-// One verb's command line: its options, its help, and usage errors in our words. A thin layer over CLI11,
-// which splits the arguments; ranges, repeats, suggestions and the help page are ours.
+// One verb's command line: its options, its help, and usage errors in our words. The splitting of the line is
+// arguments.h, what other programs call their options is habits.h.
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "apps/common/help.h"
 #include "apps/common/numbers.h"
+#include "base/try.h"
 #include "lapidary/result.h"
-
-namespace CLI {  // known to command.cpp only: its headers take seconds to compile
-class App;
-class Option;
-}  // namespace CLI
 
 namespace lapidary::cli {
 
-// "did you mean": the candidate with the fewest edits, empty when none is near.
-std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
-
 class Command {
   public:
+    // Receives what was given to an option, under the name that messages use.
+    using Take = std::function<Result<void>(const std::string& option, const std::string& value)>;
+
     // usage: what follows "lapidary VERB" on the first line of the help.
     Command(std::string verb, std::string usage, std::string summary);
-    ~Command();
     Command(const Command&) = delete;
     Command& operator=(const Command&) = delete;
 
-    // Names in CLI11's form: "-p,--prompt". Functions later in the list come later in the help.
+    // Names: "-p,--prompt". Functions later in the list come later in the help.
     void flag(const std::string& names, bool& target, const std::string& description);
     void text(const std::string& names, std::optional<std::string>& target, const std::string& metavar,
               const std::string& description);
@@ -42,60 +37,57 @@ class Command {
                bool suffix = false);
     template <class T>  // float, std::optional<float>, ...
     void real(const std::string& names, T& target, double low, double high, const std::string& description);
-    // The value goes through `take`, which may refuse it.
-    void custom(const std::string& names, const std::string& metavar, const std::string& description,
-                std::function<Result<void>(const std::string& option, const std::string& value)> take);
-    // Names of the contract that this version cannot serve: one clear error, not in the help.
-    void unavailable(const std::vector<std::string>& names, bool takes_value, Errc code,
-                     const std::string& why);
-    void positionals(std::vector<std::string>& target);  // at most two
-    void heading(const std::string& title);              // starts a group in the help
+    // `values`: what `take` accepts, where that is a short list; completions offer it.
+    void custom(const std::string& names, const std::string& metavar, const std::string& description, Take take,
+                std::vector<std::string> values = {});
+    // Names of the contract that this version cannot serve: one clear error, not in the help. `harmless`: the
+    // value that asks for what this version does anyway.
+    void unavailable(const std::vector<std::string>& names, bool takes_value, Errc code, const std::string& why,
+                     const std::string& harmless = {});
+    void positionals(std::vector<std::string>& target) { positionals_ = &target; }
+    void heading(const std::string& title);  // starts a group in the help
 
-    // False: the help was asked for and stands in help().
-    Result<bool> parse(std::vector<std::string> args);
-    std::string help() const;
+    // False: the help was asked for and stands in page().
+    Result<bool> parse(const std::vector<std::string>& args);
+    const HelpPage& page() const { return page_; }
 
   private:
-    struct Entry {
-        std::string title;          // a heading, or
-        const CLI::Option* option;  // an option
-        std::string metavar;
+    struct Option {
+        std::vector<std::string> names;
+        bool takes_value, repeatable;
+        Take take;
+        const std::string& name() const { return names.back(); }  // messages use the long one
     };
-    struct Refused {
-        Error error;
-    };
-    template <class T>
-    static T checked(Result<T> result) {
-        if (!result) throw Refused{result.error()};
-        return std::move(*result);
-    }
-    // Registers an option whose values (all of them, in order) go to `take`.
-    void values(const std::string& names, const std::string& metavar, const std::string& description,
-                std::function<void(const std::vector<std::string>&)> take);
-    // As values(), for options that may stand once.
-    void value(const std::string& names, const std::string& metavar, const std::string& description,
-               std::function<void(const std::string& option, const std::string& value)> take);
+    // The table that both the help and the parser read.
+    void add(const std::string& names, bool repeatable, HelpEntry entry, Take take);
+    const Option* find(const std::string& name) const;
     Error unexpected(const std::string& argument) const;
+    Error unknown(const std::string& name) const;
+    Result<void> assign(const std::vector<std::pair<std::string, std::string>>& given) const;
 
-    std::string verb_, usage_, summary_;
-    std::unique_ptr<CLI::App> app_;
-    std::vector<Entry> entries_;
+    HelpPage page_;
+    std::vector<Option> options_;
+    std::vector<std::string>* positionals_ = nullptr;
     bool help_ = false;
 };
 
 template <class T>
 void Command::count(const std::string& names, T& target, int64_t low, int64_t high,
                     const std::string& description, bool suffix) {
-    value(names, "N", description, [&target, low, high, suffix](const auto& option, const auto& text) {
-        target = static_cast<T>(checked(parse_count(option, text, low, high, suffix)));
+    custom(names, "N", description, [&target, low, high, suffix](const auto& option, const auto& text) -> Result<void> {
+        LAP_ASSIGN(const int64_t value, parse_count(option, text, low, high, suffix));
+        target = static_cast<T>(value);
+        return {};
     });
 }
 
 template <class T>
 void Command::real(const std::string& names, T& target, double low, double high,
                    const std::string& description) {
-    value(names, "X", description, [&target, low, high](const auto& option, const auto& text) {
-        target = static_cast<T>(static_cast<float>(checked(parse_real(option, text, low, high))));
+    custom(names, "X", description, [&target, low, high](const auto& option, const auto& text) -> Result<void> {
+        LAP_ASSIGN(const double value, parse_real(option, text, low, high));
+        target = static_cast<T>(static_cast<float>(value));
+        return {};
     });
 }
 

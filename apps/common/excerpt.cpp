@@ -17,7 +17,7 @@ constexpr int64_t kMaxRandomTokens = int64_t{1} << 20;
 
 void add_excerpt_options(Command& command, ExcerptOptions& options) {
     command.heading("Text: FILE in UTF-8 (- for standard input), or");
-    command.text("--tokens-file", options.tokens_file, "IDS",
+    command.text("--tokens-file", options.tokens_file, "FILE",
                  "token ids as JSON: [2,105] or {\"ids\":[...]}");
     command.count("--random-tokens", options.excerpt.random_tokens, 1, kMaxRandomTokens,
                   "so many random ids: for models without a tokenizer");
@@ -37,7 +37,7 @@ void add_window_options(Command& command, EngineChoices& choices, ExcerptOptions
     command.count("--stride", options.stride, 1, kMaxContext,
                   "tokens that a context moves on by (default half of it)", true);
     command.count("-t,--threads", choices.engine.threads, 1, 1024, "threads (default: every core)");
-    command.choice("--placement", choices.placement, {"auto", "cpu", "gpu", "split"}, "where layers run");
+    add_placement_options(command, choices.placement);
 }
 
 Result<Excerpt> read_excerpt(const ExcerptOptions& options, const std::optional<std::string>& file) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <thread>
 
 #include "base/try.h"
 #include "lapidary/tools.h"
@@ -58,6 +59,22 @@ Result<Arguments> split_positionals(const ModelOptions& options, bool verb_has_o
     return arguments;
 }
 
+bool looks_like_a_model(const std::string& word) {
+    std::error_code ignored;
+    if (is_store_name(word) || std::filesystem::exists(word, ignored)) return true;
+    if (word.find_first_of(" \t\n") != word.npos) return false;
+    for (const char* ending : {".gguf", ".lapidary", ".safetensors"})
+        if (word.ends_with(ending)) return true;
+    const size_t colon = word.find(':');  // gemma4:12b
+    return word.find('/') != word.npos || (colon != word.npos && colon > 0 && colon + 1 < word.size());
+}
+
+Result<Arguments> split_model_and_text(const ModelOptions& options, bool text_given) {
+    const auto& given = options.positionals;
+    const bool only_a_model = given.size() == 1 && !options.model && looks_like_a_model(given[0]);
+    return split_positionals(options, !text_given && !only_a_model);
+}
+
 Result<std::filesystem::path> resolve_model(const Console& console, const std::string& given) {
     const char* variable = std::getenv("LAPIDARY_MODEL");
     const std::string name = !given.empty() ? given : variable != nullptr ? variable : "";
@@ -81,21 +98,26 @@ void add_phase_thread_options(Command& command, EngineOptions& engine) {
                   "of steps of up to 8 tokens (default: --threads)");
 }
 
+void add_placement_options(Command& command, std::string& placement) {
+    command.choice("--placement", placement, {"auto", "cpu", "gpu", "split"}, "where layers run");
+    command.unavailable({"--gpu-layers", "--device", "--split"}, true, Errc::device_unavailable,
+                        "this version runs on the CPU; use --placement cpu", "0");
+}
+
 void add_engine_options(Command& command, EngineChoices& choices) {
     EngineOptions& engine = choices.engine;
     command.count("-c,--ctx", engine.context, 1, kMaxContext, "context in tokens, 8k works too (default 8k)",
                   true);
     command.count("-t,--threads", engine.threads, 1, kMaxThreads, "threads (default: every fast core)");
     add_phase_thread_options(command, engine);
-    command.choice("--placement", choices.placement, {"auto", "cpu", "gpu", "split"}, "where layers run");
+    add_placement_options(command, choices.placement);
     command.choice("--kv", choices.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");
     command.flag("--precise", engine.precise, "f32 matmul inputs and f32 KV");
     command.custom(
         "--image-tokens", "N", "70, 140, 280, 560 or 1120 per picture",
-        [&engine](const auto& option, const auto& text) { return take_image_tokens(engine, option, text); });
+        [&engine](const auto& option, const auto& text) { return take_image_tokens(engine, option, text); },
+        {"70", "140", "280", "560", "1120"});
     command.choice("--vision-mask", choices.vision_mask, {"sliding", "all"}, "layers with picture blocks");
-    command.unavailable({"--gpu-layers", "--device"}, true, Errc::device_unavailable,
-                        "this version runs on the CPU; use --placement cpu");
     command.unavailable({"--memory", "--draft", "--schema", "--video-tokens"}, true,
                         Errc::invalid_argument, "leave it out");
     add_diagnostic_options(command, choices.diagnostics);
@@ -114,11 +136,20 @@ Result<EngineOptions> engine_options(const Console& console, const EngineChoices
     LAP_TRY(request(choices.diagnostics, engine));
     if (model.mmproj) engine.mmproj = *model.mmproj;
     LAP_ASSIGN(engine.model, resolve_model(console, model_name));
+    for (const int threads : {engine.threads, engine.prefill_threads, engine.decode_threads})
+        warn_of_threads(console, threads);
     return engine;
 }
 
 void tell_notes(const Console& console, const ModelInfo& info) {
     for (const std::string& note : info.notes) console.note(fmt::format("note: {}", note));
+}
+
+void warn_of_threads(const Console& console, int threads) {
+    const unsigned cores = std::thread::hardware_concurrency();  // that this process may use
+    if (cores > 0 && threads > static_cast<int>(cores))
+        console.note(fmt::format("note: {} threads on {} core{}: they wait for each other", threads, cores,
+                                 cores == 1 ? "" : "s"));
 }
 
 void add_sampling_options(Command& command, GenerateOptions& options) {

@@ -26,6 +26,10 @@ struct Arguments {
     std::optional<std::string> own;
 };
 Result<Arguments> split_positionals(const ModelOptions& options, bool verb_has_own);
+// For a verb whose own argument is a text: MODEL, TEXT or both. One alone is the model when it looks like one: it
+// exists, or is a name without blanks that ends like a model file, has a slash, or a colon (gemma4:12b).
+Result<Arguments> split_model_and_text(const ModelOptions& options, bool text_given);
+bool looks_like_a_model(const std::string& word);
 
 // The path to open: the name given, else LAPIDARY_MODEL, else the bundled model (said on stderr).
 Result<std::filesystem::path> resolve_model(const Console& console, const std::string& given);
@@ -38,13 +42,17 @@ struct EngineChoices {
     Diagnostics diagnostics;
 };
 void add_engine_options(Command& command, EngineChoices& choices);
-void add_phase_thread_options(Command& command, EngineOptions& engine);  // part of the above
+void add_phase_thread_options(Command& command, EngineOptions& engine);  // part of the above, as the next
+void add_placement_options(Command& command, std::string& placement);
 // The library's form of the choices, with the model resolved. gpu and split: device_unavailable.
 Result<EngineOptions> engine_options(const Console& console, const EngineChoices& choices,
                                      const ModelOptions& model, const std::string& model_name);
 
 // Says on stderr what of the model's files is not used.
 void tell_notes(const Console& console, const ModelInfo& info);
+
+// A note when there are more threads than cores for them; 0 is the library's choice. engine_options does it.
+void warn_of_threads(const Console& console, int threads);
 
 void add_sampling_options(Command& command, GenerateOptions& options);
 

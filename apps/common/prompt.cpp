@@ -31,12 +31,16 @@ Result<void> take_think(PromptOptions& options, const std::string& option, const
 Result<void> check_combination(const PromptOptions& options) {
     const bool media = !options.images.empty() || !options.audios.empty();
     if (options.messages) {
-        if (options.text) return usage("-p and --messages exclude each other");
+        if (options.text || options.file) return usage("a text and --messages exclude each other");
+        if (options.then_stdin) return usage("--messages excludes -", "--messages - reads standard input");
         if (media) return usage("--messages excludes --image and --audio", "name the files in the messages");
         if (options.system)
             return usage("--messages excludes --system", "put a system message into the file");
         if (options.raw) return usage("--messages excludes --raw", "a conversation needs the template");
     }
+    if (options.text && options.file) return usage("the prompt was given as text and as --file", "give one of them");
+    if (options.then_stdin && (options.text == "-" || options.file == "-"))
+        return usage("standard input was asked for twice", "leave out the last -");
     if (options.raw && options.system) return usage("--raw excludes --system", "a raw prompt has no roles");
     if (options.raw && options.think_given)
         return usage("--raw excludes --think", "a raw prompt has no template");
@@ -51,19 +55,35 @@ Result<void> check_prompt_text(std::string_view text, std::string_view name) {
     return {};
 }
 
-Result<std::string> read_text_prompt(const PromptOptions& options) {
+// Of a file, or of standard input where the name is -.
+Result<std::string> read_prompt_text(const std::string& name) {
+    LAP_ASSIGN(std::string text, read_text(name));
+    LAP_TRY(check_prompt_text(text, name == "-" ? "standard input" : name));
+    return text;
+}
+
+// The text that the options hold or name; unset: none of them does.
+Result<std::optional<std::string>> given_text(const PromptOptions& options) {
     if (options.text && *options.text != "-") {
         LAP_TRY(check_prompt_text(*options.text, "the prompt"));
-        return *options.text;
+        return options.text;
     }
-    if (!options.text && stdin_is_terminal()) {
-        if (!options.images.empty() || !options.audios.empty()) return std::string();
+    if (!options.file) return std::optional<std::string>();
+    LAP_ASSIGN(std::string text, read_prompt_text(*options.file));
+    return std::optional(std::move(text));
+}
+
+Result<std::string> read_text_prompt(const PromptOptions& options) {
+    LAP_ASSIGN(const std::optional<std::string> given, given_text(options));
+    if (given && !options.then_stdin) return *given;
+    const bool media = !options.images.empty() || !options.audios.empty();
+    if (!options.text && !options.then_stdin && stdin_is_terminal()) {
+        if (media) return std::string();
         return usage("there is no prompt", "give one with -p TEXT, --messages FILE or through a pipe");
     }
-    LAP_ASSIGN(std::string text, read_text("-"));
-    LAP_TRY(check_prompt_text(text, "standard input"));
-    if (text.empty() && options.images.empty() && options.audios.empty())
-        return usage("standard input held no prompt", "give one with -p TEXT");
+    LAP_ASSIGN(std::string text, read_prompt_text("-"));
+    if (given) return *given + "\n" + text;
+    if (text.empty() && !media) return usage("standard input held no prompt", "give one with -p TEXT");
     return text;
 }
 
@@ -84,6 +104,7 @@ Message plain(Role role, std::string text) {
 
 void add_prompt_options(Command& command, PromptOptions& options) {
     command.text("-p,--prompt", options.text, "TEXT", "the prompt; - reads standard input");
+    command.text("-f,--file", options.file, "FILE", "the prompt, from a file; - reads standard input");
     command.flag("--raw", options.raw, "the prompt as it is, without the chat template");
     command.texts("--image", options.images, "FILE", "a PNG or JPEG picture, before the text; repeatable");
     command.texts("--audio", options.audios, "FILE", "WAV, FLAC, Ogg or MP3, after the text; repeatable");
@@ -109,7 +130,19 @@ std::vector<std::span<const Part>> parts_of(const PromptSource& source) {
 }  // namespace
 
 bool names_a_prompt(const PromptOptions& options) {
-    return options.text || options.messages || !options.images.empty() || !options.audios.empty();
+    return options.text || options.file || options.then_stdin || options.messages || !options.images.empty() ||
+           !options.audios.empty();
+}
+
+void take_stdin_mark(PromptOptions& options, std::vector<std::string>& positionals) {
+    options.then_stdin = std::erase(positionals, "-") > 0;
+}
+
+void note_unread_stdin(const Console& console, const PromptOptions& options) {
+    const bool named = options.text || options.file || options.messages;
+    const bool read = options.then_stdin || options.text == "-" || options.file == "-" || options.messages == "-";
+    if (named && !read && stdin_holds_something())
+        console.note("note: standard input was not read; a - after the prompt puts it behind the text");
 }
 
 namespace {
@@ -118,8 +151,7 @@ Result<PromptSource> read_source(const PromptOptions& options) {
     PromptSource source;
     source.raw = options.raw;
     if (options.messages) {
-        LAP_ASSIGN(const std::string json, read_text(*options.messages));
-        LAP_TRY(check_prompt_text(json, *options.messages == "-" ? "standard input" : *options.messages));
+        LAP_ASSIGN(const std::string json, read_prompt_text(*options.messages));
         LAP_ASSIGN(source.conversation, conversation_from_json(json));
     } else {
         LAP_ASSIGN(std::string text, read_text_prompt(options));

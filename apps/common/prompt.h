@@ -7,18 +7,24 @@
 #include <vector>
 
 #include "apps/common/command.h"
+#include "apps/common/output.h"
 #include "lapidary/lapidary.h"
 
 namespace lapidary::cli {
 
 struct PromptOptions {
-    std::optional<std::string> text, messages, system;
+    std::optional<std::string> text, file, messages, system;
     std::vector<std::string> images, audios;
     std::string think = "off";
     bool think_given = false, raw = false;
+    bool then_stdin = false;  // a lone - among the arguments: standard input, behind the text
 };
 void add_prompt_options(Command& command, PromptOptions& options);
 bool names_a_prompt(const PromptOptions& options);
+// Takes a lone - off the arguments, which asks for standard input behind the text.
+void take_stdin_mark(PromptOptions& options, std::vector<std::string>& positionals);
+// A note when standard input holds something that the options do not ask for.
+void note_unread_stdin(const Console& console, const PromptOptions& options);
 
 // Text read from where the options say, ready for the template.
 struct PromptSource {
@@ -26,8 +32,8 @@ struct PromptSource {
     Conversation conversation;  // unless raw
     std::vector<Part> parts;    // raw
 };
-// Reads stdin only with `-p -`, `--messages -`, or without a text when stdin is not a terminal. Every file that the
-// prompt names is opened and checked, so that nothing is loaded for a prompt that cannot be.
+// Reads stdin only with `-p -`, `-f -`, `--messages -`, a lone -, or without a text when stdin is not a terminal. Every
+// file that the prompt names is opened and checked, so that nothing is loaded for a prompt that cannot be.
 Result<PromptSource> read_prompt(const PromptOptions& options);
 // What the model must take.
 Needs needs_of(const PromptSource& source);

@@ -58,7 +58,7 @@ class Waiting(CliTest):
 
     def test_as_anything_else(self):
         for path in (self.pipe, self.socket, "/dev/zero", self.folder):
-            for args in (["run", TINY, "--image", path], ["run", TINY, "--audio", path],
+            for args in (["run", TINY, "--image", path], ["run", TINY, "--audio", path], ["run", TINY, "-f", path],
                          ["run", TINY, "--messages", path], ["perplexity", TINY, path],
                          ["logits", TINY, "--tokens-file", path, "--out", "/dev/null"],
                          ["pack", TINY, self.folder / "o", "--kld", path]):
@@ -85,6 +85,10 @@ class BytesAsText(CliTest):
                 with self.subTest(name=name, args=args):
                     error = self.fails(2, *args, stdin=content, says=f"standard input is {kind}, not text")
                     self.assertIn("--image", error["hint"])
+
+    def test_pictures_in_a_file(self):
+        picture = SAMPLES / "image_1.png"
+        self.fails(2, "run", ABSENT, "-f", picture, says=[str(picture), "is PNG, not text"])
 
     def test_as_an_argument(self):
         self.fails(2, "run", ABSENT, "-p", b"\x89PNG\r\n\x1a\nrest", says="PNG")

@@ -1,0 +1,97 @@
+// Splitting and suggestions; see arguments.h.
+#include "apps/common/arguments.h"
+
+#include <algorithm>
+#include <cctype>
+#include <numeric>
+
+namespace lapidary::cli {
+namespace {
+
+using TakesValue = std::function<std::optional<bool>(const std::string& name)>;
+
+// Levenshtein distance, one row at a time.
+size_t edits(std::string_view a, std::string_view b) {
+    std::vector<size_t> row(b.size() + 1);
+    std::iota(row.begin(), row.end(), size_t{0});
+    for (size_t i = 1; i <= a.size(); ++i) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b.size(); ++j) {
+            const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+            diagonal = row[j];
+            row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+        }
+    }
+    return row[b.size()];
+}
+
+// "-n5" as {"-n", "5"}, "-qh" as {"-q", ""}, {"-h", ""}; empty when it is neither. Text may not follow a name
+// without a blank: "-prio" is somebody's option, not the prompt "rio".
+std::vector<std::pair<std::string, std::string>> short_names(const std::string& word, const TakesValue& takes_value) {
+    std::vector<std::pair<std::string, std::string>> found;
+    for (size_t i = 1; i < word.size(); ++i) {
+        const std::string name{'-', word[i]};
+        const std::optional<bool> valued = takes_value(name);
+        if (!valued) return {};
+        if (!*valued) {
+            found.emplace_back(name, "");
+            continue;
+        }
+        const std::string value = word.substr(i + 1);
+        if (value.empty() || std::isdigit(static_cast<unsigned char>(value[0])) == 0) return {};
+        found.emplace_back(name, value);
+        return found;
+    }
+    return found;
+}
+
+}  // namespace
+
+SplitLine split_line(const std::vector<std::string>& args, const TakesValue& takes_value) {
+    SplitLine line;
+    for (size_t i = 0; i < args.size(); ++i) {
+        const std::string& word = args[i];
+        if (word == "--") {
+            line.positionals.insert(line.positionals.end(), args.begin() + static_cast<long>(i) + 1, args.end());
+            break;
+        }
+        if (word.size() < 2 || word[0] != '-') {
+            line.positionals.push_back(word);
+            continue;
+        }
+        const size_t equals = word.find('=');
+        std::string name = word.substr(0, equals);
+        if (name.size() > 2 && name[1] != '-' && !takes_value(name) && takes_value('-' + name)) name = '-' + name;
+        const std::optional<bool> valued = takes_value(name);
+        if (!valued) {
+            const auto letters = word[1] == '-' ? decltype(line.options){} : short_names(word, takes_value);
+            if (letters.empty() && line.unknown.empty()) line.unknown = name;
+            line.options.insert(line.options.end(), letters.begin(), letters.end());
+        } else if (!*valued) {
+            if (equals != word.npos) line.overvalued = name;
+            line.options.emplace_back(name, "");
+        } else if (equals != word.npos) {
+            line.options.emplace_back(name, word.substr(equals + 1));
+        } else if (i + 1 < args.size()) {
+            line.options.emplace_back(name, args[++i]);
+        } else {
+            line.unvalued = name;
+        }
+    }
+    return line;
+}
+
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
+    constexpr size_t kEnoughToBegin = 3;  // letters that name what they begin
+    const size_t letters = word.size() - std::min(word.find_first_not_of('-'), word.size());
+    for (const std::string& candidate : candidates)
+        if (letters >= kEnoughToBegin && candidate.starts_with(word)) return candidate;
+    const auto best =
+        std::min_element(candidates.begin(), candidates.end(),
+                         [&](const auto& a, const auto& b) { return edits(word, a) < edits(word, b); });
+    const size_t limit = std::max<size_t>(1, std::min<size_t>(3, word.size() / 3));
+    return best != candidates.end() && edits(word, *best) <= limit ? *best : std::string();
+}
+
+}  // namespace lapidary::cli
