@@ -1,0 +1,177 @@
+// One generator per shell; see completions.h.
+#include "apps/common/completions.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace lapidary::cli {
+namespace {
+
+bool names_a_file(const HelpEntry& entry) { return entry.metavar.starts_with("FILE") || entry.metavar == "MODEL"; }
+
+std::string verb_names(const std::vector<VerbSummary>& verbs) {
+    std::vector<std::string> names;
+    for (const VerbSummary& verb : verbs) names.push_back(verb.name);
+    return fmt::format("{}", fmt::join(names, " "));
+}
+
+// `text` with a backslash before every one of `marks`; in single quotes afterwards, so that shells take it as it is.
+std::string escaped(std::string_view text, std::string_view marks) {
+    std::string out;
+    for (const char c : text) {
+        if (c == '\'') {
+            out += "'\\''";
+            continue;
+        }
+        if (marks.find(c) != marks.npos) out += '\\';
+        out += c;
+    }
+    return out;
+}
+
+// ---- bash ---------------------------------------------------------------------------------------------------
+
+// "'run --kv') values='f32 f16 q8_0' ;;": what follows an option; nothing for numbers and texts.
+std::string bash_values(const HelpPage& page) {
+    std::string text;
+    for (const HelpEntry& entry : page.entries) {
+        if (entry.metavar.empty()) continue;
+        std::string cases;
+        for (const std::string& name : entry.names)
+            cases += fmt::format("{}'{} {}'", cases.empty() ? "" : "|", page.verb, name);
+        if (names_a_file(entry)) text += fmt::format("        {}) files=1 ;;\n", cases);
+        else text += fmt::format("        {}) words='{}' ;;\n", cases, fmt::join(entry.values, " "));
+    }
+    return text;
+}
+
+std::string bash(const std::vector<VerbSummary>& verbs, const std::vector<HelpPage>& pages) {
+    std::string values, options;
+    for (const HelpPage& page : pages) {
+        std::vector<std::string> names;
+        for (const HelpEntry& entry : page.entries) names.insert(names.end(), entry.names.begin(), entry.names.end());
+        values += bash_values(page);
+        options += fmt::format("            {}) words='{}' ;;\n", page.verb, fmt::join(names, " "));
+    }
+    return fmt::format(R"(# Completion of lapidary for bash; made by `lapidary completions bash`.
+_lapidary() {{
+    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} verb=${{COMP_WORDS[1]}} words='' files=''
+    COMPREPLY=()
+    # bash takes "--kv=f" as three words
+    if [ "$cur" = = ]; then cur=''
+    elif [ "$prev" = = ]; then prev=${{COMP_WORDS[COMP_CWORD-2]}}
+    fi
+    if [ "$COMP_CWORD" -eq 1 ]; then verb='' words='{0} help version'; fi
+    case "$verb $prev" in
+        ' '*) ;;
+        'help help') words='{0}' ;;
+        'completions completions') words='bash zsh fish' ;;
+{1}        *) case "$cur$verb" in
+            -*) ;;
+            *) files=1 ;;
+        esac
+        [ -n "$files" ] || case "$verb" in
+{2}        esac ;;
+    esac
+    if [ -n "$files" ]; then
+        compopt -o filenames 2> /dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    else
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+    fi
+}}
+complete -F _lapidary lapidary
+)",
+                       verb_names(verbs), values, options);
+}
+
+// ---- zsh ----------------------------------------------------------------------------------------------------
+
+std::string zsh_option(const HelpEntry& entry) {
+    const std::string description = escaped(entry.description, "[]:\\");
+    std::string action;
+    if (!entry.values.empty()) action = fmt::format(":value:({})", fmt::join(entry.values, " "));
+    else if (names_a_file(entry)) action = fmt::format(":{}:_files", entry.metavar);
+    else if (!entry.metavar.empty()) action = fmt::format(":{}: ", escaped(entry.metavar, "[]:\\"));
+    const std::string others = entry.repeatable || entry.names.size() < 2
+                                   ? ""
+                                   : fmt::format("({})", fmt::join(entry.names, " "));
+    std::string text;
+    for (const std::string& name : entry.names)
+        text += fmt::format(" \\\n            '{}{}[{}]{}'", entry.repeatable ? "*" : others, name, description, action);
+    return text;
+}
+
+std::string zsh(const std::vector<VerbSummary>& verbs, const std::vector<HelpPage>& pages) {
+    std::string names, cases;
+    for (const VerbSummary& verb : verbs)
+        names += fmt::format("        '{}:{}'\n", verb.name, escaped(verb.summary, ":\\"));
+    for (const HelpPage& page : pages) {
+        cases += fmt::format("        {}) _arguments", page.verb);
+        for (const HelpEntry& entry : page.entries)
+            if (!entry.names.empty()) cases += zsh_option(entry);
+        cases += " \\\n            '*:file:_files' ;;\n";
+    }
+    return fmt::format(R"(#compdef lapidary
+# Completion of lapidary for zsh; made by `lapidary completions zsh`.
+_lapidary() {{
+    local -a verbs=(
+{}    )
+    if (( CURRENT == 2 )); then
+        _describe verb verbs
+        return
+    fi
+    local verb=$words[2]
+    shift words
+    (( CURRENT-- ))
+    case $verb in
+        help) _describe verb verbs ;;
+        completions) _values shell bash zsh fish ;;
+{}    esac
+}}
+# Read as a function of $fpath, or by source.
+if [[ $funcstack[1] == _lapidary ]]; then _lapidary "$@"; else compdef _lapidary lapidary; fi
+)",
+                       names, cases);
+}
+
+// ---- fish ---------------------------------------------------------------------------------------------------
+
+std::string fish(const std::vector<VerbSummary>& verbs, const std::vector<HelpPage>& pages) {
+    std::string text = "# Completion of lapidary for fish; made by `lapidary completions fish`.\n";
+    for (const VerbSummary& verb : verbs)
+        text += fmt::format("complete -c lapidary -n __fish_use_subcommand -f -a {} -d '{}'\n", verb.name,
+                            escaped(verb.summary, "\\"));
+    text += fmt::format(
+        "complete -c lapidary -n '__fish_seen_subcommand_from help' -f -a '{}'\n"
+        "complete -c lapidary -n '__fish_seen_subcommand_from completions' -f -a 'bash zsh fish'\n",
+        verb_names(verbs));
+    for (const HelpPage& page : pages) {
+        for (const HelpEntry& entry : page.entries) {
+            if (entry.names.empty()) continue;
+            std::string names;
+            for (const std::string& name : entry.names)
+                names += name.starts_with("--") ? fmt::format(" -l {}", name.substr(2))
+                                                : fmt::format(" -s {}", name.substr(1));
+            const std::string value = entry.metavar.empty()  ? ""
+                                      : names_a_file(entry)  ? " -r"
+                                      : entry.values.empty() ? " -x"
+                                                             : fmt::format(" -x -a '{}'", fmt::join(entry.values, " "));
+            text += fmt::format("complete -c lapidary -n '__fish_seen_subcommand_from {}'{}{} -d '{}'\n", page.verb,
+                                names, value, escaped(entry.description, "\\"));
+        }
+    }
+    return text;
+}
+
+}  // namespace
+
+CompletionScript completions_of(std::string_view shell) {
+    if (shell == "bash") return bash;
+    if (shell == "zsh") return zsh;
+    if (shell == "fish") return fish;
+    return nullptr;
+}
+
+}  // namespace lapidary::cli
