@@ -12,7 +12,7 @@ test=("${build[@]}" doctest-dev libbenchmark-dev libeigen3-dev python3-numpy lib
       xz:xz-utils qemu-x86_64-static:qemu-user-static)
 clang=("${test[@]}" clang++:clang)
 ci=("${clang[@]}" shellcheck:shellcheck ccache:ccache debootstrap:debootstrap unshare:util-linux
-    zsh:zsh fish:fish mandoc:mandoc
+    zsh:zsh fish:fish mandoc groff-base
     aarch64-linux-gnu-g++:g++-aarch64-linux-gnu qemu-aarch64-static:qemu-user-static libclang-rt-dev)
 
 case "${1:-}" in

@@ -155,6 +155,7 @@ Result<int> pack_verb(Program& program, Args args) {
         return Error{Errc::invalid_argument, "OUT is missing", "name the .lapidary file to write"};
     PackOptions& work = options.pack;
     work.out = *arguments.own;
+    LAP_TRY(check_target(work.out));
     // Perhaps the only copy of a model that took hours. What is no such file the library does not touch at all.
     if (beginning_of(work.out, kMagic.size()) == kMagic) LAP_TRY(check_overwrite(work.out, {}, options.force));
     warn_of_threads(console, work.threads);

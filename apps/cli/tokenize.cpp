@@ -64,13 +64,14 @@ Result<int> print_ids(Console& console, const Engine& engine, const std::string&
 Result<int> tokenize_verb(Program& program, Args args) {
     Console& console = program.console;
     TokenizeVerbOptions options;
-    Command command("tokenize", "[MODEL] TEXT [options]", "Text to token ids, on one line.");
+    Command command("tokenize", "[MODEL] TEXT [options]",
+                    "Text to token ids, on one line. An argument alone is the model when it exists or looks like one, "
+                    "else the text.");
     describe(command, options, console);
     LAP_ASSIGN(const bool go, command.parse(args));
     if (!go) return program.show(command.page());
     const bool takes_text = !options.prompt.messages;
-    const bool text_is_argument = takes_text && !options.prompt.text;
-    LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, text_is_argument));
+    LAP_ASSIGN(const Arguments arguments, split_model_and_text(options.model, !takes_text || options.prompt.text));
 
     PromptSource conversation;
     std::string text;

@@ -100,8 +100,9 @@ void add_phase_thread_options(Command& command, EngineOptions& engine) {
 
 void add_placement_options(Command& command, std::string& placement) {
     command.choice("--placement", placement, {"auto", "cpu", "gpu", "split"}, "where layers run");
-    command.unavailable({"--gpu-layers", "--device", "--split"}, true, Errc::device_unavailable,
-                        "this version runs on the CPU; use --placement cpu", "0");
+    constexpr const char* kCpuOnly = "this version runs on the CPU; use --placement cpu";
+    command.unavailable({"--gpu-layers"}, true, Errc::device_unavailable, kCpuOnly, "0");
+    command.unavailable({"--device", "--split"}, true, Errc::device_unavailable, kCpuOnly);
 }
 
 void add_engine_options(Command& command, EngineChoices& choices) {

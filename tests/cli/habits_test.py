@@ -34,7 +34,7 @@ class Positionals(CliTest):
         self.assertNotEqual(self.ok("run", "Is 3/4 more than 1:2?", "--max-tokens", "2", "--temp", "0"), "")
 
     def test_two_dashes_end_the_options(self):
-        dashed = self.ok_json("run", TINY, "--temp", "0", "--", "--raw")
+        dashed = json.loads(self.ok("run", TINY, "--temp", "0", "--json", "--", "--raw"))
         self.assertEqual(dashed["prompt_tokens"], self.ok_json("run", TINY, "-p", "--raw", "--temp", "0")["prompt_tokens"])
         self.assertEqual(self.ok("tokenize", "--", TINY, "-n"), self.ok("tokenize", TINY, "-p", "-n"))
         os.mkdir(self.folder / "d")
