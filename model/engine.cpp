@@ -173,7 +173,9 @@ Result<const model::Tokenizer*> tokenizer_of(const model::EngineState& state) {
 model::LoadOptions load_options(const EngineOptions& options) {
     return {.model = options.model,
             .mmproj = options.mmproj,
-            .inputs = {options.needs.image, options.needs.audio}};
+            .inputs = {options.needs.image, options.needs.audio},
+            .weights = !options.prompts_only,
+            .prompts_only = options.prompts_only};
 }
 
 Result<void> model::EngineState::take_media(bool image, bool audio) {

@@ -15,6 +15,9 @@ Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
 Result<Session> Engine::new_session() const try {
+    if (state_->options.prompts_only)
+        return Error{Errc::invalid_argument, "the model was opened for prompts only, without its weights",
+                     "open it with EngineOptions::prompts_only false"};
     auto state = std::make_unique<model::SessionState>();
     state->engine = state_;
     LAP_ASSIGN(state->kv, model::KvCache::create(*state_->device, state_->loaded.config, state_->kv_format(),

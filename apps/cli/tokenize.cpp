@@ -82,6 +82,7 @@ Result<int> tokenize_verb(Program& program, Args args) {
         LAP_ASSIGN(conversation, read_prompt(options.prompt));
     }
     EngineOptions engine_opts;
+    engine_opts.prompts_only = true;
     engine_opts.needs = takes_text ? Needs{.text = true} : needs_of(conversation);
     if (options.model.mmproj) engine_opts.mmproj = *options.model.mmproj;
     LAP_ASSIGN(engine_opts.model, resolve_model(console, arguments.model));

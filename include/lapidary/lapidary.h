@@ -122,6 +122,10 @@ struct EngineOptions {
     // sound come, by content and never by name (docs/adr/0016-companions.md has the rule). "none": nothing is looked
     // for, and the model takes neither.
     std::filesystem::path mmproj = {};
+    // For who counts tokens or renders prompts and runs nothing: no weight is looked at, so opening costs what the
+    // tokenizer costs, and a file cut behind it or a vocabulary alone will do. new_session() is an error, and of info()
+    // only what concerns prompts counts.
+    bool prompts_only = false;
     Needs needs = {};                     // opening fails, before weights are read, unless the model has these
     uint32_t context = 0;                 // tokens per session; 0 = min(8192, the model's own limit)
     int threads = 0;                      // 0 = LAPIDARY_THREADS, else every performance core of this process

@@ -84,6 +84,7 @@ Result<void> read_layers(const Gguf& gguf, const GgufFields& keys, ModelConfig& 
 // rope_freqs divides the frequencies of full layers: 1 leaves a pair as it is, 1e30 stops it. Only a run of
 // ones followed by a run of stops has a form in RopeConfig.
 Result<int32_t> read_rotating_pairs(const Gguf& gguf, const GgufFields& keys, int32_t head_dim) {
+    if (gguf.extent == runtime::Extent::front) return 0;  // whoever opened it so turns nothing
     const GgufTensor* tensor = gguf.find_tensor("rope_freqs.weight");
     if (!tensor)
         return Error{Errc::bad_model_file, concat(keys.file(), ": tensor 'rope_freqs.weight' is missing"),
@@ -154,6 +155,15 @@ Result<const GgufTensor*> matrix(const Gguf& gguf, const GgufFields& keys, const
 
 int32_t extent(int64_t value) { return static_cast<int32_t>(std::min<int64_t>(value, INT32_MAX)); }
 
+// Rows of the embedding. Without the tensors it may lie in another part, or nowhere: then there is one for each token.
+Result<int32_t> read_vocabulary_size(const Gguf& gguf, const GgufFields& keys) {
+    const auto* tokens = gguf.find("tokenizer.ggml.tokens");
+    if (gguf.extent == runtime::Extent::front && tokens && !gguf.find_tensor("token_embd.weight"))
+        return extent(static_cast<int64_t>(std::min<uint64_t>(tokens->count, INT32_MAX)));
+    LAP_ASSIGN(const GgufTensor* embed, matrix(gguf, keys, "token_embd.weight"));
+    return extent(embed->shape[0]);
+}
+
 // Ids that end a reply, whatever the vocabulary's texts say: what llama.cpp takes for such.
 constexpr const char* kStopKeys[] = {"eos_token_id",     "eot_token_id",     "eom_token_id",
                                      "fim_pad_token_id", "fim_rep_token_id", "fim_sep_token_id"};
@@ -207,8 +217,7 @@ Result<ModelConfig> read_gguf_config(const Gguf& gguf, std::vector<std::string>&
     LAP_ASSIGN(const double cap, keys.number("final_logit_softcapping", 30.0));  // as other readers assume
     config.rms_eps = static_cast<float>(eps);
     config.soft_cap = static_cast<float>(cap);
-    LAP_ASSIGN(const GgufTensor* embed, matrix(gguf, keys, "token_embd.weight"));
-    config.vocab = extent(embed->shape[0]);
+    LAP_ASSIGN(config.vocab, read_vocabulary_size(gguf, keys));
     LAP_ASSIGN(const int32_t named_vocab, keys.integer("vocab_size", config.vocab));
     if (named_vocab != config.vocab)
         notes.push_back(concat("'gemma4.vocab_size' is ", named_vocab, ", the embedding has ", config.vocab, " rows"));

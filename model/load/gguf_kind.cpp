@@ -60,9 +60,10 @@ Result<void> require_text_model(const Gguf& gguf) {
     if (architecture != "gemma4")
         return Error{Errc::unsupported_model, concat(general.file(), ": the architecture is ", in_quotes(architecture)),
                      "this program runs Gemma 4 12B Unified and other sizes of that architecture"};
-    if (gguf.tensors.empty())
+    const bool vocabulary = gguf.find("tokenizer.ggml.tokens") != nullptr;
+    if (gguf.tensors.empty() && !(vocabulary && gguf.extent == runtime::Extent::front))
         return is(general,
-                  gguf.find("tokenizer.ggml.tokens") ? "a vocabulary only, without weights"
+                  vocabulary ? "a vocabulary only, without weights"
                                                      : "a header only, without vocabulary and weights",
                   "give the model itself");
     return {};

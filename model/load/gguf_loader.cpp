@@ -170,10 +170,24 @@ Result<void> refuse_other_parts(const TensorSource& source) {
     return {};
 }
 
+Result<void> take_tensors(const Gguf& gguf, const LoadOptions& options, LoadedModel& model) {
+    LAP_ASSIGN(TensorSource source, collect(gguf));
+    LAP_TRY(refuse_own_head(source, options.weights));
+    LAP_TRY(refuse_other_parts(source));
+    LAP_TRY(bind_text(source, kGgufNames, model.config, options.weights, model.weights));
+    LAP_TRY(refuse_unused_layers(source, kGgufNames));
+    if (options.weights) keep_files(source, model.weights);
+    model.weights.bytes = source.used_bytes();
+    list_tensors(source, model);
+    if (options.carry) carry(gguf, source, kTextGroup, model);
+    return {};
+}
+
 }  // namespace
 
 Result<LoadedModel> load_gguf_file(const LoadOptions& options) {
-    LAP_ASSIGN(const Gguf gguf, runtime::open_gguf(options.model));
+    const auto extent = options.prompts_only ? runtime::Extent::front : runtime::Extent::whole;
+    LAP_ASSIGN(const Gguf gguf, runtime::open_gguf(options.model, extent));
     return load_gguf_model(gguf, options);
 }
 
@@ -204,18 +218,9 @@ Result<LoadedModel> load_gguf_model(const Gguf& gguf, const LoadOptions& options
     if (const auto* text = gguf.find("tokenizer.chat_template"))
         model.chat_template = text->text().value_or(std::string_view());
     if (auto note = note_on_template(model.chat_template); !note.empty()) model.notes.push_back(std::move(note));
-
-    LAP_ASSIGN(TensorSource source, collect(gguf));
-    LAP_TRY(refuse_own_head(source, options.weights));
-    LAP_TRY(refuse_other_parts(source));
-    LAP_TRY(bind_text(source, kGgufNames, model.config, options.weights, model.weights));
-    LAP_TRY(refuse_unused_layers(source, kGgufNames));
-    if (options.weights) keep_files(source, model.weights);
-    model.weights.bytes = source.used_bytes();
+    if (!options.prompts_only) LAP_TRY(take_tensors(gguf, options, model));
     for (const auto& part : gguf.parts) model.files.push_back(part.path);
-    list_tensors(source, model);
     list_metadata(gguf, model);
-    if (options.carry) carry(gguf, source, kTextGroup, model);
     return model;
 }
 

@@ -161,6 +161,7 @@ Result<void> carry(const TextFiles& texts, const TensorSource& source, LoadedMod
 }  // namespace
 
 Result<LoadedModel> load_hf_folder(const LoadOptions& options) {
+    if (options.prompts_only) return load_hf_model(TextFiles(options.model), {}, options);
     std::error_code ignored;
     const bool weights = std::filesystem::exists(options.model / "model.safetensors", ignored) ||
                          std::filesystem::exists(options.model / "model.safetensors.index.json", ignored);
@@ -182,6 +183,7 @@ Result<LoadedModel> load_hf_model(const TextFiles& texts, const runtime::Safeten
     const std::string file = texts.where("config.json");
     LAP_TRY(check_config(model.config, file));
     LAP_TRY(check_vocabulary(model, texts.where(kTokenizer)));
+    if (options.prompts_only) return model;
 
     LAP_ASSIGN(TensorSource source, collect(tensors));
     const bool tied = config.tied_head || texts.packed();  // pack took it only with a head that repeats the embedding

@@ -14,13 +14,15 @@ namespace lapidary::model {
 namespace {
 
 using runtime::concat;
+using runtime::Extent;
 using runtime::Gguf;
 using runtime::in_quotes;
 using runtime::LapidaryFile;
 
-Result<Gguf> gguf_of(const LapidaryFile& file, const char* group) {
+Result<Gguf> gguf_of(const LapidaryFile& file, const char* group, Extent extent) {
     LAP_ASSIGN(auto header, runtime::parse_gguf(file.text(group), file.path.string()));
     Gguf out;
+    out.extent = extent;
     out.metadata = std::move(header.metadata);
     out.parts.push_back({file.path, file.buffer});
     for (const auto& tensor : file.tensors)
@@ -39,11 +41,13 @@ runtime::Safetensors safetensors_of(const LapidaryFile& file) {
     return out;
 }
 
+Extent extent_of(const LoadOptions& options) { return options.prompts_only ? Extent::front : Extent::whole; }
+
 Result<LoadedModel> load_from_gguf(const LapidaryFile& file, const LoadOptions& options) {
-    LAP_ASSIGN(const Gguf text, gguf_of(file, kTextGroup));
+    LAP_ASSIGN(const Gguf text, gguf_of(file, kTextGroup, extent_of(options)));
     LAP_ASSIGN(LoadedModel model, load_gguf_model(text, options));
     if (!file.has_text(kProjectorGroup)) return model;
-    LAP_ASSIGN(const Gguf projector, gguf_of(file, kProjectorGroup));
+    LAP_ASSIGN(const Gguf projector, gguf_of(file, kProjectorGroup, extent_of(options)));
     LAP_TRY(add_projector(projector, options, model));
     return model;
 }
@@ -68,7 +72,7 @@ void describe_packing(const LapidaryFile& file, LoadedModel& model) {
 }  // namespace
 
 Result<LoadedModel> load_lapidary_file(const LoadOptions& options) {
-    LAP_ASSIGN(const LapidaryFile file, runtime::open_lapidary(options.model));
+    LAP_ASSIGN(const LapidaryFile file, runtime::open_lapidary(options.model, extent_of(options)));
     Result<LoadedModel> loaded =
         file.kind == "gguf" ? load_from_gguf(file, options)
         : file.kind == "hf" ? load_hf_model(TextFiles(file), safetensors_of(file), options)

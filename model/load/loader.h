@@ -65,6 +65,7 @@ struct LoadOptions {
     Inputs inputs = {};            // that the model must take, by a projector beside it if need be
     bool companions = false;       // take the best projector beside the model, if there is one
     bool weights = true;           // false: headers, shapes and tokenizer only
+    bool prompts_only = false;     // not even the shapes: config and tokenizer, whatever became of the tensors
     bool carry = false;            // fill LoadedModel::carried
 };
 

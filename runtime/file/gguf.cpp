@@ -176,11 +176,11 @@ struct OpenPart {
     int64_t number = 0, count = 1, tensors = -1;  // split.no (0-based), split.count, split.tensors.count
 };
 
-Result<OpenPart> open_part(const std::filesystem::path& path) {
+Result<OpenPart> open_part(const std::filesystem::path& path, Extent extent) {
     OpenPart open;
     open.part.path = path;
     LAP_ASSIGN(const auto mapping, Mapping::open(path));
-    LAP_ASSIGN(open.header, parse_gguf(mapping->text(), path.string()));
+    LAP_ASSIGN(open.header, parse_gguf(mapping->text(), path.string(), extent));
     open.part.buffer = mapping;
     for (const auto& [key, value] : open.header.metadata) {
         int64_t* target = key == "split.no"              ? &open.number
@@ -199,9 +199,10 @@ Result<OpenPart> open_part(const std::filesystem::path& path) {
 }
 
 // Opens part `number` (1-based) of the split model that `first` names, and compares it with what it claims.
-Result<OpenPart> open_sibling(const std::filesystem::path& folder, const GgufSplitName& split, int number) {
+Result<OpenPart> open_sibling(const std::filesystem::path& folder, const GgufSplitName& split, int number,
+                              Extent extent) {
     const auto path = folder / split.part_name(number);
-    auto part = open_part(path);
+    auto part = open_part(path, extent);
     if (!part && part.error().code == Errc::model_not_found)
         return Error{Errc::model_not_found,
                      concat("part ", number, " of ", split.count, " is missing: ", in_quotes(path.string())),
@@ -232,9 +233,10 @@ Result<void> append(Gguf& model, OpenPart&& open, std::unordered_set<std::string
 
 }  // namespace
 
-Result<Gguf> open_gguf(const std::filesystem::path& path) {
-    LAP_ASSIGN(OpenPart opened, open_part(path));
+Result<Gguf> open_gguf(const std::filesystem::path& path, Extent extent) {
+    LAP_ASSIGN(OpenPart opened, open_part(path, extent));
     Gguf model;
+    model.extent = extent;
     std::unordered_set<std::string> names;
     if (opened.count <= 1) {
         LAP_TRY(append(model, std::move(opened), names));
@@ -247,11 +249,12 @@ Result<Gguf> open_gguf(const std::filesystem::path& path) {
                             " parts, but its name does not end in -00001-of-0000N.gguf"),
                      "do not rename the parts of a split model"};
     const int64_t expected = opened.tensors;
-    for (int number = 1; number <= split->count; number++) {
-        LAP_ASSIGN(OpenPart part, open_sibling(path.parent_path(), *split, number));
+    const int wanted = extent == Extent::whole ? split->count : 1;  // the texts are in the first
+    for (int number = 1; number <= wanted; number++) {
+        LAP_ASSIGN(OpenPart part, open_sibling(path.parent_path(), *split, number, extent));
         LAP_TRY(append(model, std::move(part), names));
     }
-    if (expected >= 0 && static_cast<size_t>(expected) != model.tensors.size())
+    if (extent == Extent::whole && expected >= 0 && static_cast<size_t>(expected) != model.tensors.size())
         return Error{Errc::bad_model_file,
                      concat("the ", split->count, " parts of ", in_quotes(path.string()), " hold ",
                             model.tensors.size(), " tensors, ", expected, " were expected")};

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lapidary/result.h"
+#include "runtime/file/extent.h"
 #include "runtime/tensor.h"
 
 namespace lapidary::runtime {
@@ -65,6 +66,7 @@ struct GgufPart {
 };
 
 struct Gguf {
+    Extent extent = Extent::whole;                                 // front: tensors have no place, parts may be missing
     std::vector<GgufPart> parts;                                   // keeps every view below alive
     std::vector<std::pair<std::string_view, GgufValue>> metadata;  // of the first part, in file order
     std::vector<GgufTensor> tensors;                               // of all parts, in file order
@@ -73,8 +75,8 @@ struct Gguf {
     const GgufTensor* find_tensor(std::string_view name) const;
 };
 
-// Opens a file, or all parts of a split model from any one of them.
-Result<Gguf> open_gguf(const std::filesystem::path& path);
+// Opens a file, or all parts of a split model from any one of them; of Extent::front the first part is all.
+Result<Gguf> open_gguf(const std::filesystem::path& path, Extent extent = Extent::whole);
 
 // The number by which GGUF knows a format.
 uint32_t gguf_number(Format format);

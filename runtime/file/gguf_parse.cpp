@@ -45,11 +45,11 @@ class Parser {
   public:
     Parser(std::string_view file, const std::string& path) : file_(file), path_(path) {}
 
-    Result<GgufHeader> run() {
+    Result<GgufHeader> run(Extent extent) {
         LAP_TRY(read_preamble());
         LAP_TRY(read_metadata());
         LAP_TRY(read_tensors());
-        LAP_TRY(place_tensors());
+        if (extent == Extent::whole) LAP_TRY(place_tensors());
         return std::move(header_);
     }
 
@@ -293,8 +293,8 @@ class Parser {
 
 }  // namespace
 
-Result<GgufHeader> parse_gguf(std::string_view file, const std::string& path) {
-    return Parser(file, path).run();
+Result<GgufHeader> parse_gguf(std::string_view file, const std::string& path, Extent extent) {
+    return Parser(file, path).run(extent);
 }
 
 }  // namespace lapidary::runtime

@@ -16,7 +16,7 @@ struct GgufHeader {
     std::vector<GgufTensor> tensors;  // part is left 0
 };
 
-// `file` is the whole file, `path` names it in errors.
-Result<GgufHeader> parse_gguf(std::string_view file, const std::string& path);
+// `file` is the whole file, or as much as there is of it with Extent::front; `path` names it in errors.
+Result<GgufHeader> parse_gguf(std::string_view file, const std::string& path, Extent extent = Extent::whole);
 
 }  // namespace lapidary::runtime

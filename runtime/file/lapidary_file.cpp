@@ -52,12 +52,12 @@ bool is_lapidary_file(const std::filesystem::path& path) {
     return stream.read(begin.data(), static_cast<std::streamsize>(begin.size())) && begin == kLapidaryMagic;
 }
 
-Result<LapidaryFile> open_lapidary(const std::filesystem::path& path) {
+Result<LapidaryFile> open_lapidary(const std::filesystem::path& path, Extent extent) {
     LAP_ASSIGN(const auto mapping, Mapping::open(path));
     const std::string_view bytes = mapping->text();
     LAP_ASSIGN(const LapidaryHeader header,
                decode_header(bytes.substr(0, kLapidaryHeaderBytes), path.string()));
-    if (header.file_bytes != bytes.size())
+    if (header.file_bytes != bytes.size() && extent == Extent::whole)
         return damaged(path, concat("it has ", bytes.size(), " bytes, its header says ", header.file_bytes));
     if (header.directory_bytes > bytes.size() - kLapidaryHeaderBytes)
         return damaged(path, concat("its directory of ", header.directory_bytes, " bytes does not fit"));
@@ -67,10 +67,13 @@ Result<LapidaryFile> open_lapidary(const std::filesystem::path& path) {
     LapidaryFile file;
     file.path = path;
     file.buffer = mapping;
-    LAP_TRY(decode_directory(directory, bytes.size(), path.string(), file));
-    for (const LapidaryText& text : file.texts)
+    LAP_TRY(decode_directory(directory, header.file_bytes, path.string(), file));
+    for (const LapidaryText& text : file.texts) {
+        if (text.offset > bytes.size() || text.bytes > bytes.size() - text.offset)
+            return damaged(path, concat("it ends at byte ", bytes.size(), ", inside its text ", in_quotes(text.name)));
         if (checksum_of(bytes.substr(text.offset, text.bytes)) != text.checksum)
             return damaged(path, concat("the checksum of its text ", in_quotes(text.name), " is wrong"));
+    }
     return file;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lapidary/result.h"
+#include "runtime/file/extent.h"
 #include "runtime/tensor.h"
 
 namespace lapidary::runtime {
@@ -61,7 +62,7 @@ struct LapidaryFile {
 bool is_lapidary_file(const std::filesystem::path& path);
 
 // Maps the file and checks its size, version, directory and texts. Tensors are not read: see verify_lapidary.
-Result<LapidaryFile> open_lapidary(const std::filesystem::path& path);
+Result<LapidaryFile> open_lapidary(const std::filesystem::path& path, Extent extent = Extent::whole);
 
 // Reads every tensor and compares its checksum; the error names the damaged one. `progress`: false cancels.
 Result<void> verify_lapidary(const LapidaryFile& file,

@@ -74,6 +74,10 @@ void load_and_check(const model::LoadOptions& options, bool describe) {
     if (!described) check_error(described.error());
     promise(described || !loaded, "a model that loads cannot be described");
     if (described) check_sizes(*described);
+    headers.prompts_only = true;
+    const auto prompts = model::load_model(headers);
+    if (!prompts) check_error(prompts.error());
+    promise(prompts || !loaded, "a model that loads cannot be opened for prompts");
 }
 
 }  // namespace lapidary::fuzz
