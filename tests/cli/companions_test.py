@@ -1,5 +1,6 @@
 """Files beside a model: which projector serves, and that none of them disturbs a text; --mmproj in every verb."""
 
+import json
 import os
 import shutil
 import struct
@@ -65,6 +66,14 @@ class Companions(CliTest):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertNotIn(b"projector", done.stderr)
             self.assertEqual(self.ok_json("run", model, *ASK)["tokens"], alone)
+
+    def test_prompts_with_sound_need_no_weights(self):
+        self.fill()
+        messages = self.file("m.json", json.dumps({"messages": [{"role": "user", "content": [
+            {"type": "audio", "path": str(SAMPLES / "speech_1.wav")}]}]}))
+        ids = self.ok_json("logits", self.model, "--messages", messages, "-o", self.folder / "rows")["prompt_tokens"]
+        self.model.write_bytes(self.model.read_bytes()[:1 << 19])
+        self.assertEqual(self.ok_json("tokenize", self.model, "--messages", messages)["ids"], ids)
 
     def test_the_most_exact_of_those_that_fit(self):
         self.fill()

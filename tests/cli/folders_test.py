@@ -143,10 +143,19 @@ class Settings(Folders):
         self.assertEqual(self.ok_json("inspect", folder)["inputs"], {"text": True, "image": False, "audio": False})
 
     def test_bundled_config_has_every_key_that_converters_ask_for(self):
-        text = settings("config")["text_config"]
+        config = settings("config")
+        text = config["text_config"]
         for key in ("moe_intermediate_size", "num_experts", "top_k_experts"):
             self.assertIn(key, text)
             self.assertIsNone(text[key])
+        for key in ("head_dim", "global_head_dim", "hidden_size_per_layer_input", "layer_types", "num_kv_shared_layers",
+                    "rope_parameters", "sliding_window", "final_logit_softcapping", "use_double_wide_mlp"):
+            self.assertIsNotNone(text[key])
+        self.assertEqual(set(text["rope_parameters"]["full_attention"]),
+                         {"rope_type", "rope_theta", "partial_rotary_factor"})
+        self.assertEqual({"mm_embed_dim", "model_patch_size", "mm_posemb_size"} - set(config["vision_config"]), set())
+        self.assertIn("audio_embed_dim", config["audio_config"])
+        self.assertEqual(settings("tokenizer_config")["extra_special_tokens"], ["<|video|>"])
 
 
 class Tokenizers(Folders):

@@ -3,7 +3,10 @@
 import json
 import unittest
 
-from support import TINY, CliTest, main
+from gguf_edit import GgufFile
+from support import ROOT, SAMPLES, TINY, CliTest, main
+
+PEER = ROOT / "tests" / "data" / "peer" / "quant3-q4_0.gguf"
 
 
 class Tokenize(CliTest):
@@ -57,6 +60,54 @@ class Tokenize(CliTest):
                      '{"messages": [{"role": "user", "content": [{"type": "smell"}]}]}']:
             with self.subTest(text=text):
                 self.fails(2, "tokenize", TINY, "--messages", self.file("bad.json", text))
+
+
+class WithoutWeights(CliTest):
+    """Ids come from the tokenizer: what else a file holds may be cut off or missing, and other verbs say so."""
+
+    def same_ids(self, part, whole):
+        words = ("A red <bos> circle, na\u00efve \U0001f600", "--special")
+        self.fails(3, "run", part, "-p", "Hi")
+        self.assertEqual(self.ok_json("tokenize", part, *words), self.ok_json("tokenize", whole, *words))
+
+    def same_prompt(self, part, whole):
+        messages = self.file("m.json", json.dumps({"messages": [{"role": "user", "content": [
+            {"type": "image", "path": str(SAMPLES / "image_1.png")}, {"type": "text", "text": "What is it?"},
+            {"type": "audio", "path": str(SAMPLES / "speech_1.wav")}]}]}))
+        want = self.ok_json("logits", whole, "--messages", messages, "-o", self.folder / "rows")["prompt_tokens"]
+        self.assertEqual(self.ok_json("tokenize", part, "--messages", messages)["ids"], want)
+
+    def test_gguf(self):
+        content = PEER.read_bytes()
+        self.same_ids(self.file("cut.gguf", content[:len(content) // 4]), PEER)
+
+    def test_vocabulary_alone(self):
+        gguf = GgufFile(PEER.read_bytes())
+        gguf.tensors.clear()
+        self.same_ids(self.file("vocabulary.gguf", gguf.build()), PEER)
+
+    def test_first_part_of_a_split_model(self):
+        gguf = GgufFile(PEER.read_bytes())
+        gguf.keys |= {b"split.no": b"\2\0\0\0\0\0", b"split.count": b"\2\0\0\0\2\0"}
+        self.same_ids(self.file("m-00001-of-00002.gguf", gguf.build()), PEER)
+
+    def test_folder(self):
+        folder = self.tiny_copy()
+        (folder / "model.safetensors").unlink()
+        self.same_ids(folder, TINY)
+        self.same_prompt(folder, TINY)
+
+    def test_packed(self):
+        packed = self.folder / "whole.lapidary"
+        self.ok("pack", TINY, packed)
+        cut = self.file("cut.lapidary", packed.read_bytes()[:1 << 20])
+        self.same_ids(cut, packed)
+        self.same_prompt(cut, packed)
+
+    def test_a_model_of_another_kind_stays_one(self):
+        gguf = GgufFile(PEER.read_bytes())
+        gguf.keys[b"general.architecture"] = b"\x08\0\0\0\5\0\0\0\0\0\0\0llama"
+        self.fails(3, "tokenize", self.file("llama.gguf", gguf.build()), "Hi", says="llama")
 
 
 if __name__ == "__main__":

@@ -149,6 +149,43 @@ TEST_CASE("engine: detokenize is the way back from tokenize, with and without co
     CHECK(unwrap(engine.detokenize({})) == "");
 }
 
+TEST_CASE("engine: for prompts only a file may end behind its tokenizer") {
+    const ScratchFolder folder;
+    const auto whole = kData / "peer/quant3-q8_0.gguf";
+    const Engine full = unwrap(Engine::open(with(whole)));
+    const std::string bytes = read_file(whole);
+    EngineOptions o = with(folder.write("cut.gguf", bytes.substr(0, bytes.size() / 4)));
+    CHECK(open_error(o).code == Errc::bad_model_file);
+    o.prompts_only = true;
+    o.needs.text = true;
+    const Engine engine = unwrap(Engine::open(o));
+    CHECK(engine.info().text);
+    CHECK(engine.info().vocab == full.info().vocab);
+    CHECK(engine.info().stop_ids == full.info().stop_ids);
+    CHECK(engine.info().weight_bytes == 0);
+    const auto ids = unwrap(engine.tokenize("Who are you?"));
+    CHECK(ids == unwrap(full.tokenize("Who are you?")));
+    CHECK(unwrap(engine.detokenize(ids)) == "Who are you?");
+    const Conversation ask{{{.role = Role::user, .parts = {Part::text("Hi <bos>")}}}};
+    CHECK(unwrap(engine.render(ask)).ids() == unwrap(full.render(ask)).ids());
+    const auto session = engine.new_session();
+    REQUIRE(!session);
+    CHECK(session.error().code == Errc::invalid_argument);
+    CHECK(session.error().hint.find("prompts_only") != std::string::npos);
+}
+
+TEST_CASE("engine: what measures or judges a model refuses one that was opened for prompts only") {
+    EngineOptions o = with(kTiny);
+    o.prompts_only = true;
+    const Excerpt excerpt{.text = "one two three four five"};
+    CHECK(perplexity({.engine = o, .excerpt = excerpt}).error().code == Errc::invalid_argument);
+    CHECK(kld({.model = o, .base = o, .excerpt = excerpt}).error().code == Errc::invalid_argument);
+    const auto sink = [](const BenchRow&) { return Flow::go; };
+    CHECK(bench({.engine = o, .prompt = {4}, .generate = {}, .repetitions = 1}, sink).error().code ==
+          Errc::invalid_argument);
+    CHECK(unwrap(inspect(o)).tensors.size() > 100);  // it never computes
+}
+
 TEST_CASE("engine: load progress counts bytes as they are rearranged, and its answer cancels") {
     EngineOptions o = with(kTiny);
     std::vector<std::pair<uint64_t, uint64_t>> seen;

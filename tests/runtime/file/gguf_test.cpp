@@ -237,6 +237,26 @@ TEST_CASE("a file cut at any byte of its header, or in its data, is refused") {
     CHECK(refused == tried);
 }
 
+TEST_CASE("for the front alone a file need not have its data, but a whole header") {
+    const ScratchFolder folder;
+    const GgufBuilder b = test::small_gguf();
+    const std::string file = b.build(), header = b.header();
+    const auto whole = open_gguf(folder.write("whole.gguf", file));
+    REQUIRE(whole);
+    CHECK(whole->extent == Extent::whole);
+    const auto path = folder.write("cut.gguf", header);
+    CHECK_FALSE(open_gguf(path));
+    const auto front = open_gguf(path, Extent::front);
+    REQUIRE(front);
+    CHECK(front->extent == Extent::front);
+    CHECK(front->metadata.size() == whole->metadata.size());
+    REQUIRE(front->tensors.size() == whole->tensors.size());
+    CHECK(front->tensors.back().shape == whole->tensors.back().shape);
+    const auto cut = open_gguf(folder.write("cut.gguf", header.substr(0, header.size() - 1)), Extent::front);
+    REQUIRE_FALSE(cut);
+    CHECK(cut.error().code == Errc::bad_model_file);
+}
+
 TEST_CASE("a split model opens from any part") {
     const ScratchFolder folder;
     std::vector<std::string> names;
@@ -265,6 +285,13 @@ TEST_CASE("a split model opens from any part") {
         CHECK(model.error().code == Errc::model_not_found);
         CHECK(model.error().message.find("part 2 of 3 is missing") != std::string::npos);
         CHECK(model.error().message.find(names[1]) != std::string::npos);
+    }
+    SUBCASE("the front is that of the first part, whoever is named") {
+        std::filesystem::remove(folder.path() / names[1]);
+        const auto model = open_gguf(folder.path() / names[2], Extent::front);
+        REQUIRE(model);
+        CHECK(model->parts.size() == 1);
+        CHECK(model->find("general.name")->text() == "split");
     }
     SUBCASE("a renamed part is refused") {
         std::filesystem::rename(folder.path() / names[1], folder.path() / "x");

@@ -136,6 +136,26 @@ TEST_CASE("lapidary file: cut short or grown at any place, it is refused") {
     CHECK(says(error_of(folder.write("long.lapidary", whole + "x")), "its header says"));
 }
 
+TEST_CASE("lapidary file: for the front alone the tensors may be cut off, the texts not") {
+    const ScratchFolder folder;
+    const fs::path path = folder.path() / "a.lapidary";
+    write_sample(path);
+    const std::string whole = read_file(path);
+    const auto full = open_lapidary(path);
+    REQUIRE(full);
+    const size_t texts_end = full->texts.front().offset + full->texts.front().bytes;
+    REQUIRE(texts_end < full->tensors.front().offset);
+    const auto front = open_lapidary(folder.write("cut.lapidary", whole.substr(0, texts_end)), Extent::front);
+    REQUIRE(front);
+    CHECK(front->text("gguf") == "some text");
+    CHECK(front->tensors.size() == 3);
+    for (size_t size = 0; size < texts_end; size++) {
+        const auto opened = open_lapidary(folder.write("cut.lapidary", whole.substr(0, size)), Extent::front);
+        REQUIRE(!opened);
+        CHECK(opened.error().code == Errc::bad_model_file);
+    }
+}
+
 TEST_CASE("lapidary file: a flipped bit anywhere is found; in a tensor, the tensor is named") {
     const ScratchFolder folder;
     const fs::path path = folder.path() / "a.lapidary";
