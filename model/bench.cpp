@@ -28,13 +28,44 @@ Result<Engine> open(const BenchOptions& o) {
     return make_engine(options, std::move(loaded), started);
 }
 
-Result<BenchRow> measure(const Engine& engine, BenchRunner& runner, const BenchCase& what, int repetitions) {
+// Counts the work of all repetitions, for who waits.
+class Rounds {
+  public:
+    explicit Rounds(const BenchOptions& options) : sink_(options.progress) {
+        for (const BenchCase& c : model::bench_cases(options)) total_ += c.work() * options.repetitions;
+        rounds_ = model::bench_cases(options).size() * static_cast<size_t>(options.repetitions);
+    }
+
+    Result<Repetition> run(BenchRunner& runner, const BenchCase& what) {
+        stage_ = std::to_string(++round_) + "/" + std::to_string(rounds_) + " " + what.name();
+        if (what.depth > 0) stage_ += " @ d" + std::to_string(what.depth);
+        const int64_t end = done_ + what.work();
+        if (!tell(0)) return Error{Errc::cancelled, "the bench was stopped"};
+        LAP_ASSIGN(Repetition repetition, runner.run(what, [&](int64_t work) { return tell(work); }));
+        if (!tell(end - done_)) return Error{Errc::cancelled, "the bench was stopped"};
+        return repetition;
+    }
+
+  private:
+    bool tell(int64_t work) {
+        done_ += work;
+        return !sink_ || sink_(stage_, static_cast<uint64_t>(done_), static_cast<uint64_t>(total_));
+    }
+
+    const ProgressSink& sink_;
+    std::string stage_;
+    size_t round_ = 0, rounds_ = 0;
+    int64_t done_ = 0, total_ = 0;
+};
+
+Result<BenchRow> measure(const Engine& engine, BenchRunner& runner, Rounds& rounds, const BenchCase& what,
+                         int repetitions) {
     auto* recorder = model::Access::state(engine).recorder.get();
     if (recorder) recorder->clear_totals();
     const runtime::Conditions before = runtime::read_conditions("/");
     std::vector<Repetition> done;
     for (int r = 0; r < repetitions; ++r) {
-        LAP_ASSIGN(Repetition repetition, runner.run(what));
+        LAP_ASSIGN(Repetition repetition, rounds.run(runner, what));
         done.push_back(std::move(repetition));
     }
     BenchRow row = model::summarise(what, done);
@@ -51,11 +82,13 @@ Result<BenchRow> measure(const Engine& engine, BenchRunner& runner, const BenchC
 Result<TraceReport> bench(const BenchOptions& options, const BenchSink& sink) try {
     LAP_TRY(model::check_bench(options));
     LAP_ASSIGN(const Engine engine, open(options));
+    if (options.opened) options.opened(engine.info());
     LAP_ASSIGN(BenchRunner runner, BenchRunner::create(engine, options.cancel));
     const int warm_up = std::min(model::kWarmUpTokens, static_cast<int>(engine.info().context));
     LAP_TRY(runner.run({BenchCase::Kind::prompt, warm_up, 0}));  // pages, caches, clocks
+    Rounds rounds(options);
     for (const BenchCase& what : model::bench_cases(options)) {
-        LAP_ASSIGN(const BenchRow row, measure(engine, runner, what, options.repetitions));
+        LAP_ASSIGN(const BenchRow row, measure(engine, runner, rounds, what, options.repetitions));
         if (sink(row) != Flow::go) break;
     }
     if (options.trace.empty()) return TraceReport{};

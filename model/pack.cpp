@@ -182,9 +182,10 @@ Result<PackReport> pack(const PackOptions& options) try {
                     .companions = true,
                     .weights = false,
                     .carry = true}));
-    LAP_TRY(check_target(options, source));
-    LAP_ASSIGN(const auto ids, read_text(options, source));
     PackReport report;
+    LAP_TRY(check_target(options, source));
+    report.notes = source.notes;
+    LAP_ASSIGN(const auto ids, read_text(options, source));
     {
         runtime::ThreadPool pool(threads);
         LAP_TRY(write_model(options, source, *table, pool, report));

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <utility>
 
 #include "apps/cli/verbs.h"
 #include "apps/common/bench_output.h"
@@ -138,6 +139,13 @@ Result<int> bench_verb(Program& program, Args args) {
     const Interrupt::Scope stoppable(program.interrupt);
     Progress progress(console, program.interrupt);
     options.bench.engine.progress = progress.sink();
+    options.bench.progress = [sink = progress.sink(Progress::Unit::work)](std::string_view stage, auto done, auto total) {
+        return sink(fmt::format("bench {}", stage), done, total);
+    };
+    bool told = false;  // with several thread counts the model is opened several times
+    options.bench.opened = [&](const ModelInfo& info) {
+        if (!std::exchange(told, true)) tell_notes(console, info.notes);
+    };
     BenchPrinter printer(console, format, options.engine.diagnostics.profile, !options.bench.columns.empty());
     LAP_TRY(measure(program, options, printer));
     return program.interrupt.requested() ? exit_code(Errc::cancelled) : 0;

@@ -1,6 +1,7 @@
 // `lapidary kld`: how far a model's predictions are from another's, or from its own at other settings.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/verbs.h"
@@ -114,12 +115,13 @@ Result<KldOptions> prepare(Program& program, const KldVerbOptions& options) {
     KldOptions work;
     LAP_ASSIGN(work.excerpt, read_excerpt(options.excerpt, arguments.own));
     LAP_ASSIGN(work.model, engine_options(program.console, options.engine, options.model, arguments.model));
-    EngineChoices base = options.engine;
-    base.kv = options.base_kv;
-    base.engine.precise = options.base_precise;
-    const std::string base_name = options.base.value_or(work.model.model.string());
-    LAP_ASSIGN(work.base, engine_options(program.console, base, options.model, base_name));
-    if (options.base) work.base.mmproj.clear();  // --mmproj is MODEL's
+    work.base = work.model;
+    work.base.kv = kv_format(options.base_kv);
+    work.base.precise = options.base_precise;
+    if (options.base) {
+        LAP_ASSIGN(work.base.model, resolve_model(program.console, *options.base));
+        work.base.mmproj.clear();  // --mmproj is MODEL's
+    }
     work.stride = options.excerpt.stride;
     work.cancel = program.interrupt.token();
     return work;
@@ -143,8 +145,10 @@ Result<int> kld_verb(Program& program, Args args) {
     work.model.progress = work.base.progress = progress.sink();
     LAP_ASSIGN(const KldReport report, kld(work));
     progress.clear();
-    tell_notes(console, report.model);
-    if (report.base.notes != report.model.notes) tell_notes(console, report.base);
+    std::vector<std::string> notes = report.model.notes;
+    for (const std::string& note : report.base.notes)
+        if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
+    tell_notes(console, notes);
     if (console.json) {
         console.write_json(to_json(report, work));
     } else {

@@ -59,7 +59,7 @@ Result<Input> read_input(const LogitsOptions& options) {
     return input;
 }
 
-Result<int64_t> write_rows(Session& session, ResultFile& file, Rows rows, std::stop_token cancel) {
+Result<int64_t> write_rows(Program& program, Session& session, ResultFile& file, Rows rows) {
     int64_t written = 0;
     Result<void> problem;
     const auto sink = [&](int64_t, std::span<const float> row) {
@@ -68,7 +68,10 @@ Result<int64_t> write_rows(Session& session, ResultFile& file, Rows rows, std::s
         ++written;
         return Flow::go;
     };
-    const Result<void> done = session.forward({.rows = rows, .cancel = cancel}, sink);
+    const std::stop_token cancel = program.interrupt.token();
+    Progress progress(program.console, program.interrupt);  // its clock starts here: loading is another's
+    const Result<void> done = session.forward(
+        {.rows = rows, .cancel = cancel, .progress = progress.sink(Progress::Unit::tokens)}, sink);
     if (!problem) return problem.error();  // the cause, not what the library says about being stopped
     if (!done) return done.error();
     if (cancel.stop_requested()) return Error{Errc::cancelled, "interrupted"};
@@ -107,15 +110,14 @@ Result<int> logits_verb(Program& program, Args args) {
     LAP_ASSIGN(ResultFile file, ResultFile::create(*options.out));
     LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
     progress.clear();
-    tell_notes(console, engine.info());
+    tell_notes(console, engine.info().notes);
     LAP_TRY(check_overwrite(*options.out, {"rows of this model", rows_of(engine.info().vocab)},
                             options.engine.diagnostics.force));
     LAP_ASSIGN(const Prompt prompt,
                input.ids ? engine.tokens(*input.ids) : render_prompt(engine, input.prompt));
     LAP_ASSIGN(Session session, engine.new_session());
     LAP_TRY(session.append(prompt));
-    LAP_ASSIGN(const int64_t rows,
-               write_rows(session, file, options.all ? Rows::all : Rows::last, program.interrupt.token()));
+    LAP_ASSIGN(const int64_t rows, write_rows(program, session, file, options.all ? Rows::all : Rows::last));
     LAP_TRY(file.commit());
 
     const int32_t vocab = engine.info().vocab;

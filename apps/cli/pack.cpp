@@ -168,6 +168,7 @@ Result<int> pack_verb(Program& program, Args args) {
     work.progress = progress.sink();
     LAP_ASSIGN(const PackReport report, pack(work));
     progress.clear();
+    tell_notes(console, report.notes);
     note_requantised(console, report.tensors);
     if (console.json) return console.write_json(to_json(work, report)), 0;
     console.aside(errors_table(report.tensors));

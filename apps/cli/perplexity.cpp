@@ -78,7 +78,7 @@ Result<int> perplexity_verb(Program& program, Args args) {
     work.cancel = program.interrupt.token();
     LAP_ASSIGN(const PerplexityReport report, perplexity(work));
     progress.clear();
-    tell_notes(console, report.model);
+    tell_notes(console, report.model.notes);
     if (console.json) {
         console.write_json(to_json(report, work.engine.precise));
     } else {

@@ -202,7 +202,7 @@ Result<int> run_verb(Program& program, Args args) {
     engine_opts.needs = needs_of(source);
     LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
     progress.clear();
-    tell_notes(program.console, engine.info());
+    tell_notes(program.console, engine.info().notes);
     LAP_ASSIGN(const Prompt prompt, render_prompt(engine, source));
     note_unread_stdin(program.console, options.prompt);
     return answer(program, engine, prompt, options.generate, options.engine.diagnostics);

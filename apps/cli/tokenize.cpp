@@ -87,7 +87,7 @@ Result<int> tokenize_verb(Program& program, Args args) {
     if (options.model.mmproj) engine_opts.mmproj = *options.model.mmproj;
     LAP_ASSIGN(engine_opts.model, resolve_model(console, arguments.model));
     LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
-    tell_notes(console, engine.info());
+    tell_notes(console, engine.info().notes);
     if (takes_text) return print_ids(console, engine, text, options.tokenize);
     return print_conversation(console, engine, conversation);
 }

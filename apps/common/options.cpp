@@ -132,7 +132,7 @@ Result<EngineOptions> engine_options(const Console& console, const EngineChoices
                      "use --placement cpu"};
     EngineOptions engine = choices.engine;
     engine.placement = choices.placement == "cpu" ? Placement::cpu : Placement::automatic;
-    engine.kv = choices.kv == "f32" ? KvFormat::f32 : choices.kv == "q8_0" ? KvFormat::q8_0 : KvFormat::f16;
+    engine.kv = kv_format(choices.kv);
     engine.research.vision_blocks_everywhere = choices.vision_mask == "all";
     LAP_TRY(request(choices.diagnostics, engine));
     if (model.mmproj) engine.mmproj = *model.mmproj;
@@ -142,8 +142,8 @@ Result<EngineOptions> engine_options(const Console& console, const EngineChoices
     return engine;
 }
 
-void tell_notes(const Console& console, const ModelInfo& info) {
-    for (const std::string& note : info.notes) console.note(fmt::format("note: {}", note));
+void tell_notes(const Console& console, const std::vector<std::string>& notes) {
+    for (const std::string& note : notes) console.note(fmt::format("note: {}", note));
 }
 
 void warn_of_threads(const Console& console, int threads) {
@@ -166,6 +166,10 @@ void add_sampling_options(Command& command, GenerateOptions& options) {
                    });
     command.count("-n,--max-tokens", options.max_tokens, 1, kMaxTokens, "end the reply here (default 1024)");
     command.texts("--stop", options.stop, "TEXT", "end the reply before this text; repeatable");
+}
+
+KvFormat kv_format(const std::string& name) {
+    return name == "f32" ? KvFormat::f32 : name == "q8_0" ? KvFormat::q8_0 : KvFormat::f16;
 }
 
 std::string kv_name(KvFormat kv) {

@@ -48,8 +48,8 @@ void add_placement_options(Command& command, std::string& placement);
 Result<EngineOptions> engine_options(const Console& console, const EngineChoices& choices,
                                      const ModelOptions& model, const std::string& model_name);
 
-// Says on stderr what of the model's files is not used.
-void tell_notes(const Console& console, const ModelInfo& info);
+// Says on stderr what of the model's files is not used (ModelInfo::notes).
+void tell_notes(const Console& console, const std::vector<std::string>& notes);
 
 // A note when there are more threads than cores for them; 0 is the library's choice. engine_options does it.
 void warn_of_threads(const Console& console, int threads);
@@ -57,5 +57,6 @@ void warn_of_threads(const Console& console, int threads);
 void add_sampling_options(Command& command, GenerateOptions& options);
 
 std::string kv_name(KvFormat kv);
+KvFormat kv_format(const std::string& name);
 
 }  // namespace lapidary::cli

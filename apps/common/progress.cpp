@@ -12,12 +12,12 @@ std::string amount(uint64_t done, uint64_t total, double seconds, Progress::Unit
     const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
     switch (unit) {
         case Progress::Unit::bytes:
-            return fmt::format("{} / {} · {:.2f} GB/s", human_bytes(done), human_bytes(total), rate / 1e9);
+            return fmt::format(" {} / {} · {:.2f} GB/s", human_bytes(done), human_bytes(total), rate / 1e9);
         case Progress::Unit::tokens:
-            return fmt::format("{} / {} tokens · {:.1f} tokens/s", done, total, rate);
-        case Progress::Unit::rounds: break;
+            return fmt::format(" {} / {} tokens · {:.1f} tokens/s", done, total, rate);
+        case Progress::Unit::work: break;
     }
-    return fmt::format("{} / {}", done, total);
+    return "";
 }
 
 }  // namespace
@@ -39,7 +39,7 @@ void Progress::show(std::string_view stage, uint64_t done, uint64_t total, Unit 
     using namespace std::chrono_literals;
     const auto now = Clock::now();
     const bool other = stage_ != stage;
-    if (other && !stage_.empty()) start_ = now;
+    if (other && !stage_.empty() && (unit != Unit::work || done == 0)) start_ = now;
     stage_ = stage;
     // Work that ends within the first moments shows nothing; then ten updates a second, and every new stage.
     const bool due = visible_ ? other || now - shown_ >= 100ms : now - shown_ >= 300ms;
@@ -49,7 +49,7 @@ void Progress::show(std::string_view stage, uint64_t done, uint64_t total, Unit 
     const double seconds = std::chrono::duration<double>(now - start_).count();
     const double share = total == 0 ? 0 : static_cast<double>(done) / static_cast<double>(total);
     const std::optional<double> left = seconds_left(seconds, share);
-    console_.draw(fmt::format("{} {}{}", stage, amount(done, total, seconds, unit),
+    console_.draw(fmt::format("{}{}{}", stage, amount(done, total, seconds, unit),
                               left ? fmt::format(" · {:.0f} s left", *left) : ""));
 }
 

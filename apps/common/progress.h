@@ -23,7 +23,8 @@ class Progress {
     Progress& operator=(const Progress&) = delete;
 
     // A sink for the library; valid while this object lives. It answers "give up" after Ctrl-C.
-    enum class Unit { bytes, tokens, rounds };
+    // work: stages share one count, which says nothing to people; only what is left does.
+    enum class Unit { bytes, tokens, work };
     ProgressSink sink(Unit unit = Unit::bytes);
     void clear();
 

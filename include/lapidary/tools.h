@@ -90,6 +90,10 @@ struct BenchOptions {
     int repetitions = 5;
     std::filesystem::path trace = {};       // written when all tests are done
     std::stop_token cancel = {};
+    std::function<void(const ModelInfo&)> opened = {};  // called once, before anything is measured
+    // Stage "3/12 pp512": the third of all repetitions, and its test. In tokens, generated ones count as eight: so
+    // much longer they take, about. Called between what is timed; false cancels.
+    ProgressSink progress = {};
 };
 struct BenchRow {                           // the fields of `bench --json`
     std::string test;                       // pp512, tg32, cols4; "@ d4096" is in `depth`
@@ -205,6 +209,7 @@ struct PackReport {
     uint64_t source_bytes = 0, bytes = 0;   // of tensors read; of the file
     double seconds = 0;                     // without the comparison
     std::vector<PackedTensor> tensors;      // in file order
+    std::vector<std::string> notes;         // ModelInfo::notes of the source
     bool compared = false;
     Divergence divergence;                  // of the result from the source, with `kld_text`
     double compare_seconds = 0;

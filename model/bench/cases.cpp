@@ -6,20 +6,23 @@
 #include "base/try.h"
 
 namespace lapidary::model {
-namespace {
 
 using Kind = BenchCase::Kind;
-
-// Tokens that a case adds behind its depth.
-int64_t length(const BenchCase& c) {
-    return c.kind == Kind::columns ? int64_t{c.n + 1} * kColumnSteps : c.n;
-}
-
-}  // namespace
 
 std::string BenchCase::name() const {
     const char* prefix = kind == Kind::prompt ? "pp" : kind == Kind::generate ? "tg" : "cols";
     return prefix + std::to_string(n);
+}
+
+int64_t BenchCase::length() const { return kind == Kind::columns ? int64_t{n + 1} * kColumnSteps : n; }
+
+int64_t BenchCase::work() const {
+    switch (kind) {
+        case Kind::prompt: return int64_t{depth} + n;
+        case Kind::generate: return depth + int64_t{n} * kGeneratedWork;
+        case Kind::columns: break;
+    }
+    return depth + int64_t{kGeneratedWork + std::max(kGeneratedWork, n)} * kColumnSteps;
 }
 
 Result<void> check_bench(const BenchOptions& o) {
@@ -49,7 +52,7 @@ std::vector<BenchCase> bench_cases(const BenchOptions& o) {
 
 uint32_t bench_context(const BenchOptions& o) {
     int64_t longest = kWarmUpTokens;
-    for (const BenchCase& c : bench_cases(o)) longest = std::max(longest, c.depth + length(c));
+    for (const BenchCase& c : bench_cases(o)) longest = std::max(longest, c.depth + c.length());
     return static_cast<uint32_t>(std::min<int64_t>(longest, UINT32_MAX));
 }
 

@@ -17,8 +17,11 @@ struct BenchCase {
     int depth = 0;  // tokens in the cache before
 
     std::string name() const;  // pp512, tg32, cols4
+    int64_t length() const;    // tokens that it adds behind its depth
+    int64_t work() const;      // of one repetition, for progress: see BenchOptions::progress
 };
 
+inline constexpr int kGeneratedWork = 8;  // in tokens of a prompt
 inline constexpr int kWarmUpTokens = 16;
 inline constexpr int kColumnSteps = 2;  // steps of n tokens in one repetition of a columns test
 

@@ -68,10 +68,11 @@ Probe BenchRunner::probe(Repetition& out) const {
     return now;
 }
 
-Result<void> BenchRunner::forward(Session& session, std::span<const int32_t> ids, Rows rows) {
+Result<void> BenchRunner::forward(Session& session, std::span<const int32_t> ids, Rows rows,
+                                  const ProgressSink& progress) {
     LAP_ASSIGN(const Prompt prompt, engine_.tokens(ids));
     LAP_TRY(session.append(prompt));
-    return session.forward({.rows = rows, .cancel = cancel_}, [&](int64_t, std::span<const float> logits) {
+    return session.forward({.rows = rows, .cancel = cancel_, .progress = progress}, [&](int64_t, std::span<const float> logits) {
         logits_.assign(logits.begin(), logits.end());
         return Flow::go;
     });
@@ -115,8 +116,10 @@ Result<void> BenchRunner::run_prompt(Session& session, std::span<const int32_t> 
     });
 }
 
-Result<void> BenchRunner::run_tokens(Session& session, std::span<const int32_t> ids, Repetition& out) {
+Result<void> BenchRunner::run_tokens(Session& session, std::span<const int32_t> ids, const WorkSink& done,
+                                     Repetition& out) {
     for (size_t i = 0; i < ids.size();) {
+        const size_t begin = i;
         LAP_TRY(piece(out, [&](Piece& p) -> Result<void> {
             for (int n = 0; i < ids.size() && (n < kPieceTokens || p.seconds < kPieceSeconds); ++n, ++i) {
                 LAP_ASSIGN(const double seconds, step(session, ids.subspan(i, 1), Rows::last, p));
@@ -124,6 +127,8 @@ Result<void> BenchRunner::run_tokens(Session& session, std::span<const int32_t> 
             }
             return {};
         }));
+        if (done && !done(static_cast<int64_t>(i - begin) * kGeneratedWork))
+            return Error{Errc::cancelled, "the bench was stopped"};
     }
     return {};
 }
@@ -144,18 +149,28 @@ Result<void> BenchRunner::run_columns(Session& session, std::span<const int32_t>
     });
 }
 
-Result<Repetition> BenchRunner::run(const BenchCase& what) {
+// The past that a test begins behind; not timed.
+Result<void> BenchRunner::fill(Session& session, std::span<const int32_t> ids, const WorkSink& done) {
+    if (ids.empty()) return {};
+    uint64_t told = 0;
+    return forward(session, ids, Rows::last, [&](std::string_view, uint64_t computed, uint64_t) {
+        const auto more = static_cast<int64_t>(computed - told);
+        told = computed;
+        return !done || done(more);
+    });
+}
+
+Result<Repetition> BenchRunner::run(const BenchCase& what, const WorkSink& done) {
     using Kind = BenchCase::Kind;
     LAP_ASSIGN(Session session, engine_.new_session());
-    const int64_t length = what.kind == Kind::columns ? int64_t{what.n + 1} * kColumnSteps : what.n;
-    const auto ids = random_ids(what.depth + length, engine_.info().vocab);
+    const auto ids = random_ids(what.depth + what.length(), engine_.info().vocab);
     const auto timed = std::span(ids).subspan(static_cast<size_t>(what.depth));
     if (auto* recorder = model::Access::state(engine_).recorder.get()) recorder->enable(false);
-    if (what.depth > 0) LAP_TRY(forward(session, std::span(ids).first(static_cast<size_t>(what.depth)), Rows::last));
+    LAP_TRY(fill(session, std::span(ids).first(static_cast<size_t>(what.depth)), done));
     Repetition out;
     switch (what.kind) {
         case Kind::prompt: LAP_TRY(run_prompt(session, timed, out)); break;
-        case Kind::generate: LAP_TRY(run_tokens(session, timed, out)); break;
+        case Kind::generate: LAP_TRY(run_tokens(session, timed, done, out)); break;
         case Kind::columns: LAP_TRY(run_columns(session, timed, what.n, out)); break;
     }
     out.hash = hash_of(logits_);

@@ -2,6 +2,7 @@
 // machine could do at that moment. Used by model/bench.cpp.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -36,12 +37,15 @@ struct Repetition {
     double seconds() const;
 };
 
+// Told between what is timed: so much of BenchCase::work() is done since the last call. False: stop.
+using WorkSink = std::function<bool(int64_t work)>;
+
 class BenchRunner {
   public:
     static Result<BenchRunner> create(const Engine& engine, std::stop_token cancel);
 
-    // A session of its own: `depth` tokens, then the pieces.
-    Result<Repetition> run(const BenchCase& what);
+    // A session of its own: `depth` tokens, then the pieces. What is left of the work when it returns is not told.
+    Result<Repetition> run(const BenchCase& what, const WorkSink& done = {});
 
     uint64_t probe_bytes() const { return buffer_->bytes; }
 
@@ -51,11 +55,12 @@ class BenchRunner {
     Probe probe(Repetition& out) const;
     // Appends the tokens and computes them as one step; the time and the cost are added to the piece.
     Result<double> step(Session& session, std::span<const int32_t> ids, Rows rows, Piece& piece);
-    Result<void> forward(Session& session, std::span<const int32_t> ids, Rows rows);
+    Result<void> forward(Session& session, std::span<const int32_t> ids, Rows rows, const ProgressSink& progress = {});
+    Result<void> fill(Session& session, std::span<const int32_t> ids, const WorkSink& done);
     template <class Work>
     Result<void> piece(Repetition& out, const Work& work);
     Result<void> run_prompt(Session& session, std::span<const int32_t> ids, Repetition& out);
-    Result<void> run_tokens(Session& session, std::span<const int32_t> ids, Repetition& out);
+    Result<void> run_tokens(Session& session, std::span<const int32_t> ids, const WorkSink& done, Repetition& out);
     Result<void> run_columns(Session& session, std::span<const int32_t> ids, int n, Repetition& out);
 
     const Engine& engine_;

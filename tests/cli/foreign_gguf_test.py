@@ -57,6 +57,27 @@ class ForeignGguf(CliTest):
     def reply(self, path):
         return self.ok_json("run", path, *SAYS, "-n", "24")["tokens"]
 
+    def test_every_verb_says_once_what_it_does_not_use(self):
+        self.gguf.tensors[b"extra.weight"] = Tensor([4], 0, bytes(16))
+        path, words, packed = self.model(), self.file("words.txt", "one two three four " * 8), self.folder / "p.lapidary"
+        cores = os.cpu_count()
+        verbs = {"run": ("-p", "Hi", "-n", "1"), "logits": ("--tokens", "2,3", "-o", self.folder / "rows"),
+                 "bench": ("-p", "4", "-n", "0", "-r", "1", "-t", "1,2"), "pack": (packed,), "perplexity": (words,),
+                 "kld": ("--base-precise", words, "-t", cores + 1)}
+        for verb, rest in verbs.items():
+            for json in ((), ("--json",)):
+                with self.subTest(verb=verb, json=json):
+                    packed.unlink(missing_ok=True)
+                    done = lapidary(verb, path, *rest, *json)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    self.assertEqual(done.stderr.count(b"'extra.weight'"), 1, done.stderr)
+                    self.assertEqual(done.stderr.count(b"wait for each other"), int(verb == "kld"), done.stderr)
+                    self.assertNotIn(b"note:", done.stdout)
+                    if verb != "pack":  # whose report lists tensors
+                        self.assertNotIn(b"extra.weight", done.stdout)
+                    packed.unlink(missing_ok=True)
+                    self.assertNotIn(b"extra", lapidary(verb, path, *rest, *json, "-q").stderr)
+
     def test_the_file_as_it_came_needs_no_word(self):
         self.assertEqual(self.notes(self.model()), [])
 

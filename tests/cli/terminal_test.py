@@ -80,6 +80,25 @@ class Terminal(CliTest):
         self.assertRegex(lines[0], rb"^prompt \d+ / \d+ tokens")
         self.assertFalse(last.startswith(b"prompt "), "the line is gone before the answer")
 
+    def test_the_lines_of_bench_name_the_test_and_are_taken_away(self):
+        text = self.shown("bench", TINY, "-p", "8", "-n", "4", "-r", "4", "-t", "1", columns=200)
+        pieces = text.split(DRAWN)
+        drawn = [piece for piece in pieces if piece.startswith(b"bench ")]
+        self.assertNotEqual(drawn, [], text)
+        for piece in drawn:
+            self.assertRegex(piece, rb"^bench \d/8 (pp8|tg4)( \S+ \d+ s left)?$")
+        table = b"".join(piece for piece in pieces if piece not in drawn).decode()
+        self.assertEqual([line.split("|")[4].strip() for line in table.splitlines() if line.startswith("|")][2:],
+                         ["pp8", "tg4"], "rows stand on clean lines")
+        self.assertNotIn(b"bench", self.shown("bench", TINY, "-p", "8", "-n", "4", "-r", "4", "-t", "1", "-q"))
+
+    def test_the_line_of_a_prompt_in_logits(self):
+        text = self.shown("logits", TINY, "-p", "Who are you? " * 40, "--out", self.folder / "rows", "-t", "1",
+                          LAPIDARY_CPU="ref")
+        *drawn, last = text.split(DRAWN)
+        self.assertTrue(any(re.match(rb"prompt \d+ / \d+ tokens", line) for line in drawn), text)
+        self.assertTrue(last.startswith(str(self.folder).encode()), "the result stands on a clean line")
+
     def test_dumb_terminals_get_plain_text(self):
         text = self.shown("logits", self.slow(), "--tokens", "2,3", "--out", self.folder / "rows", TERM="dumb")
         self.assertNotIn(b"\x1b", text)

@@ -60,6 +60,46 @@ TEST_CASE("bench: one row per test and depth, with consistent figures and repeat
     }
 }
 
+TEST_CASE("bench: progress names every repetition and ends at the whole work, and its answer cancels") {
+    BenchOptions o{.synthetic = "tiny", .prompt = {8}, .generate = {9}, .depth = {0, 5}, .columns = {3}, .repetitions = 2};
+    o.engine.threads = 2;
+    std::vector<std::string> stages;
+    uint64_t last = 0, whole = 0;
+    int opened = 0, rows = 0;
+    o.opened = [&](const ModelInfo& info) {
+        CHECK(info.layers > 0);
+        CHECK(stages.empty());
+        ++opened;
+    };
+    o.progress = [&](std::string_view stage, uint64_t done, uint64_t total) {
+        if (stages.empty() || stages.back() != stage) stages.emplace_back(stage);
+        if (stages.size() == 1 && last == 0) whole = total;
+        CHECK(total == whole);
+        CHECK(done >= last);
+        last = done;
+        return true;
+    };
+    const auto sink = [&](const BenchRow&) {
+        ++rows;
+        return Flow::go;
+    };
+    unwrap(bench(o, sink));
+    CHECK(opened == 1);
+    CHECK(rows == 6);
+    CHECK(last == whole);
+    CHECK(stages == std::vector<std::string>{"1/12 pp8", "2/12 pp8", "3/12 tg9", "4/12 tg9", "5/12 cols3", "6/12 cols3",
+                                             "7/12 pp8 @ d5", "8/12 pp8 @ d5", "9/12 tg9 @ d5", "10/12 tg9 @ d5",
+                                             "11/12 cols3 @ d5", "12/12 cols3 @ d5"});
+    o.opened = {};
+    rows = 0;
+    for (const uint64_t end : {uint64_t{0}, uint64_t{16 + 8}, whole}) {  // at once, within tokens, at the last report
+        CAPTURE(end);
+        o.progress = [&](std::string_view, uint64_t done, uint64_t) { return done < end; };
+        CHECK(bench(o, sink).error().code == Errc::cancelled);
+    }
+    CHECK(rows == 0 + 1 + 5);
+}
+
 TEST_CASE("bench: steps of several columns cost what they cost beside a step of one, and say what they compute") {
     BenchOptions o{.synthetic = "tiny", .prompt = {}, .generate = {1}, .columns = {1, 4}, .repetitions = 2};
     o.engine.threads = 2;
