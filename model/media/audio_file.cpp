@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 
 #include "base/try.h"
@@ -23,7 +24,7 @@ Result<std::unique_ptr<SoundReader>> open_reader(std::span<const uint8_t> file, 
     const std::string type(detect_media_type(bytes));
     if (type == "MP3") return open_mp3(bytes, name);
     if (type == "WAV") {
-        LAP_TRY(check_wav(bytes, name));
+        LAP_TRY(check_wav(bytes, bytes.size(), name));
     } else if (type == "Ogg") {
         LAP_TRY(check_ogg(bytes, name));
     } else if (type != "FLAC") {
@@ -46,6 +47,30 @@ Result<std::vector<float>> read_all(SoundReader& reader, std::string_view name, 
     }
 }
 
+// The begin of a file, and what it says of the whole, for as long as that is enough to refuse.
+struct Head {
+    std::vector<uint8_t> bytes;
+    std::span<const uint8_t> untagged;  // in `bytes`
+    uint64_t file_bytes = 0;            // from there on
+    std::optional<SoundFormat> claimed;
+
+    bool whole() const { return untagged.size() == file_bytes; }
+};
+
+Result<Head> read_head(const std::filesystem::path& path) {
+    Head head;
+    LAP_ASSIGN(head.bytes, read_media_head(path, kHeadBytes, &head.file_bytes));
+    head.untagged = without_leading_tags(head.bytes);
+    head.file_bytes -= head.bytes.size() - head.untagged.size();
+    head.claimed = claimed_format(head.untagged, head.file_bytes);
+    return head;
+}
+
+Result<void> expect(const SoundFormat& format, std::string_view name, uint64_t max_samples) {
+    LAP_ASSIGN(const Resampler probe, Resampler::create(format.channels, format.sample_rate, name, max_samples));
+    return probe.expect(format.frames);
+}
+
 Error out_of_memory(std::string_view name) {
     return {Errc::out_of_memory, std::string(name) + ": no memory for its samples",
             "close other programs or use a shorter recording"};
@@ -63,24 +88,22 @@ Result<std::vector<float>> decode_audio(std::span<const uint8_t> bytes, std::str
 
 Result<std::vector<float>> read_audio(const std::filesystem::path& path, uint64_t max_samples) {
     const std::string name = path.string();
-    uint64_t file_bytes = 0;
-    LAP_ASSIGN(const std::vector<uint8_t> head, read_media_head(path, kHeadBytes, &file_bytes));
-    const auto untagged = without_leading_tags(head);
-    if (const auto claimed = claimed_format(untagged, file_bytes - (head.size() - untagged.size()))) {
-        LAP_ASSIGN(const Resampler probe, Resampler::create(claimed->channels, claimed->sample_rate, name, max_samples));
-        LAP_TRY(probe.expect(claimed->frames));
-    }
+    LAP_ASSIGN(const Head head, read_head(path));
+    if (head.claimed) LAP_TRY(expect(*head.claimed, name, max_samples));
     LAP_ASSIGN(const std::vector<uint8_t> bytes, read_media_file(path));
     return decode_audio(bytes, name, max_samples);
 }
 
 Result<void> check_audio(const std::filesystem::path& path) try {
-    LAP_ASSIGN(const std::vector<uint8_t> bytes, read_media_file(path));
     const std::string name = path.string();
+    LAP_ASSIGN(const Head head, read_head(path));
+    if (head.claimed && !head.whole()) {
+        if (detect_media_type(head.untagged) == "WAV") LAP_TRY(check_wav(head.untagged, head.file_bytes, name));
+        return expect(*head.claimed, name, kMaxAudioSamples);
+    }
+    LAP_ASSIGN(const std::vector<uint8_t> bytes, read_media_file(path));
     LAP_ASSIGN(const auto reader, open_reader(bytes, name));
-    LAP_ASSIGN(const Resampler probe,
-               Resampler::create(reader->format().channels, reader->format().sample_rate, name, kMaxAudioSamples));
-    return probe.expect(reader->format().frames);
+    return expect(reader->format(), name, kMaxAudioSamples);
 } catch (const std::bad_alloc&) {
     return out_of_memory(path.string());
 }

@@ -28,7 +28,8 @@ Result<std::vector<float>> read_audio(const std::filesystem::path& path, uint64_
 Result<std::vector<float>> decode_audio(std::span<const uint8_t> bytes, std::string_view name,
                                         uint64_t max_samples = kMaxAudioSamples);
 
-// Opens it, without decoding: an error if read_audio would fail over its kind, its header or its length.
+// Opens it, without decoding: an error if read_audio would fail over its kind, its header or its length. Of a long WAV or
+// FLAC only the header is read.
 Result<void> check_audio(const std::filesystem::path& path);
 
 // Samples that are already decoded, [frames][channels] interleaved, at any rate from 1 to 768 kHz.

@@ -4,6 +4,7 @@
 #include <vorbis/vorbisfile.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <string>
 
@@ -51,13 +52,24 @@ bool holds_mpeg(std::span<const uint8_t> bytes) {
     }
 }
 
-// CRC of an Ogg page (RFC 3533: polynomial 0x04c11db7, not reflected), its own field at 22 to 25 counted as
-// zero.
+// What each value of the highest byte does to a CRC of the polynomial 0x04c11db7, not reflected.
+constexpr std::array<uint32_t, 256> crc_table() {
+    std::array<uint32_t, 256> table{};
+    for (uint32_t i = 0; i < table.size(); ++i) {
+        uint32_t crc = i << 24;
+        for (int bit = 0; bit < 8; ++bit) crc = crc & 0x80000000u ? crc << 1 ^ 0x04c11db7u : crc << 1;
+        table[i] = crc;
+    }
+    return table;
+}
+
+// CRC of an Ogg page (RFC 3533), its own field at 22 to 25 counted as zero.
 uint32_t ogg_page_crc(std::span<const uint8_t> page) {
+    static constexpr std::array<uint32_t, 256> kTable = crc_table();
     uint32_t crc = 0;
     for (size_t i = 0; i < page.size(); ++i) {
-        crc ^= uint32_t{i >= 22 && i < 26 ? uint8_t{0} : page[i]} << 24;
-        for (int bit = 0; bit < 8; ++bit) crc = crc & 0x80000000u ? crc << 1 ^ 0x04c11db7u : crc << 1;
+        const uint8_t byte = i >= 22 && i < 26 ? uint8_t{0} : page[i];
+        crc = crc << 8 ^ kTable[crc >> 24 ^ byte];
     }
     return crc;
 }
@@ -176,7 +188,7 @@ std::optional<SoundFormat> claimed_format(std::span<const uint8_t> head, uint64_
 // libsndfile quietly shortens a WAV whose data chunk claims more than the file holds; we call it truncated.
 // Programs that write to a pipe cannot know the length and leave 0x7fffffff or above: those are read to
 // the end.
-Result<void> check_wav(std::span<const uint8_t> bytes, std::string_view name) {
+Result<void> check_wav(std::span<const uint8_t> bytes, uint64_t file_bytes, std::string_view name) {
     constexpr size_t kHeaderBytes = 8;
     constexpr uint32_t kUnknownLength = 0x7fffffff - 0x1000;
     if (std::memcmp(bytes.data(), "RIFF", 4) != 0) {
@@ -188,11 +200,11 @@ Result<void> check_wav(std::span<const uint8_t> bytes, std::string_view name) {
                            "convert the recording to PCM WAV or FLAC");
     }
     size_t position = 12;
-    while (bytes.size() - position >= kHeaderBytes) {
+    while (position <= bytes.size() && bytes.size() - position >= kHeaderBytes) {
         const uint32_t claimed = little_endian_32(bytes.data() + position + 4);
         const bool is_data = std::memcmp(bytes.data() + position, "data", 4) == 0;
         position += kHeaderBytes;
-        const size_t there = bytes.size() - position;
+        const uint64_t there = file_bytes - position;
         if (is_data && claimed > there && claimed < kUnknownLength) {
             return media_error(name,
                                "truncated WAV: its data chunk claims " + std::to_string(claimed) +
@@ -200,7 +212,7 @@ Result<void> check_wav(std::span<const uint8_t> bytes, std::string_view name) {
                                "copy or export the recording again");
         }
         if (is_data || claimed >= there) return {};
-        position += std::min<size_t>(claimed + size_t{claimed & 1}, there);
+        position += std::min<uint64_t>(claimed + uint64_t{claimed & 1}, there);
     }
     return {};
 }

@@ -21,8 +21,9 @@ std::span<const uint8_t> without_trailing_tags(std::span<const uint8_t> bytes);
 // the size of the file that `head` begins.
 std::optional<SoundFormat> claimed_format(std::span<const uint8_t> head, uint64_t file_bytes);
 
-// Whether a decoder may be asked to open it.
-Result<void> check_wav(std::span<const uint8_t> bytes, std::string_view name);
+// Whether a decoder may be asked to open it. Of a WAV the begin is enough, as far as its data; what is behind it is then
+// taken at its word.
+Result<void> check_wav(std::span<const uint8_t> bytes, uint64_t file_bytes, std::string_view name);
 Result<void> check_ogg(std::span<const uint8_t> bytes, std::string_view name);
 
 uint32_t little_endian_32(const uint8_t* bytes);

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import struct
 import subprocess
 import unittest
 
@@ -34,6 +35,23 @@ class Order(CliTest):
     def test_nothing_is_left_when_the_model_fails(self):
         self.fails(3, "logits", ABSENT, "--tokens", "2", "--out", self.folder / "rows", says=ABSENT)
         self.assertEqual(list(self.folder.iterdir()), [])
+
+
+class Cost(CliTest):
+    def test_a_long_recording_costs_its_header(self):
+        size = 3600 * 48000 * 4
+        recording = self.file("hour.wav", b"RIFF" + struct.pack("<I", size + 36) + b"WAVEfmt " + struct.pack(
+            "<IHHIIHH", 16, 1, 2, 48000, 192000, 4, 16) + b"data" + struct.pack("<I", size))
+        os.truncate(recording, size + 44)
+        child = subprocess.Popen([PROGRAM, "run", TINY, "-p", "x", "--audio", recording], stdin=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, env=clean_environment())
+        said = child.stderr.read()
+        child.stderr.close()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(child.returncode, 1)
+        self.assertIn(b"lasts 3600.0 s", said)
+        self.assertLess(usage.ru_maxrss, size // 1024 // 2, "kilobytes, of which a file read whole takes all")
 
 
 class Waiting(CliTest):

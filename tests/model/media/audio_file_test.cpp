@@ -14,6 +14,7 @@
 
 #include "model/media/placeholders.h"
 #include "tests/model/media/support.h"
+#include "tests/support/scratch_folder.h"
 
 using namespace lapidary;
 using namespace lapidary::model;
@@ -344,6 +345,30 @@ TEST_CASE("check_audio: what read_audio would say, without decoding") {
         REQUIRE_FALSE(checked.has_value());
         CHECK(checked.error().message == read_audio(fixture_dir() / name).error().message);
     }
+}
+
+TEST_CASE("check_audio: of a long recording only the header is read, and what read_audio would say of that is said") {
+    const test::ScratchFolder folder;
+    const auto sparse = [&](const char* name, const std::vector<uint8_t>& head, uintmax_t size) {
+        const auto path = folder.write(name, {reinterpret_cast<const char*>(head.data()), head.size()});
+        fs::resize_file(path, size);
+        return path;
+    };
+    const auto says = [&](const fs::path& path, const char* words) {
+        const auto checked = check_audio(path);
+        REQUIRE_FALSE(checked.has_value());
+        CHECK(checked.error().message == read_audio(path).error().message);
+        CHECK(mentions(checked.error(), words));
+    };
+    CHECK(check_audio(sparse("half.wav", wav(1, 2, 48000, 16, 300 << 20, {}), 44 + (300 << 20))).has_value());
+    CHECK(check_audio(sparse("piped.wav", wav(1, 1, 16000, 16, 0xffffffff, {}), 1 << 20)).has_value());
+    says(sparse("cut.wav", wav(1, 1, 16000, 16, 1 << 20, {}), (1 << 20) - 1), "truncated WAV: its data chunk claims 1048576");
+    says(sparse("long.wav", wav(1, 1, 1000, 8, 12'000'000, {}), 44 + 12'000'000), "lasts 12000.0 s or more");
+    says(sparse("rate.wav", wav(1, 1, 999, 8, 1 << 20, {}), 44 + (1 << 20)), "999 Hz");
+    std::vector<uint8_t> big_endian = wav(1, 1, 16000, 16, 1 << 20, {});
+    big_endian[3] = 'X';
+    says(sparse("rifx.wav", big_endian, 1 << 20), "does not begin with RIFF");
+    says(sparse("text.wav", {'n', 'o'}, 1 << 20), "unknown data, not WAV");
 }
 
 TEST_CASE("decode_audio: formats that libsndfile would read, but nobody promised") {

@@ -83,6 +83,13 @@ TEST_CASE("tags behind an MP3") {
     CHECK(without_trailing_tags(sound + ape).size() == 352);
 }
 
+TEST_CASE("the begin of a WAV is enough, as far as its data") {
+    const Bytes wav = file_bytes(fixture_dir() / "stereo_8k_16bit.wav");
+    for (size_t size = 12; size <= wav.size(); ++size) CHECK(check_wav(std::span(wav).first(size), wav.size(), "x"));
+    CHECK_FALSE(check_wav(std::span(wav).first(44), wav.size() - 1, "x"));
+    CHECK(check_wav(std::span(wav).first(43), wav.size() - 1, "x"));  // the data's length is not in it
+}
+
 TEST_CASE("the length that a header claims") {
     const Bytes flac = file_bytes(fixture_dir() / "ramp.flac");
     const auto by_flac = claimed_format(std::span(flac).first(26), flac.size());
