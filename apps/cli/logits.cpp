@@ -8,6 +8,7 @@
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "apps/common/prompt.h"
+#include "apps/common/results.h"
 #include "base/try.h"
 
 namespace lapidary::cli {
@@ -30,7 +31,7 @@ void describe(Command& command, LogitsOptions& options, Console& console) {
                  "token ids as JSON: [2,105] or {\"ids\":[...]}");
     add_prompt_options(command, options.prompt);
     command.heading("Result");
-    command.text("-o,--out", options.out, "FILE", "f32 rows [rows, vocab], whole or absent; replaces only rows");
+    command.text("-o,--out", options.out, "FILE", "f32 rows [rows, vocab], whole or absent; - writes to stdout");
     command.flag("--all", options.all, "a row for every token, not only the last");
     add_output_options(command, console);
     command.heading("Model and machine");
@@ -78,13 +79,15 @@ Result<int64_t> write_rows(Program& program, Session& session, ResultFile& file,
     return written;
 }
 
-// Tells a file of whole rows by its size.
-std::function<bool(const std::filesystem::path&)> rows_of(int32_t vocab) {
-    return [row = sizeof(float) * static_cast<size_t>(vocab)](const std::filesystem::path& path) {
-        std::error_code failed;
-        const uintmax_t size = std::filesystem::file_size(path, failed);
-        return !failed && size % row == 0;
-    };
+// The file of the rows: no input, and nothing else that would be lost.
+Result<ResultFile> create_rows(const LogitsOptions& options, Inputs inputs, const EngineOptions& engine) {
+    const std::filesystem::path out = *options.out;
+    const Diagnostics& diagnostics = options.engine.diagnostics;
+    add_inputs(inputs, engine);
+    if (diagnostics.trace) inputs.add("the file of --trace", *diagnostics.trace);
+    LAP_TRY(inputs.check("--out", options.out));
+    LAP_TRY(check_overwrite(out, {"a file that this command wrote", was_written_here}, diagnostics.force));
+    return ResultFile::create(out);
 }
 
 }  // namespace
@@ -100,19 +103,22 @@ Result<int> logits_verb(Program& program, Args args) {
     LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, false));
     if (!options.out) return Error{Errc::invalid_argument, "--out FILE is missing", "the rows need a file"};
     LAP_ASSIGN(const Input input, read_input(options));
+    const bool to_stdout = is_standard_output(*options.out);
+    if (to_stdout && console.json)
+        return Error{Errc::invalid_argument, "--json and --out - both write to standard output", "name a file"};
+    Inputs inputs = inputs_of(options.prompt, input.prompt);
+    if (options.tokens_file) inputs.add("the file of the tokens", *options.tokens_file);
     LAP_ASSIGN(EngineOptions engine_opts,
-               engine_options(console, options.engine, options.model, arguments.model));
+               engine_options(console, options.engine, options.model, arguments.model, inputs));
 
     const Interrupt::Scope stoppable(program.interrupt);
     Progress progress(console, program.interrupt);
     engine_opts.progress = progress.sink();
     if (!input.ids) engine_opts.needs = needs_of(input.prompt);
-    LAP_ASSIGN(ResultFile file, ResultFile::create(*options.out));
+    LAP_ASSIGN(ResultFile file, create_rows(options, inputs, engine_opts));
     LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
     progress.clear();
     tell_notes(console, engine.info().notes);
-    LAP_TRY(check_overwrite(*options.out, {"rows of this model", rows_of(engine.info().vocab)},
-                            options.engine.diagnostics.force));
     LAP_ASSIGN(const Prompt prompt,
                input.ids ? engine.tokens(*input.ids) : render_prompt(engine, input.prompt));
     LAP_ASSIGN(Session session, engine.new_session());
@@ -127,6 +133,8 @@ Result<int> logits_verb(Program& program, Args args) {
         Json json = {{"prompt_tokens", prompt.ids()}, {"rows", rows}, {"vocab", vocab}, {"out", *options.out}};
         if (diagnostics.profile) json["profile"] = profile_json(profile(engine));
         console.write_json(json);
+    } else if (to_stdout) {
+        console.note(fmt::format("{} x {} f32", rows, vocab));
     } else {
         console.write_page(fmt::format("{}: {} x {} f32\n", *options.out, rows, vocab));
     }

@@ -6,9 +6,9 @@
 #include <set>
 
 #include "apps/cli/verbs.h"
-#include "apps/common/files.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
+#include "apps/common/results.h"
 #include "apps/common/tables.h"
 #include "base/try.h"
 #include "lapidary/tools.h"
@@ -140,6 +140,19 @@ void note_requantised(const Console& console, const std::vector<PackedTensor>& t
             count, fmt::join(types, ", ")));
 }
 
+// One argument alone is OUT, as of every verb; but not what can only have been meant as MODEL.
+Result<void> check_out_named(const ModelOptions& model, const Arguments& arguments) {
+    if (!arguments.own) return Error{Errc::invalid_argument, "OUT is missing", "name the .lapidary file to write"};
+    const std::string& out = *arguments.own;
+    std::error_code ignored;
+    const bool is_model =
+        std::filesystem::exists(out, ignored) || out.ends_with(".gguf") || out.ends_with(".safetensors");
+    if (model.positionals.size() == 1 && !model.model && is_model)
+        return Error{Errc::invalid_argument, fmt::format("OUT is missing behind {}", out),
+                     "lapidary pack MODEL OUT.lapidary, or pack -m MODEL OUT.lapidary"};
+    return {};
+}
+
 }  // namespace
 
 Result<int> pack_verb(Program& program, Args args) {
@@ -151,8 +164,7 @@ Result<int> pack_verb(Program& program, Args args) {
     LAP_ASSIGN(const bool go, command.parse(args));
     if (!go) return program.show(command.page());
     LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, true));
-    if (!arguments.own)
-        return Error{Errc::invalid_argument, "OUT is missing", "name the .lapidary file to write"};
+    LAP_TRY(check_out_named(options.model, arguments));
     PackOptions& work = options.pack;
     work.out = *arguments.own;
     LAP_TRY(check_target(work.out));

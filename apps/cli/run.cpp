@@ -194,7 +194,8 @@ Result<int> run_verb(Program& program, Args args) {
     if (arguments.own) options.prompt.text = *arguments.own;
     LAP_ASSIGN(const PromptSource source, read_prompt(options.prompt));
     LAP_ASSIGN(EngineOptions engine_opts,
-               engine_options(program.console, options.engine, options.model, arguments.model));
+               engine_options(program.console, options.engine, options.model, arguments.model,
+                              inputs_of(options.prompt, source)));
 
     const Interrupt::Scope stoppable(program.interrupt);
     Progress progress(program.console, program.interrupt);

@@ -4,9 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/verbs.h"
-#include "apps/common/files.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
+#include "apps/common/results.h"
 #include "base/try.h"
 #include "lapidary/tools.h"
 
@@ -24,10 +24,10 @@ uint64_t size_on_disk(const std::filesystem::path& path) {
     return bytes;
 }
 
-// Random weights can be made again; the name stands in the first keys of a GGUF file.
+// Random weights can be made again; this stands in the first keys of every GGUF file that synth() writes.
 bool is_synthetic_gguf(const std::filesystem::path& path) {
     const std::string begin = beginning_of(path, 1024);
-    return begin.starts_with("GGUF") && begin.find("synthetic gemma 4") != begin.npos;
+    return begin.starts_with("GGUF") && begin.find("random weights, written by lapidary synth") != begin.npos;
 }
 
 }  // namespace
@@ -58,6 +58,7 @@ Result<int> synth_verb(Program& program, Args args) {
     options.out = positionals[0];
     if (type.empty()) type = options.format == "hf" ? "bf16" : "q4_0";
     options.type = type;
+    if (options.out == "-" || options.format == "gguf") LAP_TRY(check_target(options.out));
     LAP_TRY(check_overwrite(options.out, {"a synthetic model", is_synthetic_gguf}, force));
 
     const Interrupt::Scope stoppable(program.interrupt);

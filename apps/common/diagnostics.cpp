@@ -5,7 +5,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "apps/common/files.h"
 #include "apps/common/tables.h"
 #include "base/try.h"
 
@@ -17,15 +16,8 @@ constexpr size_t kTraceEvents = size_t{1} << 18;
 
 std::string rate(double value) { return value > 0 ? fmt::format("{:.1f}", value) : "-"; }
 
-// Told before the model is loaded: the trace has a place, and nothing else lies there.
-Result<void> check_trace(const std::string& file, bool force) {
-    const auto is_trace = [](const auto& path) {
-        const std::string begin = beginning_of(path, 64);
-        return begin.starts_with("{\"displayTimeUnit\"") || begin.starts_with("{\"traceEvents\"");
-    };
-    LAP_TRY(check_target(file));
-    return check_overwrite(file, {"a trace", is_trace}, force);
-}
+// As every trace of ours begins; see Recorder::write_trace().
+constexpr std::string_view kBegin = R"({"displayTimeUnit":"ms","otherData":{"writer":"lapidary",)";
 
 }  // namespace
 
@@ -35,8 +27,13 @@ void add_diagnostic_options(Command& command, Diagnostics& options) {
     command.flag("--force", options.force, "write over a file that is something else");
 }
 
-Result<void> request(const Diagnostics& options, EngineOptions& engine) {
-    if (options.trace) LAP_TRY(check_trace(*options.trace, options.force));
+Result<void> request(const Diagnostics& options, const Inputs& inputs, EngineOptions& engine) {
+    if (options.trace) {
+        LAP_TRY(check_target(*options.trace));
+        LAP_TRY(inputs.check("--trace", options.trace));
+        const auto is_trace = [](const auto& path) { return beginning_of(path, kBegin.size()) == kBegin; };
+        LAP_TRY(check_overwrite(*options.trace, {"a trace of this program", is_trace}, options.force));
+    }
     engine.research.profile = options.profile;
     engine.research.trace_events = options.trace ? kTraceEvents : 0;
     return {};

@@ -8,6 +8,7 @@
 
 #include "apps/common/command.h"
 #include "apps/common/output.h"
+#include "apps/common/results.h"
 #include "lapidary/tools.h"
 
 namespace lapidary::cli {
@@ -18,8 +19,9 @@ struct Diagnostics {
     bool force = false;  // --force: the verb's files may replace others
 };
 void add_diagnostic_options(Command& command, Diagnostics& options);
-// Makes the engine record what was asked for. An error where the trace would replace a file that is none.
-Result<void> request(const Diagnostics& options, EngineOptions& engine);
+// Makes the engine record what was asked for. An error where the trace would replace a file that is none, or one
+// of the inputs.
+Result<void> request(const Diagnostics& options, const Inputs& inputs, EngineOptions& engine);
 
 // "matmul gate+up  sliding  40 ..." with a heading, most time first.
 std::string profile_table(const std::vector<ProfileRow>& rows);

@@ -125,7 +125,7 @@ void add_engine_options(Command& command, EngineChoices& choices) {
 }
 
 Result<EngineOptions> engine_options(const Console& console, const EngineChoices& choices,
-                                     const ModelOptions& model, const std::string& model_name) {
+                                     const ModelOptions& model, const std::string& model_name, Inputs inputs) {
     if (choices.placement == "gpu" || choices.placement == "split")
         return Error{Errc::device_unavailable,
                      fmt::format("--placement {}: this version has no GPU part", choices.placement),
@@ -134,12 +134,18 @@ Result<EngineOptions> engine_options(const Console& console, const EngineChoices
     engine.placement = choices.placement == "cpu" ? Placement::cpu : Placement::automatic;
     engine.kv = kv_format(choices.kv);
     engine.research.vision_blocks_everywhere = choices.vision_mask == "all";
-    LAP_TRY(request(choices.diagnostics, engine));
     if (model.mmproj) engine.mmproj = *model.mmproj;
     LAP_ASSIGN(engine.model, resolve_model(console, model_name));
+    add_inputs(inputs, engine);
+    LAP_TRY(request(choices.diagnostics, inputs, engine));
     for (const int threads : {engine.threads, engine.prefill_threads, engine.decode_threads})
         warn_of_threads(console, threads);
     return engine;
+}
+
+void add_inputs(Inputs& inputs, const EngineOptions& engine) {
+    inputs.add_model(engine.model);
+    if (!engine.mmproj.empty()) inputs.add("the projector", engine.mmproj);
 }
 
 void tell_notes(const Console& console, const std::vector<std::string>& notes) {

@@ -44,9 +44,12 @@ struct EngineChoices {
 void add_engine_options(Command& command, EngineChoices& choices);
 void add_phase_thread_options(Command& command, EngineOptions& engine);  // part of the above, as the next
 void add_placement_options(Command& command, std::string& placement);
-// The library's form of the choices, with the model resolved. gpu and split: device_unavailable.
-Result<EngineOptions> engine_options(const Console& console, const EngineChoices& choices,
-                                     const ModelOptions& model, const std::string& model_name);
+// The library's form of the choices, with the model resolved. gpu and split: device_unavailable. `inputs`: what the
+// verb reads beside the model, and no result may replace.
+Result<EngineOptions> engine_options(const Console& console, const EngineChoices& choices, const ModelOptions& model,
+                                     const std::string& model_name, Inputs inputs = {});
+// Adds the model and its projector.
+void add_inputs(Inputs& inputs, const EngineOptions& engine);
 
 // Says on stderr what of the model's files is not used (ModelInfo::notes).
 void tell_notes(const Console& console, const std::vector<std::string>& notes);

@@ -179,6 +179,16 @@ Result<PromptSource> read_prompt(const PromptOptions& options) {
     return source;
 }
 
+Inputs inputs_of(const PromptOptions& options, const PromptSource& source) {
+    Inputs inputs;
+    if (options.file) inputs.add("the file of the prompt", *options.file);
+    if (options.messages) inputs.add("the file of the messages", *options.messages);
+    for (const auto& parts : parts_of(source))
+        for (const Part& part : parts)
+            if (!part.path.empty()) inputs.add("a picture or recording of the prompt", part.path);
+    return inputs;
+}
+
 Needs needs_of(const PromptSource& source) {
     Needs needs{.text = true};
     for (const auto& parts : parts_of(source))

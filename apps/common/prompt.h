@@ -8,6 +8,7 @@
 
 #include "apps/common/command.h"
 #include "apps/common/output.h"
+#include "apps/common/results.h"
 #include "lapidary/lapidary.h"
 
 namespace lapidary::cli {
@@ -35,6 +36,8 @@ struct PromptSource {
 // Reads stdin only with `-p -`, `-f -`, `--messages -`, a lone -, or without a text when stdin is not a terminal. Every
 // file that the prompt names is opened and checked, so that nothing is loaded for a prompt that cannot be.
 Result<PromptSource> read_prompt(const PromptOptions& options);
+// The files that it was read from: no result may replace one.
+Inputs inputs_of(const PromptOptions& options, const PromptSource& source);
 // What the model must take.
 Needs needs_of(const PromptSource& source);
 Result<Prompt> render_prompt(const Engine& engine, const PromptSource& source);

@@ -91,6 +91,7 @@ void add_model_keys(runtime::GgufWriter& out, const SynthShape& shape, Format ty
     out.add_text("general.architecture", "gemma4");
     out.add_text("general.type", "model");
     out.add_text("general.name", "synthetic gemma 4");
+    out.add_text("general.description", "random weights, written by lapidary synth");
     out.add("general.file_type", file_type(type));
     out.add("general.quantization_version", uint32_t{2});
     out.add("general.alignment", uint32_t{32});

@@ -41,7 +41,7 @@ Result<void> Recorder::write_trace(const std::filesystem::path& file) const {
     }
     LAP_ASSIGN(OutputFile out, OutputFile::create(file));
     const auto put = [&](const std::string& text) { return out.write(text.data(), text.size()); };
-    LAP_TRY(put("{\"displayTimeUnit\":\"ms\",\"otherData\":{\"dropped_events\":" + std::to_string(dropped_) +
+    LAP_TRY(put("{\"displayTimeUnit\":\"ms\",\"otherData\":{\"writer\":\"lapidary\",\"dropped_events\":" + std::to_string(dropped_) +
                 "},\"traceEvents\":[\n"));
     const char* comma = "";
     for (const int track : tracks) {

@@ -6,9 +6,14 @@ import resource
 import struct
 import unittest
 
-from support import SAMPLES, TINY, CliTest, main
+from support import SAMPLES, TINY, CliTest, lapidary, main
 
 VOCAB = 2048
+
+
+def marked(path):
+    """Whether the file system keeps the mark by which `logits` knows a file of its own."""
+    return "user.lapidary.rows" in os.listxattr(path)
 
 
 class Logits(CliTest):
@@ -57,7 +62,7 @@ class Logits(CliTest):
 
     def test_existing_file_is_replaced_and_nothing_else_is_left(self):
         out = self.file("a.f32", bytes(3 * 2048 * 4))
-        self.ok("logits", TINY, "--tokens", "2", "--out", out)
+        self.ok("logits", TINY, "--tokens", "2", "--out", out, "--force")
         self.assertEqual(len(self.rows(out)), 1)
         self.assertEqual([p.name for p in self.folder.iterdir()], ["a.f32"])
 
@@ -99,16 +104,28 @@ class Logits(CliTest):
         out = self.folder / "out"
         ask = ("logits", TINY, "--tokens", "2,3", "--out", out)
         self.ok(*ask, "--all")
-        self.ok(*ask)  # rows are replaced by rows
-        out.write_text("a letter")
+        if marked(out):
+            self.ok(*ask)  # rows are replaced by rows
+            self.assertEqual(out.stat().st_size, 2048 * 4)
+            out.write_bytes(out.read_bytes()[::-1])  # somebody's work, of the same size
+            self.fails(2, *ask, says=["exists", "--force"])
+        out.write_text("a letter" * 1024)
         self.fails(2, *ask, says=["exists", "--force"])
-        self.assertEqual(out.read_text(), "a letter")
+        self.assertEqual(out.read_text(), "a letter" * 1024)
         self.ok(*ask, "--force")
         self.assertEqual(out.stat().st_size, 2048 * 4)
 
+    def test_rows_on_standard_output(self):
+        out = self.folder / "a.f32"
+        self.ok("logits", TINY, "--tokens", "2,15", "--all", "--out", out)
+        done = lapidary("logits", TINY, "--tokens", "2,15", "--all", "--out", "-")
+        self.assertEqual((done.returncode, done.stdout), (0, out.read_bytes()))
+        done = lapidary("logits", TINY, "--tokens", "2", "--out", "-", "--json")
+        self.assertEqual((done.returncode, json.loads(done.stdout)["error"]["code"]), (2, "invalid_argument"))
+
     def test_what_is_no_trace_is_not_lost(self):
-        trace = self.file("trace.json", "{\"mine\": 1}")
-        ask = ("logits", TINY, "--tokens", "2,3", "--out", self.folder / "rows", "--trace", trace)
+        trace = self.file("trace.json", "{\"traceEvents\": [], \"mine\": 1}")
+        ask = ("logits", TINY, "--tokens", "2,3", "--out", "/dev/null", "--trace", trace)
         self.fails(2, *ask, says=["exists", "trace", "--force"])
         self.assertIn("mine", trace.read_text())
         self.ok(*ask, "--force")

@@ -69,6 +69,19 @@ class Pack(CliTest):
         self.ok("pack", TINY, path, "--type", "q8_0", "--force")
         self.assertNotEqual(path.read_bytes(), before)
 
+    def test_a_forgotten_out_is_not_the_model(self):
+        path, _ = self.packed()
+        before = path.read_bytes()
+        env = clean_environment(LAPIDARY_MODEL=str(TINY))
+        for args in ([path, "--type", "q4_0", "--force"], [path], [TINY], [self.folder / "absent.gguf"]):
+            with self.subTest(args=args):
+                self.fails(2, "pack", *args, env=env, says="OUT is missing")
+        self.assertEqual(path.read_bytes(), before)
+        self.assertEqual(os.listdir(self.folder), [path.name])
+        self.ok("pack", self.folder / "b.lapidary", env=env)  # one argument alone is OUT
+        self.ok("pack", "-m", TINY, path, "--force")
+        self.fails(2, "pack", TINY, "-", says="standard output")
+
     def test_usage(self):
         self.fails(2, "pack", says="OUT")
         self.fails(2, "pack", TINY, "a", "b", says="b")

@@ -32,13 +32,24 @@ class Synth(CliTest):
         path = self.folder / "a.gguf"
         self.ok("synth", path, *args)
         self.ok("synth", path, *args, "--type", "q8_0")  # random weights can be made again
-        path.write_bytes(b"GGUF" + b"a model of mine")
+        path.write_bytes(b"GGUF" + b"synthetic gemma 4 is the name of a model of mine")
         self.fails(2, "synth", path, *args, says=["exists", "--force"])
         self.assertIn(b"mine", path.read_bytes())
         self.ok("synth", path, *args, "--force")
         self.assertEqual(self.ok_json("inspect", path)["source"], "gguf")
 
+    def test_a_folder_is_never_replaced(self):
+        path = self.folder / "folder"
+        args = ("synth", path, "--preset", "tiny", "--layers", "6", "--format", "hf")
+        self.ok(*args)
+        for more in ([], ["--force"]):
+            error = self.fails(2, *args, *more, says=["exists", "folder"])
+            self.assertNotIn("--force", error["hint"])
+        self.fails(1, "synth", path, "--preset", "tiny", says=str(path))
+        self.assertEqual(self.ok_json("inspect", path)["source"], "hf")
+
     def test_usage(self):
+        self.fails(2, "synth", "-", "--preset", "tiny", says="standard output")
         self.fails(2, "synth", says="OUT")
         self.fails(2, "synth", self.folder / "a", "b", says="b")
         self.fails(2, "synth", self.folder / "a", "--type", "q99", says="q99")

@@ -1,0 +1,208 @@
+// POSIX writing, and what must not be written over; see results.h.
+#include "apps/common/results.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <utility>
+
+#include "base/try.h"
+
+namespace lapidary::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+Error cannot_write(const fs::path& target, int problem) {
+    return {Errc::io_error, fmt::format("cannot write {}: {}", target.string(), std::strerror(problem))};
+}
+
+bool is_stream_name(const fs::path& target) {
+    const std::string name = target.string();
+    return name == "/dev/stdout" || name == "/dev/stderr" || name.starts_with("/dev/fd/") || name.starts_with("/proc/");
+}
+
+// "model-00001-of-00003.gguf" up to the number; empty: no part of a split model.
+std::string split_stem(const std::string& name) {
+    constexpr std::string_view kRest = "-00001-of-00003.gguf";
+    if (name.size() <= kRest.size() || !name.ends_with(".gguf")) return {};
+    const std::string rest = name.substr(name.size() - kRest.size());
+    return rest.substr(6, 4) == "-of-" ? name.substr(0, name.size() - kRest.size()) : std::string();
+}
+
+bool is_projector_name(std::string name) {
+    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return name.ends_with(".gguf") && name.find("mmproj") != name.npos;
+}
+
+constexpr const char* kMark = "user.lapidary.rows";
+
+// Size and time of the last change, which is another after every write.
+std::string mark_of(const struct stat& info) {
+    return fmt::format("{} {}.{:09}", info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+}
+
+}  // namespace
+
+Result<void> check_target(const fs::path& target) {
+    struct stat info = {};
+    if (target.empty()) return Error{Errc::invalid_argument, "the name of the file to write is empty"};
+    if (target == "-")
+        return Error{Errc::invalid_argument, "this cannot be written to standard output (-)",
+                     "name a file; ./- is one of that name"};
+    // What is there is another file's name, and would be replaced by a rename.
+    if (is_stream_name(target))
+        return Error{Errc::io_error, fmt::format("cannot write {}: it is not a regular file", target.string())};
+    if (stat(target.c_str(), &info) == 0) {
+        if (S_ISDIR(info.st_mode)) return cannot_write(target, EISDIR);
+        if (!S_ISREG(info.st_mode))
+            return Error{Errc::io_error, fmt::format("cannot write {}: it is not a regular file", target.string())};
+    }
+    const auto folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+    if (access(folder.c_str(), W_OK | X_OK) != 0) return cannot_write(target, errno);
+    return {};
+}
+
+std::string beginning_of(const fs::path& file, size_t bytes) {
+    std::error_code ignored;
+    if (!fs::is_regular_file(file, ignored)) return {};  // a pipe would be waited for
+    std::ifstream stream(file, std::ios::binary);
+    std::string text(bytes, '\0');
+    stream.read(text.data(), static_cast<std::streamsize>(bytes));
+    text.resize(static_cast<size_t>(stream.gcount()));
+    return text;
+}
+
+Result<void> check_overwrite(const fs::path& target, const Overwrite& what, bool force) {
+    std::error_code ignored;
+    const bool file = fs::is_regular_file(target, ignored), folder = fs::is_directory(target, ignored);
+    if (!(file || folder) || fs::is_empty(target, ignored)) return {};
+    if (folder)
+        return Error{Errc::invalid_argument, fmt::format("{} exists and is a folder with files in it", target.string()),
+                     "remove it first, or give another name"};
+    if (force) return {};
+    if (what.same && what.same(target)) return {};
+    const std::string kind = what.kind.empty() ? "" : " and is not " + what.kind;
+    return Error{Errc::invalid_argument, fmt::format("{} exists{}", target.string(), kind),
+                 "--force replaces it; another name keeps it"};
+}
+
+void Inputs::add_model(const fs::path& model) {
+    std::error_code failed;
+    add("the model itself", model);
+    const bool folder = fs::is_directory(model, failed);
+    const fs::path place = folder ? model : model.has_parent_path() ? model.parent_path() : fs::path(".");
+    const std::string stem = split_stem(model.filename().string());
+    for (const auto& entry : fs::directory_iterator(place, failed)) {
+        const std::string name = entry.path().filename().string();
+        if (folder) add("a file of the model", entry.path());
+        else if (!stem.empty() && split_stem(name) == stem) add("a part of the model", entry.path());
+        else if (is_projector_name(name)) add("a projector of the model", entry.path());
+    }
+}
+
+Result<void> Inputs::check(const std::string& option, const std::optional<std::string>& target) const {
+    if (!target) return {};
+    struct stat wanted = {};
+    const bool exists = stat(target->c_str(), &wanted) == 0;
+    std::error_code failed;
+    const fs::path name = fs::weakly_canonical(*target, failed);
+    for (const Input& input : files_) {
+        struct stat info = {};
+        const bool same = exists && stat(input.file.c_str(), &info) == 0 && info.st_dev == wanted.st_dev &&
+                          info.st_ino == wanted.st_ino && !S_ISCHR(info.st_mode);
+        if (same || fs::weakly_canonical(input.file, failed) == name)
+            return Error{Errc::invalid_argument, fmt::format("{} {} is {}", option, *target, input.what),
+                         "name another file to write"};
+    }
+    return {};
+}
+
+Result<ResultFile> ResultFile::create(const fs::path& target) {
+    if (is_standard_output(target)) {
+        if (isatty(STDOUT_FILENO) != 0)
+            return Error{Errc::invalid_argument, "standard output is a terminal, and this is no text", "name a file"};
+        const int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        if (fd < 0) return cannot_write(target, errno);
+        return ResultFile(fd, target, {});
+    }
+    struct stat info = {};
+    const bool exists = stat(target.c_str(), &info) == 0;
+    if (exists && S_ISDIR(info.st_mode)) return cannot_write(target, EISDIR);
+    if (exists && !S_ISREG(info.st_mode)) {
+        // O_NONBLOCK: a pipe that nobody reads is an error, not a wait.
+        const int fd = open(target.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0) return cannot_write(target, errno);
+        fcntl(fd, F_SETFL, 0);
+        return ResultFile(fd, target, {});
+    }
+    std::string pattern = target.string() + ".XXXXXX";
+    const int fd = mkostemp(pattern.data(), O_CLOEXEC);
+    if (fd < 0) return cannot_write(target, errno);
+    const mode_t mask = umask(0);
+    umask(mask);
+    fchmod(fd, exists ? info.st_mode & 0777 : 0666 & ~mask);
+    return ResultFile(fd, target, pattern);
+}
+
+ResultFile::ResultFile(ResultFile&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)),
+      target_(std::move(other.target_)),
+      temporary_(std::move(other.temporary_)) {}
+
+ResultFile::~ResultFile() {
+    if (fd_ < 0) return;
+    close(fd_);
+    if (!temporary_.empty()) unlink(temporary_.c_str());
+}
+
+Error ResultFile::failure(int problem) const { return cannot_write(target_, problem); }
+
+Result<void> ResultFile::write(std::span<const float> values) {
+    static_assert(std::endian::native == std::endian::little, "rows are written as they lie in memory");
+    const char* bytes = reinterpret_cast<const char*>(values.data());
+    size_t left = values.size_bytes();
+    while (left > 0) {
+        const ssize_t n = ::write(fd_, bytes, left);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return failure(errno);
+        bytes += n;
+        left -= static_cast<size_t>(n);
+    }
+    return {};
+}
+
+Result<void> ResultFile::commit() {
+    struct stat info = {};
+    if (!temporary_.empty() && fstat(fd_, &info) == 0) {
+        const std::string mark = mark_of(info);
+        // Where no mark can be left, the next command asks for --force.
+        [[maybe_unused]] const int ignored = fsetxattr(fd_, kMark, mark.data(), mark.size(), 0);
+    }
+    // Some file systems report a full disk only here.
+    if (!temporary_.empty() && fsync(fd_) != 0) return failure(errno);
+    if (!temporary_.empty() && rename(temporary_.c_str(), target_.c_str()) != 0) return failure(errno);
+    temporary_.clear();
+    if (close(std::exchange(fd_, -1)) != 0) return failure(errno);
+    return {};
+}
+
+bool is_standard_output(const fs::path& target) { return target == "-" || target == "/dev/stdout"; }
+
+bool was_written_here(const fs::path& file) {
+    struct stat info = {};
+    char mark[64];
+    const ssize_t length = getxattr(file.c_str(), kMark, mark, sizeof mark);
+    return length > 0 && stat(file.c_str(), &info) == 0 &&
+           std::string_view(mark, static_cast<size_t>(length)) == mark_of(info);
+}
+
+}  // namespace lapidary::cli
