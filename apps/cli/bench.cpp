@@ -148,7 +148,7 @@ Result<int> bench_verb(Program& program, Args args) {
     };
     BenchPrinter printer(console, format, options.engine.diagnostics.profile, !options.bench.columns.empty());
     LAP_TRY(measure(program, options, printer));
-    return program.interrupt.requested() ? exit_code(Errc::cancelled) : 0;
+    return program.interrupt.requested() ? program.interrupt.exit_code() : 0;
 }
 
 }  // namespace lapidary::cli

@@ -10,6 +10,7 @@
 #include "apps/cli/verbs.h"
 #include "apps/common/arguments.h"
 #include "apps/common/habits.h"
+#include "apps/common/lost_file.h"
 #include "lapidary/tools.h"
 
 namespace lapidary::cli {
@@ -61,10 +62,14 @@ Result<int> dispatch(Program& program, Args args) {
 int run_program(Args args) {
     Program program;
     Console& console = program.console;
+    report_lost_files(console.json);
     console.json = std::find(args.begin(), args.end(), "--json") != args.end();
     try {
         const Result<int> code = dispatch(program, args);
-        if (!code) return console.fail(code.error());
+        if (!code) {
+            const int exit = console.fail(code.error());
+            return exit == exit_code(Errc::cancelled) ? program.interrupt.exit_code() : exit;
+        }
         if (const Result<void> written = console.status(); !written) return console.fail(written.error());
         return *code;
     } catch (const std::bad_alloc&) {

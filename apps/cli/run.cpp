@@ -175,7 +175,7 @@ Result<int> answer(Program& program, const Engine& engine, const Prompt& prompt,
     if (const std::string cut = cut_note(*reply, engine.info()); !cut.empty()) console.note(cut);
     // A reader that went away also cancels the reply; only Ctrl-C is an interruption.
     const bool interrupted = reply->finish == FinishReason::cancelled && program.interrupt.requested();
-    return interrupted ? exit_code(Errc::cancelled) : 0;
+    return interrupted ? program.interrupt.exit_code() : 0;
 }
 
 }  // namespace

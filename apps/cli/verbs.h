@@ -15,8 +15,8 @@
 namespace lapidary::cli {
 
 struct Program {
-    Interrupt interrupt;  // first: its signal must be blocked before any thread starts
     Console console;
+    Interrupt interrupt{console.json};  // before any thread starts: they inherit its blocked signals
     // Where a verb hands its help when it is asked for; unset: to stdout.
     std::function<void(const HelpPage&)> take_help = {};
 

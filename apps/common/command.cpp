@@ -34,13 +34,6 @@ void Command::add(const std::string& names, bool repeatable, HelpEntry entry, Ta
     page_.entries.push_back(std::move(entry));
 }
 
-void Command::flag(const std::string& names, bool& target, const std::string& description) {
-    add(names, true, {.description = description}, [&target](const auto&, const auto&) -> Result<void> {
-        target = true;
-        return {};
-    });
-}
-
 void Command::text(const std::string& names, std::optional<std::string>& target, const std::string& metavar,
                    const std::string& description) {
     custom(names, metavar, description, [&target](const auto&, const auto& given) -> Result<void> {

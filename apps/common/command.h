@@ -25,7 +25,8 @@ class Command {
     Command& operator=(const Command&) = delete;
 
     // Names: "-p,--prompt". Functions later in the list come later in the help.
-    void flag(const std::string& names, bool& target, const std::string& description);
+    template <class T>  // bool, std::atomic<bool>
+    void flag(const std::string& names, T& target, const std::string& description);
     void text(const std::string& names, std::optional<std::string>& target, const std::string& metavar,
               const std::string& description);
     void texts(const std::string& names, std::vector<std::string>& target, const std::string& metavar,
@@ -70,6 +71,14 @@ class Command {
     std::vector<std::string>* positionals_ = nullptr;
     bool help_ = false;
 };
+
+template <class T>
+void Command::flag(const std::string& names, T& target, const std::string& description) {
+    add(names, true, {.description = description}, [&target](const auto&, const auto&) -> Result<void> {
+        target = true;
+        return {};
+    });
+}
 
 template <class T>
 void Command::count(const std::string& names, T& target, int64_t low, int64_t high,

@@ -1,6 +1,7 @@
-// Ctrl-C. The first one stops what can be stopped (a reply, a measurement, writing a file); a second one,
-// or one at a moment when nothing can be stopped, ends the program with exit code 130 at once.
-// A thread of its own waits for the signal, because a signal handler may not touch a std::stop_source.
+// Ctrl-C, and what else asks a program to end: SIGTERM of `kill` and of a system that goes down, SIGHUP of a terminal
+// that is closed. The first one stops what can be stopped (a reply, a measurement, writing a file); a second one, or
+// one at a moment when nothing can be stopped, ends the program at once. Its exit code is then 128 + the signal.
+// A thread of its own waits for the signals, because a signal handler may not touch a std::stop_source.
 #pragma once
 
 #include <atomic>
@@ -11,15 +12,19 @@ namespace lapidary::cli {
 
 class Interrupt {
   public:
-    Interrupt();  // call before any other thread starts: threads inherit the blocked signal
+    // Construct before any other thread starts: threads inherit the blocked signals. `json`: whether an end at once
+    // is reported on stdout as JSON.
+    explicit Interrupt(const std::atomic<bool>& json);
     ~Interrupt();
     Interrupt(const Interrupt&) = delete;
     Interrupt& operator=(const Interrupt&) = delete;
 
     std::stop_token token() const { return source_.get_token(); }
     bool requested() const { return source_.stop_requested(); }
+    // What the program exits with after work that was stopped: 130 after Ctrl-C.
+    int exit_code() const;
 
-    // While one of these lives, the first Ctrl-C asks the work to stop instead of ending the program.
+    // While one of these lives, the first signal asks the work to stop instead of ending the program.
     class Scope {
       public:
         explicit Scope(Interrupt& owner) : owner_(owner) { owner_.stoppable_ = true; }
@@ -33,9 +38,12 @@ class Interrupt {
 
   private:
     void wait_for_signal();
+    [[noreturn]] void leave() const;
 
+    const std::atomic<bool>& json_;
     std::stop_source source_;
     std::atomic<bool> stoppable_{false}, closing_{false};
+    std::atomic<int> signal_{0};
     std::thread watcher_;
 };
 

@@ -35,7 +35,7 @@ std::string section_of(const HelpPage& page) {
 }
 
 constexpr std::string_view kRest = R"(.SH EXIT STATUS
-0 ok, 1 failed, 2 usage, 3 model file, 4 does not fit, 5 device, 130 interrupted.
+0 ok, 1 failed, 2 usage, 3 model file, 4 does not fit, 5 device, 130 interrupted (Ctrl\-C), 143 and 129 by SIGTERM and SIGHUP.
 .SH ENVIRONMENT
 .TP
 .B LAPIDARY_MODEL

@@ -2,6 +2,7 @@
 // and the exit codes that scripts rely on. Every verb writes through a Console, nothing else prints.
 #pragma once
 
+#include <atomic>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -19,7 +20,8 @@ class Console {
   public:
     Console();
 
-    bool json = false;   // the user wants JSON on stdout and nothing else there
+    // The user wants JSON on stdout and nothing else there. Atomic: the end by a signal is reported alike.
+    std::atomic<bool> json{false};
     bool quiet = false;  // no notes, thoughts and timings
 
     // Writes to stdout at once. False when stdout is closed or full; status() then says why.

@@ -1,5 +1,6 @@
 """Ctrl-C, closed pipes, full disks, and when stdin is read: the behaviour of a good Unix program."""
 
+import json
 import os
 import pty
 import signal
@@ -70,13 +71,52 @@ class Streams(CliTest):
 
     def test_interrupt_while_waiting_for_stdin(self):
         reader, writer = os.pipe()
-        child = self.start("run", TINY, "-p", "-", stdin=reader)
-        time.sleep(0.3)
-        child.send_signal(signal.SIGINT)
-        child.communicate(timeout=QUIET_END_S)
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            child = self.start("run", TINY, "-p", "-", "--json", stdin=reader)
+            time.sleep(0.3)
+            child.send_signal(number)
+            out, _ = child.communicate(timeout=QUIET_END_S)
+            self.assertEqual((child.returncode, json.loads(out)["error"]["code"]), (code, "cancelled"))
         os.close(reader)
         os.close(writer)
-        self.assertEqual(child.returncode, 130)
+
+    def test_other_ends_act_as_ctrl_c(self):
+        for number, code in ((signal.SIGTERM, 143), (signal.SIGHUP, 129)):
+            with self.subTest(signal=number):
+                child = self.start("perplexity", TINY, "--random-tokens", "1000000", "--json")
+                time.sleep(0.5)
+                child.send_signal(number)
+                out, error = child.communicate(timeout=4 * QUIET_END_S)
+                self.assertEqual(child.returncode, code, error)
+                self.assertEqual(json.loads(out)["error"]["code"], "cancelled")
+
+    def test_no_temporary_file_stays(self):
+        model = self.folder / "model.gguf"
+        self.ok("synth", model, "--preset", "tiny", "--layers", "300", "--type", "bf16")
+        out = self.folder / "out"
+        out.mkdir()
+        for number, code, args in ((signal.SIGTERM, 143, ["pack", model, out / "a.lapidary", "--type", "q4_k"]),
+                                   (signal.SIGHUP, 129, ["synth", out / "a.gguf", "--preset", "tiny", "--layers", "1000"]),
+                                   (signal.SIGTERM, 143, ["synth", out / "a", "--preset", "tiny", "--layers", "1000", "--format", "hf"]),
+                                   (signal.SIGINT, 130, ["pack", model, out / "a.lapidary", "--type", "q6_k"])):
+            with self.subTest(args=args, signal=number):
+                child = self.start(*args)
+                deadline = time.monotonic() + 60
+                while not os.listdir(out):
+                    self.assertLess(time.monotonic(), deadline, "nothing was written")
+                    time.sleep(0.005)
+                child.send_signal(number)
+                error = child.communicate(timeout=4 * QUIET_END_S)[1]
+                self.assertEqual(child.returncode, code, error)
+                self.assertEqual(os.listdir(out), [])
+
+    def test_nohup_stands(self):
+        child = self.start("bench", TINY, "-p", "64", "-n", "0", "-r", "20", "-t", "1",
+                           preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        time.sleep(0.3)
+        child.send_signal(signal.SIGHUP)
+        child.communicate(timeout=60)
+        self.assertEqual(child.returncode, 0)
 
     def test_reader_that_goes_away(self):
         """`lapidary run ... | head -c 1`"""
