@@ -17,7 +17,7 @@ Session::~Session() = default;
 Result<Session> Engine::new_session() const try {
     if (state_->options.prompts_only)
         return Error{Errc::invalid_argument, "the model was opened for prompts only, without its weights",
-                     "open it with EngineOptions::prompts_only false"};
+                     "open an engine without prompts_only for that"};
     auto state = std::make_unique<model::SessionState>();
     state->engine = state_;
     LAP_ASSIGN(state->kv, model::KvCache::create(*state_->device, state_->loaded.config, state_->kv_format(),
