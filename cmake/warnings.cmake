@@ -7,6 +7,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LES
   # GCC 12 sees uninitialised strings in std::variant and overlaps in std::string where there are none; later ones do not.
   target_compile_options(lapidary_flags INTERFACE -Wno-maybe-uninitialized -Wno-restrict)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  # All objects may stand in a shared library. Calls within a file stay direct and inlined, as Clang has it anyway, and
+  # merge_static.py can hide every symbol.
+  target_compile_options(lapidary_flags INTERFACE -fno-semantic-interposition -fno-gnu-unique)
+endif()
 option(LAP_WERROR "Treat warnings as errors" OFF)
 if(LAP_WERROR)
   target_compile_options(lapidary_flags INTERFACE -Werror)

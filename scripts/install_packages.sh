@@ -9,7 +9,7 @@ build=(g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config python3:pytho
        libfmt-dev nlohmann-json3-dev libxsimd-dev libpng-dev libjpeg-dev
        libsndfile1-dev libmpg123-dev libvorbis-dev libsamplerate0-dev libxxhash-dev)
 test=("${build[@]}" doctest-dev libbenchmark-dev libeigen3-dev python3-numpy libopenblas0-serial nm:binutils
-      xz:xz-utils qemu-x86_64-static:qemu-user-static)
+      make:make xz:xz-utils qemu-x86_64-static:qemu-user-static)
 clang=("${test[@]}" clang++:clang)
 ci=("${clang[@]}" shellcheck:shellcheck ccache:ccache debootstrap:debootstrap unshare:util-linux
     zsh:zsh fish:fish mandoc groff-base

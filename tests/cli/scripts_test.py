@@ -50,8 +50,8 @@ class InstallPackages(CliTest):
 
     def test_every_package_that_cmake_looks_for_is_named(self):
         packages = {"benchmark": "libbenchmark-dev", "doctest": "doctest-dev", "Eigen3": "libeigen3-dev",
-                    "xsimd": "libxsimd-dev", "fmt": "libfmt-dev", "PNG": "libpng-dev",
-                    "nlohmann_json": "nlohmann-json3-dev", "JPEG": "libjpeg-dev", "Python3": "python3",
+                    "xsimd": "libxsimd-dev", "fmt": "libfmt-dev", "libpng": "libpng-dev",
+                    "nlohmann_json": "nlohmann-json3-dev", "libjpeg": "libjpeg-dev", "Python3": "python3",
                     "PkgConfig": "pkg-config", "Threads": "g++", "sndfile": "libsndfile1-dev",
                     "samplerate": "libsamplerate0-dev", "libxxhash": "libxxhash-dev",
                     "libmpg123": "libmpg123-dev", "vorbisfile": "libvorbis-dev"}
