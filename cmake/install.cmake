@@ -46,7 +46,7 @@ list(REMOVE_ITEM LAPIDARY_SYSTEM_LIBRARIES ${usual_folders})
 list(REMOVE_DUPLICATES LAPIDARY_SYSTEM_LIBRARIES)
 list(JOIN LAPIDARY_SYSTEM_LIBRARIES " " LAPIDARY_PC_PRIVATE)
 
-file(WRITE ${PROJECT_BINARY_DIR}/shared.cpp "")
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/shared.cpp CONTENT "// CMake wants a source: the archives have the rest.\n")
 add_library(lapidary_shared SHARED ${PROJECT_BINARY_DIR}/shared.cpp)
 add_dependencies(lapidary_shared ${rooms})
 target_link_libraries(lapidary_shared PRIVATE

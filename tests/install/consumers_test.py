@@ -120,8 +120,8 @@ class Consumers(unittest.TestCase):
         for header in sorted((PREFIX / "include/lapidary").iterdir()):
             self.assertNotRegex(header.read_text(), r"(?m)^\s*#\s*define")
             for compiler in compilers():
-                run(compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror",
-                    f"-I{PREFIX / 'include'}", "-include", header, "-x", "c++", "/dev/null")
+                run(compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion",
+                    "-Werror", f"-I{PREFIX / 'include'}", "-include", header, "-x", "c++", "/dev/null")
 
     def test_find_package(self):
         for number, compiler in enumerate(compilers()):
