@@ -5,6 +5,7 @@
 #include "kernels/select.h"
 #include "lapidary/tools.h"
 #include "model/engine_state.h"
+#include "runtime/file/describe.h"
 
 namespace lapidary {
 namespace {
@@ -12,9 +13,8 @@ namespace {
 using Rows = std::vector<std::pair<std::string, std::string>>;
 
 std::string list(const std::vector<int32_t>& ids) {
-    std::string out;
-    for (int32_t id : ids) out += (out.empty() ? "" : ", ") + std::to_string(id);
-    return out;
+    constexpr size_t kShown = 32;
+    return runtime::short_list(ids, kShown);
 }
 
 std::string number(double value) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "model/load/folder_kind.h"
 #include "model/load/gguf_kind.h"
 #include "runtime/file/describe.h"
 #include "runtime/file/gguf.h"
@@ -69,6 +70,8 @@ Result<std::vector<FolderFile>> look_into_folder(const fs::path& folder) {
         const fs::path& path = entry->path();
         if (entry->is_regular_file(ignored) && (is_named_gguf(path) || begins_as_gguf(path)))
             files.push_back(classify(path));
+        else if (is_named_gguf(path))
+            if (const auto broken = broken_link(path)) files.push_back({path, FileKind::other, behind_name(broken->message, path)});
     }
     if (failed)
         return Error{Errc::model_not_found,

@@ -116,17 +116,6 @@ Result<void> check_media(const Checker& check, const ModelConfig& config) {
 
 }  // namespace
 
-Result<void> check_sampling(const SamplingDefaults& sampling, const std::string& file) {
-    const Checker check(file);
-    if (!std::isfinite(sampling.temperature) || sampling.temperature < 0)
-        return check.bad(concat("the default temperature is ", sampling.temperature));
-    if (!(sampling.top_p > 0 && sampling.top_p <= 1))
-        return check.bad(concat("the default top_p is ", sampling.top_p));
-    if (!(sampling.min_p >= 0 && sampling.min_p <= 1))
-        return check.bad(concat("the default min_p is ", sampling.min_p));
-    return check.range("the default top_k", sampling.top_k, 0, INT32_MAX);
-}
-
 Result<void> check_config(const ModelConfig& config, const std::string& file) {
     const Checker check(file);
     LAP_TRY(check.range("the hidden size", config.hidden, 1, kMaxWidth));
@@ -140,7 +129,6 @@ Result<void> check_config(const ModelConfig& config, const std::string& file) {
         return check.bad(concat("the logit soft cap is ", config.soft_cap));
     LAP_TRY(check_layers(check, config));
     LAP_TRY(check_ids(check, config));
-    LAP_TRY(check_sampling(config.sampling, file));
     return check_media(check, config);
 }
 

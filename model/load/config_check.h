@@ -17,7 +17,6 @@ inline constexpr int32_t kMaxHeads = 1024;
 inline constexpr int32_t kMaxHeadDim = 4096;
 inline constexpr int32_t kMaxPositions = 1 << 28;
 
-Result<void> check_sampling(const SamplingDefaults& sampling, const std::string& file);
 // `file` names the checkpoint in errors.
 Result<void> check_config(const ModelConfig& config, const std::string& file);
 

@@ -9,6 +9,7 @@
 #include "model/load/gguf_fields.h"
 #include "model/load/gguf_keys.h"
 #include "model/load/gguf_kind.h"
+#include "model/load/sampling_defaults.h"
 #include "runtime/file/describe.h"
 
 namespace lapidary::model {
@@ -130,16 +131,21 @@ Result<void> read_ropes(const Gguf& gguf, const GgufFields& keys, ModelConfig& c
     return {};
 }
 
-Result<void> read_sampling(const GgufFields& general, SamplingDefaults& sampling) {
-    LAP_ASSIGN(const double temperature, general.number("general.sampling.temp", sampling.temperature));
-    LAP_ASSIGN(const double top_p, general.number("general.sampling.top_p", sampling.top_p));
-    LAP_ASSIGN(const double min_p, general.number("general.sampling.min_p", sampling.min_p));
-    LAP_ASSIGN(sampling.top_k, general.integer("general.sampling.top_k", sampling.top_k));
-    sampling.temperature = static_cast<float>(temperature);
-    sampling.top_p = static_cast<float>(top_p);
-    sampling.min_p = static_cast<float>(min_p);
-    sampling.top_k = std::max(sampling.top_k, 0);  // other programs write -1 for off
-    return {};
+SamplingDefaults read_sampling(const GgufFields& general, const SamplingDefaults& published,
+                               std::vector<std::string>& notes) {
+    return usable_sampling({general.number("general.sampling.temp", published.temperature),
+                            general.number("general.sampling.top_p", published.top_p),
+                            general.number("general.sampling.min_p", published.min_p),
+                            general.integer("general.sampling.top_k", published.top_k)},
+                           general.file(), notes);
+}
+
+// For people only, so that a value of another type is a note.
+std::string read_name(const Gguf& gguf, const GgufFields& general, std::vector<std::string>& notes) {
+    const std::string own = gguf.parts.front().path.stem().string();
+    auto name = general.text("general.name", own);
+    if (!name) notes.push_back(name.error().message + "; the file's name is used");
+    return name ? *name : own;
 }
 
 // rows of a tensor whose last dimension is known
@@ -199,7 +205,7 @@ Result<ModelConfig> read_gguf_config(const Gguf& gguf, std::vector<std::string>&
     LAP_TRY(check_features(keys));
     LAP_TRY(check_gguf_keys(gguf, notes));
     ModelConfig config;
-    LAP_ASSIGN(config.name, general.text("general.name", gguf.parts.front().path.stem().string()));
+    config.name = read_name(gguf, general, notes);
     LAP_ASSIGN(config.hidden, keys.integer("embedding_length"));
     LAP_ASSIGN(config.context, keys.integer("context_length"));
     LAP_ASSIGN(config.window, keys.integer("attention.sliding_window"));
@@ -223,7 +229,7 @@ Result<ModelConfig> read_gguf_config(const Gguf& gguf, std::vector<std::string>&
         notes.push_back(concat("'gemma4.vocab_size' is ", named_vocab, ", the embedding has ", config.vocab, " rows"));
     LAP_TRY(read_layers(gguf, keys, config));
     LAP_TRY(read_ropes(gguf, keys, config));
-    LAP_TRY(read_sampling(general, config.sampling));
+    config.sampling = read_sampling(general, config.sampling, notes);
     LAP_TRY(read_ids(gguf, config, notes));
     return config;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <span>
 
 #include "base/try.h"
 #include "model/load/gguf_fields.h"
@@ -70,7 +71,10 @@ constexpr Key kKeys[] = {
     {"gemma4.attention.kv_lora_rank", Rule::must_be},
     {"gemma4.attention.recurrent_layers", Rule::must_be},
     {"gemma4.attn_logit_softcapping", Rule::must_be},
+    {"gemma4.attention.logit_softcapping", Rule::must_be},
+    {"gemma4.router_logit_softcapping", Rule::must_be},
     {"gemma4.logit_scale", Rule::must_be, 1},
+    {"gemma4.embedding_scale", Rule::must_be, 1},
     {"gemma4.residual_scale", Rule::must_be, 1},
     {"gemma4.use_parallel_residual", Rule::must_be},
     {"gemma4.activation_sparsity_scale", Rule::must_be},
@@ -144,6 +148,52 @@ constexpr Key kKeys[] = {
     {"general.sampling.sequence", Rule::note},
 };
 
+// Of projectors. Pictures and sound pass one matrix each; what shapes say is judged by shapes.
+constexpr Key kProjectorKeys[] = {
+    {"clip.has_vision_encoder", Rule::read},
+    {"clip.has_audio_encoder", Rule::read},
+    {"clip.projector_type", Rule::read},
+    {"clip.vision.projector_type", Rule::read},
+    {"clip.vision.patch_size", Rule::read},
+    {"clip.vision.projector.scale_factor", Rule::read},
+    {"clip.vision.attention.layer_norm_epsilon", Rule::read},
+    {"clip.audio.projector_type", Rule::read},
+    {"clip.audio.attention.layer_norm_epsilon", Rule::read},
+
+    {"clip.vision.image_mean", Rule::must_be},
+    {"clip.vision.image_std", Rule::must_be, 1, 1},
+    {"clip.vision.block_count", Rule::must_be},
+    {"clip.vision.window_size", Rule::must_be},
+    {"clip.vision.n_wa_pattern", Rule::must_be},
+    {"clip.vision.wa_*", Rule::must_be},
+    {"clip.vision.is_deepstack_layers", Rule::must_be},
+    {"clip.vision.feature_layer", Rule::must_be},
+    {"clip.vision.mm_patch_merge_type", Rule::must_be},
+    {"clip.vision.image_grid_pinpoints", Rule::must_be},
+    {"clip.audio.block_count", Rule::must_be},
+    {"clip.audio.projector.stack_factor", Rule::must_be, 1},
+
+    {"clip.vision.spatial_merge_size", Rule::note, 1},  // of projectors of other kinds; this one has a scale_factor
+    {"clip.vision.feed_forward_length", Rule::note},
+    {"clip.audio.feed_forward_length", Rule::note},
+    {"clip.use_gelu", Rule::note},  // without blocks, activations of nothing
+    {"clip.use_silu", Rule::note},
+    {"clip.vision.use_*", Rule::note},
+    {"clip.audio.use_*", Rule::note},
+
+    {"clip.vision.image_size", Rule::about},  // pictures have the size that their tokens ask for
+    {"clip.vision.embedding_length", Rule::about},
+    {"clip.vision.projection_dim", Rule::about},
+    {"clip.vision.attention.head_count", Rule::about},  // without blocks, heads of nothing
+    {"clip.audio.embedding_length", Rule::about},
+    {"clip.audio.projection_dim", Rule::about},
+    {"clip.audio.attention.head_count", Rule::about},
+    {"clip.audio.num_mel_bins", Rule::about},  // published files have one, and samples are not turned into any
+    {"clip.has_text_encoder", Rule::about},
+    {"clip.has_llava_projector", Rule::about},
+};
+constexpr std::string_view kProjectorMeaningful[] = {"clip."};
+
 // What else may matter; the rest of a file's keys is its maker's.
 constexpr std::string_view kMeaningful[] = {"gemma4.", "tokenizer.", "general.sampling.", "general.tensor_extra."};
 
@@ -152,10 +202,20 @@ bool matches(const Key& key, std::string_view name) {
     return name.starts_with(key.name.substr(0, key.name.size() - 1));
 }
 
-bool is_meaningful(std::string_view name) {
-    return std::any_of(std::begin(kMeaningful), std::end(kMeaningful),
-                       [&](std::string_view prefix) { return name.starts_with(prefix); });
-}
+struct Table {
+    const char* what;  // whose keys, as notes call it
+    std::span<const Key> keys;
+    std::span<const std::string_view> meaningful;
+
+    const Key* find(std::string_view name) const {
+        const auto at = std::find_if(keys.begin(), keys.end(), [&](const Key& key) { return matches(key, name); });
+        return at == keys.end() ? nullptr : &*at;
+    }
+    bool is_meaningful(std::string_view name) const {
+        return std::any_of(meaningful.begin(), meaningful.end(),
+                           [&](std::string_view prefix) { return name.starts_with(prefix); });
+    }
+};
 
 bool is_neutral(const Key& key, const GgufValue& value) {
     const auto neutral = [&](double number) {
@@ -165,8 +225,8 @@ bool is_neutral(const Key& key, const GgufValue& value) {
     if (const auto flag = value.boolean()) return neutral(*flag ? 1 : 0);
     if (const auto number = value.number()) return neutral(*number);
     if (value.count == 0) return true;
-    const auto list = value.integers();
-    return list && std::all_of(list->begin(), list->end(), [&](int64_t n) { return neutral(static_cast<double>(n)); });
+    const auto list = value.numbers();
+    return list && std::all_of(list->begin(), list->end(), neutral);
 }
 
 std::string named(std::string_view key, const GgufValue& value) {
@@ -174,19 +234,12 @@ std::string named(std::string_view key, const GgufValue& value) {
     return concat(in_quotes(key), " is ", in_quotes(value.describe(kShown)));
 }
 
-void note_unknown(const std::vector<std::string_view>& unknown, std::vector<std::string>& notes) {
-    constexpr size_t kShown = 8;
-    if (unknown.empty()) return;
-    std::string list;
-    for (size_t i = 0; i < std::min(unknown.size(), kShown); i++) list += concat(i ? ", " : "", in_quotes(unknown[i]));
-    if (unknown.size() > kShown) list += concat(" and ", unknown.size() - kShown, " more");
-    notes.push_back(concat("the file has keys that this version does not know: ", list));
-}
-
 // How blocks are laid out changed twice before version 2, which has stood since 2023.
-Result<void> check_quantization_version(const Gguf& gguf, const GgufFields& general) {
+Result<void> check_quantization_version(const Gguf& gguf, const GgufFields& general, std::vector<std::string>& notes) {
     constexpr int32_t kVersion = 2;
-    LAP_ASSIGN(const int32_t version, general.integer("general.quantization_version", kVersion));
+    const auto found = general.integer("general.quantization_version", kVersion);
+    if (!found) notes.push_back(concat(found.error().message, "; version ", kVersion, " is taken"));
+    const int32_t version = found ? *found : kVersion;
     const bool quantised = std::any_of(gguf.tensors.begin(), gguf.tensors.end(), [](const auto& tensor) {
         return tensor.foreign_type.empty() && kernels::is_quantised(tensor.format);
     });
@@ -197,27 +250,36 @@ Result<void> check_quantization_version(const Gguf& gguf, const GgufFields& gene
                  "quantise the model again with a current program"};
 }
 
+Result<void> check_table(const Table& table, const Gguf& gguf, std::vector<std::string>& notes) {
+    std::vector<std::string> unknown;
+    for (const auto& [name, value] : gguf.metadata) {
+        const Key* key = table.find(name);
+        if (!key) {
+            if (table.is_meaningful(name)) unknown.push_back(in_quotes(name));
+        } else if (key->rule == Rule::must_be && !is_neutral(*key, value)) {
+            return Error{Errc::unsupported_model,
+                         concat(GgufFields(gguf, "").file(), ": ", named(name, value),
+                                ", which this program does not compute"),
+                         "this program runs Gemma 4 12B Unified and other sizes of that architecture"};
+        } else if (key->rule == Rule::note && !is_neutral(*key, value)) {
+            notes.push_back(concat(named(name, value), " in the ", table.what, "; it is not obeyed"));
+        }
+    }
+    if (!unknown.empty())
+        notes.push_back(concat("the ", table.what, " has keys that this version does not know: ", runtime::short_list(unknown)));
+    return {};
+}
+
 }  // namespace
 
 Result<void> check_gguf_keys(const Gguf& gguf, std::vector<std::string>& notes) {
-    const GgufFields general(gguf, "");
-    LAP_TRY(check_quantization_version(gguf, general));
-    std::vector<std::string_view> unknown;
-    for (const auto& [name, value] : gguf.metadata) {
-        const auto* key =
-            std::find_if(std::begin(kKeys), std::end(kKeys), [&, &n = name](const Key& k) { return matches(k, n); });
-        if (key == std::end(kKeys)) {
-            if (is_meaningful(name)) unknown.push_back(name);
-        } else if (key->rule == Rule::must_be && !is_neutral(*key, value)) {
-            return Error{Errc::unsupported_model,
-                         concat(general.file(), ": ", named(name, value), ", which this program does not compute"),
-                         "this program runs Gemma 4 12B Unified and other sizes of that architecture"};
-        } else if (key->rule == Rule::note && !is_neutral(*key, value)) {
-            notes.push_back(concat(named(name, value), " in the file; it is not obeyed"));
-        }
-    }
-    note_unknown(unknown, notes);
-    return {};
+    LAP_TRY(check_quantization_version(gguf, GgufFields(gguf, ""), notes));
+    return check_table({"file", kKeys, kMeaningful}, gguf, notes);
+}
+
+Result<void> check_projector_keys(const Gguf& projector, std::vector<std::string>& notes) {
+    LAP_TRY(check_quantization_version(projector, GgufFields(projector, ""), notes));
+    return check_table({"projector", kProjectorKeys, kProjectorMeaningful}, projector, notes);
 }
 
 }  // namespace lapidary::model

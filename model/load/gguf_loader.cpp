@@ -6,6 +6,7 @@
 #include "model/load/config_check.h"
 #include "model/load/gguf_config.h"
 #include "model/load/gguf_fields.h"
+#include "model/load/gguf_keys.h"
 #include "model/load/report.h"
 #include "model/load/special_ids.h"
 #include "model/text/known_templates.h"
@@ -100,6 +101,7 @@ Result<void> read_vocabulary(const Gguf& gguf, LoadedModel& model) {
     const auto* merge_list = keys.get("merges");
     const auto merges = merge_list ? merge_list->strings() : std::nullopt;
     if (!merges) return keys.wrong("merges", "a list of texts");
+    if (merges->empty()) model.notes.push_back("'tokenizer.ggml.merges' is empty: text is cut into single characters");
     const auto count = static_cast<int32_t>(pieces->size());
     std::vector<std::string> said;  // of bos, eos and pad by the config already
     decltype(Vocabulary::special) special;
@@ -193,6 +195,7 @@ Result<LoadedModel> load_gguf_file(const LoadOptions& options) {
 
 Result<void> add_projector(const Gguf& projector, const LoadOptions& options, LoadedModel& model) {
     LAP_TRY(read_projector_config(projector, model.config));
+    LAP_TRY(check_projector_keys(projector, model.notes));
     const std::string file = projector.parts.front().path.string();
     LAP_TRY(check_config(model.config, file));
     LAP_TRY(check_vocabulary(model, file));

@@ -22,6 +22,22 @@ Error unsupported(const std::string& where, const std::string& what) {
             "this program runs Gemma 4 12B Unified and other sizes of that architecture"};
 }
 
+Result<void> refuse_quantised(const JsonFields& fields) {
+    for (const char* key : {"quantization_config", "quantization", "compression_config"})
+        if (fields.has(key))
+            return unsupported(fields.where(),
+                               concat("the weights are quantised in a format of another program (", key, ")"));
+    return {};
+}
+
+// A section's own word for what it is; absent in older files.
+Result<void> check_section(const JsonFields& section, const char* expected) {
+    LAP_TRY(refuse_quantised(section));
+    LAP_ASSIGN(const std::string type, section.text("model_type", expected));
+    if (type == expected) return {};
+    return unsupported(section.where(), concat("its model_type is ", in_quotes(type), ", not ", in_quotes(expected)));
+}
+
 Result<void> check_architecture(const JsonFields& top) {
     LAP_ASSIGN(const std::string type, top.text("model_type", ""));
     LAP_ASSIGN(const json* architectures, top.array("architectures"));
@@ -34,8 +50,11 @@ Result<void> check_architecture(const JsonFields& top) {
         return Error{Errc::unsupported_model,
                      concat(top.where(), ": this is a drafter (", in_quotes(architecture), "), not a model"),
                      "give the model it belongs to; drafting is not available in this version"};
-    if (top.has("quantization_config") || top.has("quantization"))
-        return unsupported(top.where(), "the weights are quantised in a format of another program");
+    LAP_TRY(refuse_quantised(top));
+    const bool other_class = architecture != type && !architecture.starts_with("Gemma4Unified");
+    if (type.starts_with("gemma4_unified") && other_class)
+        return unsupported(top.where(), concat("the architecture is ", in_quotes(architecture), ", although model_type is ",
+                                               in_quotes(type)));
     if (type == "gemma4_unified" || type == "gemma4_unified_text") return {};
     if (type.empty()) return top.wrong("model_type", "a text");
     return unsupported(top.where(), concat("the architecture is ", in_quotes(architecture), " (model_type ",
@@ -180,6 +199,14 @@ Result<void> refuse_flat_rope(const JsonFields& text) {
     return {};
 }
 
+// Without the section the sizes stand at the top; a file with neither would be taken for a model of the defaults.
+Result<void> require_sizes(const JsonFields& top) {
+    for (const char* key : {"hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads", "vocab_size"})
+        if (top.has(key)) return {};
+    return Error{Errc::bad_model_file, concat(top.where(), ": text_config is missing, which says how large the model is"),
+                 "fetch the file again"};
+}
+
 // transformers leaves away what has the default of its class, so every size has one; the tensors' shapes show whether
 // it was meant.
 Result<void> read_text(const JsonFields& text, ModelConfig& config, std::vector<std::string>& notes) {
@@ -238,6 +265,7 @@ Result<void> read_media(const JsonFields& top, ModelConfig& config, std::vector<
     LAP_ASSIGN(const json* vision_json, top.object("vision_config"));
     if (vision_json) {
         const JsonFields fields(*vision_json, top.where() + " vision_config");
+        LAP_TRY(check_section(fields, "gemma4_unified_vision"));
         VisionConfig vision;
         LAP_ASSIGN(vision.patch_size, fields.integer("patch_size", 16));
         LAP_ASSIGN(vision.pooling, fields.integer("pooling_kernel_size", 3));
@@ -257,6 +285,7 @@ Result<void> read_media(const JsonFields& top, ModelConfig& config, std::vector<
     LAP_ASSIGN(const json* audio_json, top.object("audio_config"));
     if (audio_json) {
         const JsonFields fields(*audio_json, top.where() + " audio_config");
+        LAP_TRY(check_section(fields, "gemma4_unified_audio"));
         AudioConfig audio;
         LAP_ASSIGN(audio.samples_per_token, samples_per_token(fields));
         LAP_ASSIGN(const double eps, fields.number("rms_norm_eps", 1e-6));
@@ -307,6 +336,8 @@ Result<HfConfig> read_hf_config(const TextFiles& files) {
     const json& text_json = nested ? *nested : file;
     const JsonFields own_text(text_json, top.where() + " text_config");
     const JsonFields& text = nested ? own_text : top;  // a text-only checkpoint has no sections
+    if (nested) LAP_TRY(check_section(text, "gemma4_unified_text"));
+    if (!nested) LAP_TRY(require_sizes(top));
 
     HfConfig out;
     ModelConfig& config = out.model;

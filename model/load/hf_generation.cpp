@@ -1,11 +1,9 @@
 // Field names are those of transformers' GenerationConfig; see hf_generation.h.
 #include "model/load/hf_generation.h"
 
-#include <algorithm>
-
 #include "base/try.h"
-#include "model/load/config_check.h"
 #include "model/load/json_fields.h"
+#include "model/load/sampling_defaults.h"
 #include "model/load/special_ids.h"
 #include "runtime/file/describe.h"
 
@@ -14,17 +12,14 @@ namespace {
 
 using nlohmann::json;
 
-Result<void> read_sampling(const JsonFields& fields, SamplingDefaults& sampling) {
-    LAP_ASSIGN(const double temperature, fields.number("temperature", sampling.temperature));
-    LAP_ASSIGN(const double top_p, fields.number("top_p", sampling.top_p));
-    LAP_ASSIGN(const double min_p, fields.number("min_p", sampling.min_p));
-    LAP_ASSIGN(const int32_t top_k, fields.integer("top_k", sampling.top_k));
-    LAP_ASSIGN(const bool sample, fields.boolean("do_sample", true));
-    sampling.temperature = sample ? static_cast<float>(temperature) : 0.0f;  // 0: greedy
-    sampling.top_p = static_cast<float>(top_p);
-    sampling.min_p = static_cast<float>(min_p);
-    sampling.top_k = std::max(top_k, 0);  // -1 is how others write "off"
-    return {};
+void read_sampling(const JsonFields& fields, SamplingDefaults& sampling, std::vector<std::string>& notes) {
+    const SamplingDefaults published = sampling;
+    sampling = usable_sampling({fields.number("temperature", published.temperature), fields.number("top_p", published.top_p),
+                                fields.number("min_p", published.min_p), fields.integer("top_k", published.top_k)},
+                               fields.where(), notes);
+    const auto sample = fields.boolean("do_sample", true);
+    if (!sample) notes.push_back(sample.error().message + "; replies are sampled");
+    if (sample && !*sample) sampling.temperature = 0;  // greedy
 }
 
 // Ways to sample that this program lacks, and the values with which they do nothing.
@@ -56,7 +51,7 @@ Result<void> read_hf_generation(const TextFiles& files, ModelConfig& config, std
     drop_ids_beyond(config.suppress_ids, config.vocab, runtime::concat(fields.where(), ": suppress_tokens"), notes);
     LAP_ASSIGN(config.ids.bos, fields.integer("bos_token_id", config.ids.bos));
     LAP_ASSIGN(config.ids.pad, fields.integer("pad_token_id", config.ids.pad));
-    LAP_TRY(read_sampling(fields, config.sampling));
+    read_sampling(fields, config.sampling, notes);
     pass_neutral_settings(fields);
     // How fast, not what: caches, compilation, guessing ahead, and what generate() returns beside the text.
     fields.without_effect({"use_cache", "cache_implementation", "cache_config", "max_cache_len", "use_mtp",
@@ -68,7 +63,7 @@ Result<void> read_hf_generation(const TextFiles& files, ModelConfig& config, std
                            "continuous_batching_config", "low_memory", "prefill_chunk_size", "_from_model_config",
                            "transformers_version", "decoder_start_token_id"});
     fields.note_rest(notes);
-    return check_sampling(config.sampling, files.where(kName));
+    return {};
 }
 
 }  // namespace lapidary::model

@@ -85,8 +85,8 @@ Result<void> read_pictures(const JsonFields& fields, VisionConfig& vision) {
     difference.require(budget == 70 || budget == 140 || budget == 280 || budget == 560 || budget == 1120,
                        "max_soft_tokens", "pictures take 70, 140, 280, 560 or 1120 tokens");
     vision.problem = difference.text();
-    // Pixels are RGB whatever the file held; `size` is not what the budget of tokens goes by.
-    fields.without_effect({"do_convert_rgb", "size", "default_to_square", "crop_size", "pad_size", "data_format",
+    // Pixels are RGB whatever the file held. A `size` is named as not used: pictures go by the budget of tokens.
+    fields.without_effect({"do_convert_rgb", "default_to_square", "crop_size", "pad_size", "data_format",
                            "input_data_format", "device", "disable_grouping", "return_tensors", "image_seq_length",
                            "image_processor_type", "processor_class"});
     return {};
@@ -160,9 +160,16 @@ Result<void> read_hf_processor(const TextFiles& files, ModelConfig& config, std:
         sound_fields.note_rest(notes);
     }
     if (config.vision) picture_fields.note_rest(notes);
-    // Counts of other programs' prompts; ours follow from the picture and the recording themselves.
-    processor.without_effect({"processor_class", "image_seq_length", "audio_seq_length", "audio_ms_per_token",
-                              "chat_template", "auto_map"});
+    // Counts of other programs' prompts; ours follow from the picture and the recording themselves. Values that say the
+    // same are passed, others are named.
+    processor.without_effect({"processor_class", "chat_template", "auto_map"});
+    constexpr int32_t kClipTokens = 750;  // 30 s of the published model
+    processor.neutral("audio_seq_length", kClipTokens);
+    if (config.vision) processor.neutral("image_seq_length", config.vision->soft_tokens);
+    if (config.audio) {
+        const AudioConfig& audio = *config.audio;
+        processor.neutral("audio_ms_per_token", audio.samples_per_token * 1000.0 / audio.sample_rate);
+    }
     processor.note_rest(notes);
     if (config.vision && !config.vision->problem.empty())
         notes.push_back(concat(config.vision->problem, ", so that pictures are refused"));

@@ -101,16 +101,11 @@ void JsonFields::neutral(const char* key, const json& value) const {
 }
 
 void JsonFields::note_rest(std::vector<std::string>& notes) const {
-    constexpr size_t kNamed = 8;
-    std::string names;
-    size_t count = 0;
-    for (const auto& [key, value] : object_->items()) {
-        if (value.is_null() || asked_.contains(key)) continue;
-        if (count++ < kNamed) names += concat(count > 1 ? ", " : "", runtime::in_quotes(key, 60));
-    }
-    if (count == 0) return;
-    notes.push_back(concat(where_, ": ", names, count > kNamed ? concat(" and ", count - kNamed, " more") : "",
-                           count == 1 ? " is not used" : " are not used"));
+    std::vector<std::string> names;
+    for (const auto& [key, value] : object_->items())
+        if (!value.is_null() && !asked_.contains(key)) names.push_back(runtime::in_quotes(key, 60));
+    if (names.empty()) return;
+    notes.push_back(concat(where_, ": ", runtime::short_list(names), names.size() == 1 ? " is not used" : " are not used"));
 }
 
 }  // namespace lapidary::model

@@ -50,7 +50,9 @@ Result<fs::path> model_of(const fs::path& folder, const std::vector<FolderFile>&
 }
 
 Result<LoadedModel> load_folder(LoadOptions options) {
-    const fs::path& folder = options.model;
+    LAP_ASSIGN(const fs::path folder, snapshot_of(options.model));
+    options.model = folder;
+    if (const auto broken = broken_link_in(folder)) return *broken;
     const bool config = present(folder / "config.json");
     if (has_safetensors(folder)) {
         if (!config)
@@ -64,6 +66,7 @@ Result<LoadedModel> load_folder(LoadOptions options) {
     if (files.empty())
         if (const auto other = folder_without_weights(folder)) return *other;
     LAP_ASSIGN(options.model, model_of(folder, files));
+    if (const auto broken = broken_link(options.model)) return *broken;
     return load_gguf_file(options);
 }
 
@@ -83,6 +86,7 @@ Result<LoadedModel> load_model(const LoadOptions& options) {
     std::error_code failed;
     if (options.model.empty()) return Error{Errc::model_not_found, "no model was named", kHint};
     const auto status = fs::status(options.model, failed);
+    if (const auto broken = broken_link(options.model)) return *broken;
     if (status.type() == fs::file_type::not_found)
         return Error{Errc::model_not_found,
                      concat("there is no model at ", in_quotes(options.model.string())), "check the path"};

@@ -49,12 +49,12 @@ void fill_media_ids(TokenIds& ids, const SpecialTexts& texts) {
 
 void drop_ids_beyond(std::vector<int32_t>& ids, int32_t vocab, const std::string& what,
                      std::vector<std::string>& notes) {
-    std::string dropped;
+    std::vector<std::string> dropped;
     for (const int32_t id : ids)
-        if (id < 0 || id >= vocab) dropped += runtime::concat(dropped.empty() ? "" : ", ", id);
+        if (id < 0 || id >= vocab) dropped.push_back(std::to_string(id));
     if (dropped.empty()) return;
     std::erase_if(ids, [&](int32_t id) { return id < 0 || id >= vocab; });
-    notes.push_back(runtime::concat(what, " names ", dropped, ", outside the vocabulary of ", vocab));
+    notes.push_back(runtime::concat(what, " names ", runtime::short_list(dropped), ", outside the vocabulary of ", vocab));
 }
 
 void add_stop_texts(std::vector<int32_t>& stop_ids, const SpecialTexts& texts, bool chat) {

@@ -19,6 +19,12 @@ Error invalid(std::string message, std::string hint) {
     return {Errc::invalid_argument, "sampler: " + std::move(message), std::move(hint)};
 }
 
+// What may be said is the model file's affair, not the caller's.
+Error none_left() {
+    return {Errc::bad_model_file, "the model forbids every token it could say: suppress_tokens, or scores of -infinity",
+            "leave some token out of suppress_tokens, or fetch the model again"};
+}
+
 // Higher logit first, then lower id: a total order, so that results do not depend on the heap's innards.
 template <class T>
 bool goes_before(float logit_a, T id_a, float logit_b, T id_b) {
@@ -59,7 +65,10 @@ Result<Sampler> Sampler::create(SamplerOptions options, int32_t vocabulary_size)
                            std::to_string(vocabulary_size),
                        "give ids from 0 to " + std::to_string(vocabulary_size - 1));
     }
-    return Sampler(std::move(options), vocabulary_size);
+    Sampler sampler(std::move(options), vocabulary_size);
+    if (std::all_of(sampler.suppressed_.begin(), sampler.suppressed_.end(), [](auto flag) { return flag != 0; }))
+        return none_left();
+    return sampler;
 }
 
 Sampler::Sampler(SamplerOptions options, int32_t vocabulary_size)
@@ -88,14 +97,15 @@ Result<int32_t> Sampler::greatest(std::span<const float> logits) const {
     for (int32_t id = 0; id < vocabulary_size_; ++id) {
         const float logit = logits[id];
         if (!(logit <= std::numeric_limits<float>::max())) {
-            return Error{Errc::internal,
-                         "sampler: the logit of id " + std::to_string(id) + " is " + std::to_string(logit),
-                         "the model file or the kernel that ran is broken"};
+            return Error{Errc::bad_model_file,
+                         std::string("the model's scores are no numbers: that of token ") + std::to_string(id) + " is " +
+                             (std::isnan(logit) ? "NaN" : "infinite"),
+                         "its weights hold NaN or infinity, or numbers far too large; fetch or convert the model again"};
         }
         if (is_suppressed(id) || logit == kMinusInfinity) continue;
         if (best < 0 || logit > logits[best]) best = id;
     }
-    if (best < 0) return invalid("every token is suppressed", "suppress fewer tokens");
+    if (best < 0) return none_left();
     return best;
 }
 

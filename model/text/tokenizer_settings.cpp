@@ -112,13 +112,16 @@ Result<void> check_model(const json& model) {
 // One sentence about the keys that are none of `known` and have a value.
 void note_others(const json& object, const std::string& where, std::initializer_list<std::string_view> known,
                  std::vector<std::string>& notes) {
+    constexpr size_t kNamed = 8;
     std::string names;
+    size_t count = 0;
     if (!object.is_object()) return;
     for (const auto& [key, value] : object.items()) {
         if (value.is_null() || std::find(known.begin(), known.end(), key) != known.end()) continue;
-        names += (names.empty() ? "" : ", ") + quoted(json(key));
+        if (count++ < kNamed) names += (names.empty() ? "" : ", ") + quoted(json(key));
     }
-    if (!names.empty()) notes.push_back(where + ": not used: " + names);
+    if (count > kNamed) names += " and " + std::to_string(count - kNamed) + " more";
+    if (count > 0) notes.push_back(where + ": not used: " + names);
 }
 
 Result<std::vector<JsonAddedToken>> read_added(const json& list) {

@@ -95,6 +95,8 @@ Result<Vocabulary> vocabulary_from_json(std::string_view tokenizer_json, std::st
     std::sort(vocabulary.strips_right.begin(), vocabulary.strips_right.end());
     name_special_ids(vocabulary, settings, config);
     std::vector<MergeTexts> merges;
+    if (file.merge_parts.empty())
+        said.push_back("tokenizer.json has no merges: text is cut into single characters");
     merges.reserve(file.merge_parts.size() / 2);
     for (size_t i = 0; i + 1 < file.merge_parts.size(); i += 2)
         merges.emplace_back(file.at(file.merge_parts[i]), file.at(file.merge_parts[i + 1]));

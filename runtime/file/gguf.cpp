@@ -104,6 +104,18 @@ std::optional<std::vector<int64_t>> GgufValue::integers() const {
     return out;
 }
 
+std::optional<std::vector<double>> GgufValue::numbers() const {
+    if (type != GgufType::array) return std::nullopt;
+    std::vector<double> out;
+    for (uint64_t i = 0; i < count; i++) {
+        const auto flag = element == GgufType::boolean ? read_integer(element, raw, i) : std::nullopt;
+        const auto value = flag ? std::optional<double>(*flag) : read_number(element, raw, i);
+        if (!value) return std::nullopt;
+        out.push_back(*value);
+    }
+    return out;
+}
+
 std::optional<std::vector<std::string_view>> GgufValue::strings() const {
     if (type != GgufType::array || element != GgufType::string) return std::nullopt;
     std::vector<std::string_view> out;

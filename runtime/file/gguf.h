@@ -45,6 +45,7 @@ struct GgufValue {
     std::optional<bool> boolean() const;
     std::optional<std::string_view> text() const;
     std::optional<std::vector<int64_t>> integers() const;  // array of an integer type or of booleans
+    std::optional<std::vector<double>> numbers() const;    // array of any number type or of booleans
     std::optional<std::vector<std::string_view>> strings() const;
     std::string describe(size_t limit = 120) const;  // for people; long values are cut
 };

@@ -72,6 +72,8 @@ TEST_CASE("another computation is refused") {
     refuses([](auto& b) { b.boolean("gemma4.attention.causal", false); }, "'gemma4.attention.causal' is 'false'");
     refuses([](auto& b) { b.f32("gemma4.attention.scale", 0.0625f); }, "'gemma4.attention.scale' is '0.0625'");
     refuses([](auto& b) { b.f32("gemma4.attn_logit_softcapping", 50); }, "attn_logit_softcapping' is '50'");
+    refuses([](auto& b) { b.f32("gemma4.attention.logit_softcapping", 20); }, "attention.logit_softcapping' is '20'");
+    refuses([](auto& b) { b.f32("gemma4.embedding_scale", 12); }, "embedding_scale' is '12'");
     refuses([](auto& b) { b.f32("gemma4.logit_scale", 0.5f); }, "logit_scale");
     refuses([](auto& b) { b.f32("gemma4.rope.scaling.factor", 8); }, "rope.scaling.factor' is '8'");
     refuses([](auto& b) { b.text("gemma4.rope.scaling.type", "linear").f32("gemma4.rope.scaling.factor", 2); }, "factor");
@@ -104,9 +106,18 @@ TEST_CASE("what is read past is named") {
     notes([](auto& b) { b.boolean("tokenizer.ggml.remove_extra_whitespaces", true); }, "remove_extra_whitespaces");
     notes([](auto& b) { b.array("tokenizer.ggml.precompiled_charsmap", 0, 2, "ab"); }, "precompiled_charsmap");
     notes([](auto& b) { b.text("tokenizer.ggml.pre", "qwen2"); }, "'tokenizer.ggml.pre' is 'qwen2'");
+    notes([](auto& b) { b.strings("tokenizer.ggml.merges", {}); }, "'tokenizer.ggml.merges' is empty");
     notes([](auto& b) { b.u32("gemma4.vocab_size", 290); }, "'gemma4.vocab_size' is 290, the embedding has 292 rows");
     notes([](auto& b) { b.u32("gemma4.nextn_predict_layers", 1); }, "nextn_predict_layers");
     notes([](auto& b) { b.floats("mystery.weight", {3}, 1); }, "1 tensor of the file is not used: 'mystery.weight'");
+}
+
+TEST_CASE("what only advises or is for people never refuses a model") {
+    notes([](auto& b) { b.f32("general.sampling.top_p", 0); }, "the default top_p is 0; the published 0.95 is used");
+    notes([](auto& b) { b.f32("general.sampling.temp", -1); }, "the default temperature is -1; the published 1 is used");
+    notes([](auto& b) { b.text("general.sampling.min_p", "low"); }, "min_p is 'low', expected a finite number; the published");
+    notes([](auto& b) { b.u32("general.name", 7); }, "general.name is '7', expected a text; the file's name is used");
+    notes([](auto& b) { b.text("general.quantization_version", "two"); }, "quantization_version is 'two'");
 }
 
 TEST_CASE("keys that nobody knows are named, as far as they could matter") {
@@ -127,4 +138,63 @@ TEST_CASE("names in notes are fit for a terminal") {
     for (const char c : said) CHECK((c == '\n' || (c >= 0x20 && c < 0x7f)));
     CHECK(said.find("'gemma4.\\x1b[31mred'") != std::string::npos);
     CHECK(said.find("'t\\nlapidary: all is well'") != std::string::npos);
+}
+
+namespace {
+
+Result<LoadedModel> load_projector(const Change& change) {
+    const ScratchFolder folder;
+    GgufBuilder b = test::small_projector();
+    change(b);
+    return load_model({.model = folder.write("a.gguf", test::small_gguf().build()),
+                       .mmproj = folder.write("p.gguf", b.build())});
+}
+
+}  // namespace
+
+TEST_CASE("projectors: what published ones say passes without a word") {
+    const auto model = load_projector([](auto& b) {
+        b.u32("clip.vision.image_size", 224).u32("clip.vision.block_count", 0).u32("clip.audio.block_count", 0);
+        b.u32("clip.vision.feed_forward_length", 0).u32("clip.vision.projection_dim", 6).u32("clip.audio.embedding_length", 10);
+        b.array("clip.vision.image_mean", 6, 3, bytes_of(0.0f) + bytes_of(0.0f) + bytes_of(0.0f));
+        b.array("clip.vision.image_std", 6, 3, bytes_of(1.0f) + bytes_of(1.0f) + bytes_of(1.0f));
+    });
+    if (!model) FAIL(model.error().message);
+    CHECK(model->notes.empty());
+}
+
+TEST_CASE("projectors that want another computation are refused") {
+    const struct {
+        Change change;
+        const char* says;
+    } all[] = {
+        {[](auto& b) { b.array("clip.vision.image_mean", 6, 3, bytes_of(0.0f) + bytes_of(0.25f) + bytes_of(0.0f)); },
+         "'clip.vision.image_mean' is 'f32[3] 0, 0.25, 0'"},
+        {[](auto& b) { b.array("clip.vision.image_std", 6, 1, bytes_of(0.25f)); }, "image_std"},
+        {[](auto& b) { b.u32("clip.vision.block_count", 2); }, "'clip.vision.block_count' is '2'"},
+        {[](auto& b) { b.u32("clip.audio.block_count", 12); }, "clip.audio.block_count"},
+        {[](auto& b) { b.bools("clip.vision.is_deepstack_layers", {false, true}); }, "is_deepstack_layers"},
+        {[](auto& b) { b.u32("clip.audio.projector.stack_factor", 8); }, "stack_factor"},
+    };
+    for (const auto& entry : all) {
+        CAPTURE(entry.says);
+        const auto model = load_projector(entry.change);
+        REQUIRE_FALSE(model);
+        CHECK(model.error().code == Errc::unsupported_model);
+        CHECK(model.error().message.find(entry.says) != std::string::npos);
+    }
+    CHECK(load_projector([](auto& b) { b.bools("clip.vision.is_deepstack_layers", {false, false}); }));
+}
+
+TEST_CASE("projectors: what is read past is named") {
+    const auto model = load_projector([](auto& b) {
+        b.boolean("clip.use_gelu", true).u32("clip.vision.spatial_merge_size", 2).u32("clip.vision.new_idea", 1).u32("vendor.x", 1);
+    });
+    if (!model) FAIL(model.error().message);
+    std::string all;
+    for (const auto& note : model->notes) all += note + "\n";
+    CAPTURE(all);
+    CHECK(all.find("'clip.use_gelu' is 'true' in the projector; it is not obeyed") != std::string::npos);
+    CHECK(all.find("spatial_merge_size' is '2'") != std::string::npos);
+    CHECK(all.find("the projector has keys that this version does not know: 'clip.vision.new_idea'\n") != std::string::npos);
 }

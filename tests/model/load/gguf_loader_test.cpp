@@ -259,7 +259,6 @@ TEST_CASE("keys of the wrong type or value are named") {
     refuses([](auto& b) { b.text("tokenizer.ggml.eot_token_id", "106"); }, kBad, "expected a token id");
     refuses([](auto& b) { b.text("tokenizer.ggml.suppress_tokens", "8"); }, kBad, "a list of whole numbers");
     refuses([](auto& b) { b.ints("tokenizer.ggml.tokens", {1}); }, kBad, "a list of texts");
-    refuses([](auto& b) { b.f32("general.sampling.top_p", 0); }, kBad, "top_p");
     refuses(
         [](auto& b) {
             auto pieces = test::small_pieces();

@@ -63,12 +63,43 @@ TEST_CASE("generation settings: what is not obeyed is named, neutral values are 
     CHECK(says(got.notes, "generation_config.json': 'repetition_penalty', 'somebody_s_key', 'stop_strings' are not used"));
 }
 
-TEST_CASE("generation settings: nonsense is refused and the right file named") {
-    for (const char* json : {R"({"do_sample": 1})", R"({"temperature": "hot"})", R"({"temperature": -2})",
-                             R"({"top_p": 1.5})", R"({"min_p": -0.5})", R"({"suppress_tokens": "x"})"}) {
-        const Read got = read(json);
-        REQUIRE_FALSE(got.result);
-        CHECK(got.result.error().code == Errc::bad_model_file);
-        CHECK(says(got.result.error().message, "generation_config.json"));
+TEST_CASE("generation settings: defaults that make no sense give way to the published ones, by a note") {
+    const struct {
+        const char* json;
+        const char* says;
+    } all[] = {
+        {R"({"temperature": "hot"})", "temperature is '\"hot\"', expected a number; the published 1 is used"},
+        {R"({"temperature": -2})", "the default temperature is -2; the published 1 is used"},
+        {R"({"top_p": 1.5})", "the default top_p is 1.5; the published 0.95 is used"},
+        {R"({"min_p": -0.5})", "the default min_p is -0.5; the published 0 is used"},
+        {R"({"top_k": 2.5})", "top_k is '2.5', expected a whole number of 32 bits; the published 64 is used"},
+        {R"({"do_sample": 1})", "do_sample is '1', expected true or false; replies are sampled"},
+    };
+    for (const auto& entry : all) {
+        const Read got = read(entry.json);
+        CAPTURE(got.notes);
+        REQUIRE(got.result);
+        CHECK(says(got.notes, entry.says));
+        CHECK(says(got.notes, "generation_config.json"));
+        CHECK(got.config.sampling.temperature == 1.0f);
+        CHECK(got.config.sampling.top_p == 0.95f);
+        CHECK(got.config.sampling.min_p == 0.0f);
+        CHECK(got.config.sampling.top_k == 64);
     }
+}
+
+TEST_CASE("generation settings: a list of ids of another kind is refused") {
+    const Read got = read(R"({"suppress_tokens": "x"})");
+    REQUIRE_FALSE(got.result);
+    CHECK(got.result.error().code == Errc::bad_model_file);
+    CHECK(says(got.result.error().message, "generation_config.json"));
+}
+
+TEST_CASE("generation settings: a list in a note is short, however long the file's is") {
+    std::string ids;
+    for (int id = 300; id < 20300; id++) ids += (ids.empty() ? "" : ",") + std::to_string(id);
+    const Read got = read("{\"suppress_tokens\": [" + ids + "]}");
+    REQUIRE(got.result);
+    CHECK(says(got.notes, "suppress_tokens names 300, 301, 302, 303, 304, 305, 306, 307 and 19992 more, outside"));
+    CHECK(got.notes.size() < 300);
 }

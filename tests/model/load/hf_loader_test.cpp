@@ -166,6 +166,15 @@ TEST_CASE("other architectures and features are named") {
     refuses(R"({"architectures":["Gemma4UnifiedAssistantForCausalLM"]})", kUnsupported, "this is a drafter");
     refuses(R"({"quantization_config":{"quant_method":"awq"}})", kUnsupported,
             "quantised in a format of another");
+    refuses(R"({"text_config":{"quantization_config":{"quant_method":"gptq"}}})", kUnsupported,
+            "text_config: the weights are quantised in a format of another program (quantization_config)");
+    refuses(R"({"vision_config":{"quantization":{"bits":4}}})", kUnsupported, "vision_config: the weights are quantised");
+    refuses(R"({"text_config":{"model_type":"gemma4_text"}})", kUnsupported,
+            "text_config: its model_type is 'gemma4_text', not 'gemma4_unified_text'");
+    refuses(R"({"audio_config":{"model_type":"gemma4_audio"}})", kUnsupported, "audio_config: its model_type is 'gemma4_audio'");
+    refuses(R"({"architectures":["Gemma2ForCausalLM"]})", kUnsupported,
+            "the architecture is 'Gemma2ForCausalLM', although model_type is 'gemma4_unified'");
+    refuses(R"({"text_config":null})", kBad, "text_config is missing");
     refuses(R"({"text_config":{"hidden_size_per_layer_input":256}})", kUnsupported, "E4B");
     refuses(R"({"text_config":{"enable_moe_block":true}})", kUnsupported, "mixture of experts");
     refuses(R"({"text_config":{"num_experts":8}})", kUnsupported, "mixture of experts");
@@ -222,8 +231,7 @@ TEST_CASE("the other JSON files are checked too") {
         refused(load(folder.path()), code, words);
         fs::remove(folder.path() / name);
     };
-    with("generation_config.json", R"({"temperature":"hot"})", kBad, "temperature");
-    with("generation_config.json", R"({"temperature":-1})", kBad, "temperature is -1");
+    with("generation_config.json", R"({"pad_token_id":"none"})", kBad, "pad_token_id");
     with("generation_config.json", "", kBad, "generation_config.json");
     with("processor_config.json", R"({"video_processor":{"num_frames":-1}})", kBad, "num_frames is '-1'");
     with("preprocessor_config.json", "{", kBad, "preprocessor_config.json");

@@ -111,3 +111,13 @@ TEST_CASE("processor settings: unknown keys are named, wrong types refused") {
         CHECK(says(bad.result.error().message, "processor_config.json"));
     }
 }
+
+TEST_CASE("processor settings: counts that say otherwise than the model are named") {
+    const Read got = read(R"({"audio_ms_per_token": 20, "audio_seq_length": 100, "image_seq_length": 64,
+        "image_processor": {"size": {"height": 448, "width": 448}}})");
+    REQUIRE(got.result);
+    CHECK(says(got.notes, "image_processor: 'size' is not used"));
+    CHECK(says(got.notes, "'audio_ms_per_token', 'audio_seq_length', 'image_seq_length' are not used"));
+    CHECK(read(R"({"audio_ms_per_token": 40, "audio_seq_length": 750, "image_seq_length": 280})").notes.empty());
+    CHECK(read(R"({"image_seq_length": 140, "image_processor": {"max_soft_tokens": 140}})").notes.empty());
+}

@@ -205,12 +205,17 @@ TEST_CASE("sampler: bad options and bad logits") {
 
     Sampler sampler = make({}, 3);
     CHECK(sampler.sample(std::vector<float>{1.0f, 2.0f}).error().code == Errc::invalid_argument);
-    CHECK(sampler.sample(std::vector<float>{1.0f, nan, 2.0f}).error().message.find("id 1") !=
+    CHECK(sampler.sample(std::vector<float>{1.0f, nan, 2.0f}).error().message.find("token 1 is NaN") !=
           std::string::npos);
-    CHECK(sampler.sample(std::vector<float>{1.0f, 2.0f, kInfinity}).error().code == Errc::internal);
-    CHECK_FALSE(sampler.sample(std::vector<float>(3, -kInfinity)).has_value());
-    Sampler mute = make({.suppressed = {0, 1, 2}}, 3);
-    CHECK(mute.sample(std::vector<float>(3, 0.0f)).error().code == Errc::invalid_argument);
+    CHECK(sampler.sample(std::vector<float>{1.0f, 2.0f, kInfinity}).error().code == Errc::bad_model_file);
+    CHECK(sampler.sample(std::vector<float>(3, -kInfinity)).error().code == Errc::bad_model_file);
+}
+
+TEST_CASE("a model that forbids all it could say is the file's fault, found before a prompt is computed") {
+    const auto mute = Sampler::create({.suppressed = {0, 2, 1, 1}}, 3);
+    REQUIRE_FALSE(mute);
+    CHECK(mute.error().code == Errc::bad_model_file);
+    CHECK(Sampler::create({.suppressed = {0, 2, 2}}, 3));
 }
 
 }  // namespace lapidary::model

@@ -227,6 +227,9 @@ TEST_CASE("vocabulary: settings that are not used are named") {
     CHECK(all.find(R"(add_eos_token is "true")") != std::string::npos);
     CHECK(notes.size() == 4);
     notes.clear();
+    REQUIRE(vocabulary_from_json(changed([](json& f) { f["model"]["merges"] = json::array(); }), "", &notes));
+    CHECK(notes == std::vector<std::string>{"tokenizer.json has no merges: text is cut into single characters"});
+    notes.clear();
     REQUIRE(vocabulary_from_json(test::read_file(test::tiny_path("tokenizer.json")),
                                  test::read_file(test::tiny_path("tokenizer_config.json")), &notes));
     CHECK(notes.empty());
