@@ -19,7 +19,7 @@ struct BenchVerbOptions {
     EngineChoices engine;
     BenchOptions bench;
     std::vector<int32_t> threads = {0};  // 0: the library's choice
-    std::string synthetic, output;
+    std::string synthetic, type, output;  // type empty: the library's choice
 };
 
 constexpr int64_t kMaxBenchTokens = int64_t{1} << 20, kMaxBenchColumns = 512;
@@ -51,12 +51,11 @@ void describe(Command& command, BenchVerbOptions& options, Console& console) {
     command.choice("--synthetic", options.synthetic, {"12b", "tiny"}, "random weights in memory, no file");
     command.custom("--type", "TYPE", "of the synthetic weights: q4_0, q8_0, q4_k, q6_k, bf16, f16",
                    [&options](const auto&, const auto& value) -> Result<void> {
-                       options.bench.type = value;  // the library knows which types it can make
+                       options.type = value;  // the library knows which types it can make
                        return {};
                    });
     command.count("--layers", options.bench.layers, 1, 1000, "of the synthetic model");
-    command.count("-c,--ctx", options.engine.engine.context, 1, kMaxContext,
-                  "context in tokens (default: what the longest test needs)", true);
+    add_context_option(command, options.engine.engine.context, "context in tokens (default: what the longest test needs)");
     command.choice("--kv", options.engine.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");
     command.flag("--precise", options.engine.engine.precise, "f32 matmul inputs and f32 KV");
     add_placement_options(command, options.engine.placement);
@@ -112,6 +111,10 @@ Result<void> prepare(Program& program, BenchVerbOptions& options) {
                      fmt::format("--synthetic excludes a model ({})", arguments.model)};
     if (options.synthetic.empty() && options.bench.layers > 0)
         return Error{Errc::invalid_argument, "--layers needs --synthetic", "a file has the layers it has"};
+    if (options.synthetic.empty() && !options.type.empty())
+        return Error{Errc::invalid_argument, "--type needs --synthetic",
+                     "a file has the type it has; `lapidary pack MODEL OUT --type` makes another"};
+    if (!options.type.empty()) options.bench.type = options.type;
     // A synthetic model has no path, and must not fall back to the bundled one.
     const std::string name = options.synthetic.empty() ? arguments.model : options.synthetic;
     LAP_ASSIGN(options.bench.engine, engine_options(program.console, options.engine, options.model, name));

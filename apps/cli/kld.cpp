@@ -106,14 +106,15 @@ std::string to_text(const KldReport& report, const KldOptions& work) {
 }
 
 Result<KldOptions> prepare(Program& program, const KldVerbOptions& options) {
-    LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, options.excerpt.needs_file()));
+    LAP_ASSIGN(const Arguments arguments, split_model_and_file(options.model, options.excerpt.needs_file()));
+    if (options.excerpt.needs_file() && !arguments.own) LAP_TRY(check_model_named(arguments.model));
+    KldOptions work;
+    LAP_ASSIGN(work.excerpt, read_excerpt(options.excerpt, arguments.own));
     const bool same_settings =
         options.base_precise == options.engine.engine.precise && options.base_kv == options.engine.kv;
     if (!options.base && same_settings)
         return Error{Errc::invalid_argument, "the base is the model itself, with the same settings",
                      "name another with --base, or other settings with --base-precise or --base-kv"};
-    KldOptions work;
-    LAP_ASSIGN(work.excerpt, read_excerpt(options.excerpt, arguments.own));
     LAP_ASSIGN(work.model, engine_options(program.console, options.engine, options.model, arguments.model));
     work.base = work.model;
     work.base.kv = kv_format(options.base_kv);

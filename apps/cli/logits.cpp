@@ -44,7 +44,7 @@ struct Input {
     std::optional<std::vector<int32_t>> ids;
     PromptSource prompt;
 };
-Result<Input> read_input(const LogitsOptions& options) {
+Result<Input> read_input(const LogitsOptions& options, const std::string& model) {
     Input input;
     const int sources =
         (options.tokens ? 1 : 0) + (options.tokens_file ? 1 : 0) + (names_a_prompt(options.prompt) ? 1 : 0);
@@ -55,6 +55,7 @@ Result<Input> read_input(const LogitsOptions& options) {
     } else if (options.tokens_file) {
         LAP_ASSIGN(input.ids, read_token_ids(*options.tokens_file));
     } else {
+        if (sources == 0) LAP_TRY(check_model_named(model));
         LAP_ASSIGN(input.prompt, read_prompt(options.prompt));
     }
     return input;
@@ -102,7 +103,7 @@ Result<int> logits_verb(Program& program, Args args) {
     if (!go) return program.show(command.page());
     LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, false));
     if (!options.out) return Error{Errc::invalid_argument, "--out FILE is missing", "the rows need a file"};
-    LAP_ASSIGN(const Input input, read_input(options));
+    LAP_ASSIGN(const Input input, read_input(options, arguments.model));
     const bool to_stdout = is_standard_output(*options.out);
     if (to_stdout && console.json)
         return Error{Errc::invalid_argument, "--json and --out - both write to standard output", "name a file"};

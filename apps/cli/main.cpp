@@ -48,6 +48,9 @@ Result<int> dispatch(Program& program, Args args) {
         console.aside(overview(console.help_width()) + "\n");
         return exit_code(Errc::invalid_argument);
     }
+    // A verb finds out for itself; without one this is all that can be known.
+    const auto options_end = std::find(args.begin(), args.end(), "--");
+    const bool json = std::find(args.begin(), options_end, "--json") != options_end;
     // `help VERB` is `VERB --help`.
     const bool help = args[0] == "help" || args[0] == "--help" || args[0] == "-h";
     if (help && args.size() > 1) args = {args[1], "--help"};
@@ -55,7 +58,10 @@ Result<int> dispatch(Program& program, Args args) {
     if (args[0] == "--version" || args[0] == "-V" || args[0] == "version")
         return console.write(fmt::format("lapidary {}\n", version())), 0;
     const Verb* verb = find_verb(args[0]);
-    if (verb == nullptr) return unknown_verb(args[0]);
+    if (verb == nullptr) {
+        console.json = json;
+        return unknown_verb(args[0]);
+    }
     return verb->run(program, Args(args.begin() + 1, args.end()));
 }
 
@@ -63,7 +69,6 @@ int run_program(Args args) {
     Program program;
     Console& console = program.console;
     report_lost_files(console.json);
-    console.json = std::find(args.begin(), args.end(), "--json") != args.end();
     try {
         const Result<int> code = dispatch(program, args);
         if (!code) {

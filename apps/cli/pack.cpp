@@ -146,7 +146,7 @@ Result<void> check_out_named(const ModelOptions& model, const Arguments& argumen
     const std::string& out = *arguments.own;
     std::error_code ignored;
     const bool is_model =
-        std::filesystem::exists(out, ignored) || out.ends_with(".gguf") || out.ends_with(".safetensors");
+        std::filesystem::exists(out, ignored) || (has_model_ending(out) && !out.ends_with(".lapidary"));
     if (model.positionals.size() == 1 && !model.model && is_model)
         return Error{Errc::invalid_argument, fmt::format("OUT is missing behind {}", out),
                      "lapidary pack MODEL OUT.lapidary, or pack -m MODEL OUT.lapidary"};

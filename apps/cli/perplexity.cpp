@@ -65,7 +65,8 @@ Result<int> perplexity_verb(Program& program, Args args) {
     describe(command, options, console);
     LAP_ASSIGN(const bool go, command.parse(args));
     if (!go) return program.show(command.page());
-    LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, options.excerpt.needs_file()));
+    LAP_ASSIGN(const Arguments arguments, split_model_and_file(options.model, options.excerpt.needs_file()));
+    if (options.excerpt.needs_file() && !arguments.own) LAP_TRY(check_model_named(arguments.model));
     PerplexityOptions work;
     LAP_ASSIGN(work.excerpt, read_excerpt(options.excerpt, arguments.own));
     LAP_ASSIGN(work.engine, engine_options(console, options.engine, options.model, arguments.model));

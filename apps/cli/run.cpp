@@ -85,16 +85,25 @@ std::string digits(double value) {
     return fmt::format("{:.{}f}", value, value < 10 ? 2 : value < 100 ? 1 : 0);
 }
 
+// Stopped before the prompt was through: nothing else has happened. `computed`: tokens of it.
+std::string stopped_line(const Reply& reply, uint64_t computed) {
+    return fmt::format("prompt {} of {} tok computed │ stopped", computed, reply.usage.prompt);
+}
+
 std::string timing_line(const Reply& reply, const ModelInfo& info) {
     const Speed speed = speed_of(reply);
     const Usage& usage = reply.usage;
     const std::string cached = usage.cached > 0 ? fmt::format(" ({} cached)", usage.cached) : "";
     // The last token of a full context has no place in it.
     const double filled = std::min(100.0, 100.0 * (usage.prompt + usage.generated) / std::max(info.context, 1u));
-    return fmt::format(
-        "prompt {} tok{} · {} tok/s │ first token {} s │ reply {} tok · {} tok/s · {} GB/s │ ctx {:.0f} %",
-        usage.prompt, cached, digits(speed.prefill_tps), digits(reply.timings.ttft_s), usage.generated,
-        digits(speed.decode_tps), digits(speed.decode_gbps), filled);
+    // A reply of one token has no step of its own to measure.
+    const std::string decoding =
+        reply.timings.decode_steps == 0
+            ? ""
+            : fmt::format(" · {} tok/s · {} GB/s", digits(speed.decode_tps), digits(speed.decode_gbps));
+    return fmt::format("prompt {} tok{} · {} tok/s │ first token {} s │ reply {} tok{} │ ctx {:.0f} %{}", usage.prompt,
+                       cached, digits(speed.prefill_tps), digits(reply.timings.ttft_s), usage.generated, decoding, filled,
+                       reply.finish == FinishReason::cancelled ? " │ stopped" : "");
 }
 
 // Why the reply ends before the model ended it; empty where it did not.
@@ -159,11 +168,15 @@ Result<int> answer(Program& program, const Engine& engine, const Prompt& prompt,
     LAP_TRY(session.append(prompt));
     options.cancel = program.interrupt.token();
     Progress progress(console, program.interrupt);  // its clock starts here: loading is another's
-    options.progress = progress.sink(Progress::Unit::tokens);
+    uint64_t computed = 0;
+    options.progress = [&computed, sink = progress.sink(Progress::Unit::tokens)](auto stage, auto done, auto total) {
+        computed = done;
+        return sink(stage, done, total);
+    };
     Stream stream(console);
     TokenSink sink = [&stream](const Token& token) { return stream.take(token); };
     Result<Reply> reply = session.generate(options, console.json ? TokenSink{} : sink);
-    if (!console.json) stream.finish(reply.has_value());
+    if (!console.json) stream.finish(reply.has_value() && !reply->tokens.empty());
     if (!reply) return reply.error();
     LAP_TRY(deliver(console, diagnostics, engine));
     if (console.json) {
@@ -171,7 +184,9 @@ Result<int> answer(Program& program, const Engine& engine, const Prompt& prompt,
         if (diagnostics.profile) json["profile"] = profile_json(profile(engine));
         console.write_json(json);
     }
-    if (!console.json) show_timing(console, timing_line(*reply, engine.info()));
+    const bool in_prompt = reply->finish == FinishReason::cancelled && reply->usage.generated == 0;
+    if (!console.json)
+        show_timing(console, in_prompt ? stopped_line(*reply, computed) : timing_line(*reply, engine.info()));
     if (const std::string cut = cut_note(*reply, engine.info()); !cut.empty()) console.note(cut);
     // A reader that went away also cancels the reply; only Ctrl-C is an interruption.
     const bool interrupted = reply->finish == FinishReason::cancelled && program.interrupt.requested();
@@ -192,6 +207,7 @@ Result<int> run_verb(Program& program, Args args) {
     const bool text_given = options.prompt.text || options.prompt.file || options.prompt.messages;
     LAP_ASSIGN(const Arguments arguments, split_model_and_text(options.model, text_given));
     if (arguments.own) options.prompt.text = *arguments.own;
+    if (!names_a_prompt(options.prompt)) LAP_TRY(check_model_named(arguments.model));
     LAP_ASSIGN(const PromptSource source, read_prompt(options.prompt));
     LAP_ASSIGN(EngineOptions engine_opts,
                engine_options(program.console, options.engine, options.model, arguments.model,

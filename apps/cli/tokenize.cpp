@@ -22,7 +22,8 @@ struct TokenizeVerbOptions {
 
 void describe(Command& command, TokenizeVerbOptions& options, Console& console) {
     command.text("-p,--prompt", options.prompt.text, "TEXT",
-                 "the text, instead of the argument; - reads stdin");
+                 "the text, instead of the argument; - is stdin");
+    command.text("-f,--file", options.prompt.file, "FILE", "the text, from a file; - reads stdin");
     command.flag("--special", options.tokenize.special, "read <bos>, <|turn> and the like as control tokens");
     command.flag("--bos", options.tokenize.bos, "put the beginning-of-sequence id in front");
     command.text("--messages", options.prompt.messages, "FILE",
@@ -32,12 +33,21 @@ void describe(Command& command, TokenizeVerbOptions& options, Console& console) 
     add_output_options(command, console);
 }
 
-Result<std::string> text_of(const PromptOptions& prompt, const std::optional<std::string>& argument) {
-    if (argument) return *argument;
-    if (prompt.text && *prompt.text != "-") return *prompt.text;
-    if (!prompt.text && stdin_is_terminal())
+// The argument, -p or -f; - is standard input, which also joins a text that it stands behind. Empty texts have no ids.
+Result<std::string> text_of(const PromptOptions& prompt) {
+    const bool given = prompt.text && *prompt.text != "-";
+    if (given && prompt.file)
+        return Error{Errc::invalid_argument, "the text was given as text and as --file", "give one of them"};
+    if (!given && !prompt.text && !prompt.file && !prompt.then_stdin && stdin_is_terminal())
         return Error{Errc::invalid_argument, "there is no text", "give it as an argument or through a pipe"};
-    return read_text("-");
+    std::string text = prompt.text.value_or("");
+    if (given) LAP_TRY(check_plain_text(text, "the text"));
+    if (prompt.file) {
+        LAP_ASSIGN(text, read_plain_text(*prompt.file));
+    }
+    if ((given || prompt.file) && !prompt.then_stdin) return text;
+    LAP_ASSIGN(const std::string read, read_plain_text("-"));
+    return given || prompt.file ? text + "\n" + read : read;
 }
 
 Result<int> print_conversation(Console& console, const Engine& engine, const PromptSource& source) {
@@ -64,19 +74,24 @@ Result<int> print_ids(Console& console, const Engine& engine, const std::string&
 Result<int> tokenize_verb(Program& program, Args args) {
     Console& console = program.console;
     TokenizeVerbOptions options;
-    Command command("tokenize", "[MODEL] TEXT [options]",
+    Command command("tokenize", "[MODEL] TEXT [-] [options]",
                     "Text to token ids, on one line. An argument alone is the model when it exists or looks like one, "
                     "else the text.");
     describe(command, options, console);
     LAP_ASSIGN(const bool go, command.parse(args));
     if (!go) return program.show(command.page());
     const bool takes_text = !options.prompt.messages;
-    LAP_ASSIGN(const Arguments arguments, split_model_and_text(options.model, !takes_text || options.prompt.text));
+    take_stdin_mark(options.prompt, options.model.positionals);
+    LAP_ASSIGN(const Arguments arguments,
+               split_model_and_text(options.model, !takes_text || options.prompt.text || options.prompt.file));
+    if (arguments.own) options.prompt.text = *arguments.own;
+    const bool named = options.prompt.text || options.prompt.file || options.prompt.messages;
+    if (!named) LAP_TRY(check_model_named(arguments.model));
 
     PromptSource conversation;
     std::string text;
     if (takes_text) {
-        LAP_ASSIGN(text, text_of(options.prompt, arguments.own));
+        LAP_ASSIGN(text, text_of(options.prompt));
     } else {
         options.prompt.think_given = options.prompt.think == "on";
         LAP_ASSIGN(conversation, read_prompt(options.prompt));

@@ -44,11 +44,15 @@ void Command::text(const std::string& names, std::optional<std::string>& target,
 
 void Command::texts(const std::string& names, std::vector<std::string>& target, const std::string& metavar,
                     const std::string& description) {
-    add(names, true, {.metavar = metavar, .description = description, .repeatable = true},
-        [&target](const auto&, const auto& given) -> Result<void> {
-            target.push_back(given);
-            return {};
-        });
+    repeated(names, metavar, description, [&target](const auto&, const auto& given) -> Result<void> {
+        target.push_back(given);
+        return {};
+    });
+}
+
+void Command::repeated(const std::string& names, const std::string& metavar, const std::string& description,
+                       Take take) {
+    add(names, true, {.metavar = metavar, .description = description, .repeatable = true}, std::move(take));
 }
 
 void Command::choice(const std::string& names, std::string& target, std::vector<std::string> choices,
@@ -129,6 +133,9 @@ Result<bool> Command::parse(const std::vector<std::string>& args) {
     });
     for (const auto& [name, value] : line.options)
         if (find(name)->name() == "--help") return false;
+    // First, so that every error comes in the form that was asked for.
+    for (const auto& [name, value] : line.options)
+        if (find(name)->name() == "--json") LAP_TRY(find(name)->take(name, value));
     if (!line.unknown.empty()) return unknown(line.unknown);
     LAP_TRY(assign(line.options));
     if (!line.unvalued.empty())

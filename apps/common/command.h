@@ -31,6 +31,7 @@ class Command {
               const std::string& description);
     void texts(const std::string& names, std::vector<std::string>& target, const std::string& metavar,
                const std::string& description);
+    void repeated(const std::string& names, const std::string& metavar, const std::string& description, Take take);
     void choice(const std::string& names, std::string& target, std::vector<std::string> choices,
                 const std::string& description);
     template <class T>  // int, uint32_t, std::optional<int>, ...

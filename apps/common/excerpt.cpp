@@ -11,12 +11,14 @@
 namespace lapidary::cli {
 namespace {
 
+constexpr const char* kNameText = "name a FILE (- for standard input), --tokens-file or --random-tokens";
 constexpr int64_t kMaxRandomTokens = int64_t{1} << 20;
 
 }  // namespace
 
 void add_excerpt_options(Command& command, ExcerptOptions& options) {
     command.heading("Text: FILE in UTF-8 (- for standard input), or");
+    command.text("-f,--file", options.file, "FILE", "the text, instead of the argument");
     command.text("--tokens-file", options.tokens_file, "FILE",
                  "token ids as JSON: [2,105] or {\"ids\":[...]}");
     command.count("--random-tokens", options.excerpt.random_tokens, 1, kMaxRandomTokens,
@@ -32,8 +34,7 @@ void add_excerpt_options(Command& command, ExcerptOptions& options) {
 }
 
 void add_window_options(Command& command, EngineChoices& choices, ExcerptOptions& options) {
-    command.count("-c,--ctx", choices.engine.context, 1, kMaxContext,
-                  "tokens per context (default 512, or what the model can)", true);
+    add_context_option(command, choices.engine.context, "tokens per context (default 512, or what the model can)");
     command.count("--stride", options.stride, 1, kMaxContext,
                   "tokens that a context moves on by (default half of it)", true);
     command.count("-t,--threads", choices.engine.threads, 1, 1024, "threads (default: every core)");
@@ -42,16 +43,21 @@ void add_window_options(Command& command, EngineChoices& choices, ExcerptOptions
 
 Result<Excerpt> read_excerpt(const ExcerptOptions& options, const std::optional<std::string>& file) {
     Excerpt excerpt = options.excerpt;
-    if (options.tokens_file && excerpt.random_tokens > 0)
-        return Error{Errc::invalid_argument, "--tokens-file and --random-tokens exclude each other"};
+    const int sources = (options.file ? 1 : 0) + (options.tokens_file ? 1 : 0) + (excerpt.random_tokens > 0 ? 1 : 0);
+    if (sources > 1)
+        return Error{Errc::invalid_argument, "--file, --tokens-file and --random-tokens exclude each other"};
     if (options.tokens_file) {
         LAP_ASSIGN(excerpt.ids, read_token_ids(*options.tokens_file));
     } else if (excerpt.random_tokens == 0) {
-        if (!file)
-            return Error{Errc::invalid_argument, "there is no text",
-                         "name a FILE (- for standard input), --tokens-file or --random-tokens"};
-        LAP_ASSIGN(excerpt.text, read_text(*file));
-        if (excerpt.text.empty()) return Error{Errc::invalid_argument, fmt::format("{} is empty", *file)};
+        const std::string name = options.file ? *options.file : file.value_or("-");
+        const bool named = options.file || file;
+        if (!named && stdin_is_terminal())
+            return Error{Errc::invalid_argument, "FILE is missing: there is no text", kNameText};
+        LAP_ASSIGN(excerpt.text, read_plain_text(name));
+        if (excerpt.text.empty())
+            return Error{Errc::invalid_argument,
+                         named ? fmt::format("{} is empty", name) : "FILE is missing: there is no text, and standard input is empty",
+                         kNameText};
     }
     return excerpt;
 }

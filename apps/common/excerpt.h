@@ -13,15 +13,15 @@
 namespace lapidary::cli {
 
 struct ExcerptOptions {
-    std::optional<std::string> tokens_file;
+    std::optional<std::string> file, tokens_file;
     Excerpt excerpt;
     uint32_t stride = 0;
     // Otherwise FILE is an argument of the verb.
-    bool needs_file() const { return !tokens_file && excerpt.random_tokens == 0; }
+    bool needs_file() const { return !file && !tokens_file && excerpt.random_tokens == 0; }
 };
 void add_excerpt_options(Command& command, ExcerptOptions& options);
 void add_window_options(Command& command, EngineChoices& choices, ExcerptOptions& options);
-// `file`: the verb's FILE, - for stdin.
+// `file`: the verb's FILE, - for stdin, which is also read where nothing is named and it is no terminal.
 Result<Excerpt> read_excerpt(const ExcerptOptions& options, const std::optional<std::string>& file);
 
 // "1234 tokens in 5 contexts of 512, stride 256"

@@ -9,12 +9,14 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "apps/common/output.h"
 #include "base/try.h"
+#include "lapidary/lapidary.h"
 
 namespace lapidary::cli {
 namespace {
@@ -56,6 +58,16 @@ Result<void> check_readable(int fd, const std::string& name) {
                  "name a regular file, or - for standard input"};
 }
 
+// Without a mark: half of the first bytes are NUL, all of them at even or all at odd places, as Latin letters are.
+bool looks_like_utf16(std::string_view text) {
+    constexpr size_t kEnough = 4096;
+    const size_t size = std::min(text.size(), kEnough);
+    size_t zeros[2] = {0, 0};
+    for (size_t i = 0; i < size; ++i) zeros[i % 2] += text[i] == '\0';
+    const size_t most = std::max(zeros[0], zeros[1]), least = std::min(zeros[0], zeros[1]);
+    return size >= 4 && most * 4 >= size && least * 8 <= most;
+}
+
 }  // namespace
 
 bool stdin_is_terminal() { return isatty(STDIN_FILENO) != 0; }
@@ -85,6 +97,31 @@ Result<std::string> read_text(const std::string& name) {
         if (text.size() > kMaxTextBytes)
             return Error{Errc::io_error, fmt::format("{} is longer than {} bytes", shown, kMaxTextBytes)};
     }
+}
+
+Result<void> check_plain_text(std::string_view text, std::string_view name) {
+    const auto refuse = [name](std::string_view what, std::string hint) {
+        return Error{Errc::invalid_argument, fmt::format("{} {}", name, what), std::move(hint)};
+    };
+    constexpr const char* kConvert = "convert it to UTF-8: iconv -f UTF-16 -t UTF-8 FILE";
+    if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff") || looks_like_utf16(text))
+        return refuse("is UTF-16 text; UTF-8 is read", kConvert);
+    const Result<void> checked = check_text(text, name);
+    const bool other_kind = !checked && checked.error().message.find("UTF-8") == std::string::npos;
+    if (other_kind)
+        return Error{checked.error().code, checked.error().message,
+                     "give text here, pictures with --image FILE, recordings with --audio FILE"};
+    if (const size_t nul = text.find('\0'); nul != text.npos)
+        return refuse(fmt::format("is no text: the byte at offset {} is NUL", nul), "give text in UTF-8");
+    return checked;
+}
+
+Result<std::string> read_plain_text(const std::string& name) {
+    constexpr std::string_view kMark = "\xef\xbb\xbf";
+    LAP_ASSIGN(std::string text, read_text(name));
+    if (text.starts_with(kMark)) text.erase(0, kMark.size());
+    LAP_TRY(check_plain_text(text, name == "-" ? "standard input" : name));
+    return text;
 }
 
 Result<std::vector<int32_t>> read_token_ids(const std::string& file) {

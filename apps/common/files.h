@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lapidary/result.h"
@@ -13,6 +14,10 @@ namespace lapidary::cli {
 inline constexpr size_t kMaxTextBytes = size_t{1} << 28;
 Result<std::string> read_text(const std::string& name);
 bool stdin_is_terminal();
+// The same of a text in UTF-8, without the mark (BOM) that some editors begin it with. An error where it is none:
+// UTF-16 with or without mark, NUL bytes, pictures, recordings.
+Result<std::string> read_plain_text(const std::string& name);
+Result<void> check_plain_text(std::string_view text, std::string_view name);
 // Bytes wait in a pipe, or a file has a rest; answers at once.
 bool stdin_holds_something();
 

@@ -51,13 +51,29 @@ Result<uint64_t> parse_u64(std::string_view option, std::string_view text) {
     return value;
 }
 
-Result<double> parse_real(std::string_view option, std::string_view text, double low, double high) {
+namespace {
+
+Result<double> parse_number(std::string_view option, std::string_view text) {
     double value = 0;
     const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (problem != std::errc() || end != text.data() + text.size())
         return usage(fmt::format("{} takes a number, not '{}'", option, text));
+    return value;
+}
+
+}  // namespace
+
+Result<double> parse_real(std::string_view option, std::string_view text, double low, double high) {
+    LAP_ASSIGN(const double value, parse_number(option, text));
     if (!std::isfinite(value) || value < low || value > high)
         return usage(fmt::format("{} is {}, allowed are {} to {}", option, text, low, high));
+    return value;
+}
+
+Result<double> parse_share(std::string_view option, std::string_view text) {
+    LAP_ASSIGN(const double value, parse_number(option, text));
+    if (!(value > 0 && value <= 1))
+        return usage(fmt::format("{} is {}, allowed are numbers above 0 up to 1", option, text));
     return value;
 }
 

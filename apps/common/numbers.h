@@ -21,6 +21,9 @@ Result<uint64_t> parse_u64(std::string_view option, std::string_view text);
 // A finite number in [low, high].
 Result<double> parse_real(std::string_view option, std::string_view text, double low, double high);
 
+// A share that is not nothing: above 0, up to 1.
+Result<double> parse_share(std::string_view option, std::string_view text);
+
 // Whole numbers in [low, high], separated by commas or spaces; at least one.
 Result<std::vector<int32_t>> parse_list(std::string_view option, std::string_view text, int64_t low,
                                         int64_t high);

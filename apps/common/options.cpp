@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "apps/common/files.h"
 #include "base/try.h"
 #include "lapidary/tools.h"
 
@@ -51,7 +52,9 @@ Result<Arguments> split_positionals(const ModelOptions& options, bool verb_has_o
     const size_t allowed = (options.model ? 0 : 1) + (verb_has_own ? 1 : 0);
     if (given.size() > allowed)
         return Error{Errc::invalid_argument, fmt::format("unexpected argument '{}'", given[allowed]),
-                     options.model ? "the model is already named by -m" : ""};
+                     options.model   ? "the model is already named by -m"
+                     : verb_has_own ? fmt::format("quote what has blanks in it: \"{} {}\"", given[allowed - 1], given[allowed])
+                                    : ""};
     Arguments arguments;
     if (options.model) arguments.model = *options.model;
     if (verb_has_own && !given.empty()) arguments.own = given.back();
@@ -59,14 +62,35 @@ Result<Arguments> split_positionals(const ModelOptions& options, bool verb_has_o
     return arguments;
 }
 
+bool has_model_ending(const std::string& word) {
+    return word.ends_with(".gguf") || word.ends_with(".lapidary") || word.ends_with(".safetensors");
+}
+
+namespace {
+
+// No text: where a file of either kind may stand.
+bool is_a_model(const std::string& word) {
+    std::error_code ignored;
+    const std::string begin = beginning_of(word, 8);
+    return is_store_name(word) || has_model_ending(word) || std::filesystem::is_directory(word, ignored) ||
+           begin.starts_with("GGUF") || begin == "LAPIDARY";
+}
+
+}  // namespace
+
 bool looks_like_a_model(const std::string& word) {
     std::error_code ignored;
     if (is_store_name(word) || std::filesystem::exists(word, ignored)) return true;
     if (word.find_first_of(" \t\n") != word.npos) return false;
-    for (const char* ending : {".gguf", ".lapidary", ".safetensors"})
-        if (word.ends_with(ending)) return true;
+    if (has_model_ending(word)) return true;
     const size_t colon = word.find(':');  // gemma4:12b
     return word.find('/') != word.npos || (colon != word.npos && colon > 0 && colon + 1 < word.size());
+}
+
+Result<Arguments> split_model_and_file(const ModelOptions& options, bool takes_file) {
+    const auto& given = options.positionals;
+    const bool only_a_model = given.size() == 1 && !options.model && is_a_model(given[0]);
+    return split_positionals(options, takes_file && !only_a_model);
 }
 
 Result<Arguments> split_model_and_text(const ModelOptions& options, bool text_given) {
@@ -92,10 +116,30 @@ Result<std::filesystem::path> resolve_model(const Console& console, const std::s
     return bundled;
 }
 
+Result<void> check_model_named(const std::string& given) {
+    const char* variable = std::getenv("LAPIDARY_MODEL");
+    const std::string name = !given.empty() ? given : variable != nullptr ? variable : "";
+    std::error_code ignored;
+    if (name.empty() || is_store_name(name) || std::filesystem::exists(name, ignored)) return {};
+    return Error{Errc::model_not_found, fmt::format("there is no file or folder {}", name), "check the path of the model"};
+}
+
 void add_phase_thread_options(Command& command, EngineOptions& engine) {
     command.count("--prefill-threads", engine.prefill_threads, 1, kMaxThreads, "of long steps (default: --threads)");
     command.count("--decode-threads", engine.decode_threads, 1, kMaxThreads,
                   "of steps of up to 8 tokens (default: --threads)");
+}
+
+void add_context_option(Command& command, uint32_t& context, const std::string& description) {
+    command.custom("-c,--ctx", "N", description, [&context](const auto& option, const auto& text) -> Result<void> {
+        const Result<int64_t> value = parse_count(option, text, 1, kMaxContext, true);
+        if (!value && text == "0")
+            return Error{value.error().code, value.error().message,
+                         "give the number: the model's own context stands in `lapidary inspect MODEL`"};
+        if (!value) return value.error();
+        context = static_cast<uint32_t>(*value);
+        return {};
+    });
 }
 
 void add_placement_options(Command& command, std::string& placement) {
@@ -107,8 +151,7 @@ void add_placement_options(Command& command, std::string& placement) {
 
 void add_engine_options(Command& command, EngineChoices& choices) {
     EngineOptions& engine = choices.engine;
-    command.count("-c,--ctx", engine.context, 1, kMaxContext, "context in tokens, 8k works too (default 8k)",
-                  true);
+    add_context_option(command, engine.context, "context in tokens, 8k works too (default 8k)");
     command.count("-t,--threads", engine.threads, 1, kMaxThreads, "threads (default: every fast core)");
     add_phase_thread_options(command, engine);
     add_placement_options(command, choices.placement);
@@ -162,16 +205,39 @@ void warn_of_threads(const Console& console, int threads) {
 void add_sampling_options(Command& command, GenerateOptions& options) {
     Sampling& sampling = options.sampling;
     command.real("--temp", sampling.temperature, 0, 100, "temperature; 0 is greedy and deterministic");
-    command.count("--top-k", sampling.top_k, 0, INT32_MAX, "keep the k likeliest tokens; 0: all");
-    command.real("--top-p", sampling.top_p, 0, 1, "keep tokens up to this probability in sum");
+    command.custom("--top-k", "N", "keep the k likeliest tokens; 0: all",
+                   [&sampling](const auto& option, const auto& text) -> Result<void> {
+                       LAP_ASSIGN(const int64_t value, parse_count(option, text, -1, INT32_MAX));
+                       sampling.top_k = static_cast<int>(std::max<int64_t>(value, 0));  // -1: another word for all
+                       return {};
+                   });
+    command.custom("--top-p", "X", "keep tokens up to this probability in sum",
+                   [&sampling](const auto& option, const auto& text) -> Result<void> {
+                       LAP_ASSIGN(const double value, parse_share(option, text));
+                       sampling.top_p = static_cast<float>(value);
+                       return {};
+                   });
     command.real("--min-p", sampling.min_p, 0, 1, "drop tokens below this share of the likeliest");
     command.custom("-s,--seed", "N", "seed of the sampler (default random)",
                    [&sampling](const auto& option, const auto& text) -> Result<void> {
+                       if (text == "-1") return {};  // another word for random
                        LAP_ASSIGN(sampling.seed, parse_u64(option, text));
                        return {};
                    });
-    command.count("-n,--max-tokens", options.max_tokens, 1, kMaxTokens, "end the reply here (default 1024)");
-    command.texts("--stop", options.stop, "TEXT", "end the reply before this text; repeatable");
+    command.custom("-n,--max-tokens", "N", "end the reply here; -1: where the context does (default 1024)",
+                   [&options](const auto& option, const auto& text) -> Result<void> {
+                       const bool unlimited = text == "-1" || text == "-2";  // -2 says the same elsewhere
+                       const Result<int64_t> given = parse_count(option, text, 1, kMaxTokens);
+                       if (!unlimited && !given) return given.error();
+                       options.max_tokens = static_cast<uint32_t>(unlimited ? kMaxTokens : *given);
+                       return {};
+                   });
+    command.repeated("--stop", "TEXT", "end the reply before this text; repeatable",
+                     [&options](const auto& option, const auto& text) -> Result<void> {
+                         LAP_TRY(check_plain_text(text, option));
+                         options.stop.push_back(text);
+                         return {};
+                     });
 }
 
 KvFormat kv_format(const std::string& name) {

@@ -30,9 +30,15 @@ Result<Arguments> split_positionals(const ModelOptions& options, bool verb_has_o
 // exists, or is a name without blanks that ends like a model file, has a slash, or a colon (gemma4:12b).
 Result<Arguments> split_model_and_text(const ModelOptions& options, bool text_given);
 bool looks_like_a_model(const std::string& word);
+bool has_model_ending(const std::string& word);
+// For a verb whose own argument is a file: one alone is the model only if it cannot be anything else.
+Result<Arguments> split_model_and_file(const ModelOptions& options, bool takes_file);
 
 // The path to open: the name given, else LAPIDARY_MODEL, else the bundled model (said on stderr).
 Result<std::filesystem::path> resolve_model(const Console& console, const std::string& given);
+
+// An error where a model is named that is not there: told before standard input is waited for.
+Result<void> check_model_named(const std::string& given);
 
 inline constexpr int64_t kMaxContext = int64_t{1} << 20;  // tokens; four times what the 12B was made for
 
@@ -43,6 +49,7 @@ struct EngineChoices {
 };
 void add_engine_options(Command& command, EngineChoices& choices);
 void add_phase_thread_options(Command& command, EngineOptions& engine);  // part of the above, as the next
+void add_context_option(Command& command, uint32_t& context, const std::string& description);
 void add_placement_options(Command& command, std::string& placement);
 // The library's form of the choices, with the model resolved. gpu and split: device_unavailable. `inputs`: what the
 // verb reads beside the model, and no result may replace.

@@ -18,7 +18,8 @@ Error usage(std::string message, std::string hint = {}) {
 
 Result<void> take_think(PromptOptions& options, const std::string& option, const std::string& text) {
     if (text != "on" && text != "off") {
-        LAP_TRY(parse_count(option, text, 1, INT32_MAX));
+        if (!parse_count(option, text, 1, INT32_MAX))
+            return usage(fmt::format("{} is '{}', allowed are on|off", option, text));
         return usage(fmt::format("a thinking budget ({} {}) is not available in this version", option, text),
                      "use --think on or --think off");
     }
@@ -47,43 +48,37 @@ Result<void> check_combination(const PromptOptions& options) {
     return {};
 }
 
-// A text that is a picture or a recording: which option it belongs to.
-Result<void> check_prompt_text(std::string_view text, std::string_view name) {
-    if (Result<void> checked = check_text(text, name); !checked)
-        return usage(checked.error().message,
-                     "give text here, pictures with --image FILE, recordings with --audio FILE");
-    return {};
-}
-
-// Of a file, or of standard input where the name is -.
-Result<std::string> read_prompt_text(const std::string& name) {
-    LAP_ASSIGN(std::string text, read_text(name));
-    LAP_TRY(check_prompt_text(text, name == "-" ? "standard input" : name));
-    return text;
-}
-
 // The text that the options hold or name; unset: none of them does.
 Result<std::optional<std::string>> given_text(const PromptOptions& options) {
     if (options.text && *options.text != "-") {
-        LAP_TRY(check_prompt_text(*options.text, "the prompt"));
+        LAP_TRY(check_plain_text(*options.text, "the prompt"));
         return options.text;
     }
     if (!options.file) return std::optional<std::string>();
-    LAP_ASSIGN(std::string text, read_prompt_text(*options.file));
+    LAP_ASSIGN(std::string text, read_plain_text(*options.file));
     return std::optional(std::move(text));
 }
 
+// The text from wherever it comes; an empty one is none, except where it stands beside a medium or is asked for --raw.
 Result<std::string> read_text_prompt(const PromptOptions& options) {
     LAP_ASSIGN(const std::optional<std::string> given, given_text(options));
-    if (given && !options.then_stdin) return *given;
     const bool media = !options.images.empty() || !options.audios.empty();
-    if (!options.text && !options.then_stdin && stdin_is_terminal()) {
-        if (media) return std::string();
+    const bool named = given || options.text || options.then_stdin;
+    std::string text = given.value_or("");
+    if (!named && stdin_is_terminal()) {
+        if (media) return text;
         return usage("there is no prompt", "give one with -p TEXT, --messages FILE or through a pipe");
     }
-    LAP_ASSIGN(std::string text, read_prompt_text("-"));
-    if (given) return *given + "\n" + text;
-    if (text.empty() && !media) return usage("standard input held no prompt", "give one with -p TEXT");
+    const bool reads = !given || options.then_stdin;
+    if (reads) {
+        LAP_ASSIGN(const std::string read, read_plain_text("-"));
+        text = given ? text + "\n" + read : read;
+    }
+    if (text.empty() && !media && !(options.raw && named))
+        return usage(fmt::format("there is no prompt: {} is empty", reads          ? "standard input"
+                                                                  : options.file ? *options.file
+                                                                                 : "the text"),
+                     "give one with -p TEXT");
     return text;
 }
 
@@ -112,7 +107,7 @@ void add_prompt_options(Command& command, PromptOptions& options) {
     command.text("--system", options.system, "TEXT", "the system prompt");
     command.custom(
         "--think", "on|off", "let the model think before it answers (default off)",
-        [&options](const auto& option, const auto& text) { return take_think(options, option, text); });
+        [&options](const auto& option, const auto& text) { return take_think(options, option, text); }, {"on", "off"});
     command.unavailable({"--video"}, true, Errc::media_unsupported,
                         "video comes later; give single frames with --image");
     command.unavailable({"--frames", "--fps"}, true, Errc::invalid_argument, "video comes later");
@@ -151,7 +146,7 @@ Result<PromptSource> read_source(const PromptOptions& options) {
     PromptSource source;
     source.raw = options.raw;
     if (options.messages) {
-        LAP_ASSIGN(const std::string json, read_prompt_text(*options.messages));
+        LAP_ASSIGN(const std::string json, read_plain_text(*options.messages));
         LAP_ASSIGN(source.conversation, conversation_from_json(json));
     } else {
         LAP_ASSIGN(std::string text, read_text_prompt(options));
@@ -161,6 +156,7 @@ Result<PromptSource> read_source(const PromptOptions& options) {
             return source;
         }
         auto& messages = source.conversation.messages;
+        if (options.system) LAP_TRY(check_plain_text(*options.system, "--system"));
         if (options.system) messages.push_back(plain(Role::system, *options.system));
         messages.push_back(
             media ? Message{.role = Role::user, .parts = parts_in_order(options, std::move(text))}

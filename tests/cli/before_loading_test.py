@@ -99,7 +99,7 @@ class BytesAsText(CliTest):
     def test_pictures_and_recordings_on_stdin(self):
         for name, kind in (("image_1.png", "PNG"), ("speech_1.wav", "WAV")):
             content = (SAMPLES / name).read_bytes()
-            for args in (["run", ABSENT], ["run", ABSENT, "-p", "-"], ["run", ABSENT, "--messages", "-"]):
+            for args in (["run", TINY], ["run", ABSENT, "-p", "-"], ["run", ABSENT, "--messages", "-"]):
                 with self.subTest(name=name, args=args):
                     error = self.fails(2, *args, stdin=content, says=f"standard input is {kind}, not text")
                     self.assertIn("--image", error["hint"])

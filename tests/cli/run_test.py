@@ -1,7 +1,9 @@
 """`lapidary run`: answers, JSON, streaming, sampling options, media order."""
 
 import json
+import signal
 import subprocess
+import time
 import unittest
 
 from support import PROGRAM, SAMPLES, TINY, CliTest, clean_environment, lapidary, main
@@ -66,6 +68,22 @@ class Run(CliTest):
         thought = note(TINY, "-p", "What is 63 - 27?", "--think", "on", "--max-tokens", "4")
         self.assertIn("cut inside a thought", thought)
         self.assertNotIn("cut", note(TINY, "-p", QUESTION))
+
+    def test_a_reply_of_one_token_has_no_rate(self):
+        text = lapidary("run", TINY, "-p", QUESTION, "--temp", "0", "--stop", "I").stderr.decode()
+        self.assertRegex(text, r"reply 1 tok │ ctx")
+        self.assertNotIn("0.00", text)
+
+    def test_a_prompt_that_was_stopped_says_how_far_it_came(self):
+        child = subprocess.Popen([PROGRAM, "run", str(TINY), "-p", "Who are you? " * 150, "-t", "1"], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment(LAPIDARY_CPU="ref"))
+        time.sleep(0.7)
+        child.send_signal(signal.SIGINT)
+        out, error = child.communicate(timeout=60)
+        self.assertEqual((child.returncode, out), (130, b""), error)
+        last = error.decode().splitlines()[-1]
+        self.assertRegex(last, r"^prompt \d+ of \d+ tok computed │ stopped$")
+        self.assertNotRegex(last, r"^prompt (\d+) of \1 tok")
 
     def test_stop_text_is_not_part_of_the_answer(self):
         reply = self.ok_json("run", TINY, "-p", QUESTION, "--temp", "0", "--stop", "zzz", "--stop", " model")

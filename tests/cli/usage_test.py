@@ -10,10 +10,10 @@ ASK = ["run", TINY, "-p", "hi"]
 
 class Usage(CliTest):
     def test_numbers_out_of_range(self):
-        for options in (["--max-tokens", "-1"], ["--max-tokens", "0"], ["--ctx", "0"], ["--ctx", "99999999999999"],
+        for options in (["--max-tokens", "-3"], ["--max-tokens", "0"], ["--ctx", "0"], ["--ctx", "99999999999999"],
                         ["--threads", "0"], ["--threads", "-3"], ["--temp", "nan"], ["--temp", "-1"],
-                        ["--temp", "inf"], ["--top-p", "1.5"], ["--min-p", "-0.1"], ["--top-k", "-1"],
-                        ["--image-tokens", "71"], ["--seed", "-1"]):
+                        ["--temp", "inf"], ["--top-p", "1.5"], ["--min-p", "-0.1"], ["--top-k", "-2"], ["--top-p", "0"], ["--top-p", "nan"],
+                        ["--image-tokens", "71"], ["--seed", "-2"]):
             with self.subTest(options=options):
                 error = self.fails(2, *ASK, *options, says=options)
                 self.assertEqual(error["code"], "invalid_argument")
@@ -61,8 +61,31 @@ class Usage(CliTest):
     def test_choices(self):
         self.fails(2, *ASK, "--kv", "q4", says=["q4", "f16"])
         self.fails(2, *ASK, "--placement", "moon", says="moon")
-        self.fails(2, *ASK, "--think", "maybe", says="maybe")
+        for given in (["--think", "maybe"], ["--think=false"], ["--think", "-n", "2"]):
+            self.fails(2, *ASK, *given, says=[given[0].split("=")[0], "allowed are on|off"])
         self.fails(2, *ASK, "--think", "256", says=["256", "budget"])
+
+    def test_words_of_llama_cpp_for_no_limit(self):
+        full = lapidary("run", self.endless_model(), "-p", "Who are you?", "--ctx", "48", "-n", "-1", "--temp", "0")
+        self.assertIn("the context of 48 tokens is full", full.stderr.decode())
+        every = self.ok_json(*ASK, "--temp", "2", "--top-k", "0", "-s", "3", "-n", "20")["tokens"]
+        self.assertEqual(self.ok_json(*ASK, "--temp", "2", "--top-k", "-1", "-s", "3", "-n", "20")["tokens"], every)
+        seeds = {self.ok_json(*ASK, "-s", "-1", "-n", "1")["seed"] for _ in range(2)}
+        self.assertEqual(len(seeds), 2)
+        for verb in (ASK, ["bench", TINY], ["perplexity", TINY, "x"]):
+            self.fails(2, *verb, "-c", "0", says=["--ctx is 0", "lapidary inspect"])
+
+    def test_a_prompt_that_is_not_quoted(self):
+        self.fails(2, "run", TINY, "Who", "are", "you", says=["unexpected argument 'are'", '"Who are'])
+
+    def test_ranges_are_checked_before_the_model_is_read(self):
+        for options in (["--top-p", "0"], ["--min-p", "2"], ["--temp", "-1"], ["--stop", b"\xff"], ["--system", b"\xff"]):
+            with self.subTest(options=options):
+                self.fails(2, "run", "absent.gguf", "-p", "x", *options, says=options[0])
+
+    def test_types_of_files_are_not_chosen(self):
+        self.fails(2, "bench", TINY, "--type", "q8_0", says=["--type needs --synthetic", "pack"])
+        self.fails(2, "bench", TINY, "--layers", "3", says="--layers needs --synthetic")
 
     def test_combinations(self):
         messages = self.file("m.json", '{"messages":[{"role":"user","content":"x"}]}')
