@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Proves that a fresh machine needs nothing but a clone. Usage, as root: clean_root.sh bookworm|trixie [all|clang]
+# Proves that a fresh machine needs nothing but a clone. Usage, as root: clean_root.sh bookworm|trixie [all] [clang]
 # Makes a clean root of that Debian release (nothing but the minimal base, git and certificates), clones the committed
 # tree into it, and runs there: scripts/quickstart.sh, whose answers are checked; scripts/test.sh up to its build, or with
 # `all` to its end; with `clang` also a build of everything with that release's Clang. No compiler but GCC 12 may warn.
@@ -11,9 +11,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 release=${1:-}
-case "$release:${2:-}" in
-    bookworm: | trixie: | bookworm:all | trixie:all | bookworm:clang | trixie:clang) ;;
-    *) echo "usage: $0 bookworm|trixie [all|clang]" >&2; exit 2 ;;
+case "$release:${*:2}" in
+    bookworm: | trixie: | bookworm:all | trixie:all | bookworm:clang | trixie:clang | bookworm:'all clang' | trixie:'all clang') ;;
+    *) echo "usage: $0 bookworm|trixie [all] [clang]" >&2; exit 2 ;;
 esac
 [ "$(id -u)" -eq 0 ] || { echo "$0 makes a root and mounts into it: run it as root" >&2; exit 1; }
 
@@ -123,6 +123,6 @@ step 'unpacking and cloning' unpack
 lend_ccache
 step 'packages, quickstart.sh and its answers' answers
 step 'test.sh, configuring and building' quiet 'scripts/test.sh -N'
-[ "${2:-}" != all ] || step 'test.sh, all tests' inside scripts/test.sh
-[ "${2:-}" != clang ] || step 'everything with Clang' clang
+[[ " ${*:2} " != *' all '* ]] || step 'test.sh, all tests' inside scripts/test.sh
+[[ " ${*:2} " != *' clang '* ]] || step 'everything with Clang' clang
 echo "-- $release, in all: $((SECONDS - began)) s"

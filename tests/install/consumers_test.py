@@ -1,6 +1,6 @@
 """The library as other programs find it: installed, then used through find_package, pkg-config and add_subdirectory.
 
-Needs LAPIDARY_BUILD, the folder of a finished build. Clang is tried where it is; with LAPIDARY_EXPECT_CLANG it must be.
+Needs LAPIDARY_BUILD, the folder of a finished build. Clang is tried where it is; with LAPIDARY_EXPECT_TOOLS it must be.
 Everything happens in one folder of that build: at the same place every time, ccache knows what it compiles."""
 
 import os
@@ -32,7 +32,7 @@ def compilers():
     found = [COMPILER]
     own = pathlib.Path(COMPILER).resolve()
     found += [c for c in map(shutil.which, ("g++", "clang++")) if c and pathlib.Path(c).resolve() != own]
-    if os.environ.get("LAPIDARY_EXPECT_CLANG") and not any("clang" in str(pathlib.Path(c).resolve()) for c in found):
+    if os.environ.get("LAPIDARY_EXPECT_TOOLS") and not any("clang" in str(pathlib.Path(c).resolve()) for c in found):
         raise RuntimeError("clang++ is expected here and missing")
     return found
 
