@@ -18,10 +18,22 @@ using model::BenchCase;
 using model::BenchRunner;
 using model::Repetition;
 
+// Nobody named a context: the longest test asked for it.
+Error told_by_tests(Error error) {
+    if (error.code == Errc::invalid_argument && error.hint.find("EngineOptions::context") != std::string::npos)
+        error.hint = "make BenchOptions::prompt, BenchOptions::generate or BenchOptions::depth smaller";
+    return error;
+}
+
 Result<Engine> open(const BenchOptions& o) {
     EngineOptions options = o.engine;
-    if (options.context == 0) options.context = model::bench_context(o);
-    if (o.synthetic.empty()) return Engine::open(options);
+    const bool derived = options.context == 0;
+    if (derived) options.context = model::bench_context(o);
+    if (o.synthetic.empty()) {
+        auto opened = Engine::open(options);
+        if (!opened && derived) return told_by_tests(opened.error());
+        return opened;
+    }
     const auto started = std::chrono::steady_clock::now();
     LAP_ASSIGN(const auto synthetic, synth_options({.preset = o.synthetic, .type = o.type, .layers = o.layers}));
     LAP_ASSIGN(auto loaded, model::synthetic_model(synthetic));

@@ -58,9 +58,10 @@ class TextStream {
     std::string text_, thinking_;
 };
 
+// Of 53 bits: readers of JSON that keep numbers as doubles give it back as it is.
 uint64_t random_seed() {
     std::random_device device;
-    return uint64_t{device()} << 32 | device();
+    return (uint64_t{device()} << 32 | device()) >> 11;
 }
 
 Result<model::Sampler> make_sampler(const model::EngineState& engine, const GenerateOptions& options, uint64_t seed) {

@@ -53,14 +53,14 @@ void describe(Command& command, BenchVerbOptions& options, Console& console) {
                    [&options](const auto&, const auto& value) -> Result<void> {
                        options.type = value;  // the library knows which types it can make
                        return {};
-                   });
+                   }, {"q4_0", "q8_0", "q4_k", "q6_k", "bf16", "f16"});
     command.count("--layers", options.bench.layers, 1, 1000, "of the synthetic model");
     add_context_option(command, options.engine.engine.context, "context in tokens (default: what the longest test needs)");
     command.choice("--kv", options.engine.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");
     command.flag("--precise", options.engine.engine.precise, "f32 matmul inputs and f32 KV");
     add_placement_options(command, options.engine.placement);
     command.heading("Output");
-    command.choice("--output", options.output, {"md", "csv", "json", "jsonl"}, "form (default md; --json: jsonl)");
+    command.choice("-o,--output", options.output, {"md", "csv", "json", "jsonl"}, "form (default md; --json: jsonl)");
     add_diagnostic_options(command, options.engine.diagnostics);
     add_output_options(command, console);
 }

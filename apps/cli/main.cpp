@@ -6,6 +6,7 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <nlohmann/json.hpp>
 
 #include "apps/cli/verbs.h"
 #include "apps/common/arguments.h"
@@ -35,7 +36,7 @@ Error unknown_verb(const std::string& word) {
                 fmt::format("lapidary run {} TEXT", word)};
     std::vector<std::string> names;
     for (const Verb& verb : kVerbs)
-        if (verb.listed) names.emplace_back(verb.name);
+        names.emplace_back(verb.name);
     const std::string guess = nearest(word, names);
     return {Errc::invalid_argument, fmt::format("there is no verb '{}'", word),
             guess.empty() ? fmt::format("the verbs are {}", fmt::join(names, ", "))
@@ -53,10 +54,13 @@ Result<int> dispatch(Program& program, Args args) {
     const bool json = std::find(args.begin(), options_end, "--json") != options_end;
     // `help VERB` is `VERB --help`.
     const bool help = args[0] == "help" || args[0] == "--help" || args[0] == "-h";
-    if (help && args.size() > 1) args = {args[1], "--help"};
+    if (help && args.size() > 1 && args[1] != "help") args = {args[1], "--help"};
     else if (help) return console.write(overview(console.help_width())), 0;
-    if (args[0] == "--version" || args[0] == "-V" || args[0] == "version")
-        return console.write(fmt::format("lapidary {}\n", version())), 0;
+    if (args[0] == "--version" || args[0] == "-V" || args[0] == "version") {
+        if (json) console.write_json({{"version", version()}});
+        else console.write(fmt::format("lapidary {}\n", version()));
+        return 0;
+    }
     const Verb* verb = find_verb(args[0]);
     if (verb == nullptr) {
         console.json = json;
@@ -92,9 +96,7 @@ std::string overview(size_t width) {
                                "$LAPIDARY_MODEL, then the small bundled model.",
                                width, 0, 0) +
                        "\n\n";
-    for (const Verb& verb : kVerbs)
-        if (verb.listed)
-            page += fmt::format("  {:<10} {}\n", verb.name, wrapped(verb.summary, width, 13, 13));
+    for (const Verb& verb : kVerbs) page += fmt::format("  {:<11} {}\n", verb.name, wrapped(verb.summary, width, 14, 14));
     page += "\n" + wrapped("`lapidary VERB --help` lists a verb's options; `lapidary --version` prints the version.",
                            width, 0, 0) + "\n";
     return page;

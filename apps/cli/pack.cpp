@@ -36,7 +36,7 @@ void describe(Command& command, PackVerbOptions& options, Console& console) {
                    [&options](const auto&, const auto& value) -> Result<void> {
                        options.pack.type = value;  // the library knows which types it can make
                        return {};
-                   });
+                   }, {"q4_0", "q8_0", "q4_k", "q6_k", "bf16", "f16"});
     command.flag("--force", options.force, "write over an OUT that is a .lapidary file; others are never");
     command.heading("Comparison of source and result, layer by layer in little memory");
     command.text("--kld", options.kld_text, "FILE", "mean KL divergence on this text");

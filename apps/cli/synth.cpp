@@ -45,7 +45,7 @@ Result<int> synth_verb(Program& program, Args args) {
                    [&type](const auto&, const auto& value) -> Result<void> {
                        type = value;  // the library knows which types it can make
                        return {};
-                   });
+                   }, {"q4_0", "q8_0", "q4_k", "q6_k", "bf16", "f16"});
     command.choice("--format", options.format, {"gguf", "hf"}, "one file, or a Hugging Face folder");
     command.count("--layers", options.layers, 1, 1000, "fewer or more layers than the preset has");
     command.flag("--force", force, "write over what OUT is, unless that is a synthetic file");

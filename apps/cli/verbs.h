@@ -42,7 +42,6 @@ std::string overview(size_t width);  // `lapidary --help`
 struct Verb {
     std::string_view name, summary;
     Result<int> (*run)(Program&, Args);
-    bool listed = true;  // false: for packagers; not in the overview
 };
 inline constexpr std::array<Verb, 12> kVerbs = {{
     {"run", "one prompt in, one answer out; text, pictures, recordings", run_verb},
@@ -55,8 +54,8 @@ inline constexpr std::array<Verb, 12> kVerbs = {{
     {"pack", "a model as one file that starts at once, quantised if asked", pack_verb},
     {"synth", "write a model of random weights, for measuring", synth_verb},
     {"doctor", "what this machine offers, and advice", doctor_verb},
-    {"completions", "what bash, zsh or fish need to complete a line", completions_verb, false},
-    {"man", "the manual page, for man -l", man_verb, false},
+    {"completions", "what bash, zsh or fish need to complete a line", completions_verb},
+    {"man", "the manual page, for man -l", man_verb},
 }};
 
 }  // namespace lapidary::cli

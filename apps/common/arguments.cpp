@@ -4,31 +4,38 @@
 #include <algorithm>
 #include <cctype>
 #include <numeric>
+#include <utility>
 
 namespace lapidary::cli {
 namespace {
 
 using TakesValue = std::function<std::optional<bool>(const std::string& name)>;
 
-// Levenshtein distance, one row at a time.
+// Edits that make b of a: a letter more, less or another, or two swapped.
 size_t edits(std::string_view a, std::string_view b) {
-    std::vector<size_t> row(b.size() + 1);
-    std::iota(row.begin(), row.end(), size_t{0});
+    std::vector<size_t> before, above(b.size() + 1), row(b.size() + 1);
+    std::iota(above.begin(), above.end(), size_t{0});
     for (size_t i = 1; i <= a.size(); ++i) {
-        size_t diagonal = row[0];
         row[0] = i;
         for (size_t j = 1; j <= b.size(); ++j) {
-            const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-            diagonal = row[j];
-            row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+            row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before[j - 2] + 1);
         }
+        before = std::exchange(above, row);
     }
-    return row[b.size()];
+    return above[b.size()];
+}
+
+std::string lower(std::string_view word) {
+    std::string text(word);
+    for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return text;
 }
 
 // "-n5" as {"-n", "5"}, "-qh" as {"-q", ""}, {"-h", ""}; empty when it is neither. Text may not follow a name
-// without a blank: "-prio" is somebody's option, not the prompt "rio".
-std::vector<std::pair<std::string, std::string>> short_names(const std::string& word, const TakesValue& takes_value) {
+// without a blank: "-prio" is somebody's option, not the prompt "rio". The value of a last one, as in "-qn", is `next`.
+std::vector<std::pair<std::string, std::string>> short_names(const std::string& word, const std::string* next,
+                                                             const TakesValue& takes_value, bool& took_next) {
     std::vector<std::pair<std::string, std::string>> found;
     for (size_t i = 1; i < word.size(); ++i) {
         const std::string name{'-', word[i]};
@@ -39,6 +46,12 @@ std::vector<std::pair<std::string, std::string>> short_names(const std::string& 
             continue;
         }
         const std::string value = word.substr(i + 1);
+        const bool help = word[1] == 'h';  // then a value means nothing, and -hf is somebody's option
+        if (value.empty() && i > 1 && next != nullptr && !help) {
+            took_next = true;
+            found.emplace_back(name, *next);
+            return found;
+        }
         if (value.empty() || std::isdigit(static_cast<unsigned char>(value[0])) == 0) return {};
         found.emplace_back(name, value);
         return found;
@@ -65,7 +78,11 @@ SplitLine split_line(const std::vector<std::string>& args, const TakesValue& tak
         if (name.size() > 2 && name[1] != '-' && !takes_value(name) && takes_value('-' + name)) name = '-' + name;
         const std::optional<bool> valued = takes_value(name);
         if (!valued) {
-            const auto letters = word[1] == '-' ? decltype(line.options){} : short_names(word, takes_value);
+            bool took_next = false;
+            const std::string* next = i + 1 < args.size() ? &args[i + 1] : nullptr;
+            const auto letters =
+                word[1] == '-' ? decltype(line.options){} : short_names(word, next, takes_value, took_next);
+            if (took_next) ++i;
             if (letters.empty() && line.unknown.empty()) line.unknown = name;
             line.options.insert(line.options.end(), letters.begin(), letters.end());
         } else if (!*valued) {
@@ -82,15 +99,17 @@ SplitLine split_line(const std::vector<std::string>& args, const TakesValue& tak
     return line;
 }
 
-std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
+std::string nearest(std::string_view given, const std::vector<std::string>& candidates) {
     constexpr size_t kEnoughToBegin = 3;  // letters that name what they begin
+    const std::string word = lower(given);
     const size_t letters = word.size() - std::min(word.find_first_not_of('-'), word.size());
     for (const std::string& candidate : candidates)
         if (letters >= kEnoughToBegin && candidate.starts_with(word)) return candidate;
     const auto best =
         std::min_element(candidates.begin(), candidates.end(),
                          [&](const auto& a, const auto& b) { return edits(word, a) < edits(word, b); });
-    const size_t limit = std::max<size_t>(1, std::min<size_t>(3, word.size() / 3));
+    constexpr size_t kMost = 3;
+    const size_t limit = std::min(kMost, letters / 3);
     return best != candidates.end() && edits(word, *best) <= limit ? *best : std::string();
 }
 

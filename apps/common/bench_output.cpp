@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/common/diagnostics.h"
+#include "apps/common/help.h"
 #include "apps/common/tables.h"
 #include "lapidary/printable.h"
 
@@ -76,9 +77,17 @@ std::vector<Column> columns_for(size_t width, bool steps) {
 
 void print_heading(Console& console, const BenchRow& row, const std::vector<Column>& columns) {
     const bool narrow = columns.size() < kColumns.size();
-    console.note(fmt::format("{}cpu {} · kernels {} · kv {} · machine {:.1f} GB/s, {:.0f} GMAC/s int8 ({})",
-                             narrow ? fmt::format("{} {} · {} threads · ", row.model, row.type, threads(row)) : "",
-                             row.cpu, row.isa, row.kv, row.machine_gbps, row.machine_gmacs, row.peak_instruction));
+    const std::string machine =
+        fmt::format("{}cpu {} · kernels {} · kv {} · machine {:.1f} GB/s, {:.0f} GMAC/s int8 ({})",
+                    narrow ? fmt::format("{} {} · {} threads · ", row.model, row.type, threads(row)) : "", row.cpu, row.isa,
+                    row.kv, row.machine_gbps, row.machine_gmacs, row.peak_instruction);
+    const size_t width = console.note_width();
+    const std::string lines = width > 0 ? wrapped(machine, width, 2, 0) : machine;
+    for (size_t begin = 0; begin < lines.size();) {
+        const size_t end = std::min(lines.find('\n', begin), lines.size());
+        console.note(lines.substr(begin, end - begin));
+        begin = end + 1;
+    }
     std::vector<std::string> names;
     std::vector<size_t> widths;
     std::string rule = "|";

@@ -94,7 +94,7 @@ const Command::Option* Command::find(const std::string& name) const {
 
 Error Command::unexpected(const std::string& argument) const {
     return {Errc::invalid_argument, fmt::format("unexpected argument '{}'", argument),
-            fmt::format("usage: lapidary {} {}", page_.verb, page_.usage)};
+            "usage: " + usage_line(page_)};
 }
 
 Error Command::unknown(const std::string& name) const {
@@ -103,12 +103,25 @@ Error Command::unknown(const std::string& name) const {
         if (habit->ours.empty()) return {error.code, error.message, std::string(habit->hint)};
         return {error.code, error.message, fmt::format("`lapidary {}` has no {}", page_.verb, habit->ours)};
     }
-    std::vector<std::string> known;
-    for (const Option& option : options_) known.push_back(option.name());
-    const std::string guess = nearest(name.starts_with("--") ? name : '-' + name, known);
+    const Option* letter = name.size() > 2 && name[1] != '-' ? find(name.substr(0, 2)) : nullptr;
+    if (letter != nullptr && letter->takes_value)
+        return {error.code, error.message,
+                fmt::format("a blank stands between {} and a text: {} {}", name.substr(0, 2), name.substr(0, 2),
+                            name.substr(2))};
+    const std::string guess = guess_of(name);
     return {error.code, error.message,
             guess.empty() ? fmt::format("`lapidary {} --help` lists the options", page_.verb)
                           : fmt::format("did you mean {}?", guess)};
+}
+
+// The option whose name, or whose name elsewhere, is near.
+std::string Command::guess_of(const std::string& name) const {
+    std::vector<std::string> known;
+    for (const Option& option : options_) known.push_back(option.name());
+    for (const std::string_view other : names_elsewhere())
+        if (find(std::string(other)) != nullptr) known.emplace_back(other);
+    const std::string guess = nearest(name.starts_with("--") ? name : '-' + name, known);
+    return guess.empty() ? guess : find(guess)->name();
 }
 
 Result<void> Command::assign(const std::vector<std::pair<std::string, std::string>>& given) const {

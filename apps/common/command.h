@@ -46,7 +46,10 @@ class Command {
     // value that asks for what this version does anyway.
     void unavailable(const std::vector<std::string>& names, bool takes_value, Errc code, const std::string& why,
                      const std::string& harmless = {});
-    void positionals(std::vector<std::string>& target) { positionals_ = &target; }
+    void positionals(std::vector<std::string>& target) {
+        positionals_ = &target;
+        page_.takes_arguments = true;
+    }
     void heading(const std::string& title);  // starts a group in the help
 
     // False: the help was asked for and stands in page().
@@ -65,6 +68,7 @@ class Command {
     const Option* find(const std::string& name) const;
     Error unexpected(const std::string& argument) const;
     Error unknown(const std::string& name) const;
+    std::string guess_of(const std::string& name) const;
     Result<void> assign(const std::vector<std::pair<std::string, std::string>>& given) const;
 
     HelpPage page_;

@@ -47,12 +47,14 @@ std::string bash_values(const HelpPage& page) {
 }
 
 std::string bash(const std::vector<VerbSummary>& verbs, const std::vector<HelpPage>& pages) {
-    std::string values, options;
+    std::string values, options, no_files, shells_or;  // no_files: verbs that take no arguments
     for (const HelpPage& page : pages) {
         std::vector<std::string> names;
         for (const HelpEntry& entry : page.entries) names.insert(names.end(), entry.names.begin(), entry.names.end());
         values += bash_values(page);
+        if (page.verb == "completions") shells_or = fmt::format(" {}", fmt::join(names, " "));
         options += fmt::format("            {}) words='{}' ;;\n", page.verb, fmt::join(names, " "));
+        if (!page.takes_arguments) no_files += fmt::format("{}{}", no_files.empty() ? "" : "|", page.verb);
     }
     return fmt::format(R"(# Completion of lapidary for bash; made by `lapidary completions bash`.
 _lapidary() {{
@@ -66,10 +68,10 @@ _lapidary() {{
     case "$verb $prev" in
         ' '*) ;;
         'help help') words='{0}' ;;
-        'completions completions') words='bash zsh fish' ;;
+        'completions completions') words='bash zsh fish{4}' ;;
 {1}        *) case "$cur$verb" in
             -*) ;;
-            *) files=1 ;;
+            *) case "$verb" in {3}) ;; *) files=1 ;; esac ;;
         esac
         [ -n "$files" ] || case "$verb" in
 {2}        esac ;;
@@ -83,7 +85,7 @@ _lapidary() {{
 }}
 complete -F _lapidary lapidary
 )",
-                       verb_names(verbs), values, options);
+                       verb_names(verbs), values, options, no_files, shells_or);
 }
 
 // ---- zsh ----------------------------------------------------------------------------------------------------
@@ -99,7 +101,8 @@ std::string zsh_option(const HelpEntry& entry) {
                                    : fmt::format("({})", fmt::join(entry.names, " "));
     std::string text;
     for (const std::string& name : entry.names)
-        text += fmt::format(" \\\n            '{}{}[{}]{}'", entry.repeatable ? "*" : others, name, description, action);
+        text += fmt::format(" \\\n            '{}{}{}[{}]{}'", entry.repeatable ? "*" : others, name,
+                            !entry.metavar.empty() && name.starts_with("--") ? "=" : "", description, action);
     return text;
 }
 
@@ -111,7 +114,9 @@ std::string zsh(const std::vector<VerbSummary>& verbs, const std::vector<HelpPag
         cases += fmt::format("        {}) _arguments", page.verb);
         for (const HelpEntry& entry : page.entries)
             if (!entry.names.empty()) cases += zsh_option(entry);
-        cases += " \\\n            '*:file:_files' ;;\n";
+        if (page.takes_arguments && page.verb != "completions") cases += " \\\n            '*:file:_files'";
+        if (page.verb == "completions") cases += " \\\n            ':shell:(bash zsh fish)'";
+        cases += " ;;\n";
     }
     return fmt::format(R"(#compdef lapidary
 # Completion of lapidary for zsh; made by `lapidary completions zsh`.
@@ -127,7 +132,6 @@ _lapidary() {{
     (( CURRENT-- ))
     case $verb in
         help) _describe verb verbs ;;
-        completions) _values shell bash zsh fish ;;
 {}    esac
 }}
 # Read as a function of $fpath, or by source.
@@ -148,6 +152,8 @@ std::string fish(const std::vector<VerbSummary>& verbs, const std::vector<HelpPa
         "complete -c lapidary -n '__fish_seen_subcommand_from completions' -f -a 'bash zsh fish'\n",
         verb_names(verbs));
     for (const HelpPage& page : pages) {
+        if (!page.takes_arguments)
+            text += fmt::format("complete -c lapidary -n '__fish_seen_subcommand_from {}' -f\n", page.verb);
         for (const HelpEntry& entry : page.entries) {
             if (entry.names.empty()) continue;
             std::string names;

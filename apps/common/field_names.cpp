@@ -11,6 +11,9 @@ struct FieldName {
     std::string_view field, flag;
 };
 constexpr FieldName kFields[] = {
+    {"BenchOptions::depth", "--depth"},
+    {"BenchOptions::generate", "--generate"},
+    {"BenchOptions::prompt", "--prompt"},
     {"EngineOptions::context", "--ctx"},
     {"EngineOptions::image_tokens", "--image-tokens"},
     {"EngineOptions::kv", "--kv"},

@@ -20,6 +20,7 @@ constexpr std::string_view kTimings = "leave it out: timings are on stderr after
 constexpr std::string_view kOneDevice = "leave it out: this version runs on the CPU";
 constexpr std::string_view kModelSays = "leave it out: the model file says how positions are encoded";
 constexpr std::string_view kExport = "--output md|csv|json|jsonl chooses the form, > FILE the place";
+constexpr std::string_view kServerLater = "a server comes in a later version";
 constexpr std::string_view kGrammarLater = "grammars come in a later version";
 
 constexpr auto kOptions = std::to_array<OptionHabit>({
@@ -120,6 +121,20 @@ constexpr auto kOptions = std::to_array<OptionHabit>({
     {"--lora", {}, "adapters are not run here: merge it into the model first"},
     {"--grammar", {}, kGrammarLater},
     {"--grammar-file", {}, kGrammarLater},
+    {"--verbose-prompt", {}, "`lapidary tokenize --json` shows the tokens of a text; `run --json` those of the prompt"},
+    {"-lv", {}, "--quiet leaves stderr empty; there are no other levels"},
+    {"--verbosity", {}, "--quiet leaves stderr empty; there are no other levels"},
+    {"--log-verbosity", {}, "--quiet leaves stderr empty; there are no other levels"},
+    {"--numa", {}, "leave it out: `numactl` places the program"},
+    {"--prio", {}, "leave it out: `nice` sets the priority"},
+    {"--prio-batch", {}, "leave it out: `nice` sets the priority"},
+    {"--cpu-mask", {}, "leave it out: `taskset` chooses the cores"},
+    {"--override-kv", {}, "leave it out: the model file says what it is"},
+    {"-j", {}, "replies bound to a schema come in a later version; -t sets the threads, --json prints JSON"},
+    {"--host", {}, kServerLater},
+    {"--port", {}, kServerLater},
+    {"--tools", {}, "tools come in a later version"},
+    {"-e", {}, "leave it out: your shell's $'...' makes line ends"},
     {"--escape", {}, "leave it out: your shell's $'...' makes line ends"},
     {"--no-escape", {}, "leave it out: the text is taken as it is"},
     {"--video-max-frames", {}, "video comes in a later version"},
@@ -197,6 +212,13 @@ const OptionHabit* find_option_habit(std::string_view name) {
     };
     const auto* found = std::find_if(kOptions.begin(), kOptions.end(), same);
     return found != kOptions.end() ? found : nullptr;
+}
+
+std::vector<std::string_view> names_elsewhere() {
+    std::vector<std::string_view> names;
+    for (const OptionHabit& habit : kOptions)
+        if (!habit.ours.empty() && habit.name.starts_with("--")) names.push_back(habit.name);
+    return names;
 }
 
 const VerbHabit* find_verb_habit(std::string_view name) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 namespace lapidary::cli {
 
@@ -13,6 +14,8 @@ struct OptionHabit {
 };
 // Null: nobody's habit.
 const OptionHabit* find_option_habit(std::string_view name);
+
+std::vector<std::string_view> names_elsewhere();  // long ones, of options that are ours under another name
 
 struct VerbHabit {
     std::string_view name;

@@ -33,8 +33,12 @@ std::string wrapped(std::string_view text, size_t width, size_t indent, size_t u
     return out;
 }
 
+std::string usage_line(const HelpPage& page) {
+    return fmt::format("lapidary {}{}{}", page.verb, page.usage.empty() ? "" : " ", page.usage);
+}
+
 std::string help_text(const HelpPage& page, size_t width) {
-    std::string text = fmt::format("lapidary {} {}\n{}\n", page.verb, page.usage, wrapped(page.summary, width, 0, 0));
+    std::string text = fmt::format("{}\n{}\n", usage_line(page), wrapped(page.summary, width, 0, 0));
     for (const HelpEntry& entry : page.entries) {
         if (entry.names.empty()) {
             text += fmt::format("\n{}\n", wrapped(entry.title, width, 0, 0));

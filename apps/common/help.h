@@ -18,7 +18,9 @@ struct HelpEntry {
 struct HelpPage {
     std::string verb, usage, summary;  // usage: what follows "lapidary VERB"
     std::vector<HelpEntry> entries;
+    bool takes_arguments = false;  // beside its options
 };
+std::string usage_line(const HelpPage& page);  // "lapidary run [MODEL] ..."
 
 // At most `width` columns, wherever words allow it.
 std::string help_text(const HelpPage& page, size_t width);

@@ -27,8 +27,8 @@ std::string option(const HelpEntry& entry) {
 }
 
 std::string section_of(const HelpPage& page) {
-    std::string text = fmt::format(".SS lapidary {}\n\\fBlapidary {}\\fR {}\n.PP\n{}\n", roff(page.verb),
-                                   roff(page.verb), roff(page.usage), roff(page.summary));
+    std::string text = fmt::format(".SS lapidary {}\n\\fBlapidary {}\\fR{}{}\n.PP\n{}\n", roff(page.verb),
+                                   roff(page.verb), page.usage.empty() ? "" : " ", roff(page.usage), roff(page.summary));
     for (const HelpEntry& entry : page.entries)
         text += entry.names.empty() ? fmt::format(".PP\n\\fI{}\\fR\n", roff(entry.title)) : option(entry);
     return text;

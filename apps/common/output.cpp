@@ -153,6 +153,8 @@ size_t Console::help_width() const {
 
 size_t Console::table_width() const { return columns_of(STDOUT_FILENO); }
 
+size_t Console::note_width() const { return columns_of(STDERR_FILENO); }
+
 void Console::dim(bool on) const {
     if (colour_) aside(on ? "\x1b[2m" : "\x1b[0m");
 }

@@ -48,6 +48,7 @@ class Console {
     // Columns to fill: of the terminal, at most 80 for help; where stdout is none, 80 for help and no limit (0).
     size_t help_width() const;
     size_t table_width() const;
+    size_t note_width() const;  // of stderr; 0: no limit
 
     // Reports the error in the form the user asked for; returns the exit code.
     int fail(const Error& error);

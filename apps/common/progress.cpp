@@ -9,6 +9,7 @@ namespace lapidary::cli {
 namespace {
 
 std::string amount(uint64_t done, uint64_t total, double seconds, Progress::Unit unit) {
+    if (total == 0) return "";  // it has only begun
     const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
     switch (unit) {
         case Progress::Unit::bytes:

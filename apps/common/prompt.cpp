@@ -6,6 +6,7 @@
 #include <span>
 
 #include "apps/common/files.h"
+#include "apps/common/media_names.h"
 #include "base/try.h"
 #include "lapidary/tools.h"
 
@@ -110,8 +111,8 @@ void add_prompt_options(Command& command, PromptOptions& options) {
         [&options](const auto& option, const auto& text) { return take_think(options, option, text); }, {"on", "off"});
     command.unavailable({"--video"}, true, Errc::media_unsupported,
                         "video comes later; give single frames with --image");
-    command.unavailable({"--frames", "--fps"}, true, Errc::invalid_argument, "video comes later");
-    command.unavailable({"--sound"}, false, Errc::invalid_argument, "video comes later");
+    command.unavailable({"--frames", "--fps"}, true, Errc::media_unsupported, "video comes later");
+    command.unavailable({"--sound"}, false, Errc::media_unsupported, "video comes later");
 }
 
 namespace {
@@ -171,6 +172,7 @@ Result<PromptSource> read_source(const PromptOptions& options) {
 Result<PromptSource> read_prompt(const PromptOptions& options) {
     LAP_TRY(check_combination(options));
     LAP_ASSIGN(PromptSource source, read_source(options));
+    for (const auto& parts : parts_of(source)) LAP_TRY(check_media_names(parts));
     for (const auto& parts : parts_of(source)) LAP_TRY(check_media(parts));
     return source;
 }

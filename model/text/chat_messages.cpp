@@ -58,7 +58,10 @@ Result<ChatPart> read_part(const json& part, const std::string& where, std::vect
     const auto kind = media_kind_from(type);
     if (!kind) {
         return invalid(where + " has the type " + readable(type),
-                       "the types are text, image, audio and video");
+                       type == "image_url" || type == "input_image"
+                           ? "write {\"type\":\"image\",\"path\":\"FILE\"}: pictures are read from files"
+                       : type == "input_audio" ? "write {\"type\":\"audio\",\"path\":\"FILE\"}: recordings are read from files"
+                                               : "the types are text, image, audio and video");
     }
     const std::string path = string_at(part, "path");
     if (path.empty()) {

@@ -157,12 +157,12 @@ bool Reader::merge_text(const std::string& value) {
 }  // namespace
 
 Error bad_tokenizer(std::string message) {
-    return {Errc::bad_model_file, "tokenizer.json: " + std::move(message),
+    return {Errc::bad_model_file, std::move(message),
             "tokenizer.json is damaged or not this model's; fetch it again"};
 }
 
 Error unsupported_tokenizer(std::string message) {
-    return {Errc::unsupported_model, "tokenizer.json: " + std::move(message),
+    return {Errc::unsupported_model, std::move(message),
             "this library cuts text as Gemma 4's byte-fallback BPE does, and in no other way"};
 }
 

@@ -68,6 +68,11 @@ class Models(CliTest):
             with self.subTest(content=content):
                 self.refused(self.tiny_copy(f"c{len(content)}", config__json=content), verbs=VERBS[:1])
 
+    def test_a_damaged_tokenizer_is_named_once(self):
+        for content in (b"{", b"[]"):
+            error = self.fails(3, "run", "-m", self.tiny_copy(f"t{len(content)}", tokenizer__json=content), "-p", "x")
+            self.assertEqual(error["message"].count("tokenizer.json"), 1, error)
+
     def test_no_tokenizer_stops_text_verbs_only(self):
         path = self.folder / "synthetic.gguf"
         self.ok("synth", path, "--preset", "tiny", "--type", "q8_0")

@@ -95,6 +95,31 @@ class Waiting(CliTest):
         self.assertEqual(done.returncode, 0, done.stderr)
 
 
+class NoFileNames(CliTest):
+    def test_what_stands_where_a_picture_belongs(self):
+        for name, hint in (("-", "name that"), ("file:///tmp/a.png", "give /tmp/a.png"), ("http://x/a.png", "fetch"),
+                           ("https://x/a.png", "fetch"), ("data:image/png;base64," + "A" * 99, "name that")):
+            talk = json.dumps({"messages": [{"role": "user", "content": [{"type": "image", "path": name}]}]})
+            for args, stdin in ((["--image", name, "-p", "x"], b""), (["--audio", name, "-p", "x"], b""),
+                                (["--messages", "-"], talk.encode())):
+                with self.subTest(name=name, args=args):
+                    error = self.fails(2, "run", ABSENT, *args, stdin=stdin)
+                    self.assertIn(hint, error["hint"])
+                    self.assertLess(len(error["message"]), 120)
+
+    def test_a_shells_pipe_is_no_picture(self):
+        script = f'"{PROGRAM}" run "{TINY}" -p x --image <(cat "{SAMPLES}/image_1.png")'
+        done = subprocess.run(["bash", "-c", script], capture_output=True, env=clean_environment(), timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"it is a pipe", done.stderr)
+
+    def test_parts_of_other_names(self):
+        for kind in ("image_url", "input_audio"):
+            talk = json.dumps({"messages": [{"role": "user", "content": [{"type": kind, kind: {"url": "x"}}]}]})
+            error = self.fails(2, "run", ABSENT, "--messages", "-", stdin=talk.encode(), says=kind)
+            self.assertIn('"path":"FILE"', error["hint"])
+
+
 class BytesAsText(CliTest):
     def test_pictures_and_recordings_on_stdin(self):
         for name, kind in (("image_1.png", "PNG"), ("speech_1.wav", "WAV")):

@@ -116,5 +116,18 @@ class Bench(CliTest):
         self.fails(2, "bench", "--synthetic", "tiny", "--type", "q99", says="q99")
 
 
+class Usage(CliTest):
+    def test_a_context_that_nobody_named(self):
+        for args in (["-p", "9999", "-n", "0"], ["-p", "8", "-n", "0", "-d", "9999"]):
+            error = self.fails(2, "bench", TINY, *args, says="9999" if "-d" not in args else "10007")
+            self.assertIn("--prompt", error["hint"])
+            self.assertNotIn("--ctx", error["hint"])
+        self.assertIn("--ctx", self.fails(2, "bench", TINY, "-p", "8", "-c", "9999")["hint"])
+
+    def test_output_by_its_letter(self):
+        rows = json.loads(self.ok("bench", TINY, "-p", "8", "-n", "0", "-r", "1", "-t", "1", "-o", "json"))
+        self.assertEqual([row["test"] for row in rows], ["pp8"])
+
+
 if __name__ == "__main__":
     main()

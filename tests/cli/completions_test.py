@@ -10,7 +10,7 @@ import unittest
 from support import PROGRAM, CliTest, clean_environment, main
 
 EXPECTED = "LAPIDARY_EXPECT_TOOLS" in os.environ  # then what is missing is a failure
-VERBS = ["run", "logits", "tokenize", "inspect", "bench", "perplexity", "kld", "pack", "synth", "doctor"]
+VERBS = ["run", "logits", "tokenize", "inspect", "bench", "perplexity", "kld", "pack", "synth", "doctor", "completions", "man"]
 
 
 def options_of(page):
@@ -51,8 +51,12 @@ class Completions(CliTest):
         self.assertEqual(self.bash("lapidary inspect --mmproj mo"), {"model.gguf"})
         self.assertEqual(self.bash("lapidary run mo"), {"model.gguf"})
         self.assertEqual(self.bash("lapidary run --temp "), set())
+        self.assertEqual(self.bash("lapidary run --think "), {"on", "off"})
+        self.assertEqual(self.bash("lapidary pack --type q8"), {"q8_0"})
+        self.assertEqual(self.bash("lapidary man "), options_of(self.ok("man", "--help")) | {"-h", "-q"})
         self.assertEqual(self.bash("lapidary help b"), {"bench"})
         self.assertEqual(self.bash("lapidary completions z"), {"zsh"})
+        self.assertEqual(self.bash("lapidary completions f"), {"fish"})
         for verb in VERBS:
             with self.subTest(verb=verb):
                 self.assertEqual({name for name in self.bash(f"lapidary {verb} --") if name.startswith("--")},
@@ -86,9 +90,17 @@ class Completions(CliTest):
         for verb in VERBS:
             with self.subTest(verb=verb):
                 given = calls("lapidary", verb, "")
-                self.assertEqual(set(re.findall(r"^(?:\(.*?\)|\*)?(--[\w-]+)\[", given, re.MULTILINE)),
+                self.assertEqual(set(re.findall(r"^(?:\(.*?\)|\*)?(--[\w-]+)=?\[", given, re.MULTILINE)),
                                  options_of(self.ok(verb, "--help")))
+        self.assertIn("--kv=[", calls("lapidary", "run", ""), "both --kv=f16 and --kv f16")
         self.assertIn("(f32 f16 q8_0)", calls("lapidary", "run", ""))
+        self.assertIn("_files", calls("lapidary", "run", ""))
+        self.assertNotIn("_files", calls("lapidary", "man", ""))
+        self.assertIn("bash zsh fish", calls("lapidary", "completions", ""))
+
+    def test_as_json(self):
+        self.assertEqual(self.ok_json("completions", "bash")["text"], self.ok("completions", "bash"))
+        self.assertEqual(self.ok_json("man")["text"], self.ok("man"))
 
     def test_usage(self):
         self.fails(2, "completions", says="bash|zsh|fish")

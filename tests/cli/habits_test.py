@@ -90,6 +90,11 @@ class Options(CliTest):
                 got = self.ok_json(*ASK, *options)
                 self.assertEqual((got["tokens"], got["prompt_tokens"]), (want["tokens"], want["prompt_tokens"]))
 
+    def test_the_last_of_several_letters_takes_a_value(self):
+        done = lapidary("run", TINY, "-p", QUESTION, "--temp", "0", "-qn", "2")
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(done.stdout.decode(), self.ok(*ASK, "--temp", "0", "-n", "2"))
+
     def test_layers_on_a_gpu_need_one(self):
         for options in (["-ngl", "99"], ["--n-gpu-layers", "1"], ["-dev", "Vulkan0"]):
             with self.subTest(options=options):
@@ -101,7 +106,10 @@ class Options(CliTest):
                               (["-ctk", "q8_0"], "--kv"), (["--cache-type-v", "f16"], "--kv"), (["--jinja"], "built in"),
                               (["-hf", "google/x"], "downloaded"), (["-cnv"], "later version"), (["-no-cnv"], "one prompt"),
                               (["-ub", "512"], "leave it out"), (["--verbose"], "--profile"), (["-v"], "--profile"),
-                              (["--format", "json"], "--json"), (["-r", "User:"], "--stop"), (["--version"], "lapidary --version")):
+                              (["--format", "json"], "--json"), (["-r", "User:"], "--stop"), (["--version"], "lapidary --version"), (["--numa", "distribute"], "numactl"), (["--prio", "2"], "nice"),
+                              (["-j", "{}"], "schema"), (["--port", "1"], "server"), (["--override-kv", "a=b"], "model file"),
+                              (["--verbose-prompt"], "tokenize"), (["-e"], "line ends"), (["--tools", "x"], "later version"),
+                              (["-lv", "3"], "--quiet")):
             with self.subTest(options=options):
                 self.fails(2, *ASK, *options, says=["unknown option", options[0], hint])
 
@@ -118,6 +126,7 @@ class Options(CliTest):
     def test_words_behind_one_dash_are_not_misread(self):
         self.fails(2, "run", TINY, "-prio", "2", says="-prio")
         self.fails(2, *ASK, "-moe", says="-moe")
+        self.fails(2, "run", TINY, "-phello", says=["-phello", "-p hello"])
         self.fails(2, *ASK, "--raw=yes", says="takes no value")
 
     def test_beginnings_are_suggested(self):
@@ -139,6 +148,12 @@ class Verbs(CliTest):
             with self.subTest(args=args):
                 self.assertEqual(self.ok(*args), want)
         self.assertEqual(self.ok("help"), self.ok("--help"))
+        self.assertEqual(self.ok("help", "help"), self.ok("--help"))
+        for verb in ("completions", "man"):
+            self.assertIn(f"\n  {verb} ", self.ok("help"))
+        for verb in ("run", "man"):
+            self.assertFalse(any(line.endswith(" ") for line in self.ok(verb, "--help").splitlines()))
+        self.assertEqual(self.fails(2, "man", "x")["hint"], "usage: lapidary man")
         self.fails(2, "help", "bnch", says="did you mean bench?")
         self.assertNotIn("usage", self.ok("run", TINY, "help", "--temp", "0", "-n", "2"))
 

@@ -101,6 +101,10 @@ class Run(CliTest):
         self.assertEqual(first["tokens"], again["tokens"])
         self.assertNotEqual(first["tokens"], other["tokens"])
         self.assertEqual(first["seed"], 7)
+        drawn = self.ok_json("run", TINY, "-p", "Tell me a story.", "--temp", "2", "--max-tokens", "20")
+        self.assertLess(drawn["seed"], 2**53, "readers of JSON with doubles give it back as it is")
+        again = self.ok_json("run", TINY, "-p", "Tell me a story.", "--temp", "2", "--max-tokens", "20", "--seed", drawn["seed"])
+        self.assertEqual(drawn["tokens"], again["tokens"])
 
     def test_thinking_goes_to_stderr(self):
         done = lapidary("run", TINY, "-p", "What is 63 - 27?", "--temp", "0", "--think", "on")

@@ -123,6 +123,14 @@ class Terminal(CliTest):
                 for name in names:
                     self.assertRegex(rows[0], rf"\| +{re.escape(name)} ")
 
+    def test_the_head_line_of_bench_fits_the_width(self):
+        text = self.shown("bench", TINY, "-p", "8", "-n", "0", "-r", "1", "-t", "1", columns=70).decode()
+        line = text.split("\x1b[K")[-1]
+        lines = [line for line in line.splitlines() if "cpu" in line or "int8" in line]
+        self.assertNotEqual(lines, [])
+        for line in lines:
+            self.assertLessEqual(len(line), 70)
+
     def test_interrupt_leaves_a_clean_line(self):
         child, ours = self.start("bench", TINY, "-p", "512", "-n", "0", "-r", "1000")
         time.sleep(0.5)

@@ -31,9 +31,14 @@ class Usage(CliTest):
         self.fails(2, *ASK, "--tmep", "0", says=["--tmep", "did you mean --temp?"])
         self.fails(2, *ASK, "--max-token", "3", says="--max-tokens")
         self.fails(2, *ASK, "--frobnicate", says="--help")
+        self.fails(2, *ASK, "--temperatur", "0", says="did you mean --temp?")
+        for far in ("--usage", "-lk", "--bar"):
+            error = self.fails(2, *ASK, far, says=far)
+            self.assertNotIn("did you mean", error["hint"])
 
     def test_unknown_verbs(self):
         self.fails(2, "rum", says=["rum", "did you mean run?"])
+        self.fails(2, "BENCH", says="did you mean bench?")
         self.fails(2, "quantise-everything", says="tokenize")
 
     def test_no_verb_shows_the_verbs(self):
@@ -102,10 +107,12 @@ class Usage(CliTest):
                 self.assertEqual(error["code"], "device_unavailable")
 
     def test_what_this_version_lacks_is_said(self):
-        for options in (["--draft", "f"], ["--schema", "f"], ["--memory", "4G"], ["--frames", "4"], ["--fps", "1"], ["--sound"]):
+        for options in (["--draft", "f"], ["--schema", "f"], ["--memory", "4G"]):
             with self.subTest(options=options):
                 self.fails(2, *ASK, *options, says=[options[0], "not available in this version"])
-        self.fails(1, *ASK, "--video", "x.mp4", says=["--video", "not available in this version"])
+        for options in (["--video", "x.mp4"], ["--frames", "4"], ["--fps", "1"], ["--sound"]):
+            with self.subTest(options=options):
+                self.fails(1, *ASK, *options, says=[options[0], "not available in this version"])
 
     def test_invalid_utf8_names_the_offset(self):
         self.fails(2, "run", TINY, "-p", "-", stdin=b"hello \xc3\x28", says="6")
@@ -129,6 +136,7 @@ class Usage(CliTest):
 
     def test_version(self):
         self.assertRegex(self.ok("--version"), r"^lapidary \d+\.\d+\.\d+\n$")
+        self.assertEqual(f"lapidary {self.ok_json('--version')['version']}\n", self.ok("--version"))
 
 
 if __name__ == "__main__":
