@@ -17,7 +17,7 @@ struct Activations {
     Aligned<float> x;
     Aligned<int8_t> q;
     Aligned<int16_t> sums;
-    Aligned<int32_t> offsets;
+    Aligned<int32_t> offsets, eighths;
     Aligned<float> scales;
     Aligned<uint16_t> rounded;
     PanelInput input;
@@ -27,6 +27,7 @@ struct Activations {
           q(columns * panel_q_stride(k)),
           sums(columns * k / 16),
           offsets(columns * k / 32),
+          eighths(columns * k / 8),
           scales(columns * k / kActivationGroup),
           rounded(columns * (k + 32)) {
         input.columns = columns;
@@ -35,6 +36,7 @@ struct Activations {
             input.q = q.data();
             input.sums = sums.data();
             input.offsets = offsets.data();
+            input.eighths = eighths.data();
             input.scales = scales.data();
             input.q_stride = panel_q_stride(k);
             for (int64_t t = 0; t < columns; ++t) table.quantize_panel(x.data() + t * k, t, input);

@@ -37,10 +37,11 @@ using PackPanelFn = void (*)(const void* weights, int64_t row_stride_bytes, int6
 using UnpackPanelRowFn = void (*)(const void* panel, int64_t k, int64_t row, void* weights);
 
 // The activations of T columns as the kernels want them, by format of the weights.
-//   quantised: int8 image, q = round(x / s), s = max|x| / 127 per column and 256 K
+//   quantised: int8 image, q = round(x / s), s = max|x| / 127 per column and 256 K, so that |q| <= 127
 //     q       [T][q_stride]    int8, q_stride = panel_q_stride(K)
 //     sums    [T][K/16]        int16, sums of q over each 16 K
 //     offsets [T][K/32]        int32, -8 times the sum of q over each 32 K: what unsigned nibbles add too much
+//     eighths [T][K/8]         int32, -32 times the sum of q over each 8 K: what unsigned six bits add too much
 //     scales  [T][K/256]       f32
 //   bf16, f16: f32 rows x [T][x_stride]; or, where the table has round_bf16 and the weights are bf16,
 //   the rows xb [T][x_stride] rounded to bf16
@@ -48,6 +49,7 @@ struct PanelInput {
     int8_t* q = nullptr;
     int16_t* sums = nullptr;
     int32_t* offsets = nullptr;
+    int32_t* eighths = nullptr;
     float* scales = nullptr;
     int64_t q_stride = 0;
     const float* x = nullptr;

@@ -30,11 +30,10 @@ __m256i quantize8(const float* x, __m256 scale, __m256i usable) {
     return _mm256_and_si256(_mm256_cvtps_epi32(_mm256_div_ps(_mm256_loadu_ps(x), scale)), usable);
 }
 
-int32_t sum_lanes(__m256i v) {
-    __m128i s = _mm_add_epi32(halves(v, false), halves(v, true));
-    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
-    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
-    return _mm_cvtsi128_si32(s);
+// The sums over the lanes of four vectors.
+__m128i sum_each(__m256i a, __m256i b, __m256i c, __m256i d) {
+    const __m256i sums = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+    return _mm_add_epi32(halves(sums, false), halves(sums, true));
 }
 
 }  // namespace
@@ -43,6 +42,7 @@ void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
     int8_t* q = out.q + column * out.q_stride;
     int16_t* sums = out.sums + column * (out.k / 16);
     int32_t* offsets = out.offsets + column * (out.k / 32);
+    int32_t* eighths = out.eighths + column * (out.k / 8);
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // undoes the lanes of packs
     for (int64_t group = 0; group < out.k / kActivationGroup; ++group) {
         const float* values = x + group * kActivationGroup;
@@ -59,8 +59,12 @@ void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
                           q3 = quantize8(block + 24, divisor, mask);
             const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q0, q1), _mm256_packs_epi32(q2, q3));
             _mm256_storeu_si256(reinterpret_cast<__m256i*>(q + at), _mm256_permutevar8x32_epi32(bytes, order));
-            sums[at / 16] = static_cast<int16_t>(sum_lanes(_mm256_add_epi32(q0, q1)));
-            sums[at / 16 + 1] = static_cast<int16_t>(sum_lanes(_mm256_add_epi32(q2, q3)));
+            const __m128i eights = sum_each(q0, q1, q2, q3);
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(eighths + at / 8),
+                             _mm_sub_epi32(_mm_setzero_si128(), _mm_slli_epi32(eights, 5)));
+            const __m128i sixteens = _mm_hadd_epi32(eights, eights);
+            sums[at / 16] = static_cast<int16_t>(_mm_cvtsi128_si32(sixteens));
+            sums[at / 16 + 1] = static_cast<int16_t>(_mm_extract_epi32(sixteens, 1));
         }
         for (int64_t b = group * kGroupBlocks; b < (group + 1) * kGroupBlocks; ++b)
             offsets[b] = -8 * (sums[2 * b] + sums[2 * b + 1]);

@@ -1,7 +1,7 @@
 // Product of q4_0 and q8_0 panels and int8 activations with AVX-512 VNNI: a lane owns a row, vpdpbusd sums four
 // K. Weights stay unsigned, so every block of 32 K starts from minus the offset times the sum of its activations.
 // Called through the table (kernels.inc); the order of operations is in kernels/panels.h.
-#include "kernels/avx512/panel_tile.inl"
+#include "kernels/avx512/panel_int8.inl"
 
 namespace lapidary::kernels::avx512 {
 namespace {
@@ -9,54 +9,52 @@ namespace {
 struct Q4_0 {
     static constexpr Format kFormat = Format::q4_0;
     static constexpr int kOffsetShift = 0;  // of "-8 times the sum"
-
-    template <int kPanels, int kColumns>
-    LAP_INLINE static void block(Panels values, const int8_t* q, int64_t q_stride, __m512i* exact) {
-        LAP_UNROLL
-        for (int i = 0; i < 4; ++i, values.at += kPanelWordBytes)
-            multiply_nibbles<kPanels, kColumns>(values, q + i * 8, q_stride, exact);
-    }
+    static constexpr int64_t kEightBytes = kPanelWordBytes;
+    LAP_INLINE static void unpack(const uint8_t* at, __m512i& even, __m512i& odd) { unpack_nibbles(at, even, odd); }
 };
 
 struct Q8_0 {
     static constexpr Format kFormat = Format::q8_0;
     static constexpr int kOffsetShift = 4;
-
-    template <int kPanels, int kColumns>
-    LAP_INLINE static void block(Panels values, const int8_t* q, int64_t q_stride, __m512i* exact) {
-        LAP_UNROLL
-        for (int i = 0; i < 8; ++i, values.at += kPanelWordBytes) {
-            __m512i weights[kPanels];
-            LAP_UNROLL
-            for (int p = 0; p < kPanels; ++p) {
-                prefetch(values.at + p * values.stride + values.ahead);
-                weights[p] = load(values.at + p * values.stride);
-            }
-            multiply_step<kPanels, kColumns>(weights, q + i * 4, q_stride, exact);
-        }
+    static constexpr int64_t kEightBytes = 2 * kPanelWordBytes;
+    LAP_INLINE static void unpack(const uint8_t* at, __m512i& even, __m512i& odd) {
+        even = load(at);
+        odd = load(at + kPanelWordBytes);
     }
 };
 
-template <class Blocks>
+template <class Block>
 struct BlockGroup {
-    static constexpr Format kFormat = Blocks::kFormat;
-    static constexpr int kColumns = 6;  // 12 integer and 12 float sums next to the weights
+    static constexpr Format kFormat = Block::kFormat;
+    static constexpr int64_t kSteps = kGroupBlocks, kKeepFrom = 3;
 
-    template <int kPanels, int kWidth>
-    LAP_INLINE static void group(Panels panels, Inputs in, __m512* sums) {
+    template <int kPanels>
+    using Kept = Bytes<kPanels>;
+
+    template <Turn kTurn, int kPanels, int kWidth>
+    LAP_INLINE static void group(const Tile& tile, Bytes<kPanels>& bytes, Inputs<kWidth> in, __m512* sums) {
+        Panels panels = tile.panels;
         constexpr int kSums = kPanels * kWidth;
         LAP_UNROLL
         for (int i = 0; i < kSums; ++i) sums[i] = _mm512_setzero_ps();
-        for (int64_t unit = 0; unit < kGroupBlocks / 2; ++unit, panels.at += panel_unit_bytes(kFormat)) {
+        LAP_NO_UNROLL
+        for (int64_t unit = 0; unit < kGroupBlocks; unit += 2, panels.at += panel_unit_bytes(kFormat), in.skip(64)) {
             LAP_UNROLL
-            for (int64_t b = 0; b < 2; ++b, in.q += 32, ++in.offsets) {
+            for (int b = 0; b < 2; ++b) {
+                fetch_part<kTurn, kPanels>(tile, unit + b);
                 __m512i exact[kSums];
                 LAP_UNROLL
                 for (int i = 0; i < kSums; ++i)
-                    exact[i] = _mm512_slli_epi32(broadcast(in.offsets + i / kPanels * in.offsets_stride),
-                                                 Blocks::kOffsetShift);
-                const Panels values = {panels.at + panel_block_values(kFormat, b), panels.stride, panels.ahead};
-                Blocks::template block<kPanels, kWidth>(values, in.q, in.q_stride, exact);
+                    exact[i] = _mm512_slli_epi32(broadcast(in.offsets + i / kPanels * in.offsets_stride + b),
+                                                 Block::kOffsetShift);
+                Panels values = panels;
+                values.at += panel_block_values(kFormat, b);
+                LAP_UNROLL
+                for (int i = 0; i < 4; ++i, values.at += Block::kEightBytes) {
+                    fetch_alone<kTurn, kPanels, Block::kEightBytes / 64>(values);
+                    multiply_eight<kTurn, kPanels, kWidth>(values, bytes, (unit + b) * 4 + i, in, b * 32 + i * 8,
+                                                           Block::unpack, exact);
+                }
                 LAP_UNROLL
                 for (int p = 0; p < kPanels; ++p) {
                     const __m512 d = load_half(panels.at + p * panels.stride + panel_block_scales(kFormat, b));

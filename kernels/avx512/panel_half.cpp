@@ -1,6 +1,6 @@
 // Product of bf16 and f16 panels and f32 activations with AVX-512: a lane owns a row, one fused multiply-add
 // per value, K ascending. Called through the table (kernels.inc).
-#include "kernels/avx512/panel_tile.inl"
+#include "kernels/avx512/panel_pairs.inl"
 
 namespace lapidary::kernels::avx512 {
 namespace {
@@ -27,7 +27,6 @@ struct Bf16 {
         LAP_UNROLL
         for (int p = 0; p < kPanels; ++p) {
             const uint8_t* at = panels.at + p * panels.stride;
-            prefetch(at + panels.ahead);
             const __m512i both = load(at);
             even[p] = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
             odd[p] = _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(static_cast<int>(0xffff0000))));
@@ -46,7 +45,6 @@ struct F16 {
         LAP_UNROLL
         for (int p = 0; p < kPanels; ++p) {
             const uint8_t* at = panels.at + p * panels.stride;
-            prefetch(at + panels.ahead);
             even[p] = load_half(at);
             odd[p] = load_half(at + 32);
         }
@@ -58,18 +56,17 @@ struct F16 {
 template <class Pairs>
 struct Half {
     static constexpr Format kFormat = Pairs::kFormat;
-    static constexpr int kColumns = 6;
+    static constexpr int64_t kSteps = kHalfSteps, kKeepFrom = kNeverKept;
 
-    template <int kPanels, int kWidth>
-    LAP_INLINE static void add(const PanelMatmulArgs& a, Panels panels, Slice at, __m512* totals) {
-        const float* x = a.x.x + at.column * a.x.x_stride + at.k;
-        __m512 sums[kPanels * kWidth];
-        LAP_UNROLL
-        for (int i = 0; i < kPanels * kWidth; ++i) sums[i] = totals[i];
-        for (int64_t k = 0; k < at.count; k += 2, x += 2, panels.at += kPanelWordBytes)
-            Pairs::template pair<kPanels, kWidth>(panels, x, a.x.x_stride, sums);
-        LAP_UNROLL
-        for (int i = 0; i < kPanels * kWidth; ++i) totals[i] = sums[i];
+    template <int kPanels>
+    using Kept = Nothing;
+
+    template <Turn kTurn, int kPanels, int kWidth>
+    LAP_INLINE static void add(const PanelMatmulArgs& a, const Tile& tile, Nothing, __m512* totals) {
+        multiply_pairs<kTurn, kPanels, kWidth>(
+            tile, a.x.x + tile.column * a.x.x_stride + tile.k, totals, [&](Panels panels, const float* x, __m512* sums) {
+                Pairs::template pair<kPanels, kWidth>(panels, x, a.x.x_stride, sums);
+            });
     }
 };
 

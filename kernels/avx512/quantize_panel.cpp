@@ -21,12 +21,24 @@ float largest_magnitude(const float* x) {
     return value;
 }
 
+// The sums of 64 K: over each 16, and -32 times those over each 8.
+void add_up(const int8_t* q, int16_t* sums, int32_t* eighths) {
+    const __m512i fours = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), _mm512_loadu_si512(q));
+    const __m512i eights = _mm512_add_epi32(fours, _mm512_shuffle_epi32(fours, _MM_PERM_CDAB));
+    const __m512i sixteens = _mm512_add_epi32(eights, _mm512_shuffle_epi32(eights, _MM_PERM_BADC));
+    const __m512i offsets = _mm512_slli_epi32(_mm512_sub_epi32(_mm512_setzero_si512(), eights), 5);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(eighths), _mm512_cvtepi64_epi32(offsets));
+    const __m512i firsts = _mm512_maskz_compress_epi32(0x1111, sixteens);  // a lane of each 16
+    _mm_storeu_si64(sums, _mm256_castsi256_si128(_mm512_cvtepi32_epi16(firsts)));
+}
+
 }  // namespace
 
 void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
     int8_t* q = out.q + column * out.q_stride;
     int16_t* sums = out.sums + column * (out.k / 16);
     int32_t* offsets = out.offsets + column * (out.k / 32);
+    int32_t* eighths = out.eighths + column * (out.k / 8);
     for (int64_t group = 0; group < out.k / kActivationGroup; ++group) {
         const float* values = x + group * kActivationGroup;
         const float scale = largest_magnitude(values) / 127.0f;
@@ -38,8 +50,9 @@ void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
             const __m512i rounded = _mm512_maskz_cvtps_epi32(mask, _mm512_div_ps(_mm512_loadu_ps(values + i), divisor));
             const int64_t at = group * kActivationGroup + i;
             _mm_storeu_si128(reinterpret_cast<__m128i*>(q + at), _mm512_cvtepi32_epi8(rounded));
-            sums[at / 16] = static_cast<int16_t>(_mm512_reduce_add_epi32(rounded));
         }
+        for (int64_t at = group * kActivationGroup; at < (group + 1) * kActivationGroup; at += 64)
+            add_up(q + at, sums + at / 16, eighths + at / 8);
         for (int64_t b = group * kGroupBlocks; b < (group + 1) * kGroupBlocks; ++b)
             offsets[b] = -8 * (sums[2 * b] + sums[2 * b + 1]);
     }

@@ -1,6 +1,6 @@
 // Product of bf16 panels and activations rounded to bf16: vdpbf16ps sums two K per lane, twice the rate of f32.
 // An extension of level avx512, called through its table (kernels.inc) where the CPU has the instruction.
-#include "kernels/avx512/panel_tile.inl"
+#include "kernels/avx512/panel_pairs.inl"
 
 namespace lapidary::kernels::avx512_bf16 {
 namespace {
@@ -9,31 +9,25 @@ using namespace avx512;
 
 struct Bf16Pairs {
     static constexpr Format kFormat = Format::bf16;
-    static constexpr int kColumns = 6;
+    static constexpr int64_t kSteps = kHalfSteps, kKeepFrom = kNeverKept;
 
-    template <int kPanels, int kWidth>
-    LAP_INLINE static void add(const PanelMatmulArgs& a, Panels panels, Slice at, __m512* totals) {
-        const uint16_t* x = a.x.xb + at.column * a.x.x_stride + at.k;
-        __m512 sums[kPanels * kWidth];
-        LAP_UNROLL
-        for (int i = 0; i < kPanels * kWidth; ++i) sums[i] = totals[i];
-        for (int64_t k = 0; k < at.count; k += 2, x += 2, panels.at += kPanelWordBytes) {
-            __m512bh weights[kPanels];
-            LAP_UNROLL
-            for (int p = 0; p < kPanels; ++p) {
-                prefetch(panels.at + p * panels.stride + panels.ahead);
-                weights[p] = reinterpret_cast<__m512bh>(load(panels.at + p * panels.stride));
-            }
-            LAP_UNROLL
-            for (int c = 0; c < kWidth; ++c) {
-                const auto pair = reinterpret_cast<__m512bh>(broadcast(x + c * a.x.x_stride));
+    template <int kPanels>
+    using Kept = Nothing;
+
+    template <Turn kTurn, int kPanels, int kWidth>
+    LAP_INLINE static void add(const PanelMatmulArgs& a, const Tile& tile, Nothing, __m512* totals) {
+        multiply_pairs<kTurn, kPanels, kWidth>(
+            tile, a.x.xb + tile.column * a.x.x_stride + tile.k, totals, [&](Panels panels, const uint16_t* x, __m512* sums) {
                 LAP_UNROLL
-                for (int p = 0; p < kPanels; ++p)
-                    sums[c * kPanels + p] = _mm512_dpbf16_ps(sums[c * kPanels + p], weights[p], pair);
-            }
-        }
-        LAP_UNROLL
-        for (int i = 0; i < kPanels * kWidth; ++i) totals[i] = sums[i];
+                for (int c = 0; c < kWidth; ++c) {
+                    const auto pair = reinterpret_cast<__m512bh>(broadcast(x + c * a.x.x_stride));
+                    LAP_UNROLL
+                    for (int p = 0; p < kPanels; ++p) {
+                        const auto weights = reinterpret_cast<__m512bh>(load(panels.at + p * panels.stride));
+                        sums[c * kPanels + p] = _mm512_dpbf16_ps(sums[c * kPanels + p], weights, pair);
+                    }
+                }
+            });
     }
 };
 

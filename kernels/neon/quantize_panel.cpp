@@ -35,6 +35,7 @@ void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
     int8_t* q = out.q + column * out.q_stride;
     int16_t* sums = out.sums + column * (out.k / 16);
     int32_t* offsets = out.offsets + column * (out.k / 32);
+    int32_t* eighths = out.eighths + column * (out.k / 8);
     for (int64_t group = 0; group < out.k / kActivationGroup; ++group) {
         const float* values = x + group * kActivationGroup;
         const float scale = largest_magnitude(values) / 127.0f;
@@ -49,7 +50,10 @@ void quantize_panel(const float* x, int64_t column, const PanelInput& out) {
                 vcombine_s16(rounded(values + i + 8, divisor, mask), rounded(values + i + 12, divisor, mask));
             const int64_t at = group * kActivationGroup + i;
             vst1q_s8(q + at, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
-            sums[at / 16] = vaddvq_s16(vaddq_s16(low, high));
+            const int16_t first = vaddvq_s16(low), second = vaddvq_s16(high);
+            sums[at / 16] = static_cast<int16_t>(first + second);
+            eighths[at / 8] = -32 * first;
+            eighths[at / 8 + 1] = -32 * second;
         }
         for (int64_t b = group * kGroupBlocks; b < (group + 1) * kGroupBlocks; ++b)
             offsets[b] = -8 * (sums[2 * b] + sums[2 * b + 1]);

@@ -35,7 +35,8 @@ kernels::PanelInput CpuDevice::reserve_image(const TensorView& x) {
     out.k = x.cols;
     out.q_stride = kernels::panel_q_stride(x.cols);
     const int64_t values = x.rows * out.q_stride, sums = x.rows * (x.cols / 16) * 2, offsets = x.rows * (x.cols / 32) * 4;
-    const int64_t bytes = values + sums + offsets + x.rows * (x.cols / kernels::kActivationGroup) * 4;
+    const int64_t eighths = x.rows * (x.cols / 8) * 4, scales = x.rows * (x.cols / kernels::kActivationGroup) * 4;
+    const int64_t bytes = values + sums + offsets + eighths + scales;
     if (!panel_input_ || panel_input_->bytes < static_cast<size_t>(bytes)) {
         auto buffer = allocate_host(static_cast<size_t>(bytes));
         if (!buffer) throw std::bad_alloc();
@@ -45,7 +46,8 @@ kernels::PanelInput CpuDevice::reserve_image(const TensorView& x) {
     out.q = reinterpret_cast<int8_t*>(at);
     out.sums = reinterpret_cast<int16_t*>(at + values);
     out.offsets = reinterpret_cast<int32_t*>(at + values + sums);
-    out.scales = reinterpret_cast<float*>(at + values + sums + offsets);
+    out.eighths = reinterpret_cast<int32_t*>(at + values + sums + offsets);
+    out.scales = reinterpret_cast<float*>(at + values + sums + offsets + eighths);
     return out;
 }
 

@@ -44,6 +44,7 @@ Result<Track> lay(Format f, bool few) {
     at += columns * kK * 4;
     a.x.sums = reinterpret_cast<int16_t*>(at);
     a.x.offsets = reinterpret_cast<int32_t*>(at);
+    a.x.eighths = reinterpret_cast<int32_t*>(at);
     a.x.scales = reinterpret_cast<float*>(at);
     a.x.columns = columns;
     a.x.k = kK;

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "kernels/blocks.h"
 #include "kernels/panel_units.h"
@@ -55,7 +56,7 @@ struct Activations {
     Guarded<float> x;
     Guarded<int8_t> q;
     Guarded<int16_t> sums;
-    Guarded<int32_t> offsets;
+    Guarded<int32_t> offsets, eighths;
     Guarded<float> scales;
     Guarded<uint16_t> rounded;
 
@@ -67,10 +68,11 @@ struct Activations {
           q((columns - 1) * stride + k),
           sums(columns * k / 16),
           offsets(columns * k / 32),
+          eighths(columns * k / 8),
           scales(columns * k / 256),
           rounded(columns * k) {}
     kernels::PanelInput image() const {
-        return {q.data(), sums.data(), offsets.data(), scales.data(), stride, x.data(), rounded.data(), k, columns, k};
+        return {q.data(), sums.data(), offsets.data(), eighths.data(), scales.data(), stride, x.data(), rounded.data(), k, columns, k};
     }
     void quantize(const KernelTable& table) const {
         std::fill(q.begin(), q.end(), int8_t{0});
@@ -193,6 +195,8 @@ TEST_CASE("quantize_panel: scale, sums and half a step, in the places that the i
                 REQUIRE(std::abs(int{q[i]}) <= 127);
             }
             REQUIRE(a.sums[c * (a.k / 16) + b] == sum);
+            for (int64_t half = 0; half < 2; ++half)
+                REQUIRE(a.eighths[c * (a.k / 8) + 2 * b + half] == -32 * std::accumulate(q + half * 8, q + half * 8 + 8, 0));
             if (b % 2 == 1) REQUIRE(a.offsets[c * (a.k / 32) + b / 2] == -8 * (sum + a.sums[c * (a.k / 16) + b - 1]));
         }
     }
@@ -229,6 +233,7 @@ TEST_CASE("quantize_panel: every level gives the same bits, also for zeros, ties
         CHECK(a.q.same_bytes(expected.q));
         CHECK(a.sums.same_bytes(expected.sums));
         CHECK(a.offsets.same_bytes(expected.offsets));
+        CHECK(a.eighths.same_bytes(expected.eighths));
         for (int64_t i = 0; i < a.scales.size(); ++i) {
             CHECK((a.scales[i] == expected.scales[i] ||
                    (std::isnan(a.scales[i]) && std::isnan(expected.scales[i]))));
@@ -277,6 +282,7 @@ TEST_CASE("panel_matmul: the largest sums of integers") {
                 std::fill(x.q.begin(), x.q.end(), static_cast<int8_t>(positive ? 127 : -127));
                 std::fill(x.sums.begin(), x.sums.end(), static_cast<int16_t>(positive ? 16 * 127 : -16 * 127));
                 std::fill(x.offsets.begin(), x.offsets.end(), positive ? -8 * 32 * 127 : 8 * 32 * 127);
+                std::fill(x.eighths.begin(), x.eighths.end(), positive ? -32 * 8 * 127 : 32 * 8 * 127);
                 const Product expected(w, x);
                 expected.run(reference());
                 for (const KernelTable* table : exact_levels(f)) {
