@@ -146,6 +146,8 @@ Result<std::vector<int32_t>> read_text(const PackOptions& options, const LoadedM
                      "check the path"};
     auto text = runtime::read_text_file(options.kld_text, kMaxTextBytes);
     if (!text) return Error{Errc::io_error, text.error().message, text.error().hint};
+    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // some editors begin texts with it
+    if (text->starts_with(kByteOrderMark)) text->erase(0, kByteOrderMark.size());
     return tokens_of(*text, options, source);
 }
 

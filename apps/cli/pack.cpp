@@ -6,6 +6,7 @@
 #include <set>
 
 #include "apps/cli/verbs.h"
+#include "apps/common/files.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "apps/common/results.h"
@@ -170,6 +171,7 @@ Result<int> pack_verb(Program& program, Args args) {
     LAP_TRY(check_target(work.out));
     // Perhaps the only copy of a model that took hours. What is no such file the library does not touch at all.
     if (beginning_of(work.out, kMagic.size()) == kMagic) LAP_TRY(check_overwrite(work.out, {}, options.force));
+    if (options.kld_text) LAP_TRY(read_plain_text(*options.kld_text));
     warn_of_threads(console, work.threads);
     LAP_ASSIGN(work.model, resolve_model(console, arguments.model));
     if (options.model.mmproj) work.mmproj = *options.model.mmproj;

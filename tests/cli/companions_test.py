@@ -100,7 +100,7 @@ class Companions(CliTest):
         words = self.file("words.txt", "Who are you? " * 20)
         for value in ("none", self.folder / "mmproj-F16.gguf"):
             for args in (["run", self.model, *ASK], ["tokenize", self.model, "Hi"], ["inspect", self.model],
-                         ["logits", self.model, "--tokens", "2", "--out", self.folder / "rows"],
+                         ["logits", self.model, "--tokens", "2", "--out", self.folder / "rows", "--force"],
                          ["bench", self.model, "-p", "8", "-n", "0", "-r", "1"],
                          ["perplexity", self.model, words], ["kld", self.model, "--base-precise", words],
                          ["pack", self.model, packed]):

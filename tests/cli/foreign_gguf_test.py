@@ -61,7 +61,7 @@ class ForeignGguf(CliTest):
         self.gguf.tensors[b"extra.weight"] = Tensor([4], 0, bytes(16))
         path, words, packed = self.model(), self.file("words.txt", "one two three four " * 8), self.folder / "p.lapidary"
         cores = os.cpu_count()
-        verbs = {"run": ("-p", "Hi", "-n", "1"), "logits": ("--tokens", "2,3", "-o", self.folder / "rows"),
+        verbs = {"run": ("-p", "Hi", "-n", "1"), "logits": ("--tokens", "2,3", "-o", self.folder / "rows", "--force"),
                  "bench": ("-p", "4", "-n", "0", "-r", "1", "-t", "1,2"), "pack": (packed,), "perplexity": (words,),
                  "kld": ("--base-precise", words, "-t", cores + 1)}
         for verb, rest in verbs.items():

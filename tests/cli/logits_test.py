@@ -48,7 +48,7 @@ class Logits(CliTest):
         out = self.folder / "a.f32"
         for content in ["[2, 15, 389]", '{"ids": [2, 15, 389], "pieces": []}']:
             ids = self.file("ids.json", content)
-            self.assertEqual(self.ok_json("logits", TINY, "--tokens-file", ids, "--out", out)["prompt_tokens"],
+            self.assertEqual(self.ok_json("logits", TINY, "--tokens-file", ids, "--out", out, "--force")["prompt_tokens"],
                              [2, 15, 389])
 
     def test_prompts_like_run(self):

@@ -27,7 +27,7 @@ class Pack(CliTest):
         self.assertEqual(self.ok("tokenize", path, "Who are you?"), self.ok("tokenize", TINY, "Who are you?"))
         for options in ((), ("--precise",)):
             for model, out in ((path, "packed"), (TINY, "source")):
-                self.ok("logits", model, "--tokens", "2,3,4", "--all", "--out", self.folder / out, *options)
+                self.ok("logits", model, "--tokens", "2,3,4", "--all", "--out", self.folder / out, "--force", *options)
             self.assertEqual((self.folder / "packed").read_bytes(), (self.folder / "source").read_bytes())
         bench = self.ok("bench", path, "-p", "8", "-n", "2", "-r", "1", "--json")
         self.assertEqual(len(bench.splitlines()), 2)
@@ -54,6 +54,15 @@ class Pack(CliTest):
         self.assertIn("error / rms", done.stderr.decode())
         self.assertEqual(done.stdout.count(b"\n"), 1)
         self.assertEqual(self.ok_json("inspect", self.folder / "b.lapidary")["type"], "q4_0")
+
+    def test_the_text_of_a_comparison(self):
+        text = "What do you see? " * 8
+        report = [self.packed("--type", "q8_0", "--kld", self.file("t.txt", mark + text), name=f"{len(mark)}.lapidary")[1]
+                  for mark in ("", "\ufeff")]
+        self.assertEqual(*[r["kld"]["tokens"] for r in report])
+        wide = self.file("wide.txt", text.encode("utf-16-le"))
+        self.fails(2, "pack", TINY, self.folder / "c.lapidary", "--kld", wide, says="UTF-16")
+        self.assertFalse((self.folder / "c.lapidary").exists())
 
     def test_quantising_twice_is_said(self):
         path, _ = self.packed("--type", "q8_0")

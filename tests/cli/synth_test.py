@@ -17,7 +17,7 @@ class Synth(CliTest):
                 report = self.ok_json("inspect", path)
                 self.assertEqual((report["source"], report["layers"]), ("gguf", 6))
                 self.assertEqual(report["type"].lower(), name)
-                rows = self.ok_json("logits", path, "--tokens", "2,3,4", "--out", self.folder / "l")
+                rows = self.ok_json("logits", path, "--tokens", "2,3,4", "--out", self.folder / "l", "--force")
                 self.assertEqual(rows["rows"], 1)
 
     def test_hugging_face_folder(self):

@@ -99,6 +99,11 @@ class Terminal(CliTest):
         self.assertTrue(any(re.match(rb"prompt \d+ / \d+ tokens", line) for line in drawn), text)
         self.assertTrue(last.startswith(str(self.folder).encode()), "the result stands on a clean line")
 
+    def test_no_amount_where_nothing_is_read(self):
+        text = self.shown("kld", TINY, "--base-kv", "f32", "--random-tokens", "100", "-t", "1", LAPIDARY_CPU="ref")
+        self.assertIn(b"load", text)
+        self.assertNotIn(b"0 B / 0 B", text)
+
     def test_dumb_terminals_get_plain_text(self):
         text = self.shown("logits", self.slow(), "--tokens", "2,3", "--out", self.folder / "rows", TERM="dumb")
         self.assertNotIn(b"\x1b", text)
