@@ -30,6 +30,17 @@ bool is_synthetic_gguf(const std::filesystem::path& path) {
     return begin.starts_with("GGUF") && begin.find("random weights, written by lapidary synth") != begin.npos;
 }
 
+// A file may replace a file; a folder, which may hold anything, replaces nothing.
+Result<void> check_out(const SynthOptions& options, bool force) {
+    if (options.format == "gguf" || options.out == "-") LAP_TRY(check_target(options.out));
+    std::error_code ignored;
+    const bool taken = std::filesystem::is_regular_file(options.out, ignored);
+    if (options.format == "hf" && taken)
+        return Error{Errc::invalid_argument, fmt::format("{} exists and is a file", options.out.string()),
+                     "remove it first, or give another name for the folder"};
+    return check_overwrite(options.out, {"a synthetic model", is_synthetic_gguf}, force);
+}
+
 }  // namespace
 
 Result<int> synth_verb(Program& program, Args args) {
@@ -48,7 +59,7 @@ Result<int> synth_verb(Program& program, Args args) {
                    }, {"q4_0", "q8_0", "q4_k", "q6_k", "bf16", "f16"});
     command.choice("--format", options.format, {"gguf", "hf"}, "one file, or a Hugging Face folder");
     command.count("--layers", options.layers, 1, 1000, "fewer or more layers than the preset has");
-    command.flag("--force", force, "write over what OUT is, unless that is a synthetic file");
+    command.flag("--force", force, "write over a file that is no synthetic model");
     add_output_options(command, console);
     LAP_ASSIGN(const bool go, command.parse(args));
     if (!go) return program.show(command.page());
@@ -58,8 +69,7 @@ Result<int> synth_verb(Program& program, Args args) {
     options.out = positionals[0];
     if (type.empty()) type = options.format == "hf" ? "bf16" : "q4_0";
     options.type = type;
-    if (options.out == "-" || options.format == "gguf") LAP_TRY(check_target(options.out));
-    LAP_TRY(check_overwrite(options.out, {"a synthetic model", is_synthetic_gguf}, force));
+    LAP_TRY(check_out(options, force));
 
     const Interrupt::Scope stoppable(program.interrupt);
     Progress progress(console, program.interrupt);

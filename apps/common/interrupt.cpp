@@ -37,7 +37,9 @@ int first_watched() {
     return 0;
 }
 
-void write_out(int fd, std::string_view text) { [[maybe_unused]] const auto n = write(fd, text.data(), text.size()); }
+void write_out(int fd, std::string_view text) {
+    [[maybe_unused]] const auto n = write(fd, text.data(), text.size());
+}
 
 }  // namespace
 
@@ -61,10 +63,12 @@ int Interrupt::exit_code() const {
 
 void Interrupt::leave() const {
     // Ends a dimmed or half-written line, so that the shell's prompt starts clean.
-    if (isatty(STDERR_FILENO) != 0) write_out(STDERR_FILENO, is_capable_terminal(STDERR_FILENO) ? "\x1b[0m\n" : "\n");
+    if (isatty(STDERR_FILENO) != 0)
+        write_out(STDERR_FILENO, is_capable_terminal(STDERR_FILENO) ? "\x1b[0m\n" : "\n");
     // Work that was asked to stop before says so itself.
     if (json_ && !source_.stop_requested())
-        write_out(STDOUT_FILENO, "{\"error\":{\"code\":\"cancelled\",\"message\":\"interrupted\",\"hint\":\"\"}}\n");
+        write_out(STDOUT_FILENO,
+                  "{\"error\":{\"code\":\"cancelled\",\"message\":\"interrupted\",\"hint\":\"\"}}\n");
     _exit(exit_code());
 }
 

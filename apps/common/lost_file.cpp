@@ -1,4 +1,5 @@
-// The handler of SIGBUS; see lost_file.h. Everything in it may be called from a signal handler: no memory, no locks.
+// The handler of SIGBUS; see lost_file.h. Everything in it may be called from a signal handler: no memory, no
+// locks.
 #include "apps/common/lost_file.h"
 
 #include <fcntl.h>
@@ -106,8 +107,10 @@ void on_bus_error(int number, siginfo_t* info, void*) {
         return;
     }
     const bool json = g_json->load();
-    if (json) g_message.add(R"({"error":{"code":"bad_model_file","message":")");
-    else g_message.add(g_terminal ? "\x1b[0m\r\x1b[Klapidary: " : "lapidary: ");
+    if (json)
+        g_message.add(R"({"error":{"code":"bad_model_file","message":")");
+    else
+        g_message.add(g_terminal ? "\x1b[0m\r\x1b[Klapidary: " : "lapidary: ");
     add_name(file, json);
     g_message.add(" became shorter, or could not be read, while it was used");
     g_message.add(json ? R"(","hint":")" : " (");

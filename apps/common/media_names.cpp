@@ -20,12 +20,14 @@ Result<void> check_name(const std::string& name) {
     constexpr size_t kShown = 40;  // of what may be a whole picture
     std::error_code ignored;
     if (name == "-")
-        return usage("pictures and recordings are not read from standard input (-)", "write it to a file, and name that");
+        return usage("pictures and recordings are not read from standard input (-)",
+                     "write it to a file, and name that");
     if (name.starts_with("file://"))
         return usage(fmt::format("{} is a URL, not the name of a file", name),
                      fmt::format("give {}", name.substr(std::string_view("file://").size())));
     if (name.starts_with("http://") || name.starts_with("https://"))
-        return usage(fmt::format("{} is a URL, and nothing is downloaded here", name), "fetch the file and give its path");
+        return usage(fmt::format("{} is a URL, and nothing is downloaded here", name),
+                     "fetch the file and give its path");
     if (name.starts_with("data:"))
         return usage(fmt::format("{}{} holds the data itself, not the name of a file", name.substr(0, kShown),
                                  name.size() > kShown ? "..." : ""),

@@ -27,7 +27,8 @@ Error cannot_write(const fs::path& target, int problem) {
 
 bool is_stream_name(const fs::path& target) {
     const std::string name = target.string();
-    return name == "/dev/stdout" || name == "/dev/stderr" || name.starts_with("/dev/fd/") || name.starts_with("/proc/");
+    return name == "/dev/stdout" || name == "/dev/stderr" || name.starts_with("/dev/fd/") ||
+           name.starts_with("/proc/");
 }
 
 // "model-00001-of-00003.gguf" up to the number; empty: no part of a split model.
@@ -60,11 +61,13 @@ Result<void> check_target(const fs::path& target) {
                      "name a file; ./- is one of that name"};
     // What is there is another file's name, and would be replaced by a rename.
     if (is_stream_name(target))
-        return Error{Errc::io_error, fmt::format("cannot write {}: it is not a regular file", target.string())};
+        return Error{Errc::io_error,
+                     fmt::format("cannot write {}: it is not a regular file", target.string())};
     if (stat(target.c_str(), &info) == 0) {
         if (S_ISDIR(info.st_mode)) return cannot_write(target, EISDIR);
         if (!S_ISREG(info.st_mode))
-            return Error{Errc::io_error, fmt::format("cannot write {}: it is not a regular file", target.string())};
+            return Error{Errc::io_error,
+                         fmt::format("cannot write {}: it is not a regular file", target.string())};
     }
     const auto folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
     if (access(folder.c_str(), W_OK | X_OK) != 0) return cannot_write(target, errno);
@@ -86,7 +89,8 @@ Result<void> check_overwrite(const fs::path& target, const Overwrite& what, bool
     const bool file = fs::is_regular_file(target, ignored), folder = fs::is_directory(target, ignored);
     if (!(file || folder) || fs::is_empty(target, ignored)) return {};
     if (folder)
-        return Error{Errc::invalid_argument, fmt::format("{} exists and is a folder with files in it", target.string()),
+        return Error{Errc::invalid_argument,
+                     fmt::format("{} exists and is a folder with files in it", target.string()),
                      "remove it first, or give another name"};
     if (force) return {};
     if (what.same && what.same(target)) return {};
@@ -103,9 +107,12 @@ void Inputs::add_model(const fs::path& model) {
     const std::string stem = split_stem(model.filename().string());
     for (const auto& entry : fs::directory_iterator(place, failed)) {
         const std::string name = entry.path().filename().string();
-        if (folder) add("a file of the model", entry.path());
-        else if (!stem.empty() && split_stem(name) == stem) add("a part of the model", entry.path());
-        else if (is_projector_name(name)) add("a projector of the model", entry.path());
+        if (folder)
+            add("a file of the model", entry.path());
+        else if (!stem.empty() && split_stem(name) == stem)
+            add("a part of the model", entry.path());
+        else if (is_projector_name(name))
+            add("a projector of the model", entry.path());
     }
 }
 
@@ -129,7 +136,8 @@ Result<void> Inputs::check(const std::string& option, const std::optional<std::s
 Result<ResultFile> ResultFile::create(const fs::path& target) {
     if (is_standard_output(target)) {
         if (isatty(STDOUT_FILENO) != 0)
-            return Error{Errc::invalid_argument, "standard output is a terminal, and this is no text", "name a file"};
+            return Error{Errc::invalid_argument, "standard output is a terminal, and this is no text",
+                         "name a file"};
         const int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
         if (fd < 0) return cannot_write(target, errno);
         return ResultFile(fd, target, {});

@@ -46,6 +46,11 @@ class Synth(CliTest):
             error = self.fails(2, *args, *more, says=["exists", "folder"])
             self.assertNotIn("--force", error["hint"])
         self.fails(1, "synth", path, "--preset", "tiny", says=str(path))
+        file = self.file("file", "mine")
+        for more in ([], ["--force"]):
+            error = self.fails(2, "synth", file, "--preset", "tiny", "--format", "hf", *more, says="is a file")
+            self.assertNotIn("--force", error["hint"])
+        self.assertEqual(file.read_text(), "mine")
         self.assertEqual(self.ok_json("inspect", path)["source"], "hf")
 
     def test_usage(self):
