@@ -35,6 +35,7 @@ Result<Engine> open(const BenchOptions& o) {
         return opened;
     }
     const auto started = std::chrono::steady_clock::now();
+    LAP_TRY(check_engine(options, model::kSynthContext));  // weights take half a minute to make
     LAP_ASSIGN(const auto synthetic, synth_options({.preset = o.synthetic, .type = o.type, .layers = o.layers}));
     LAP_ASSIGN(auto loaded, model::synthetic_model(synthetic));
     return make_engine(options, std::move(loaded), started);

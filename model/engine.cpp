@@ -41,8 +41,8 @@ std::vector<kernels::Format> panel_formats(const model::Weights& weights) {
     return out;
 }
 
-Result<uint32_t> context_of(const EngineOptions& options, const model::ModelConfig& config) {
-    const uint32_t made_for = static_cast<uint32_t>(config.context);
+Result<uint32_t> context_of(const EngineOptions& options, int32_t model_context) {
+    const auto made_for = static_cast<uint32_t>(model_context);
     const uint32_t limit = std::min(made_for, static_cast<uint32_t>(model::kMaxContext));
     if (options.context == 0) return std::min(kDefaultContext, limit);
     if (options.context > limit)
@@ -154,6 +154,14 @@ Result<int> thread_count(int wanted) {
     return static_cast<int>(n);
 }
 
+Result<void> check_engine(const EngineOptions& options, int32_t model_context) {
+    LAP_TRY(check_options(options));
+    LAP_TRY(context_of(options, model_context));
+    LAP_TRY(phase_threads(options));
+    LAP_TRY(kernel_table(options.research.cpu_level));
+    return {};
+}
+
 runtime::KvFormat model::EngineState::kv_format() const {
     if (options.precise) return runtime::KvFormat::f32;
     switch (options.kv) {
@@ -202,7 +210,7 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     }
     if (options.needs.text) LAP_TRY(tokenizer_of(*state));
     const model::ModelConfig& config = state->loaded.config;
-    LAP_ASSIGN(const uint32_t context, context_of(options, config));
+    LAP_ASSIGN(const uint32_t context, context_of(options, config.context));
     LAP_ASSIGN(const runtime::PhaseThreads phases, phase_threads(options));
     const int threads = std::max(phases.prefill, phases.decode);
     LAP_ASSIGN(const kernels::KernelTable* table, kernel_table(options.research.cpu_level));

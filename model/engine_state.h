@@ -82,6 +82,9 @@ Result<const kernels::KernelTable*> kernel_table(const std::string& wanted);
 // `wanted`, or LAPIDARY_THREADS, or every performance core this process may use.
 Result<int> thread_count(int wanted);
 
+// Everything in the options that needs no weights to be refused, for a model made for so many positions.
+Result<void> check_engine(const EngineOptions& options, int32_t model_context);
+
 // Whether weights move into the layout that the kernels want: not for those who only look at a model.
 enum class Packing { now, never };
 

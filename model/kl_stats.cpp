@@ -65,8 +65,8 @@ double quantile(std::span<const double> sorted, double q) {
 }
 
 Error no_numbers(int64_t position) {
-    return {Errc::internal, "the logits of position " + std::to_string(position) + " are no finite numbers",
-            "the model overflows on this text: try it with EngineOptions::precise"};
+    return {Errc::bad_model_file, "the logits of position " + std::to_string(position) + " are no finite numbers",
+            "its weights hold NaN or infinity, or it overflows on this text: try it with EngineOptions::precise"};
 }
 
 Result<void> KlStats::add(std::span<const float> base, std::span<const float> other, int32_t target) {

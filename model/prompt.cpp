@@ -70,8 +70,8 @@ struct Decoded {
     int soft_tokens = 0;
 };
 
-Result<model::Image> picture(const Part& part) {
-    if (part.rgb.empty()) return model::read_image(part.path);
+Result<model::Image> picture(const Part& part, const model::SizeCheck& check) {
+    if (part.rgb.empty()) return model::read_image(part.path, check);
     const uint64_t expected = uint64_t(std::max(part.width, 0)) * uint64_t(std::max(part.height, 0)) * 3;
     if (expected == 0 || part.rgb.size() != expected)
         return Error{Errc::invalid_argument,
@@ -81,13 +81,21 @@ Result<model::Image> picture(const Part& part) {
     return model::Image{static_cast<uint32_t>(part.width), static_cast<uint32_t>(part.height), part.rgb};
 }
 
-Result<Decoded> decode_picture(const model::EngineState& state, const Part& part) {
+// `take`: refuses so many tokens before the work that they stand for.
+Result<Decoded> decode_picture(const model::EngineState& state, const Part& part,
+                               const std::function<Result<void>(int64_t)>& take) {
     const model::VisionConfig& c = *state.loaded.config.vision;
     const int budget = state.options.image_tokens ? state.options.image_tokens : c.soft_tokens;
     const model::PatchGeometry geometry{static_cast<uint32_t>(c.patch_size), static_cast<uint32_t>(c.pooling)};
-    LAP_ASSIGN(model::Image image, picture(part));
-    LAP_ASSIGN(const model::ImageSize size,
-               model::target_size({image.width, image.height}, static_cast<uint32_t>(budget), geometry));
+    const auto resized = [&](uint32_t width, uint32_t height) {
+        return model::target_size({width, height}, static_cast<uint32_t>(budget), geometry);
+    };
+    const auto check = [&](uint32_t width, uint32_t height) -> Result<void> {
+        LAP_ASSIGN(const model::ImageSize size, resized(width, height));
+        return take(int64_t{size.width / geometry.side()} * (size.height / geometry.side()));
+    };
+    LAP_ASSIGN(model::Image image, picture(part, check));
+    LAP_ASSIGN(const model::ImageSize size, resized(image.width, image.height));
     LAP_ASSIGN(image, model::resize_image(image, size));
     LAP_ASSIGN(auto patches, model::image_to_patches(image, geometry.side(),
                                                      c.planar ? model::PatchOrder::planar
@@ -139,20 +147,29 @@ class Decoder {
         if (part.kind == Part::Kind::video) return no_video(part);
         const bool picture = part.kind == Part::Kind::image;
         LAP_TRY(state_.take_media(picture, !picture));
-        LAP_ASSIGN(Decoded decoded, picture ? decode_picture(state_, part) : decode_recording(state_, part, room_));
+        const auto take = [&](int64_t tokens) { return check_room(picture, tokens); };
+        LAP_ASSIGN(Decoded decoded, picture ? decode_picture(state_, part, take) : decode_recording(state_, part, room_));
+        LAP_TRY(take(decoded.soft_tokens));
         room_ -= decoded.soft_tokens;
-        if (room_ < 0)
-            return Error{Errc::context_full,
-                         "the first " + std::to_string(media_.size() + 1) + " pictures and recordings take " +
-                             std::to_string(state_.info.context - room_) + " tokens, the context holds " +
-                             std::to_string(state_.info.context),
-                         "leave some out, or set EngineOptions::context to more"};
         media_.push_back(std::move(decoded));
         return static_cast<int>(media_.size()) - 1;
     }
     const std::vector<Decoded>& media() const { return media_; }
 
   private:
+    Result<void> check_room(bool picture, int64_t tokens) const {
+        if (tokens <= room_) return {};
+        const size_t count = media_.size() + 1;
+        const std::string which = count > 1   ? "the first " + std::to_string(count) + " pictures and recordings take "
+                                  : picture ? "the picture takes "
+                                            : "the recording takes ";
+        return Error{Errc::context_full,
+                     which + std::to_string(state_.info.context - room_ + tokens) + " tokens, the context holds " +
+                         std::to_string(state_.info.context),
+                     count > 1 ? "leave some out, or set EngineOptions::context to more"
+                               : "set EngineOptions::context to more"};
+    }
+
     model::EngineState& state_;
     int64_t room_;  // tokens
     std::vector<Decoded> media_;
@@ -318,6 +335,7 @@ Result<Prompt> Engine::tokens(std::span<const int32_t> ids) const {
 Result<Conversation> conversation_from_json(std::string_view json) {
     LAP_ASSIGN(const model::Conversation parsed, model::messages_from_json(json));
     Conversation out;
+    out.notes = parsed.notes;
     for (const ChatMessage& m : parsed.messages) {
         Message message;
         switch (m.role) {

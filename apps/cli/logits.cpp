@@ -104,6 +104,7 @@ Result<int> logits_verb(Program& program, Args args) {
     LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, false));
     if (!options.out) return Error{Errc::invalid_argument, "--out FILE is missing", "the rows need a file"};
     LAP_ASSIGN(const Input input, read_input(options, arguments.model));
+    tell_notes(console, input.prompt.conversation.notes);
     const bool to_stdout = is_standard_output(*options.out);
     if (to_stdout && console.json)
         return Error{Errc::invalid_argument, "--json and --out - both write to standard output", "name a file"};

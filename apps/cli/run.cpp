@@ -209,6 +209,7 @@ Result<int> run_verb(Program& program, Args args) {
     if (arguments.own) options.prompt.text = *arguments.own;
     if (!names_a_prompt(options.prompt)) LAP_TRY(check_model_named(arguments.model));
     LAP_ASSIGN(const PromptSource source, read_prompt(options.prompt));
+    tell_notes(program.console, source.conversation.notes);
     LAP_ASSIGN(EngineOptions engine_opts,
                engine_options(program.console, options.engine, options.model, arguments.model,
                               inputs_of(options.prompt, source)));

@@ -95,6 +95,7 @@ Result<int> tokenize_verb(Program& program, Args args) {
     } else {
         options.prompt.think_given = options.prompt.think == "on";
         LAP_ASSIGN(conversation, read_prompt(options.prompt));
+        tell_notes(console, conversation.conversation.notes);
     }
     EngineOptions engine_opts;
     engine_opts.prompts_only = true;

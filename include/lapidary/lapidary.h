@@ -80,6 +80,7 @@ struct Conversation {
     std::vector<Message> messages = {};
     bool think = false;           // ask the model to think before it answers
     bool allow_special = false;   // let `<turn|>` and the like inside texts act as control tokens
+    std::vector<std::string> notes = {};  // of conversation_from_json: what the text says and is not obeyed
 };
 
 // Token ids ready for a session, with the media rows that stand at the placeholder ids.

@@ -101,7 +101,7 @@ void add_model_keys(runtime::GgufWriter& out, const SynthShape& shape, Format ty
         sliding.push_back(shape.sliding(i));
         kv_heads.push_back(sliding.back() ? shape.kv_heads : shape.full_kv_heads);
     }
-    number("context_length", 262144);
+    number("context_length", kSynthContext);
     number("embedding_length", shape.hidden);
     number("block_count", shape.layers);
     number("feed_forward_length", shape.ffn);
@@ -191,7 +191,7 @@ nlohmann::json hf_config(const SynthShape& shape, Format type) {
                            {"attention_k_eq_v", true},
                            {"attention_bias", false},
                            {"hidden_activation", "gelu_pytorch_tanh"},
-                           {"max_position_embeddings", 262144},
+                           {"max_position_embeddings", kSynthContext},
                            {"rms_norm_eps", 1e-6},
                            {"sliding_window", shape.window},
                            {"final_logit_softcapping", 30.0},
@@ -295,6 +295,7 @@ Result<void> write_synthetic(const SynthOptions& options) {
     LAP_TRY(check_synth_options(options));
     const SynthShape shape = synth_shape(options.preset, options.layers);
     const auto tensors = synth_tensors(shape);
+    LAP_TRY(runtime::require_room(options.out, total_bytes(tensors, options)));
     return options.format == SynthContainer::gguf ? write_gguf(options, shape, tensors)
                                                   : write_hf(options, shape, tensors);
 }

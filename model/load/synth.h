@@ -11,6 +11,8 @@
 
 namespace lapidary::model {
 
+inline constexpr int32_t kSynthContext = 262144;  // positions, as the published model
+
 enum class SynthPreset : uint8_t { full_12b, tiny };
 enum class SynthContainer : uint8_t { gguf, hf };
 

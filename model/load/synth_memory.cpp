@@ -24,7 +24,7 @@ ModelConfig config_of(const SynthShape& s) {
     c.ffn = s.ffn;
     c.vocab = s.vocab;
     c.heads = s.heads;
-    c.context = 262144;
+    c.context = kSynthContext;
     c.window = s.window;
     c.soft_cap = 30.0f;
     c.sliding_rope = {10000.0, s.head_dim / 2};

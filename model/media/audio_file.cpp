@@ -20,14 +20,16 @@ constexpr size_t kHeadBytes = size_t{1} << 16;  // where headers stand
 
 Result<std::unique_ptr<SoundReader>> open_reader(std::span<const uint8_t> file, std::string_view name) {
     if (file.empty()) return media_error(name, "is empty (0 bytes)", "check how the file was written");
-    const std::span<const uint8_t> bytes = without_leading_tags(file);
+    std::span<const uint8_t> bytes = without_leading_tags(file);
     const std::string type(detect_media_type(bytes));
     if (type == "MP3") return open_mp3(bytes, name);
     if (type == "WAV") {
         LAP_TRY(check_wav(bytes, bytes.size(), name));
     } else if (type == "Ogg") {
-        LAP_TRY(check_ogg(bytes, name));
-    } else if (type != "FLAC") {
+        LAP_ASSIGN(bytes, check_ogg(bytes, name));
+    } else if (type == "FLAC") {
+        bytes = without_trailing_tags(bytes);
+    } else {
         const std::string tag = bytes.size() < file.size() ? "an ID3 tag before " : "";
         return media_error(name, "is " + tag + type + ", not WAV, FLAC, Ogg or MP3",
                            "convert the recording to WAV or FLAC");

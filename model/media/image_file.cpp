@@ -64,8 +64,12 @@ Result<void> check_image(const std::filesystem::path& path) {
     return {};
 }
 
-Result<Image> read_image(const std::filesystem::path& path) {
+Result<Image> read_image(const std::filesystem::path& path, const SizeCheck& check) {
     LAP_ASSIGN(const std::vector<uint8_t> bytes, read_media_file(path));
+    if (check) {
+        LAP_ASSIGN(const DecodedImage header, decode(bytes, path.string(), Extent::header));
+        LAP_TRY(check(header.image.width, header.image.height));
+    }
     return decode_image(bytes, path.string());
 }
 

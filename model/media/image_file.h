@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -12,9 +13,9 @@
 
 namespace lapidary::model {
 
-// Decoding more than this (768 MiB of RGB) is refused: the largest soft-token budget keeps 2.6 million
-// pixels.
-inline constexpr uint64_t kMaxImagePixels = uint64_t{1} << 28;
+// Decoding more than this (512 MiB of RGB) is refused: it is where Pillow, and so transformers, raises its
+// DecompressionBombError. The largest soft-token budget keeps 2.6 million pixels.
+inline constexpr uint64_t kMaxImagePixels = 178'956'970;
 
 struct Image {
     uint32_t width = 0;
@@ -22,7 +23,11 @@ struct Image {
     std::vector<uint8_t> rgb;  // [height][width][3]
 };
 
-Result<Image> read_image(const std::filesystem::path& path);
+// May refuse the size that the header says, before a pixel is decoded; a picture that lies on its side may have both
+// numbers swapped.
+using SizeCheck = std::function<Result<void>(uint32_t width, uint32_t height)>;
+
+Result<Image> read_image(const std::filesystem::path& path, const SizeCheck& check = {});
 
 // Opens it, without decoding: an error if read_image would fail over its kind or its header.
 Result<void> check_image(const std::filesystem::path& path);

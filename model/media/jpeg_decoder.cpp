@@ -37,6 +37,7 @@ struct JpegState {
     const uint8_t* data = nullptr;
     size_t size_bytes = 0;
     int orientation = 1;
+    bool ran_out = false;  // of bytes, which the end marker alone may do
 };
 
 JpegState* state_of(j_common_ptr info) { return static_cast<JpegState*>(info->client_data); }
@@ -47,12 +48,14 @@ JpegState* state_of(j_common_ptr info) { return static_cast<JpegState*>(info->cl
     std::longjmp(s->on_failure, 1);
 }
 
-// Warnings are damage (premature end, bad codes) and end decoding, except those that leave the pixels right.
+// Warnings are damage (bad codes, too few of them) and end decoding, except those that leave the pixels right. Bytes that
+// run out are no damage yet: where pixels need more of them another warning follows.
 void on_message(j_common_ptr info, int level) {
     if (level >= 0) return;
     const int code = info->err->msg_code;
     const bool harmless = code == JWRN_EXTRANEOUS_DATA || code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR;
-    if (!harmless) fail(info);
+    if (code == JWRN_JPEG_EOF) state_of(info)->ran_out = true;
+    else if (!harmless) fail(info);
 }
 
 void on_output(j_common_ptr) {}
@@ -93,25 +96,43 @@ bool read_header(JpegState* s) {
     return true;
 }
 
-bool read_rows(JpegState* s, uint8_t* pixels) {
+bool start(JpegState* s) {
     if (setjmp(s->on_failure)) return false;
     jpeg_start_decompress(&s->info);
-    const size_t row_bytes = size_t{s->info.output_width} * static_cast<size_t>(s->info.output_components);
-    while (s->info.output_scanline < s->info.output_height) {
-        JSAMPROW row = pixels + s->info.output_scanline * row_bytes;
-        jpeg_read_scanlines(&s->info, &row, 1);
-    }
-    jpeg_finish_decompress(&s->info);
     return true;
 }
 
-void grey_to_rgb(const std::vector<uint8_t>& grey, std::vector<uint8_t>& rgb) {
-    for (size_t i = 0; i < grey.size(); ++i) std::memset(rgb.data() + 3 * i, grey[i], 3);
+bool read_row(JpegState* s, uint8_t* pixels) {
+    if (setjmp(s->on_failure)) return false;
+    JSAMPROW row = pixels;
+    jpeg_read_scanlines(&s->info, &row, 1);
+    return true;
+}
+
+// Whether every bit of every coefficient has come, of a file that may have more scans than it still holds.
+bool has_all_scans(const JpegState* s) {
+    if (!s->info.progressive_mode) return s->info.comps_in_scan == s->info.num_components;
+    for (int c = 0; c < s->info.num_components; ++c)
+        for (int k = 0; k < DCTSIZE2; ++k)
+            if (s->info.coef_bits[c][k] != 0) return false;
+    return true;
+}
+
+bool finish(JpegState* s) {
+    if (setjmp(s->on_failure)) return false;
+    const bool whole = has_all_scans(s);  // finishing forgets it
+    jpeg_finish_decompress(&s->info);
+    if (s->ran_out && !whole) std::snprintf(s->message, sizeof s->message, "it ends early, before its last scan");
+    return whole || !s->ran_out;
+}
+
+void grey_to_rgb(const std::vector<uint8_t>& grey, uint8_t* rgb) {
+    for (size_t i = 0; i < grey.size(); ++i) std::memset(rgb + 3 * i, grey[i], 3);
 }
 
 // Four-component JPEGs follow Adobe and store inverted ink, so a stored value is 255 - ink, and Pillow's
 // (255-k) - round(c*(255-k)/255) becomes the below. Like Pillow, no colour profile is applied.
-void inverted_cmyk_to_rgb(const std::vector<uint8_t>& cmyk, std::vector<uint8_t>& rgb) {
+void inverted_cmyk_to_rgb(const std::vector<uint8_t>& cmyk, uint8_t* rgb) {
     for (size_t i = 0; i < cmyk.size() / 4; ++i) {
         const uint32_t not_black = cmyk[4 * i + 3];
         for (size_t c = 0; c < 3; ++c) {
@@ -149,12 +170,17 @@ Result<DecodedImage> decode(JpegState& s, std::string_view name, Extent extent) 
     const uint32_t height = s.info.image_height;
     const int components = s.info.num_components;
     s.info.out_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
-    const size_t count = size_t{width} * height;
-    LAP_ASSIGN(std::vector<uint8_t> pixels, allocate_pixels(count * static_cast<size_t>(components), name));
-    if (!read_rows(&s, pixels.data())) return damaged(s, name);
-    if (components == 3) return DecodedImage{{width, height, std::move(pixels)}, s.orientation};
-    LAP_ASSIGN(std::vector<uint8_t> rgb, allocate_pixels(count * 3, name));
-    components == 1 ? grey_to_rgb(pixels, rgb) : inverted_cmyk_to_rgb(pixels, rgb);
+    // Row by row, so that no more than the RGB is ever held.
+    LAP_ASSIGN(std::vector<uint8_t> rgb, allocate_pixels(size_t{width} * height * 3, name));
+    LAP_ASSIGN(std::vector<uint8_t> row, allocate_pixels(size_t{width} * static_cast<size_t>(components), name));
+    if (!start(&s)) return damaged(s, name);
+    for (uint32_t y = 0; y < height; ++y) {
+        uint8_t* out = rgb.data() + size_t{y} * width * 3;
+        if (!read_row(&s, components == 3 ? out : row.data())) return damaged(s, name);
+        if (components == 1) grey_to_rgb(row, out);
+        if (components == 4) inverted_cmyk_to_rgb(row, out);
+    }
+    if (!finish(&s)) return damaged(s, name);
     return DecodedImage{{width, height, std::move(rgb)}, s.orientation};
 }
 

@@ -39,6 +39,7 @@ struct PngState {
     int channels = 0;
     int passes = 0;
     int orientation = 1;
+    bool ran_out = false;  // of bytes
 };
 
 void on_error(png_structp png, png_const_charp message) {
@@ -51,27 +52,34 @@ void on_warning(png_structp, png_const_charp) {}
 
 void on_read(png_structp png, png_bytep target, size_t count) {
     auto* state = static_cast<PngState*>(png_get_io_ptr(png));
-    if (count > state->size_bytes - state->position_bytes) png_error(png, "the file ends early");
+    state->ran_out = count > state->size_bytes - state->position_bytes;
+    if (state->ran_out) png_error(png, "it ends early");
     std::memcpy(target, state->data + state->position_bytes, count);
     state->position_bytes += count;
 }
 
 // libpng asks for the memory of a chunk before it reads it, a gigabyte for a length that is damaged.
-bool chunks_fit(const PngState* s) {
+// Of the last chunk alone, which holds nothing, a part may be missing.
+bool chunks_fit(PngState* s) {
     constexpr size_t kSignature = 8, kFrame = 12;  // length, type and checksum around the data
-    for (size_t at = kSignature; at + kFrame <= s->size_bytes;) {
-        const size_t length = png_get_uint_32(s->data + at), left = s->size_bytes - at - kFrame;
-        if (length > left) return false;
+    constexpr char kEnd[] = "\0\0\0\0IEND\xae\x42\x60\x82";
+    size_t at = kSignature;
+    while (at + kFrame <= s->size_bytes) {
+        const size_t length = png_get_uint_32(s->data + at);
+        if (length > s->size_bytes - at - kFrame) break;
         if (std::memcmp(s->data + at + 4, "IEND", 4) == 0) return true;
         at += kFrame + length;
     }
-    return true;
+    const size_t left = s->size_bytes - std::min(at, s->size_bytes);
+    if (left < kFrame && std::memcmp(s->data + at, kEnd, left) == 0) return true;
+    std::snprintf(s->message, sizeof s->message, "it ends inside its part at byte %zu", at);
+    return false;
 }
 
 bool read_header(PngState* s) {
+    if (!chunks_fit(s)) return false;
     if (setjmp(png_jmpbuf(s->png))) return false;
     png_set_read_fn(s->png, s, on_read);
-    if (!chunks_fit(s)) png_error(s->png, "the file ends early");
     png_read_info(s->png, s->info);
     png_get_IHDR(s->png, s->info, &s->width, &s->height, &s->bit_depth, &s->color_type, nullptr, nullptr,
                  nullptr);
@@ -95,18 +103,32 @@ bool start_rows(PngState* s) {
     return true;
 }
 
-bool read_rows(PngState* s, uint8_t* pixels) {
+// Behind the pixels: what stands there may be missing, but not wrong.
+bool read_rest(PngState* s) {
+    if (setjmp(png_jmpbuf(s->png))) return s->ran_out;
+    png_read_end(s->png, s->info);
+    return true;
+}
+
+bool read_row(PngState* s, uint8_t* row) {
+    if (setjmp(png_jmpbuf(s->png))) return false;
+    png_read_row(s->png, row, nullptr);
+    return true;
+}
+
+// Interlaced pictures come in passes over all of it.
+bool read_passes(PngState* s, uint8_t* pixels) {
     if (setjmp(png_jmpbuf(s->png))) return false;
     for (int pass = 0; pass < s->passes; ++pass) {
         for (size_t y = 0; y < s->height; ++y) png_read_row(s->png, pixels + y * s->row_bytes, nullptr);
     }
-    png_read_end(s->png, s->info);
+    return true;
+}
+
+void read_orientation(PngState* s) {
     png_bytep exif = nullptr;
     png_uint_32 exif_bytes = 0;
-    if (png_get_eXIf_1(s->png, s->info, &exif_bytes, &exif)) {
-        s->orientation = exif_orientation({exif, exif_bytes});
-    }
-    return true;
+    if (png_get_eXIf_1(s->png, s->info, &exif_bytes, &exif)) s->orientation = exif_orientation({exif, exif_bytes});
 }
 
 // Over a white background: round((a*c + (255-a)*255) / 255), which is what Pillow's alpha_composite yields.
@@ -123,21 +145,52 @@ void pixel_to_rgb(const uint8_t* in, int channels, uint8_t* out) {
     }
 }
 
-Image to_rgb(const PngState& s, const std::vector<uint8_t>& pixels, std::vector<uint8_t> rgb) {
-    const size_t count = size_t{s.width} * s.height;
-    uint8_t* out = rgb.data();
-    if (is_grey_16(&s)) {
-        // Pillow keeps 16-bit grey as integers and clamps them to 255 (it does not scale); so must we, for
-        // parity.
-        for (size_t i = 0; i < count; ++i) {
-            const uint8_t value = pixels[2 * i] != 0 ? uint8_t{255} : pixels[2 * i + 1];
-            std::fill_n(out + 3 * i, 3, value);
-        }
-    } else {
-        for (size_t i = 0; i < count; ++i)
-            pixel_to_rgb(pixels.data() + i * s.channels, s.channels, out + 3 * i);
+// Pillow keeps 16-bit grey as integers and clamps them to 255 (it does not scale); so must we, for parity.
+void grey_16_to_rgb(const uint8_t* in, uint8_t* out) {
+    const uint8_t value = in[0] != 0 ? uint8_t{255} : in[1];
+    std::fill_n(out, 3, value);
+}
+
+// `out` may be `in`: pixels that grow are turned from the last on, those that shrink from the first.
+void to_rgb(const PngState& s, const uint8_t* in, size_t count, uint8_t* out) {
+    const bool wide_grey = is_grey_16(&s);
+    const size_t pixel_bytes = wide_grey ? 2 : static_cast<size_t>(s.channels);
+    for (size_t i = 0; i < count; ++i) {
+        const size_t at = pixel_bytes < 3 ? count - 1 - i : i;
+        uint8_t pixel[4];
+        std::memcpy(pixel, in + at * pixel_bytes, pixel_bytes);
+        if (wide_grey)
+            grey_16_to_rgb(pixel, out + 3 * at);
+        else
+            pixel_to_rgb(pixel, s.channels, out + 3 * at);
     }
-    return {s.width, s.height, std::move(rgb)};
+}
+
+Error damaged(const PngState& s, std::string_view name) {
+    const std::string where = s.position_bytes > 0 && !s.ran_out ? " before byte " + std::to_string(s.position_bytes) : "";
+    return media_error(name,
+                       "damaged PNG (" + std::to_string(s.size_bytes) + " bytes): " + std::string(s.message) + where,
+                       "copy or export the picture again");
+}
+
+// Row by row, so that no more than the RGB is ever held; an interlaced picture is turned in its place.
+Result<std::vector<uint8_t>> read_rgb(PngState& s, std::string_view name) {
+    const size_t width = s.width, height = s.height, rgb_bytes = width * height * 3;
+    if (s.passes > 1) {
+        LAP_ASSIGN(std::vector<uint8_t> pixels, allocate_pixels(std::max(s.row_bytes * height, rgb_bytes), name));
+        if (!read_passes(&s, pixels.data())) return damaged(s, name);
+        if (s.channels != 3) to_rgb(s, pixels.data(), width * height, pixels.data());
+        pixels.resize(rgb_bytes);
+        return pixels;
+    }
+    LAP_ASSIGN(std::vector<uint8_t> rgb, allocate_pixels(rgb_bytes, name));
+    LAP_ASSIGN(std::vector<uint8_t> row, allocate_pixels(s.row_bytes, name));
+    for (size_t y = 0; y < height; ++y) {
+        uint8_t* out = rgb.data() + y * width * 3;
+        if (!read_row(&s, s.channels == 3 ? out : row.data())) return damaged(s, name);
+        if (s.channels != 3) to_rgb(s, row.data(), width, out);
+    }
+    return rgb;
 }
 
 // The most pixels that a body of `size_bytes` can hold, by its smallest row representation.
@@ -147,23 +200,15 @@ uint64_t max_pixels(const PngState& s) {
     return s.size_bytes * kMaxInflation * 8 / bits_per_pixel;
 }
 
-Error damaged(const PngState& s, std::string_view name) {
-    return media_error(name,
-                       "damaged PNG: " + std::string(s.message) + " (" + std::to_string(s.position_bytes) +
-                           " of " + std::to_string(s.size_bytes) + " bytes read)",
-                       "copy or export the picture again");
-}
-
 Result<DecodedImage> decode(PngState& s, std::string_view name, Extent extent) {
     if (!read_header(&s)) return damaged(s, name);
     LAP_TRY(check_image_size(s.width, s.height, max_pixels(s), s.size_bytes, name));
     if (extent == Extent::header) return DecodedImage{{s.width, s.height, {}}, 1};
     if (!start_rows(&s)) return damaged(s, name);
-    LAP_ASSIGN(std::vector<uint8_t> pixels, allocate_pixels(s.row_bytes * s.height, name));
-    if (!read_rows(&s, pixels.data())) return damaged(s, name);
-    if (s.channels == 3) return DecodedImage{{s.width, s.height, std::move(pixels)}, s.orientation};
-    LAP_ASSIGN(std::vector<uint8_t> rgb, allocate_pixels(size_t{s.width} * s.height * 3, name));
-    return DecodedImage{to_rgb(s, pixels, std::move(rgb)), s.orientation};
+    LAP_ASSIGN(std::vector<uint8_t> rgb, read_rgb(s, name));
+    if (!read_rest(&s)) return damaged(s, name);
+    read_orientation(&s);
+    return DecodedImage{{s.width, s.height, std::move(rgb)}, s.orientation};
 }
 
 }  // namespace

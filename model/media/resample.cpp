@@ -66,9 +66,11 @@ Result<Resampler> Resampler::create(uint32_t channels, uint32_t sample_rate, std
 Result<void> Resampler::expect(uint64_t frames) const {
     const uint64_t samples = resampled_length(frames, sample_rate_);
     if (samples <= max_samples_) return {};
+    const bool any = max_samples_ == kMaxAudioSamples;  // no model was asked yet
     return Error{Errc::context_full,
-                 name_ + ": lasts " + seconds(samples) + " s or more; " + seconds(max_samples_) +
-                     " s of sound have room in the context",
+                 name_ + ": lasts " + seconds(samples) + " s or more; " +
+                     (any ? "no model's context holds more than " + seconds(max_samples_) + " s of sound"
+                          : seconds(max_samples_) + " s of sound have room in the context"),
                  "split the recording into clips of at most 30 seconds"};
 }
 

@@ -33,7 +33,7 @@ class SndfileReader final : public SoundReader {
         file_.reset(sf_open_virtual(&io, SFM_READ, &info, &source_));
         if (!file_) {
             const std::string type(detect_media_type(source_.bytes));
-            return media_error(name_, "damaged " + type + ": " + sf_strerror(nullptr),
+            return media_error(name_, "damaged " + type + ": its header cannot be read",
                                "copy or export the recording again");
         }
         format_.channels = static_cast<uint32_t>(std::max(info.channels, 0));
@@ -47,11 +47,14 @@ class SndfileReader final : public SoundReader {
         const auto wanted = static_cast<sf_count_t>(interleaved.size() / format_.channels);
         const sf_count_t got = std::max<sf_count_t>(sf_readf_float(file_.get(), interleaved.data(), wanted), 0);
         frames_read_ += static_cast<uint64_t>(got);
-        const bool cut = got == 0 && frames_read_ < format_.frames;
-        if (sf_error(file_.get()) == SF_ERR_NO_ERROR && !cut) return static_cast<size_t>(got);
+        // Behind the last frame that was promised may stand anything.
+        if (format_.frames > 0 && frames_read_ >= format_.frames) return static_cast<size_t>(got);
+        const bool cut = got == 0 && format_.frames > 0, failed = sf_error(file_.get()) != SF_ERR_NO_ERROR;
+        if (!failed && !cut) return static_cast<size_t>(got);
+        const std::string promised = format_.frames > 0 ? " of " + std::to_string(format_.frames) : "";
         return media_error(name_,
-                           "damaged recording: " + std::to_string(frames_read_) + " of " +
-                               std::to_string(format_.frames) + " frames can be read (" + sf_strerror(file_.get()) + ")",
+                           "damaged recording: " + std::to_string(frames_read_) + promised + " frames can be read, then " +
+                               (failed ? std::string("comes what cannot be decoded") : "it ends"),
                            "copy or export the recording again");
     }
 

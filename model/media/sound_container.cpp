@@ -8,6 +8,7 @@
 #include <cstring>
 #include <string>
 
+#include "base/try.h"
 #include "model/media/media_bytes.h"
 
 namespace lapidary::model {
@@ -218,11 +219,17 @@ Result<void> check_wav(std::span<const uint8_t> bytes, uint64_t file_bytes, std:
 }
 
 // libsndfile reads a cut Ogg file as if it were whole, and leaks memory over damaged ones; the pages' own
-// checksums and the end-of-stream flag of the last one tell both before it is asked.
-Result<void> check_ogg(std::span<const uint8_t> bytes, std::string_view name) {
+// checksums and the end-of-stream flag of the last one tell both before it is asked. What no page begins behind the end
+// of a stream (tags, zeros) is none of the recording's.
+Result<std::span<const uint8_t>> check_ogg(std::span<const uint8_t> bytes, std::string_view name) {
     bool ended = false;
     for (size_t position = 0; position < bytes.size();) {
-        const size_t page_bytes = ogg_page_bytes(bytes.subspan(position));
+        const auto rest = bytes.subspan(position);
+        if (ended && !begins(rest, "OggS")) {
+            bytes = bytes.first(position);
+            break;
+        }
+        const size_t page_bytes = ogg_page_bytes(rest);
         if (page_bytes == 0) {
             return media_error(name,
                                "damaged or truncated Ogg: the page at byte " + std::to_string(position) +
@@ -232,8 +239,9 @@ Result<void> check_ogg(std::span<const uint8_t> bytes, std::string_view name) {
         ended = (bytes[position + 5] & 4) != 0;
         position += page_bytes;
     }
-    if (ended) return check_codec(bytes, name);
-    return media_error(name, "truncated Ogg: no page ends the stream", "copy or export the recording again");
+    if (!ended) return media_error(name, "truncated Ogg: no page ends the stream", "copy or export the recording again");
+    LAP_TRY(check_codec(bytes, name));
+    return bytes;
 }
 
 }  // namespace lapidary::model

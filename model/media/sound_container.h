@@ -24,7 +24,8 @@ std::optional<SoundFormat> claimed_format(std::span<const uint8_t> head, uint64_
 // Whether a decoder may be asked to open it. Of a WAV the begin is enough, as far as its data; what is behind it is then
 // taken at its word.
 Result<void> check_wav(std::span<const uint8_t> bytes, uint64_t file_bytes, std::string_view name);
-Result<void> check_ogg(std::span<const uint8_t> bytes, std::string_view name);
+// The bytes as far as the stream goes; whatever stands behind its end is left out.
+Result<std::span<const uint8_t>> check_ogg(std::span<const uint8_t> bytes, std::string_view name);
 
 uint32_t little_endian_32(const uint8_t* bytes);
 uint32_t big_endian_32(const uint8_t* bytes);

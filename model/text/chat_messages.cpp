@@ -1,8 +1,10 @@
-// The JSON form of a conversation. Unknown keys of a message are passed over, as chat templates do.
+// The JSON form of a conversation. Keys that mean nothing here are named, not obeyed; a key that stands twice is refused.
 #include "model/text/chat_messages.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "base/try.h"
 #include "model/text/utf8.h"
@@ -18,6 +20,25 @@ Error invalid(std::string message, std::string hint) {
 
 Error tools_unsupported(const std::string& where) {
     return invalid(where + ": tools are not supported yet", "leave out tools, tool_calls and tool messages");
+}
+
+// Keys with a value that are none of `known`; each kind of place names a key once.
+void note_others(const json& object, const std::string& place, std::initializer_list<std::string_view> known,
+                 std::vector<std::string>& unused) {
+    for (const auto& [key, value] : object.items()) {
+        if (value.is_null() || std::find(known.begin(), known.end(), key) != known.end()) continue;
+        std::string name = readable(key) + place;
+        if (std::find(unused.begin(), unused.end(), name) == unused.end()) unused.push_back(std::move(name));
+    }
+}
+
+// "temperature", "name" of a message and 3 more.
+std::string sentence(const std::vector<std::string>& unused) {
+    constexpr size_t kNamed = 8;
+    std::string out = "messages: not used: ";
+    for (size_t i = 0; i < std::min(unused.size(), kNamed); ++i) out += (i > 0 ? ", " : "") + unused[i];
+    if (unused.size() > kNamed) out += " and " + std::to_string(unused.size() - kNamed) + " more";
+    return out;
 }
 
 bool present(const json& object, const char* key) {
@@ -118,6 +139,40 @@ Result<ChatMessage> read_message(const json& item, size_t index, std::vector<Med
     return message;
 }
 
+void note_unused(const json& message, std::vector<std::string>& unused) {
+    note_others(message, " of a message",
+                {"role", "content", "reasoning", "reasoning_content", "tool_calls", "tool_responses", "tool_call_id"}, unused);
+    const json& content = message.contains("content") ? message["content"] : json();
+    if (!content.is_array()) return;
+    for (const json& part : content) {
+        const bool text = part["type"] == "text";
+        note_others(part, " of a part", {"type", text ? "text" : "path"}, unused);
+    }
+}
+
+// Which of two values was meant, nobody knows.
+Result<json> parse(std::string_view text) {
+    std::vector<std::set<std::string>> keys;  // of every open object
+    std::string twice;
+    const auto watch = [&](int, json::parse_event_t event, json& parsed) {
+        if (event == json::parse_event_t::object_start) keys.emplace_back();
+        if (event == json::parse_event_t::object_end) keys.pop_back();
+        if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second && twice.empty())
+            twice = parsed.get<std::string>();
+        return true;
+    };
+    try {
+        json root = json::parse(text.begin(), text.end(), watch);
+        if (twice.empty()) return root;
+        return invalid("messages: the key " + readable(twice) + " stands twice in one object", "leave one of them out");
+    } catch (const json::parse_error& error) {
+        return invalid("messages: not valid JSON at byte " + std::to_string(error.byte),
+                       "check the text with a JSON tool");
+    } catch (const json::out_of_range&) {  // what the parser throws for 1e999
+        return invalid("messages: a number in the JSON is too large", "leave such numbers out");
+    }
+}
+
 }  // namespace
 
 ChatMessage text_message(Role role, std::string text) {
@@ -128,15 +183,7 @@ ChatMessage text_message(Role role, std::string text) {
 }
 
 Result<Conversation> messages_from_json(std::string_view text) {
-    json root;
-    try {
-        root = json::parse(text.begin(), text.end());
-    } catch (const json::parse_error& error) {
-        return invalid("messages: not valid JSON at byte " + std::to_string(error.byte),
-                       "check the text with a JSON tool");
-    } catch (const json::out_of_range&) {  // what the parser throws for 1e999
-        return invalid("messages: a number in the JSON is too large", "leave such numbers out");
-    }
+    LAP_ASSIGN(const json root, parse(text));
     if (root.is_object() && present(root, "tools") && !root["tools"].empty())
         return tools_unsupported("messages");
     const bool wrapped = root.is_object() && root.contains("messages");
@@ -146,10 +193,14 @@ Result<Conversation> messages_from_json(std::string_view text) {
                        "write {\"messages\":[{\"role\":\"user\",...}]}");
     }
     Conversation conversation;
+    std::vector<std::string> unused;
+    if (wrapped) note_others(root, "", {"messages", "tools"}, unused);
     for (size_t i = 0; i < list.size(); ++i) {
         LAP_ASSIGN(ChatMessage message, read_message(list[i], i, conversation.media));
         conversation.messages.push_back(std::move(message));
+        note_unused(list[i], unused);
     }
+    if (!unused.empty()) conversation.notes.push_back(sentence(unused));
     return conversation;
 }
 

@@ -37,11 +37,12 @@ struct MediaReference {
 struct Conversation {
     std::vector<ChatMessage> messages;
     std::vector<MediaReference> media;  // ChatPart::media_index points here
+    std::vector<std::string> notes;     // what stood there and is not obeyed
 };
 
 // Reads {"messages":[...]} or the bare list. Roles system, developer, user, assistant ("model" is the same);
 // content a string or parts {"type":"text","text":..} and {"type":"image"|"audio"|"video","path":..}.
-// Tools are not supported yet and give an error. Errors name the message by its index.
+// Tools are not supported yet and give an error, as does a key that stands twice. Errors name the message by its index.
 Result<Conversation> messages_from_json(std::string_view json);
 
 }  // namespace lapidary::model

@@ -14,6 +14,7 @@
 namespace lapidary::runtime {
 namespace {
 
+constexpr uint64_t kMaxCount = 1 << 24;  // keys or tensors: far above any model
 constexpr uint32_t kMagic = 0x46554747;                // "GGUF"
 constexpr size_t kMinEntryBytes = 8 + 4 + 1;           // empty key, type, one byte
 constexpr size_t kMinTensorBytes = 8 + 4 + 4 + 8;      // empty name, no dims, type, offset
@@ -108,10 +109,12 @@ class Parser {
                          "convert the model again with a current converter"};
         LAP_ASSIGN(tensor_count_, number<uint64_t>("the number of tensors"));
         LAP_ASSIGN(entry_count_, number<uint64_t>("the number of keys"));
-        if (entry_count_ > left() / kMinEntryBytes)
-            return bad(concat("it claims ", entry_count_, " keys in ", left(), " bytes"));
-        if (tensor_count_ > left() / kMinTensorBytes)
-            return bad(concat("it claims ", tensor_count_, " tensors in ", left(), " bytes"));
+        if (entry_count_ > kMaxCount) return bad(concat("it claims ", entry_count_, " keys in ", left(), " bytes"));
+        if (tensor_count_ > kMaxCount) return bad(concat("it claims ", tensor_count_, " tensors in ", left(), " bytes"));
+        const bool room = entry_count_ <= left() / kMinEntryBytes && tensor_count_ <= left() / kMinTensorBytes;
+        if (!room)
+            return cut_short(concat("it has ", file_.size(), " bytes, too few for the ", entry_count_, " keys and ",
+                                    tensor_count_, " tensors that it announces"));
         return {};
     }
 

@@ -30,6 +30,23 @@ struct HashState {
     ~HashState() { XXH3_freeState(state); }
 };
 
+// Between what has a checksum stands nothing: a writer fills up with zeros, and whatever else stands there is damage.
+Result<void> check_padding(const LapidaryFile& file) {
+    std::vector<std::pair<uint64_t, uint64_t>> parts;  // offset, bytes
+    for (const LapidaryText& text : file.texts) parts.emplace_back(text.offset, text.bytes);
+    for (const LapidaryTensor& tensor : file.tensors) parts.emplace_back(tensor.offset, tensor.bytes);
+    std::sort(parts.begin(), parts.end());
+    parts.emplace_back(file.buffer->bytes, 0);
+    uint64_t at = file.directory_end;
+    for (const auto& [offset, bytes] : parts) {
+        for (; at < offset; at++)
+            if (file.buffer->host[at] != std::byte{0})
+                return damaged(file.path, concat("byte ", at, ", between its parts, is not zero"));
+        at = std::max(at, offset + bytes);
+    }
+    return {};
+}
+
 }  // namespace
 
 const LapidaryText* LapidaryFile::find_text(std::string_view name) const {
@@ -67,6 +84,7 @@ Result<LapidaryFile> open_lapidary(const std::filesystem::path& path, Extent ext
     LapidaryFile file;
     file.path = path;
     file.buffer = mapping;
+    file.directory_end = kLapidaryHeaderBytes + header.directory_bytes;
     LAP_TRY(decode_directory(directory, header.file_bytes, path.string(), file));
     for (const LapidaryText& text : file.texts) {
         if (text.offset > bytes.size() || text.bytes > bytes.size() - text.offset)
@@ -79,6 +97,7 @@ Result<LapidaryFile> open_lapidary(const std::filesystem::path& path, Extent ext
 
 Result<void> verify_lapidary(const LapidaryFile& file,
                              const std::function<bool(uint64_t done, uint64_t total)>& progress) {
+    LAP_TRY(check_padding(file));
     uint64_t done = 0, total = 0;
     for (const LapidaryTensor& tensor : file.tensors) total += tensor.bytes;
     const HashState hash;

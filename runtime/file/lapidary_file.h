@@ -50,6 +50,7 @@ struct LapidaryFile {
     std::vector<LapidarySource> sources;
     std::vector<LapidaryText> texts;
     std::vector<LapidaryTensor> tensors;
+    uint64_t directory_end = 0;  // where the texts may begin
 
     bool has_text(std::string_view name) const { return find_text(name) != nullptr; }
     std::string_view text(std::string_view name) const;  // empty when there is none

@@ -63,6 +63,7 @@ Result<void> LapidaryWriter::start(const std::filesystem::path& target) {
         at = tensor.offset + tensor.bytes;
     }
     file_bytes_ = at;
+    LAP_TRY(require_room(target, file_bytes_));
     LAP_ASSIGN(OutputFile out, OutputFile::create(target));
     out_.emplace(std::move(out));
     LAP_TRY(out_->write(unknown.data(), unknown.size()));

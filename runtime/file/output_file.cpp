@@ -2,6 +2,7 @@
 #include "runtime/file/output_file.h"
 
 #include <fcntl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,6 +52,19 @@ void sync_folder(const fs::path& folder) {
 }
 
 }  // namespace
+
+Result<void> require_room(const fs::path& target, uint64_t bytes) {
+    const fs::path folder = folder_of(without_slash(target));
+    struct statvfs room = {};
+    // Unknown (or of no size, as some network file systems say): writing will tell.
+    if (::statvfs(folder.c_str(), &room) != 0 || room.f_blocks == 0) return {};
+    const uint64_t free = uint64_t{room.f_bavail} * room.f_frsize;
+    if (bytes <= free) return {};
+    return Error{Errc::io_error,
+                 concat(in_quotes(target.string()), " will have ", bytes, " bytes, but the file system of ",
+                        in_quotes(folder.string()), " has only ", free, " free"),
+                 "free some space, or write to another disk"};
+}
 
 Result<OutputFile> OutputFile::create(const fs::path& target) {
     std::error_code ignored;

@@ -11,6 +11,10 @@
 
 namespace lapidary::runtime {
 
+// Refuses a file or folder of so many bytes when the file system of `target` has less room: before hours of work, not
+// behind them. What lies at the target frees nothing, as it is replaced only when the new one is whole.
+Result<void> require_room(const std::filesystem::path& target, uint64_t bytes);
+
 class OutputFile {
   public:
     static Result<OutputFile> create(const std::filesystem::path& target);

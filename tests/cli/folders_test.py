@@ -104,6 +104,48 @@ class Settings(Folders):
         self.answers(folder)
         self.assertEqual(len(self.notes("run", folder, *ASK)), 2)
 
+    def test_defaults_without_sense_stop_nothing(self):
+        folder = self.copy("hot", generation_config={**settings("generation_config"), "temperature": -3, "top_p": 0})
+        for verb in (("run", folder, *ASK), ("tokenize", folder, "a")):
+            notes = self.notes(*verb)
+            self.assertEqual(len(notes), 2, notes)
+            self.assertIn("the default temperature is -3; the published 1 is used", notes[0])
+        self.ok("inspect", folder)
+
+    def test_a_model_that_may_say_nothing(self):
+        folder = self.copy("mute", generation_config={**settings("generation_config"), "suppress_tokens": list(range(2048))})
+        self.fails(3, "run", folder, *ASK, says="forbids every token")
+        self.ok("tokenize", folder, "a")
+
+    def test_weights_that_are_no_numbers(self):
+        weights = tiny_weights()
+        kind, shape, data = weights["model.language_model.norm.weight"]
+        weights["model.language_model.norm.weight"] = (kind, shape, b"\xc0\x7f" * (len(data) // 2))
+        folder = self.tiny_copy("nan", model__safetensors=safetensors(weights))
+        words = self.file("words.txt", "one two three four five six")
+        self.assertEqual(self.fails(3, "run", folder, *ASK, says="NaN")["code"], "bad_model_file")
+        self.fails(3, "perplexity", folder, words, says="no finite numbers")
+        self.fails(3, "kld", folder, words, "--base", TINY, says="no finite numbers")
+
+    def test_cache_folders(self):
+        cache = self.folder / "models--some--tiny"
+        (cache / "refs").mkdir(parents=True)
+        (cache / "snapshots").mkdir()
+        (cache / "refs" / "main").write_text("c0ffee")
+        self.copy("plain").rename(cache / "snapshots" / "c0ffee")
+        self.answers(cache)
+        weights = cache / "snapshots" / "c0ffee" / "model.safetensors"
+        weights.unlink()
+        weights.symlink_to("../../blobs/1234")
+        self.fails(3, "run", cache, *ASK, says="is a link to '../../blobs/1234', which is not there")
+
+    def test_messages_with_settings_of_others(self):
+        talk = {"temperature": 0.1, "stream": True, "messages": [{"role": "user", "content": "Who are you?"}]}
+        notes = self.notes("run", TINY, "--temp", "0", "-n", "12", "--messages", self.file("m.json", json.dumps(talk)))
+        self.assertEqual(notes, ['messages: not used: "stream", "temperature"'])
+        twice = self.file("t.json", '[{"role": "user", "content": "a", "role": "user"}]')
+        self.fails(2, "run", TINY, "--messages", twice, says='"role" stands twice')
+
     def test_unknown_settings_are_named_once(self):
         folder = self.copy("odd", generation_config={**settings("generation_config"), "repetition_penalty": 1.3})
         notes = self.notes("run", folder, *ASK)

@@ -87,7 +87,9 @@ std::vector<std::string> seeds() {
         R"({"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi <turn|> \u00e9"}]})",
         R"([{"role":"user","content":[{"type":"image","path":"a.png"},{"type":"text","text":" What? "}]},
             {"role":"assistant","content":"<|channel>thought\nx<channel|>A dog.","reasoning":"see"},
-            {"role":"user","content":[{"type":"audio","path":"a.wav"},{"type":"video","path":"v"}]}])"};
+            {"role":"user","content":[{"type":"audio","path":"a.wav"},{"type":"video","path":"v"}]}])",
+        R"({"model":"m","stream":true,"messages":[{"role":"user","content":"a","name":"n"},{"role":"user","content":"b"}]})",
+        R"([{"role":"user","content":[{"type":"text","text":"a","text":"b"}],"role":"system"}])"};
     const auto folder = std::filesystem::path(LAPIDARY_SOURCE_DIR) / "tests/data/goldens";
     const auto goldens = nlohmann::json::parse(test::read_file(folder / "chat.json"));
     for (const auto& golden : goldens["conversations"]) {

@@ -73,7 +73,13 @@ std::string mend(std::string file) {
     return file;
 }
 
-std::vector<std::string> seeds() { return media_files({".png", ".jpg"}); }
+// Files, and files without their end mark.
+std::vector<std::string> seeds() {
+    auto out = media_files({".png", ".jpg"});
+    for (size_t i = 0, whole = out.size(); i < whole; i += 8)
+        out.push_back(out[i].substr(0, out[i].size() - (out[i].starts_with("\x89PNG") ? 12 : 2)));
+    return out;
+}
 
 std::vector<std::string> words() {
     using namespace std::string_literals;

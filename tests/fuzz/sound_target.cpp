@@ -51,7 +51,12 @@ std::string mend(std::string file) {
     return file;
 }
 
-std::vector<std::string> seeds() { return media_files({".wav", ".flac", ".ogg", ".mp3"}); }
+// Files, and files with a tag behind them.
+std::vector<std::string> seeds() {
+    auto out = media_files({".wav", ".flac", ".ogg", ".mp3"});
+    for (size_t i = 0, whole = out.size(); i < whole; i += 2) out.push_back(out[i] + "TAG" + std::string(125, ' '));
+    return out;
+}
 
 std::vector<std::string> words() {
     using namespace std::string_literals;

@@ -136,6 +136,6 @@ TEST_CASE("base_rows: a row that holds no numbers is refused") {
     std::vector<float> row(1000, 1.0f);
     for (const float bad : {NAN, INFINITY, -INFINITY}) {
         row[500] = bad;
-        CHECK(rows.put(row, 0).error().code == Errc::internal);
+        CHECK(rows.put(row, 0).error().code == Errc::bad_model_file);
     }
 }

@@ -177,6 +177,27 @@ TEST_CASE("bench: impossible numbers and unknown names are refused") {
     refused({.layers = -1});
 }
 
+TEST_CASE("bench: what the options alone refuse is refused before weights are made") {
+    const auto refused = [](const EngineOptions& engine) {
+        BenchOptions options;
+        options.engine = engine;
+        options.synthetic = "12b";  // which takes half a minute, and more memory than some machines have
+        options.type = "q4_0";
+        const auto begin = std::chrono::steady_clock::now();
+        const auto r = bench(options, [](const BenchRow&) { return Flow::go; });
+        REQUIRE(!r);
+        CHECK(r.error().code == Errc::invalid_argument);
+        CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(2));
+    };
+    refused({.context = 262145});
+    EngineOptions level;
+    level.research.cpu_level = "abacus";
+    refused(level);
+    EngineOptions threads;
+    threads.threads = 100000;
+    refused(threads);
+}
+
 TEST_CASE("bench: tests shorter than the warm-up run") {
     BenchOptions o{.synthetic = "tiny", .prompt = {3}, .generate = {2}, .repetitions = 1};
     o.engine.threads = 1;

@@ -150,6 +150,21 @@ TEST_CASE("prompt: sound stops where the context ends, of one recording and of a
     }
 }
 
+TEST_CASE("prompt: a picture that has no room is refused by its header") {
+    const Engine engine = unwrap(Engine::open({.model = kTiny, .context = 40, .threads = 1}));
+    std::string png = read_file(kTiny / "samples/image_2.png");
+    png[png.size() / 2] ^= 0x7f;  // its pixels cannot be decoded
+    const ScratchFolder folder;
+    const auto path = folder.write("a.png", png);
+    const auto refused = engine.raw(std::vector{Part::image(path)});
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == Errc::context_full);
+    CHECK(refused.error().message == "the picture takes 63 tokens, the context holds 40");
+    const auto second = engine.raw(std::vector{Part::audio(std::vector<float>(640, 0.1f), 16000), Part::image(path)});
+    CHECK(second.error().message == "the first 2 pictures and recordings take 64 tokens, the context holds 40");
+    CHECK(tiny().raw(std::vector{Part::image(path)}).error().code == Errc::media_unsupported);
+}
+
 TEST_CASE("prompt: media are checked without a model") {
     Part video;
     video.kind = Part::Kind::video;

@@ -267,6 +267,36 @@ TEST_CASE("decode_audio: Ogg Vorbis is read; any cut and any damage is an error"
     CHECK(accepted == 0);
 }
 
+TEST_CASE("decode_audio: what stands behind the sound does not matter") {
+    std::vector<uint8_t> tag(128);
+    std::memcpy(tag.data(), "TAGTitle", 8);
+    for (const char* name : {"ramp.flac", "tone.ogg", "stereo_8k_16bit.wav"}) {
+        const std::vector<uint8_t> whole = file_bytes(fixture_dir() / name);
+        const auto samples = decode_audio(whole, name).value();
+        for (const std::vector<uint8_t>& behind : {tag, std::vector<uint8_t>(5), std::vector<uint8_t>(70000), std::vector<uint8_t>(300, 0xff)}) {
+            CAPTURE(name);
+            CAPTURE(behind.size());
+            std::vector<uint8_t> longer = whole;
+            longer.insert(longer.end(), behind.begin(), behind.end());
+            const auto same = decode_audio(longer, "longer");
+            REQUIRE(same.has_value());
+            CHECK(*same == samples);
+        }
+    }
+}
+
+TEST_CASE("decode_audio: what is wrong is said in words of recordings") {
+    std::vector<uint8_t> flac = file_bytes(fixture_dir() / "ramp.flac");
+    flac.resize(flac.size() - 20);
+    const auto cut = decode_audio(flac, "cut");
+    REQUIRE_FALSE(cut.has_value());
+    CHECK(mentions(cut.error(), "of 1000 frames can be read, then"));
+    CHECK_FALSE(mentions(cut.error(), "No Error"));
+    const auto odd = decode_audio(wav(1, 0, 16000, 16, 8, {1, 2, 3, 4, 5, 6, 7, 8}), "odd");
+    REQUIRE_FALSE(odd.has_value());
+    CHECK(mentions(odd.error(), "odd: damaged WAV: its header cannot be read"));
+}
+
 TEST_CASE("decode_audio: MP3, as long as the sound that was encoded; any cut is an error") {
     const std::vector<uint8_t> whole = file_bytes(fixture_dir() / "tone.mp3");
     CHECK(decode_audio(whole, "tone.mp3").value().size() == 2903);  // ceil(4000 * 16000 / 22050)
@@ -363,7 +393,7 @@ TEST_CASE("check_audio: of a long recording only the header is read, and what re
     CHECK(check_audio(sparse("half.wav", wav(1, 2, 48000, 16, 300 << 20, {}), 44 + (300 << 20))).has_value());
     CHECK(check_audio(sparse("piped.wav", wav(1, 1, 16000, 16, 0xffffffff, {}), 1 << 20)).has_value());
     says(sparse("cut.wav", wav(1, 1, 16000, 16, 1 << 20, {}), (1 << 20) - 1), "truncated WAV: its data chunk claims 1048576");
-    says(sparse("long.wav", wav(1, 1, 1000, 8, 12'000'000, {}), 44 + 12'000'000), "lasts 12000.0 s or more");
+    says(sparse("long.wav", wav(1, 1, 1000, 8, 12'000'000, {}), 44 + 12'000'000), "lasts 12000.0 s or more; no model's context holds more than 10485.7 s");
     says(sparse("rate.wav", wav(1, 1, 999, 8, 1 << 20, {}), 44 + (1 << 20)), "999 Hz");
     std::vector<uint8_t> big_endian = wav(1, 1, 16000, 16, 1 << 20, {});
     big_endian[3] = 'X';

@@ -130,3 +130,12 @@ TEST_CASE("Ogg: sound pages around unusable headers are refused, and leave nothi
     }
     CHECK(refused > 10);
 }
+
+TEST_CASE("Ogg: the stream ends with its last page, unless another begins there") {
+    const Bytes one = file_bytes(fixture_dir() / "tone.ogg");
+    CHECK(check_ogg(one, "x")->size() == one.size());
+    CHECK(check_ogg(one + Bytes(9, 0), "x")->size() == one.size());
+    CHECK(check_ogg(one + of("Ogg"), "x")->size() == one.size());
+    CHECK(check_ogg(one + one, "x")->size() == 2 * one.size());
+    CHECK(refusal(one + of("OggS and no page")).find("is not whole") != std::string::npos);
+}

@@ -87,4 +87,29 @@ TEST_CASE("messages: tools are refused for now") {
                   "message 0: tools are not supported yet");
 }
 
+TEST_CASE("messages: a key that stands twice is refused, at any depth") {
+    check_refused(R"([{"role":"user","content":"a","content":"b"}])", "the key \"content\" stands twice");
+    check_refused(R"({"messages":[{"role":"user","content":"x"}],"messages":[]})", "the key \"messages\" stands twice");
+    check_refused(R"([{"role":"user","content":[{"type":"text","text":"a","type":"text"}]}])", "\"type\" stands twice");
+}
+
+TEST_CASE("messages: what is not obeyed is named once, in a short list") {
+    const auto notes = [](const std::string& json) {
+        const auto result = messages_from_json(json);
+        REQUIRE(result.has_value());
+        return result->notes;
+    };
+    const std::string parts = R"("role":"user","content":[{"type":"text","text":"a","cache_control":1}])";
+    CHECK(notes("{\"max_tokens\":9,\"top_p\":0.5,\"tools\":[],\"user\":null,\"messages\":[{" + parts + ",\"weight\":0},{" + parts +
+                ",\"weight\":1}]}") ==
+          std::vector<std::string>{"messages: not used: \"max_tokens\", \"top_p\", \"weight\" of a message, \"cache_control\" of a part"});
+    std::string many;
+    for (int i = 0; i < 3000; ++i) many += "\"k" + std::to_string(i) + "\":1,";
+    const auto said = notes("{" + many + R"("messages":[{"role":"user","content":"x"}]})");
+    REQUIRE(said.size() == 1);
+    CHECK(said[0].ends_with(" and 2992 more"));
+    CHECK(said[0].size() < 200);
+    CHECK(notes(R"([{"role":"assistant","content":null,"reasoning":"r","tool_calls":[]},{"role":"user","content":"x"}])").empty());
+}
+
 }  // namespace lapidary::model

@@ -111,6 +111,19 @@ TEST_CASE("version 2 is read, others are refused") {
     refuses(b, "is not a GGUF file");
 }
 
+TEST_CASE("a file that is cut in its header is called cut, wherever that is") {
+    const std::string whole = test::small_gguf().build();
+    const ScratchFolder folder;
+    for (const size_t size : {size_t{24}, size_t{25}, size_t{77}, size_t{400}, whole.size() / 2}) {
+        CAPTURE(size);
+        const auto cut = open_gguf(folder.write("cut.gguf", whole.substr(0, size)));
+        REQUIRE_FALSE(cut);
+        CAPTURE(cut.error().message);
+        CHECK(cut.error().message.find("is damaged: ") != std::string::npos);
+        CHECK(cut.error().hint == "it was not copied or fetched to its end: fetch it again");
+    }
+}
+
 TEST_CASE("absurd counts and lengths are refused before anything is allocated") {
     GgufBuilder b = test::small_gguf();
     for (const uint64_t count : {uint64_t{1} << 63, UINT64_MAX, uint64_t{1} << 40}) {

@@ -180,6 +180,27 @@ TEST_CASE("lapidary file: a flipped bit anywhere is found; in a tensor, the tens
         }
 }
 
+TEST_CASE("lapidary file: verifying covers every byte, what fills up between parts included") {
+    const ScratchFolder folder;
+    const fs::path path = folder.path() / "a.lapidary";
+    write_sample(path);
+    const std::string whole = read_file(path);
+    size_t undetected = 0, padding = 0;
+    constexpr size_t kStep = 1009;  // most of a file this small is padding
+    for (size_t at = 0; at < whole.size(); at += kStep) {
+        std::string bad = whole;
+        bad[at] = static_cast<char>(bad[at] ^ 0x20);
+        const auto opened = open_lapidary(folder.write("bad.lapidary", bad));
+        if (!opened) continue;
+        const auto verified = verify_lapidary(*opened, {});
+        undetected += verified.has_value();
+        padding += !verified && says(verified.error(), "between its parts, is not zero");
+    }
+    CHECK(undetected == 0);
+    CHECK(padding > 0);
+    CHECK(verify_lapidary(*open_lapidary(path), {}));
+}
+
 TEST_CASE("lapidary file: a GGUF file of that name is called one") {
     const ScratchFolder folder;
     CHECK(says(error_of(folder.write("model.lapidary", "GGUF and so on")), "is a GGUF file, whatever its name says"));

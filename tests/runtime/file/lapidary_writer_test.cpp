@@ -66,3 +66,14 @@ TEST_CASE("lapidary writer: a title of any length gives a file that opens") {
     REQUIRE(file);
     CHECK(file->title == std::string(1024, 't'));
 }
+
+TEST_CASE("lapidary writer: a file larger than the disk is refused before anything is written") {
+    const ScratchFolder folder;
+    LapidaryWriter out("hf", "", "test");
+    out.add_tensor("a", "", Format::f32, Layout::rows, {int64_t{1} << 58});
+    const auto started = out.start(folder.path() / "a.lapidary");
+    REQUIRE(!started);
+    CHECK(started.error().code == Errc::io_error);
+    CHECK(started.error().message.find("free") != std::string::npos);
+    CHECK(fs::is_empty(folder.path()));
+}

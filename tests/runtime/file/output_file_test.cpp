@@ -163,3 +163,16 @@ TEST_CASE("bytes written before can be replaced, others not") {
     REQUIRE(file->commit());
     CHECK(read_file(folder.path() / "a") == "01ab456789xy");
 }
+
+TEST_CASE("room for a result is asked for before it is made") {
+    const ScratchFolder folder;
+    for (const auto& target : {folder.path() / "a.gguf", folder.path() / "out" / "", fs::path("a.gguf")}) {
+        CHECK(require_room(target, 1));
+        const auto refused = require_room(target, uint64_t{1} << 62);
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == Errc::io_error);
+        CHECK(refused.error().message.find("will have 4611686018427387904 bytes, but the file system of") != std::string::npos);
+        CHECK(refused.error().message.find(" free") != std::string::npos);
+    }
+    CHECK(require_room(folder.path() / "none" / "a", uint64_t{1} << 62));  // creating the file says what is wrong
+}
