@@ -97,7 +97,7 @@ class Waiting(CliTest):
 
 class NoFileNames(CliTest):
     def test_what_stands_where_a_picture_belongs(self):
-        for name, hint in (("-", "name that"), ("file:///tmp/a.png", "give /tmp/a.png"), ("http://x/a.png", "fetch"),
+        for name, hint in (("-", "name that"), ("file:///pictures/a.png", "give /pictures/a.png"), ("http://x/a.png", "fetch"),
                            ("https://x/a.png", "fetch"), ("data:image/png;base64," + "A" * 99, "name that")):
             talk = json.dumps({"messages": [{"role": "user", "content": [{"type": "image", "path": name}]}]})
             for args, stdin in ((["--image", name, "-p", "x"], b""), (["--audio", name, "-p", "x"], b""),
