@@ -102,7 +102,7 @@ Result<TraceReport> bench(const BenchOptions& options, const BenchSink& sink) tr
     Rounds rounds(options);
     for (const BenchCase& what : model::bench_cases(options)) {
         LAP_ASSIGN(const BenchRow row, measure(engine, runner, rounds, what, options.repetitions));
-        if (sink(row) != Flow::go) break;
+        if (sink && sink(row) != Flow::go) break;
     }
     if (options.trace.empty()) return TraceReport{};
     return write_trace(engine, options.trace);

@@ -1,4 +1,6 @@
 // What this machine offers: processor, kernels, memory.
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <cstdlib>
 
@@ -69,9 +71,13 @@ Result<DoctorReport> doctor() {
 Result<std::filesystem::path> bundled_model() {
     std::error_code ec;
     const auto program = std::filesystem::read_symlink("/proc/self/exe", ec);
-    const auto prefix = program.parent_path().parent_path();
-    const auto path = prefix / kBundled;
-    if (ec || !std::filesystem::is_directory(path, ec))
+    auto path = program.parent_path().parent_path() / kBundled;
+    // Of an embedder's program: beside the shared library.
+    Dl_info library = {};
+    if (!std::filesystem::is_directory(path, ec) && dladdr(&kBundled, &library) != 0 && library.dli_fname != nullptr)
+        for (auto up = std::filesystem::absolute(library.dli_fname, ec); up != up.root_path(); up = up.parent_path())
+            if (std::filesystem::is_directory(up / kBundled, ec)) path = up / kBundled;
+    if (!std::filesystem::is_directory(path, ec))
         return Error{Errc::model_not_found, "the bundled model is missing: " + path.string(),
                      "name a model, or install lapidary again"};
     return path;

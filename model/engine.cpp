@@ -62,9 +62,13 @@ Result<void> check_options(const EngineOptions& o) {
     if (std::find(std::begin(kBudgets), std::end(kBudgets), o.image_tokens) == std::end(kBudgets))
         return Error{Errc::invalid_argument,
                      std::to_string(o.image_tokens) + " image tokens were asked for",
-                     "a picture takes at most 70, 140, 280, 560 or 1120 tokens"};
+                     "a picture takes at most 70, 140, 280, 560 or 1120 tokens: set EngineOptions::image_tokens"};
     if (o.research.prefill_chunk == 0)
         return Error{Errc::invalid_argument, "a prefill chunk of 0 tokens was asked for", "use 1 or more"};
+    if (o.kv != KvFormat::f32 && o.kv != KvFormat::f16 && o.kv != KvFormat::q8_0)
+        return Error{Errc::invalid_argument,
+                     "there is no format " + std::to_string(static_cast<int>(o.kv)) + " of keys and values",
+                     "set EngineOptions::kv to f32, f16 or q8_0"};
     return {};
 }
 
@@ -120,8 +124,8 @@ std::vector<PanelKernels> choose_panels(const EngineOptions& options, const mode
 // Threads of long and of short steps; both named.
 Result<runtime::PhaseThreads> phase_threads(const EngineOptions& options) {
     LAP_ASSIGN(const int all, thread_count(options.threads));
-    LAP_ASSIGN(const int prefill, thread_count(options.prefill_threads > 0 ? options.prefill_threads : all));
-    LAP_ASSIGN(const int decode, thread_count(options.decode_threads > 0 ? options.decode_threads : all));
+    LAP_ASSIGN(const int prefill, thread_count(options.prefill_threads != 0 ? options.prefill_threads : all));
+    LAP_ASSIGN(const int decode, thread_count(options.decode_threads != 0 ? options.decode_threads : all));
     return runtime::PhaseThreads{prefill, decode};
 }
 

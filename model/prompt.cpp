@@ -70,7 +70,18 @@ struct Decoded {
     int soft_tokens = 0;
 };
 
+// Of a part without values in memory: an error unless it names a file.
+Result<void> check_named(const Part& part) {
+    if (!part.path.empty()) return {};
+    const bool picture = part.kind == Part::Kind::image;
+    return Error{Errc::invalid_argument,
+                 picture ? "a picture came without RGB bytes and without a path"
+                         : "a recording came without samples and without a path",
+                 picture ? "pass width * height * 3 bytes of RGB, or a file" : "pass one sample or more, or a file"};
+}
+
 Result<model::Image> picture(const Part& part, const model::SizeCheck& check) {
+    if (part.rgb.empty()) LAP_TRY(check_named(part));
     if (part.rgb.empty()) return model::read_image(part.path, check);
     const uint64_t expected = uint64_t(std::max(part.width, 0)) * uint64_t(std::max(part.height, 0)) * 3;
     if (expected == 0 || part.rgb.size() != expected)
@@ -117,6 +128,7 @@ Result<Decoded> decode_recording(const model::EngineState& state, const Part& pa
                                     model::kMaxAudioSamples);
     std::vector<float> samples;
     if (part.samples.empty()) {
+        LAP_TRY(check_named(part));
         LAP_ASSIGN(samples, model::read_audio(part.path, limit));
     } else {
         if (part.sample_rate < 1)
@@ -228,8 +240,11 @@ Result<std::shared_ptr<model::PromptData>> assemble(const model::EngineState& st
 Result<void> check_media(std::span<const Part> parts) try {
     for (const Part& part : parts) {
         if (part.kind == Part::Kind::video) return no_video(part);
-        if (part.kind == Part::Kind::image && part.rgb.empty()) LAP_TRY(model::check_image(part.path));
-        if (part.kind == Part::Kind::audio && part.samples.empty()) LAP_TRY(model::check_audio(part.path));
+        const bool image = part.kind == Part::Kind::image && part.rgb.empty();
+        const bool audio = part.kind == Part::Kind::audio && part.samples.empty();
+        if (image || audio) LAP_TRY(check_named(part));
+        if (image) LAP_TRY(model::check_image(part.path));
+        if (audio) LAP_TRY(model::check_audio(part.path));
     }
     return {};
 } catch (const std::bad_alloc&) {

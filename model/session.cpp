@@ -154,12 +154,19 @@ Result<void> model::SessionState::compute_step(int32_t end, int32_t rows_wanted,
     model::build_step(e.loaded.config, kv, begin,
                       std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(columns)), soft,
                       rows_wanted, e.options.research.vision_blocks_everywhere, e.workspace, step);
-    stored = std::max(stored, end);
+    const auto begin_layer = [&](size_t layer) {
+        if (!go_on(layer)) return false;
+        stored = std::max(stored, end);  // a step stopped in front of its first layer has lost nothing
+        return true;
+    };
     Result<void> done;
     try {
-        done = model::forward(e.network(), e.executor(), step, kv, e.workspace, go_on, sink);
+        done = model::forward(e.network(), e.executor(), step, kv, e.workspace, begin_layer, sink);
     } catch (const std::bad_alloc&) {  // caught here, because the step must be taken back
         done = memory_ran_out();
+    } catch (...) {  // of a caller's sink
+        roll_back(begin);
+        throw;
     }
     if (!done) {  // a step stopped midway has written rows of some layers
         roll_back(begin);
@@ -192,6 +199,9 @@ Result<void> model::SessionState::compute(const ForwardOptions& options, const R
         return go;
     };
     while (computed < size()) {
+        if (Turn::held_here(e.turns))
+            return Error{Errc::invalid_argument, "a sink of forward or a progress sink computes with another session",
+                         "compute when it has returned; only the sink of generate's tokens may"};
         const Stopwatch waiting;
         const Turn turn(e.turns, options.cancel);
         effort.wait_s += waiting.seconds();

@@ -40,9 +40,18 @@ class Turns {
 // One turn, given back at the end of the scope, whatever ends it. False: cancelled while waiting.
 class Turn {
   public:
-    Turn(Turns& turns, const std::stop_token& cancel) : turns_(turns), mine_(turns.take(cancel)) {}
+    Turn(Turns& turns, const std::stop_token& cancel) : turns_(turns), mine_(turns.take(cancel)), outer_(innermost_) {
+        innermost_ = this;
+    }
     ~Turn() {
+        innermost_ = outer_;
         if (mine_) turns_.give();
+    }
+    // Whether this thread has a turn already: another one would wait for itself.
+    static bool held_here(const Turns& turns) {
+        for (const Turn* turn = innermost_; turn != nullptr; turn = turn->outer_)
+            if (&turn->turns_ == &turns) return true;
+        return false;
     }
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
@@ -51,6 +60,8 @@ class Turn {
   private:
     Turns& turns_;
     bool mine_;
+    const Turn* outer_;  // of the same thread
+    static inline thread_local const Turn* innermost_ = nullptr;
 };
 
 }  // namespace lapidary::model

@@ -103,6 +103,7 @@ enum class Placement { automatic, cpu, gpu, split };
 enum class KvFormat { f32, f16, q8_0 };
 
 // Called as work goes on, from the thread that asked for it: so much is done of so much. Return false to give up.
+// What a sink throws, of this kind or another, passes through the call, which leaves its session as a cancelled one does.
 using ProgressSink = std::function<bool(std::string_view stage, uint64_t done, uint64_t total)>;
 
 struct Needs {                   // what a program is going to ask of a model
@@ -121,7 +122,7 @@ struct EngineOptions {
     std::filesystem::path model = {};     // .lapidary or GGUF file, Hugging Face folder, or folder with one GGUF model
     // The projector of a GGUF model. Empty: of those beside the model the best that fits, looked for when pictures or
     // sound come, by content and never by name (docs/adr/0016-companions.md has the rule). "none": nothing is looked
-    // for, and the model takes neither.
+    // for, and a GGUF model takes neither.
     std::filesystem::path mmproj = {};
     // For who counts tokens or renders prompts and runs nothing: no weight is looked at, so opening costs what the
     // tokenizer costs, and a file cut behind it or a vocabulary alone will do. new_session() is an error, and of info()
@@ -172,6 +173,10 @@ struct TokenizeOptions {
     bool bos = false;       // put the beginning-of-sequence id in front
 };
 
+// Files are mapped, not copied: who makes one shorter while an engine has it open ends the process with SIGBUS. The
+// engine's threads do not survive fork(): the child may destroy its objects, and compute with an engine of its own.
+// Floating-point traps must be off in threads that compute. Of moved-from engines, sessions and prompts nothing may be
+// asked; they can be destroyed and assigned to.
 class Engine {
   public:
     // Maps the model, checks it, and rearranges what this machine multiplies faster in another order (matrices
@@ -232,7 +237,9 @@ struct GenerateOptions {
     int logprobs = 0;            // alternatives to report per token
     std::vector<std::string> stop = {};  // texts that end the reply; they are not part of it
     bool ignore_eos = false;     // benchmarks: run to max_tokens
-    std::stop_token cancel = {}; // honoured between layers
+    // Honoured between layers. The sequence stays as it is; a prompt that was stopped inside a chunk is computed from its
+    // beginning by the next call, because the windows of the layers that were through have moved on.
+    std::stop_token cancel = {};
     ProgressSink progress = {};  // stage "prompt", in tokens, while they are computed; false cancels
 };
 
@@ -256,11 +263,12 @@ struct Timings {                 // of one generate, by the wall clock
 
 struct Reply {
     std::string text, thinking;
-    // length: max_tokens were generated, or (context_full) the next token would have no place in the context.
+    // length: max_tokens were generated, or (context_full) the last token has no place in the context and is not in the
+    // sequence. cancelled: by the stop token, a progress sink, Flow::stop or Flow::discard.
     FinishReason finish = FinishReason::stop;
     bool context_full = false;
     bool in_thought = false;     // it ended inside a thought; the next generate goes on there
-    std::vector<int32_t> tokens;
+    std::vector<int32_t> tokens; // the stop id included, and what a stop text hides
     uint64_t seed = 0;
     Usage usage;
     Timings timings;
@@ -282,10 +290,14 @@ class Session {
     // Queues tokens; they are computed by the next generate or forward. context_full when they do not fit.
     Result<void> append(const Prompt& prompt);
 
-    // Computes what is queued, then samples until a stop. The reply's tokens join the sequence.
+    // Computes what is queued, then samples until a stop. The reply's tokens join the sequence, all of them. For a next
+    // turn render the whole conversation again, rewind to where its ids and the sequence part, and append
+    // engine.tokens() of the rest; where that rest holds pictures or sound, rewind(0) and append the prompt.
     Result<Reply> generate(const GenerateOptions& options = {}, const TokenSink& sink = {});
 
-    // Computes what is queued and hands out logits.
+    // Computes what is queued (the last token again where nothing is) and hands out logits. Other sessions of the engine
+    // wait while its sink, or a progress sink, runs, and the sink cannot compute with them: invalid_argument. The sink
+    // of generate can.
     Result<void> forward(const ForwardOptions& options, const LogitsSink& sink);
 
     uint32_t position() const;      // tokens in the sequence, queued ones included

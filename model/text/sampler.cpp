@@ -16,7 +16,7 @@ namespace {
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 Error invalid(std::string message, std::string hint) {
-    return {Errc::invalid_argument, "sampler: " + std::move(message), std::move(hint)};
+    return {Errc::invalid_argument, std::move(message), std::move(hint)};
 }
 
 // What may be said is the model file's affair, not the caller's.
@@ -47,14 +47,14 @@ Result<Sampler> Sampler::create(SamplerOptions options, int32_t vocabulary_size)
     if (vocabulary_size < 1)
         return invalid("a vocabulary of " + std::to_string(vocabulary_size), "give its size");
     if (!(options.temperature >= 0.0f && std::isfinite(options.temperature))) {
-        return invalid("temperature " + number(options.temperature), "give 0 (greedy) or more");
+        return invalid("Sampling::temperature is " + number(options.temperature), "give 0 (greedy) or more");
     }
-    if (options.top_k < 0) return invalid("top-k " + std::to_string(options.top_k), "give 0 (off) or more");
+    if (options.top_k < 0) return invalid("Sampling::top_k is " + std::to_string(options.top_k), "give 0 (off) or more");
     if (!(options.top_p > 0.0f && options.top_p <= 1.0f)) {
-        return invalid("top-p " + number(options.top_p), "give a number above 0, at most 1 (off)");
+        return invalid("Sampling::top_p is " + number(options.top_p), "give a number above 0, at most 1 (off)");
     }
     if (!(options.min_p >= 0.0f && options.min_p <= 1.0f)) {
-        return invalid("min-p " + number(options.min_p), "give a number from 0 (off) to 1");
+        return invalid("Sampling::min_p is " + number(options.min_p), "give a number from 0 (off) to 1");
     }
     if (options.top_alternatives < 0) {
         return invalid(std::to_string(options.top_alternatives) + " alternatives", "give 0 or more");

@@ -162,6 +162,17 @@ class Consumers(unittest.TestCase):
                     self.check_linked(out / "hello", shared)
                     self.check_answers(out)
 
+    def test_the_bundled_model_is_found_beside_the_shared_library(self):
+        out = new_folder("bundled")
+        (out / "bundled.cpp").write_text(
+            '#include <cstdio>\n#include "lapidary/tools.h"\n'
+            'int main() { const auto p = lapidary::bundled_model(); std::puts(p ? p->c_str() : p.error().message.c_str()); }\n')
+        compile_program(COMPILER, out / "bundled.cpp", "-o", out / "bundled", *self.pkg_config("--cflags"),
+                        *self.pkg_config("--libs"))
+        env = {**os.environ, "LD_LIBRARY_PATH": str(self.libs)}
+        found = pathlib.Path(run(out / "bundled", env=env).strip())
+        self.assertEqual(found.resolve(), (self.prefix / "share/lapidary/models/tiny").resolve())
+
     def test_a_program_with_names_like_ours_inside(self):
         """Every function that the library keeps to itself exists in the program too, and ends it there."""
         out = new_folder("embedder")

@@ -110,6 +110,15 @@ TEST_CASE("engine: options that cannot be are refused with their numbers") {
     o.threads = -1;
     CHECK(open_error(o).code == Errc::invalid_argument);
 
+    for (int EngineOptions::* phase : {&EngineOptions::prefill_threads, &EngineOptions::decode_threads}) {
+        o = with(kTiny);
+        o.*phase = -5;
+        CHECK(open_error(o).message.find("-5") != std::string::npos);
+    }
+    o = with(kTiny);
+    o.kv = static_cast<KvFormat>(9);
+    CHECK(open_error(o).message.find("9") != std::string::npos);
+
     CHECK(open_error(with(kTiny / "nothing-here")).code == Errc::model_not_found);
     const auto unsupported = open_error(with(kData / "peer/unsupported-tq1_0.gguf"));
     CHECK(unsupported.code == Errc::unsupported_model);

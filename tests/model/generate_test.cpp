@@ -236,6 +236,68 @@ TEST_CASE("generate: prompt progress counts up while layers are done, and its an
     CHECK(unwrap(stopped.generate(o)).tokens == reply.tokens);  // goes on as if nothing had been
 }
 
+namespace {
+
+// A session that has computed more than its window of 128, with `queued` tokens more to come.
+Session halfway(const Engine& engine, size_t computed, size_t queued) {
+    std::vector<int32_t> ids(computed + queued);
+    for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(30 + i % 900);
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(unwrap(engine.tokens(std::span(ids).first(computed)))));
+    unwrap(session.forward({}, {}));
+    unwrap(session.append(unwrap(engine.tokens(std::span(ids).subspan(computed)))));
+    return session;
+}
+
+}  // namespace
+
+TEST_CASE("generate: a prompt stopped before its first layer costs nothing that was computed") {
+    Session session = halfway(tiny(), 300, 50);
+    GenerateOptions o = greedy(1);
+    o.progress = [](std::string_view, uint64_t, uint64_t) { return false; };
+    CHECK(unwrap(session.generate(o)).finish == FinishReason::cancelled);
+    o.progress = {};
+    CHECK(unwrap(session.generate(o)).usage.cached == 300);
+}
+
+TEST_CASE("generate: what a progress sink or a sink of logits throws leaves the session as a cancelled one") {
+    Session clean = halfway(tiny(), 100, 150);
+    const auto expected = all_rows(clean).back();
+    for (const bool in_progress : {true, false}) {
+        CAPTURE(in_progress);
+        Session session = halfway(tiny(), 100, 150);
+        ForwardOptions options;
+        if (in_progress)
+            options.progress = [](std::string_view, uint64_t done, uint64_t) -> bool {
+                return done < 60 ? true : throw 7;
+            };
+        CHECK_THROWS_AS((void)session.forward(options, [](int64_t, std::span<const float>) -> Flow { throw 7; }), int);
+        const auto rows = all_rows(session);
+        REQUIRE(!rows.empty());
+        CHECK(rows.back() == expected);
+    }
+}
+
+TEST_CASE("generate: computing with another session in a sink of logits or of progress is an error, not a wait without end") {
+    Session one = halfway(tiny(), 4, 4), other = halfway(tiny(), 4, 4);
+    int refused = 0;
+    const auto compute = [&] {
+        const auto done = other.generate(greedy(1));
+        refused += !done && done.error().code == Errc::invalid_argument;
+        return true;
+    };
+    ForwardOptions options{.progress = [&](std::string_view, uint64_t, uint64_t) { return refused > 0 || compute(); }};
+    unwrap(one.forward(options, [&](int64_t, std::span<const float>) {
+        compute();
+        return Flow::go;
+    }));
+    CHECK(refused == 2);
+    unwrap(one.generate(greedy(2), [&](const Token&) {  // between its steps there is no turn
+        CHECK(other.generate(greedy(1)).has_value());
+        return Flow::go;
+    }));
+}
+
 TEST_CASE("generate: timings are parts of the whole, and count what was computed") {
     Session session = unwrap(tiny().new_session());
     unwrap(session.append(unwrap(tiny().tokens(std::vector<int32_t>{2, 15, 928, 484, 468, 313}))));

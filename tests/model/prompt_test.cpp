@@ -180,6 +180,19 @@ TEST_CASE("prompt: media are checked without a model") {
     CHECK(code(video) == Errc::media_unsupported);
 }
 
+TEST_CASE("prompt: a picture or a recording without values and without a file is called that") {
+    for (const Part& part : {Part::image({}, 0, 0), Part::audio(std::vector<float>(), 16000)}) {
+        const auto checked = check_media({&part, 1});
+        const auto rendered = tiny().raw({&part, 1});
+        REQUIRE(!checked);
+        REQUIRE(!rendered);
+        for (const Error& error : {checked.error(), rendered.error()}) {
+            CHECK(error.code == Errc::invalid_argument);
+            CHECK(error.message.find("without") != std::string::npos);
+        }
+    }
+}
+
 TEST_CASE("prompt: bytes of a picture given as a text are called that") {
     const std::string jpeg("\xff\xd8\xff\xe0\0\x10JFIF", 10), latin = "caf\xe9";
     CHECK(check_text("BMW and PDF: %PDF", "x").has_value());  // signatures, and yet text

@@ -193,11 +193,11 @@ TEST_CASE("sampler: bad options and bad logits") {
     refused({.temperature = -1.0f}, "temperature");
     refused({.temperature = nan}, "temperature");
     refused({.temperature = kInfinity}, "temperature");
-    refused({.top_k = -1}, "top-k -1");
-    refused({.top_p = 0.0f}, "top-p");
-    refused({.top_p = 1.5f}, "top-p");
-    refused({.top_p = nan}, "top-p");
-    refused({.min_p = 1.5f}, "min-p");
+    refused({.top_k = -1}, "top_k is -1");
+    refused({.top_p = 0.0f}, "top_p");
+    refused({.top_p = 1.5f}, "top_p");
+    refused({.top_p = nan}, "top_p");
+    refused({.min_p = 1.5f}, "min_p");
     refused({.suppressed = {8}}, "suppressed id 8");
     refused({.suppressed = {-1}}, "suppressed id -1");
     refused({.top_alternatives = -1}, "alternatives");
