@@ -171,7 +171,7 @@ class Consumers(unittest.TestCase):
                         *self.pkg_config("--libs"))
         env = {**os.environ, "LD_LIBRARY_PATH": str(self.libs)}
         found = pathlib.Path(run(out / "bundled", env=env).strip())
-        self.assertEqual(found.resolve(), (self.prefix / "share/lapidary/models/tiny").resolve())
+        self.assertEqual(found.resolve(), (PREFIX / "share/lapidary/models/tiny").resolve())
 
     def test_a_program_with_names_like_ours_inside(self):
         """Every function that the library keeps to itself exists in the program too, and ends it there."""
