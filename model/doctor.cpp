@@ -76,7 +76,10 @@ Result<std::filesystem::path> bundled_model() {
     Dl_info library = {};
     if (!std::filesystem::is_directory(path, ec) && dladdr(&kBundled, &library) != 0 && library.dli_fname != nullptr)
         for (auto up = std::filesystem::absolute(library.dli_fname, ec); up != up.root_path(); up = up.parent_path())
-            if (std::filesystem::is_directory(up / kBundled, ec)) path = up / kBundled;
+            if (std::filesystem::is_directory(up / kBundled, ec)) {
+                path = up / kBundled;
+                break;
+            }
     if (!std::filesystem::is_directory(path, ec))
         return Error{Errc::model_not_found, "the bundled model is missing: " + path.string(),
                      "name a model, or install lapidary again"};
