@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import termios
+import threading
 import time
 import unittest
 
@@ -55,20 +56,35 @@ class Terminal(CliTest):
         self.assertEqual(child.returncode, code, text)
         return text
 
-    def slow(self):
-        """A file whose loading takes longer than the moment in which nothing is drawn."""
-        path = self.folder / "slow.gguf"
+    def shown_slowly(self, *args, **options):
+        """The same on a machine that is many times slower: the program is halted most of the time."""
+        child, ours = self.start(*args, **options)
+        def halt():
+            while child.poll() is None:
+                child.send_signal(signal.SIGSTOP)
+                time.sleep(0.05)
+                child.send_signal(signal.SIGCONT)
+                time.sleep(0.01)
+        brake = threading.Thread(target=halt)
+        brake.start()
+        text = self.rest(child, ours)
+        brake.join()
+        self.assertEqual(child.returncode, 0, text)
+        return text
+
+    def large(self):
+        path = self.folder / "large.gguf"
         self.ok("synth", path, "--preset", "tiny", "--layers", "300")
         return path
 
     def test_the_line_of_loading_is_taken_away(self):
-        args = ("logits", self.slow(), "--tokens", "2,3", "--out", self.folder / "rows")
-        text = self.shown(*args)
+        args = ("logits", self.large(), "--tokens", "2,3", "--out", self.folder / "rows")
+        text = self.shown_slowly(*args)
         self.assertIn(b"load ", text)
         *_, last = text.split(DRAWN)
         self.assertTrue(last.startswith(str(self.folder).encode()), "the result stands on a clean line")
         self.assertNotIn(b" 0 s left", text.split(DRAWN)[1], "the first estimate is no guess")
-        narrow = self.shown(*args, columns=30)
+        narrow = self.shown_slowly(*args, columns=30)
         for line in narrow.split(DRAWN)[1:-1]:
             self.assertLessEqual(len(line.decode()), 29, "a line that wraps cannot be drawn over")
 
@@ -105,7 +121,7 @@ class Terminal(CliTest):
         self.assertNotIn(b"0 B / 0 B", text)
 
     def test_dumb_terminals_get_plain_text(self):
-        text = self.shown("logits", self.slow(), "--tokens", "2,3", "--out", self.folder / "rows", TERM="dumb")
+        text = self.shown("logits", self.large(), "--tokens", "2,3", "--out", self.folder / "rows", TERM="dumb")
         self.assertNotIn(b"\x1b", text)
         self.assertNotIn(b"\x1b", self.shown("run", TINY, "Who are you?", "--temp", "0", TERM="dumb"))
         self.assertNotIn(b"\x1b[2m", self.shown("run", TINY, "Who are you?", "--temp", "0", NO_COLOR="1"))
