@@ -49,11 +49,7 @@ void describe(Command& command, BenchVerbOptions& options, Console& console) {
     command.heading("Model");
     add_model_options(command, options.model);
     command.choice("--synthetic", options.synthetic, {"12b", "tiny"}, "random weights in memory, no file");
-    command.custom("--type", "TYPE", "of the synthetic weights: q4_0, q8_0, q4_k, q6_k, bf16, f16",
-                   [&options](const auto&, const auto& value) -> Result<void> {
-                       options.type = value;  // the library knows which types it can make
-                       return {};
-                   }, {"q4_0", "q8_0", "q4_k", "q6_k", "bf16", "f16"});
+    add_type_option(command, options.type, "of the synthetic weights: q4_0, q8_0, q4_k, q6_k, bf16, f16");
     command.count("--layers", options.bench.layers, 1, 1000, "of the synthetic model");
     add_context_option(command, options.engine.engine.context, "context in tokens (default: what the longest test needs)");
     command.choice("--kv", options.engine.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");

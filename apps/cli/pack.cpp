@@ -33,11 +33,7 @@ struct PackVerbOptions {
 void describe(Command& command, PackVerbOptions& options, Console& console) {
     command.heading("What is written: the matrices in the order that kernels read them, and all settings");
     add_model_options(command, options.model);
-    command.custom("--type", "TYPE", "quantise to q4_0, q8_0, q4_k, q6_k, bf16 or f16 (default: types stay)",
-                   [&options](const auto&, const auto& value) -> Result<void> {
-                       options.pack.type = value;  // the library knows which types it can make
-                       return {};
-                   }, {"q4_0", "q8_0", "q4_k", "q6_k", "bf16", "f16"});
+    add_type_option(command, options.pack.type, "quantise to q4_0, q8_0, q4_k, q6_k, bf16 or f16 (default: types stay)");
     command.flag("--force", options.force, "write over an OUT that is a .lapidary file; others are never");
     command.heading("Comparison of source and result, layer by layer in little memory");
     command.text("--kld", options.kld_text, "FILE", "mean KL divergence on this text");

@@ -52,11 +52,7 @@ Result<int> synth_verb(Program& program, Args args) {
     Command command("synth", "OUT [options]", "Writes a model of random weights; OUT is whole or absent.");
     command.positionals(positionals);
     command.choice("--preset", options.preset, {"12b", "tiny"}, "shapes (default 12b)");
-    command.custom("--type", "TYPE", "q4_0, q8_0, q4_k, q6_k, bf16 or f16 (default q4_0; of a folder bf16)",
-                   [&type](const auto&, const auto& value) -> Result<void> {
-                       type = value;  // the library knows which types it can make
-                       return {};
-                   }, {"q4_0", "q8_0", "q4_k", "q6_k", "bf16", "f16"});
+    add_type_option(command, type, "q4_0, q8_0, q4_k, q6_k, bf16 or f16 (default q4_0; of a folder bf16)");
     command.choice("--format", options.format, {"gguf", "hf"}, "one file, or a Hugging Face folder");
     command.count("--layers", options.layers, 1, 1000, "fewer or more layers than the preset has");
     command.flag("--force", force, "write over a file that is no synthetic model");

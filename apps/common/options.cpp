@@ -42,6 +42,14 @@ void add_model_options(Command& command, ModelOptions& options) {
                  "projector of a GGUF (default: the best beside it that fits)");
 }
 
+void add_type_option(Command& command, std::string& type, const std::string& description) {
+    const auto take = [&type](const auto&, const auto& value) -> Result<void> {
+        type = value;
+        return {};
+    };
+    command.custom("--type", "TYPE", description, take, {"q4_0", "q8_0", "q4_k", "q6_k", "bf16", "f16"});
+}
+
 void add_output_options(Command& command, Console& console) {
     command.flag("--json", console.json, "JSON on stdout, errors too");
     command.flag("-q,--quiet", console.quiet, "no notes, thoughts and timings on stderr");
@@ -71,9 +79,8 @@ namespace {
 // No text: where a file of either kind may stand.
 bool is_a_model(const std::string& word) {
     std::error_code ignored;
-    const std::string begin = beginning_of(word, 8);
     return is_store_name(word) || has_model_ending(word) || std::filesystem::is_directory(word, ignored) ||
-           begin.starts_with("GGUF") || begin == "LAPIDARY";
+           is_model_file(word);
 }
 
 }  // namespace

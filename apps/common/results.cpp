@@ -31,19 +31,6 @@ bool is_stream_name(const fs::path& target) {
            name.starts_with("/proc/");
 }
 
-// "model-00001-of-00003.gguf" up to the number; empty: no part of a split model.
-std::string split_stem(const std::string& name) {
-    constexpr std::string_view kRest = "-00001-of-00003.gguf";
-    if (name.size() <= kRest.size() || !name.ends_with(".gguf")) return {};
-    const std::string rest = name.substr(name.size() - kRest.size());
-    return rest.substr(6, 4) == "-of-" ? name.substr(0, name.size() - kRest.size()) : std::string();
-}
-
-bool is_projector_name(std::string name) {
-    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return name.ends_with(".gguf") && name.find("mmproj") != name.npos;
-}
-
 constexpr const char* kMark = "user.lapidary.rows";
 
 // Size and time of the last change, which is another after every write.
@@ -99,36 +86,34 @@ Result<void> check_overwrite(const fs::path& target, const Overwrite& what, bool
                  "--force replaces it; another name keeps it"};
 }
 
+bool is_model_file(const fs::path& file) {
+    constexpr std::string_view kGguf = "GGUF", kLapidary = "LAPIDARY";
+    const std::string begin = beginning_of(file, kLapidary.size());
+    return begin.starts_with(kGguf) || begin == kLapidary;
+}
+
 void Inputs::add_model(const fs::path& model) {
-    std::error_code failed;
+    std::error_code ignored;
     add("the model itself", model);
-    const bool folder = fs::is_directory(model, failed);
-    const fs::path place = folder ? model : model.has_parent_path() ? model.parent_path() : fs::path(".");
-    const std::string stem = split_stem(model.filename().string());
-    for (const auto& entry : fs::directory_iterator(place, failed)) {
-        const std::string name = entry.path().filename().string();
-        if (folder)
-            add("a file of the model", entry.path());
-        else if (!stem.empty() && split_stem(name) == stem)
-            add("a part of the model", entry.path());
-        else if (is_projector_name(name))
-            add("a projector of the model", entry.path());
-    }
+    whole_folder_ = fs::is_directory(model, ignored);
+    model_folder_ = whole_folder_ ? model : model.has_parent_path() ? model.parent_path() : fs::path(".");
 }
 
 Result<void> Inputs::check(const std::string& option, const std::optional<std::string>& target) const {
     if (!target) return {};
-    struct stat wanted = {};
-    const bool exists = stat(target->c_str(), &wanted) == 0;
+    const auto refuse = [&](const std::string& what) {
+        return Error{Errc::invalid_argument, fmt::format("{} {} is {}", option, *target, what), "name another file to write"};
+    };
     std::error_code failed;
     const fs::path name = fs::weakly_canonical(*target, failed);
+    const bool device = fs::is_character_file(name, failed);
     for (const Input& input : files_) {
-        struct stat info = {};
-        const bool same = exists && stat(input.file.c_str(), &info) == 0 && info.st_dev == wanted.st_dev &&
-                          info.st_ino == wanted.st_ino && !S_ISCHR(info.st_mode);
-        if (same || fs::weakly_canonical(input.file, failed) == name)
-            return Error{Errc::invalid_argument, fmt::format("{} {} is {}", option, *target, input.what),
-                         "name another file to write"};
+        const bool same = !device && fs::equivalent(input.file, *target, failed);  // links of both kinds
+        if (same || fs::weakly_canonical(input.file, failed) == name) return refuse(input.what);
+    }
+    if (!model_folder_.empty() && fs::exists(name, failed) && fs::equivalent(name.parent_path(), model_folder_, failed)) {
+        if (whole_folder_) return refuse("a file of the model");
+        if (is_model_file(name)) return refuse("a model's file, as other parts and projectors are");
     }
     return {};
 }

@@ -25,11 +25,15 @@ Result<void> check_overwrite(const std::filesystem::path& target, const Overwrit
 // The first `bytes` of a regular file, less when it is shorter; nothing of what is none or cannot be read.
 std::string beginning_of(const std::filesystem::path& file, size_t bytes);
 
+// Whether it begins as a GGUF or .lapidary file does.
+bool is_model_file(const std::filesystem::path& file);
+
 // The files that a command reads. No result replaces one of them, under whatever name, not even with --force.
 class Inputs {
   public:
     void add(std::string what, const std::filesystem::path& file) { files_.push_back({std::move(what), file}); }
-    // The file and what belongs to it: other parts of a split one, projectors beside it, all files of a folder.
+    // The model, and what may belong to it: all files of a folder; of a file the models, by content, beside it, which are
+    // other parts of a split one and projectors.
     void add_model(const std::filesystem::path& model);
     Result<void> check(const std::string& option, const std::optional<std::string>& target) const;
 
@@ -39,6 +43,8 @@ class Inputs {
         std::filesystem::path file;
     };
     std::vector<Input> files_;
+    std::filesystem::path model_folder_;
+    bool whole_folder_ = false;
 };
 
 // Writes beside the target under a temporary name; commit() renames, the destructor removes what is left.

@@ -25,7 +25,7 @@ class Inputs(CliTest):
         for name in ("model.safetensors", "tokenizer.json", "config.json"):
             file = self.model / name
             self.link.unlink(missing_ok=True)
-            os.link(file, self.link)
+            os.symlink(file, self.link)
             for target in (file, self.link, self.model / "samples" / ".." / name):
                 with self.subTest(target=target):
                     self.refused(*self.ask, "--out", target, file=file, says="model")
@@ -46,12 +46,15 @@ class Inputs(CliTest):
 
     def test_gguf_files(self):
         self.ok("synth", self.folder / "a.gguf", "--preset", "tiny", "--layers", "6")
-        for other in ("m-00001-of-00002.gguf", "m-00002-of-00002.gguf", "mmproj-m.gguf", "n-00002-of-00002.gguf"):
-            os.rename(self.folder / "a.gguf", self.folder / other) if other.startswith("m-00001") else self.file(other, "mine")
         first = self.folder / "m-00001-of-00002.gguf"
-        for name, says in ((first.name, "itself"), ("m-00002-of-00002.gguf", "part"), ("mmproj-m.gguf", "projector")):
-            file = self.folder / name
-            self.refused("bench", first, "--trace", file, "--force", file=file, says=says)
+        os.rename(self.folder / "a.gguf", first)
+        self.refused("bench", first, "--trace", first, "--force", file=first, says="itself")
+        for name in ("m-00002-of-00002.gguf", "mmproj-m.gguf", "of any name"):  # what it is, its content says
+            file = self.file(name, "GGUF and mine")
+            self.refused("bench", first, "--trace", file, "--force", file=file, says="a model's file")
+        neighbour = self.file("mmproj-notes.gguf", "mine")
+        self.ok("bench", first, "-p", "2", "-n", "0", "-r", "1", "--trace", neighbour, "--force")
+        self.assertIn("traceEvents", neighbour.read_text())
         projector = self.file("p.gguf", "mine")
         self.refused("bench", first, "--mmproj", projector, "--trace", projector, "--force", file=projector, says="projector")
 
