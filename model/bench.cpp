@@ -25,20 +25,21 @@ Error told_by_tests(Error error) {
     return error;
 }
 
-Result<Engine> open(const BenchOptions& o) {
-    EngineOptions options = o.engine;
-    const bool derived = options.context == 0;
-    if (derived) options.context = model::bench_context(o);
-    if (o.synthetic.empty()) {
-        auto opened = Engine::open(options);
-        if (!opened && derived) return told_by_tests(opened.error());
-        return opened;
-    }
+Result<Engine> open_synthetic(const BenchOptions& o, const EngineOptions& options) {
     const auto started = std::chrono::steady_clock::now();
     LAP_TRY(check_engine(options, model::kSynthContext));  // weights take half a minute to make
     LAP_ASSIGN(const auto synthetic, synth_options({.preset = o.synthetic, .type = o.type, .layers = o.layers}));
     LAP_ASSIGN(auto loaded, model::synthetic_model(synthetic));
     return make_engine(options, std::move(loaded), started);
+}
+
+Result<Engine> open(const BenchOptions& o) {
+    EngineOptions options = o.engine;
+    const bool derived = options.context == 0;
+    if (derived) options.context = model::bench_context(o);
+    auto opened = o.synthetic.empty() ? Engine::open(options) : open_synthetic(o, options);
+    if (!opened && derived) return told_by_tests(opened.error());
+    return opened;
 }
 
 // Counts the work of all repetitions, for who waits.

@@ -1,11 +1,11 @@
 // What a model file holds and which kernels will serve it.
 #include <new>
 
+#include "base/short_list.h"
 #include "base/try.h"
 #include "kernels/select.h"
 #include "lapidary/tools.h"
 #include "model/engine_state.h"
-#include "runtime/file/describe.h"
 
 namespace lapidary {
 namespace {
@@ -14,7 +14,7 @@ using Rows = std::vector<std::pair<std::string, std::string>>;
 
 std::string list(const std::vector<int32_t>& ids) {
     constexpr size_t kShown = 32;
-    return runtime::short_list(ids, kShown);
+    return short_list(ids, kShown);
 }
 
 std::string number(double value) {

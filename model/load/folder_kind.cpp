@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/short_list.h"
 #include "runtime/file/describe.h"
 #include "runtime/file/json_file.h"
 
@@ -101,7 +102,7 @@ Result<fs::path> snapshot_of(const fs::path& folder) {
     for (const fs::path& path : sorted_entries(snapshots))
         if (fs::is_directory(path, ignored)) names.push_back(path.filename().string());
     if (names.size() == 1) return snapshots / names.front();
-    const std::string what = names.empty() ? "no snapshot" : concat("the snapshots ", runtime::short_list(names));
+    const std::string what = names.empty() ? "no snapshot" : concat("the snapshots ", short_list(names));
     return Error{Errc::model_not_found,
                  concat("the folder ", in_quotes(folder.string()), " of a cache holds ", what, ", and refs/main names ",
                         main.empty() ? "none" : in_quotes(main)),

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "base/short_list.h"
 #include "base/try.h"
 #include "model/load/gguf_fields.h"
 #include "runtime/file/describe.h"
@@ -266,7 +267,7 @@ Result<void> check_table(const Table& table, const Gguf& gguf, std::vector<std::
         }
     }
     if (!unknown.empty())
-        notes.push_back(concat("the ", table.what, " has keys that this version does not know: ", runtime::short_list(unknown)));
+        notes.push_back(concat("the ", table.what, " has keys that this version does not know: ", short_list(unknown)));
     return {};
 }
 

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "base/short_list.h"
 #include "runtime/file/describe.h"
 
 namespace lapidary::model {
@@ -105,7 +106,7 @@ void JsonFields::note_rest(std::vector<std::string>& notes) const {
     for (const auto& [key, value] : object_->items())
         if (!value.is_null() && !asked_.contains(key)) names.push_back(runtime::in_quotes(key, 60));
     if (names.empty()) return;
-    notes.push_back(concat(where_, ": ", runtime::short_list(names), names.size() == 1 ? " is not used" : " are not used"));
+    notes.push_back(concat(where_, ": ", short_list(names), names.size() == 1 ? " is not used" : " are not used"));
 }
 
 }  // namespace lapidary::model

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "base/short_list.h"
 #include "base/try.h"
 #include "model/text/utf8.h"
 
@@ -30,15 +31,6 @@ void note_others(const json& object, const std::string& place, std::initializer_
         std::string name = readable(key) + place;
         if (std::find(unused.begin(), unused.end(), name) == unused.end()) unused.push_back(std::move(name));
     }
-}
-
-// "temperature", "name" of a message and 3 more.
-std::string sentence(const std::vector<std::string>& unused) {
-    constexpr size_t kNamed = 8;
-    std::string out = "messages: not used: ";
-    for (size_t i = 0; i < std::min(unused.size(), kNamed); ++i) out += (i > 0 ? ", " : "") + unused[i];
-    if (unused.size() > kNamed) out += " and " + std::to_string(unused.size() - kNamed) + " more";
-    return out;
 }
 
 bool present(const json& object, const char* key) {
@@ -200,7 +192,7 @@ Result<Conversation> messages_from_json(std::string_view text) {
         conversation.messages.push_back(std::move(message));
         note_unused(list[i], unused);
     }
-    if (!unused.empty()) conversation.notes.push_back(sentence(unused));
+    if (!unused.empty()) conversation.notes.push_back("messages: not used: " + short_list(unused));
     return conversation;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "base/short_list.h"
 #include "base/try.h"
 #include "model/text/tokenizer_reader.h"
 #include "model/text/utf8.h"
@@ -112,16 +113,13 @@ Result<void> check_model(const json& model) {
 // One sentence about the keys that are none of `known` and have a value.
 void note_others(const json& object, const std::string& where, std::initializer_list<std::string_view> known,
                  std::vector<std::string>& notes) {
-    constexpr size_t kNamed = 8;
-    std::string names;
-    size_t count = 0;
+    std::vector<std::string> names;
     if (!object.is_object()) return;
     for (const auto& [key, value] : object.items()) {
         if (value.is_null() || std::find(known.begin(), known.end(), key) != known.end()) continue;
-        if (count++ < kNamed) names += (names.empty() ? "" : ", ") + quoted(json(key));
+        names.push_back(quoted(json(key)));
     }
-    if (count > kNamed) names += " and " + std::to_string(count - kNamed) + " more";
-    if (count > 0) notes.push_back(where + ": not used: " + names);
+    if (!names.empty()) notes.push_back(where + ": not used: " + short_list(names));
 }
 
 Result<std::vector<JsonAddedToken>> read_added(const json& list) {

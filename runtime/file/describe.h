@@ -28,17 +28,6 @@ std::string in_quotes(std::string_view name, size_t limit = 200);
 // Length of the UTF-8 sequence at the front of `text`, which is not empty; 0 when it is broken.
 size_t utf8_length(std::string_view text);
 
-// a, b, c and 5 more: a list in a message is no longer than people read.
-template <class List>
-std::string short_list(const List& names, size_t shown = 8) {
-    std::string out;
-    size_t count = 0;
-    for (const auto& name : names)
-        if (count++ < shown) out += concat(count > 1 ? ", " : "", name);
-    if (count > shown) out += concat(" and ", count - shown, " more");
-    return out;
-}
-
 // [2048, 256]
 inline std::string shape_text(const std::vector<int64_t>& shape) {
     std::string out = "[";

@@ -26,11 +26,3 @@ TEST_CASE("names are made safe to print") {
                     "f",
                     3) == "'ab\xc3\xa4...'");  // a character is never cut
 }
-
-TEST_CASE("lists are cut") {
-    const std::vector<int> numbers{1, 2, 3};
-    CHECK(short_list(numbers) == "1, 2, 3");
-    CHECK(short_list(numbers, 3) == "1, 2, 3");
-    CHECK(short_list(numbers, 2) == "1, 2 and 1 more");
-    CHECK(short_list(std::vector<std::string>()).empty());
-}
