@@ -31,7 +31,7 @@ function(lapidary_collect target)
 endfunction()
 set(rooms)
 set(modules)
-lapidary_collect(lapidary)
+lapidary_collect(lapidary_packing)  # the highest room of model/
 
 set(archives)
 foreach(room ${rooms})

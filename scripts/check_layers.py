@@ -15,15 +15,22 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 CODE = {".h", ".cpp", ".inl", ".inc", ".comp", ".glsl"}
 MAX_LINES = 600
 
-# Room -> what its #include "..." may begin with. The longest matching room counts.
+# Room -> what its #include "..." may name: a folder with all below it ("x/"), the files of one folder ("x/*.h"), or a file.
+# The longest matching room counts.
+BELOW_MODEL = ("base/", "runtime/", "kernels/")
 ALLOWED = {
     "include/lapidary": ("lapidary/",),
     "base": (),
     "kernels": ("kernels/",),
     "runtime": ("runtime/", "kernels/", "base/", "lapidary/result.h", "lapidary/printable.h"),
-    "model": ("model/", "base/", "runtime/", "kernels/", "lapidary/"),
     "model/text": ("model/text/", "base/", "lapidary/result.h"),
     "model/media": ("model/media/", "base/", "lapidary/result.h"),
+    "model/load": ("model/load/", "model/config.h", "model/weights.h", "model/text/", *BELOW_MODEL, "lapidary/result.h"),
+    "model": ("model/*.h", "model/load/", "model/text/", "model/media/", *BELOW_MODEL, "lapidary/"),
+    "model/synth": ("model/synth/", "model/load/", "model/config.h", "model/weights.h", *BELOW_MODEL, "lapidary/"),
+    "model/tools": ("model/tools/", "model/synth/", "model/*.h", "model/load/", "model/text/", *BELOW_MODEL, "lapidary/"),
+    "model/packing": ("model/packing/", "model/tools/", "model/*.h", "model/load/", "model/text/", *BELOW_MODEL,
+                      "lapidary/"),
     "apps": ("apps/", "base/", "lapidary/"),
 }
 # Room -> system headers it must not name: kernels know no machine, the model no threads and instructions.
@@ -65,10 +72,16 @@ def rooms_of(name):
     return sorted((room for room in ALLOWED if name.startswith(room + "/")), key=len, reverse=True)
 
 
+def may_name(room, target):
+    folder = target.rpartition("/")[0]
+    return any(target.startswith(known) if known.endswith("/") else
+               known in (target, folder + "/*.h") for known in ALLOWED[room])
+
+
 def include_violations(name, text):
     rooms = rooms_of(name)
     for kind, target in re.findall(r'^\s*#\s*include\s*(["<])([^">]+)[">]', text, re.MULTILINE):
-        if kind == '"' and rooms and not target.startswith(ALLOWED[rooms[0]]):
+        if kind == '"' and rooms and not may_name(rooms[0], target):
             yield f'{name}: includes "{target}", which {rooms[0]} must not know'
         for room in rooms:
             if kind == "<" and room in FORBIDDEN and re.search(FORBIDDEN[room], target):

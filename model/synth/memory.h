@@ -1,0 +1,13 @@
+// A synthetic model in anonymous memory instead of a file, for measuring.
+#pragma once
+
+#include "lapidary/result.h"
+#include "model/load/loader.h"
+#include "model/synth/synth.h"
+
+namespace lapidary::model {
+
+// options.out and options.format are not used. The model has no tokenizer.
+Result<LoadedModel> synthetic_model(const SynthOptions& options);
+
+}  // namespace lapidary::model

@@ -1,0 +1,114 @@
+// Throughput of prompt processing (pp), generation (tg) and steps of several columns (cols): opens the engine, goes
+// through the cases, and hands out a row for each. How one is measured: bench/runner.cpp.
+#include <algorithm>
+#include <new>
+
+#include "base/try.h"
+#include "model/tools/bench/cases.h"
+#include "model/tools/bench/runner.h"
+#include "model/tools/bench/summary.h"
+#include "model/tools/bench/warnings.h"
+#include "model/synth/memory.h"
+#include "model/synth/options.h"
+
+namespace lapidary {
+namespace {
+
+using model::BenchCase;
+using model::BenchRunner;
+using model::Repetition;
+
+// Nobody named a context: the longest test asked for it.
+Error told_by_tests(Error error) {
+    if (error.code == Errc::invalid_argument && error.hint.find("EngineOptions::context") != std::string::npos)
+        error.hint = "make BenchOptions::prompt, BenchOptions::generate or BenchOptions::depth smaller";
+    return error;
+}
+
+Result<Engine> open_synthetic(const BenchOptions& o, const EngineOptions& options) {
+    const auto started = std::chrono::steady_clock::now();
+    LAP_TRY(check_engine(options, model::kSynthContext));  // weights take half a minute to make
+    LAP_ASSIGN(const auto synthetic, synth_options({.preset = o.synthetic, .type = o.type, .layers = o.layers}));
+    LAP_ASSIGN(auto loaded, model::synthetic_model(synthetic));
+    return make_engine(options, std::move(loaded), started);
+}
+
+Result<Engine> open(const BenchOptions& o) {
+    EngineOptions options = o.engine;
+    const bool derived = options.context == 0;
+    if (derived) options.context = model::bench_context(o);
+    auto opened = o.synthetic.empty() ? Engine::open(options) : open_synthetic(o, options);
+    if (!opened && derived) return told_by_tests(opened.error());
+    return opened;
+}
+
+// Counts the work of all repetitions, for who waits.
+class Rounds {
+  public:
+    explicit Rounds(const BenchOptions& options) : sink_(options.progress) {
+        for (const BenchCase& c : model::bench_cases(options)) total_ += c.work() * options.repetitions;
+        rounds_ = model::bench_cases(options).size() * static_cast<size_t>(options.repetitions);
+    }
+
+    Result<Repetition> run(BenchRunner& runner, const BenchCase& what) {
+        stage_ = std::to_string(++round_) + "/" + std::to_string(rounds_) + " " + what.name();
+        if (what.depth > 0) stage_ += " @ d" + std::to_string(what.depth);
+        const int64_t end = done_ + what.work();
+        if (!tell(0)) return Error{Errc::cancelled, "the bench was stopped"};
+        LAP_ASSIGN(Repetition repetition, runner.run(what, [&](int64_t work) { return tell(work); }));
+        if (!tell(end - done_)) return Error{Errc::cancelled, "the bench was stopped"};
+        return repetition;
+    }
+
+  private:
+    bool tell(int64_t work) {
+        done_ += work;
+        return !sink_ || sink_(stage_, static_cast<uint64_t>(done_), static_cast<uint64_t>(total_));
+    }
+
+    const ProgressSink& sink_;
+    std::string stage_;
+    size_t round_ = 0, rounds_ = 0;
+    int64_t done_ = 0, total_ = 0;
+};
+
+Result<BenchRow> measure(const Engine& engine, BenchRunner& runner, Rounds& rounds, const BenchCase& what,
+                         int repetitions) {
+    auto* recorder = model::Access::state(engine).recorder.get();
+    if (recorder) recorder->clear_totals();
+    const runtime::Conditions before = runtime::read_conditions("/");
+    std::vector<Repetition> done;
+    for (int r = 0; r < repetitions; ++r) {
+        LAP_ASSIGN(Repetition repetition, rounds.run(runner, what));
+        done.push_back(std::move(repetition));
+    }
+    BenchRow row = model::summarise(what, done);
+    model::describe_engine(engine, row);
+    row.probe_bytes = runner.probe_bytes();
+    row.warnings = model::bench_warnings(done, before, runtime::read_conditions("/"), row.threads,
+                                         row.peak_instruction);
+    row.profile = profile(engine);
+    return row;
+}
+
+}  // namespace
+
+Result<TraceReport> bench(const BenchOptions& options, const BenchSink& sink) try {
+    LAP_TRY(model::check_bench(options));
+    LAP_ASSIGN(const Engine engine, open(options));
+    if (options.opened) options.opened(engine.info());
+    LAP_ASSIGN(BenchRunner runner, BenchRunner::create(engine, options.cancel));
+    const int warm_up = std::min(model::kWarmUpTokens, static_cast<int>(engine.info().context));
+    LAP_TRY(runner.run({BenchCase::Kind::prompt, warm_up, 0}));  // pages, caches, clocks
+    Rounds rounds(options);
+    for (const BenchCase& what : model::bench_cases(options)) {
+        LAP_ASSIGN(const BenchRow row, measure(engine, runner, rounds, what, options.repetitions));
+        if (sink && sink(row) != Flow::go) break;
+    }
+    if (options.trace.empty()) return TraceReport{};
+    return write_trace(engine, options.trace);
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
+}
+
+}  // namespace lapidary
