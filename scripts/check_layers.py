@@ -33,6 +33,10 @@ ALLOWED = {
                       "lapidary/"),
     "apps": ("apps/", "base/", "lapidary/"),
 }
+# A view is the same thing on every device: its host address is for these alone.
+HOST_ACCESS = "runtime/memory/host_access.h"
+MAY_ACCESS_HOST = ("runtime/cpu/", "runtime/memory/", "runtime/file/", "model/load/", "model/synth/", "model/tools/",
+                   "model/packing/", "tests/", "bench/")
 # Room -> system headers it must not name: kernels know no machine, the model no threads and instructions.
 INTRINSICS = r"immintrin|x86intrin|arm_neon|xsimd"
 FORBIDDEN = {
@@ -83,6 +87,8 @@ def include_violations(name, text):
     for kind, target in re.findall(r'^\s*#\s*include\s*(["<])([^">]+)[">]', text, re.MULTILINE):
         if kind == '"' and rooms and not may_name(rooms[0], target):
             yield f'{name}: includes "{target}", which {rooms[0]} must not know'
+        if target == HOST_ACCESS and not name.startswith(MAY_ACCESS_HOST):
+            yield f'{name}: includes "{target}": views are opaque here'
         for room in rooms:
             if kind == "<" and room in FORBIDDEN and re.search(FORBIDDEN[room], target):
                 # Kernels may use intrinsics; model and the others may not.

@@ -9,6 +9,7 @@
 #include "kernels/panels.h"
 #include "model/load/float_store.h"
 #include "runtime/file/describe.h"
+#include "runtime/memory/host_access.h"
 
 namespace lapidary::model {
 
@@ -97,7 +98,7 @@ class Binder {
                 target.row_bytes = kernels::panel_bytes(tensor->format, cols) / kernels::kPanel;
             }
         } else {
-            target = floats_.copy(tensor->format, rows, cols, tensor->buffer->host + tensor->offset);
+            target = floats_.copy(tensor->format, rows, cols, host_bytes(*tensor->buffer) + tensor->offset);
         }
         return {};
     }
@@ -108,7 +109,7 @@ class Binder {
         LAP_TRY(require_float(*tensor));
         if (!convert_) return {};
         target = floats_.allocate(1, count);
-        widen(*tensor, 0, count, target.f32());
+        widen(*tensor, 0, count, host_floats(target));
         return {};
     }
 
@@ -139,7 +140,7 @@ class Binder {
             table = floats_.allocate(count, width);
             for (int64_t row = 0; row < count; row++) {
                 const int64_t source_row = vision.planar ? axis * count + row : row * 2 + axis;
-                widen(*tensor, source_row * width, width, table.f32(row));
+                widen(*tensor, source_row * width, width, host_floats(table, row));
             }
         }
         return {};
@@ -170,7 +171,8 @@ class Binder {
 
     static void widen(const SourceTensor& tensor, int64_t first, int64_t count, float* out) {
         const auto width = static_cast<size_t>(kernels::block_bytes(tensor.format));
-        const std::byte* from = tensor.buffer->host + tensor.offset + static_cast<size_t>(first) * width;
+        const std::byte* from =
+            host_bytes(*tensor.buffer) + tensor.offset + static_cast<size_t>(first) * width;
         for (int64_t i = 0; i < count; i++, from += width) {
             if (tensor.format == runtime::Format::f32)
                 std::memcpy(out + i, from, sizeof(float));

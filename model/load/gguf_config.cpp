@@ -11,6 +11,7 @@
 #include "model/load/gguf_kind.h"
 #include "model/load/sampling_defaults.h"
 #include "runtime/file/describe.h"
+#include "runtime/memory/host_access.h"
 
 namespace lapidary::model {
 namespace {
@@ -97,7 +98,7 @@ Result<int32_t> read_rotating_pairs(const Gguf& gguf, const GgufFields& keys, in
             concat(keys.file(), ": tensor 'rope_freqs.weight' is ", runtime::shape_text(tensor->shape),
                    " in ", tensor->foreign_type.empty() ? kernels::name(tensor->format) : tensor->foreign_type,
                    ", expected [", head_dim / 2, "] in f32")};
-    const std::byte* from = gguf.parts[tensor->part].buffer->host + tensor->offset;
+    const std::byte* from = host_bytes(*gguf.parts[tensor->part].buffer) + tensor->offset;
     int32_t pairs = 0;
     for (int32_t i = 0; i < head_dim / 2; i++) {
         float factor;

@@ -13,6 +13,7 @@
 #include "runtime/file/describe.h"
 #include "runtime/file/gguf.h"
 #include "runtime/file/gguf_writer.h"
+#include "runtime/memory/host_access.h"
 
 namespace lapidary::model {
 namespace {
@@ -135,7 +136,7 @@ void carry(const Gguf& gguf, const TensorSource& source, const char* group, Load
 }
 
 std::string_view bytes_of(const SourceTensor& tensor) {
-    return {reinterpret_cast<const char*>(tensor.buffer->host + tensor.offset), tensor.bytes};
+    return {reinterpret_cast<const char*>(host_bytes(*tensor.buffer) + tensor.offset), tensor.bytes};
 }
 
 // An untied head would be ignored silently otherwise; a copy of the embedding says nothing new. Without weights the

@@ -15,6 +15,7 @@
 #include "runtime/file/describe.h"
 #include "runtime/file/json_file.h"
 #include "runtime/file/safetensors.h"
+#include "runtime/memory/host_access.h"
 
 namespace lapidary::model {
 namespace {
@@ -82,7 +83,8 @@ Result<void> check_head(const TensorSource& source, bool tied, bool weights, con
     if (!embedding) return {};  // bind_text names it
     const bool alike = head->format == embedding->format && head->shape == embedding->shape;
     if (alike && !weights) return {};
-    if (alike && std::memcmp(head->buffer->host + head->offset, embedding->buffer->host + embedding->offset,
+    if (alike && std::memcmp(host_bytes(*head->buffer) + head->offset,
+                             host_bytes(*embedding->buffer) + embedding->offset,
                              static_cast<size_t>(head->bytes)) == 0)
         return {};
     return Error{Errc::unsupported_model,

@@ -11,6 +11,7 @@
 #include "model/packing/quantize.h"
 #include "runtime/file/describe.h"
 #include "runtime/file/lapidary_file.h"
+#include "runtime/memory/host_access.h"
 
 namespace lapidary::model {
 
@@ -88,7 +89,7 @@ struct TensorPacker::Job {
     }
     int64_t panels() const { return (rows + kPanel - 1) / kPanel; }
     int64_t rows_of(int64_t panel) const { return std::min(kPanel, rows - panel * kPanel); }
-    const std::byte* source() const { return tensor.buffer->host + tensor.offset; }
+    const std::byte* source() const { return host_bytes(*tensor.buffer) + tensor.offset; }
     // Bytes of the panels [begin, end), the last one cut where the result lies in rows.
     static size_t extent(int64_t begin, int64_t end, int64_t panel_bytes, int64_t row_bytes, Layout layout,
                          int64_t rows) {
@@ -110,7 +111,7 @@ Result<void> TensorPacker::copy(const SourceTensor& tensor, const Sink& sink,
                                 const Progress& progress) const {
     for (size_t at = 0; at < tensor.bytes; at += kSlabBytes) {
         const auto count = static_cast<size_t>(std::min<uint64_t>(kSlabBytes, tensor.bytes - at));
-        LAP_TRY(sink(tensor.buffer->host + tensor.offset + at, count));
+        LAP_TRY(sink(host_bytes(*tensor.buffer) + tensor.offset + at, count));
         tensor.buffer->discard(tensor.offset + at, count);
         if (!progress(count)) return Error{Errc::cancelled, "packing was stopped"};
     }

@@ -10,6 +10,7 @@
 #include "model/load/report.h"
 #include "model/synth/plan.h"
 #include "model/synth/random.h"
+#include "runtime/memory/host_access.h"
 #include "runtime/memory/host_buffer.h"
 
 namespace lapidary::model {
@@ -73,7 +74,7 @@ Result<LoadedModel> synthetic_model(const SynthOptions& options) {
     for (const SynthTensor& t : tensors) {
         const Format format = synth_format(t, options);
         const uint64_t bytes = bytes_of(t, format);
-        std::byte* to = memory->host + at;
+        std::byte* to = host_bytes(*memory) + at;
         if (t.fill == SynthFill::matrix || t.fill == SynthFill::embedding) {
             auto pool = pools.try_emplace(format, format, kSynthDeviation, 11 + static_cast<uint64_t>(format)).first;
             LAP_TRY(pool->second.tensor(bytes, [&](const std::byte* from, size_t count) -> Result<void> {

@@ -4,6 +4,7 @@
 
 #include "kernels/kv_rows.h"
 #include "runtime/cpu/cpu_device.h"
+#include "runtime/memory/host_access.h"
 
 namespace lapidary::runtime {
 namespace {
@@ -41,9 +42,10 @@ void CpuDevice::norm_rope(const TensorView& q, const TensorView& weight, float e
     const int64_t offset = params_->columns - q.rows;
     pool_.run(q.rows, [&](int64_t t, int) {
         for (int64_t h = 0; h < heads; ++h) {
-            float* x = q.f32(t) + h * dim;
-            table_.rms_norm(x, weight.f32(), dim, eps, x);
-            table_.rope(x, dim, rope.cosine.cols, rope.cosine.f32(offset + t), rope.sine.f32(offset + t));
+            float* x = host_floats(q, t) + h * dim;
+            table_.rms_norm(x, host_floats(weight), dim, eps, x);
+            table_.rope(x, dim, rope.cosine.cols, host_floats(rope.cosine, offset + t),
+                        host_floats(rope.sine, offset + t));
         }
     });
 }
@@ -61,21 +63,22 @@ void CpuDevice::norm_rope_store(const TensorView& k, const TensorView& v, const 
         const int64_t row = span->first_row + (position - span->position);
         const auto norm_heads = [&](const TensorView& x, const float* weight) {
             for (int64_t h = 0; h < kv.kv_heads; ++h)
-                table_.rms_norm(x.f32(t) + h * dim, weight, dim, eps, x.f32(t) + h * dim);
+                table_.rms_norm(host_floats(x, t) + h * dim, weight, dim, eps, host_floats(x, t) + h * dim);
         };
-        const bool keys_as_values = v.data() == k.data();
+        const bool keys_as_values = host_bytes(v) == host_bytes(k);
         norm_heads(v, nullptr);
-        store(v.f32(t), v.cols, segment.v->host + row * kv.row_bytes,
-              segment.v_scales ? segment.v_scales->host + row * kv.scale_row_bytes : nullptr);
+        store(host_floats(v, t), v.cols, host_bytes(*segment.v) + row * kv.row_bytes,
+              segment.v_scales ? host_bytes(*segment.v_scales) + row * kv.scale_row_bytes : nullptr);
         if (!keys_as_values)
-            norm_heads(k, k_weight.f32());
+            norm_heads(k, host_floats(k_weight));
         else  // k and v share their rms: the normed key is the value times the key weight
-            for (int64_t i = 0; i < k.cols; ++i) k.f32(t)[i] *= k_weight.f32()[i % dim];
-        const int64_t size = kv.key_pairs > 0 ? keep_rotated(k.f32(t), kv) : dim;
+            for (int64_t i = 0; i < k.cols; ++i) host_floats(k, t)[i] *= host_floats(k_weight)[i % dim];
+        const int64_t size = kv.key_pairs > 0 ? keep_rotated(host_floats(k, t), kv) : dim;
         for (int64_t h = 0; h < kv.kv_heads; ++h)
-            table_.rope(k.f32(t) + h * size, size, rope.cosine.cols, rope.cosine.f32(t), rope.sine.f32(t));
-        store(k.f32(t), kv.kv_heads * size, segment.k->host + row * kv.key_bytes(),
-              segment.k_scales ? segment.k_scales->host + row * kv.key_scale_bytes() : nullptr);
+            table_.rope(host_floats(k, t) + h * size, size, rope.cosine.cols, host_floats(rope.cosine, t),
+                        host_floats(rope.sine, t));
+        store(host_floats(k, t), kv.kv_heads * size, host_bytes(*segment.k) + row * kv.key_bytes(),
+              segment.k_scales ? host_bytes(*segment.k_scales) + row * kv.key_scale_bytes() : nullptr);
     });
 }
 
@@ -86,10 +89,10 @@ CpuDevice::KvRuns CpuDevice::kv_runs(const KvView& kv) const {
         const KvSpan& s = step.spans[static_cast<size_t>(i)];
         const KvSegment& g = *kv.segments[static_cast<size_t>(s.segment)];
         kernels::KvRun& r = runs[static_cast<size_t>(i)];
-        r.k = g.k->host + s.first_row * kv.key_bytes();
-        r.v = g.v->host + s.first_row * kv.row_bytes;
-        r.k_scales = g.k_scales ? g.k_scales->host + s.first_row * kv.key_scale_bytes() : nullptr;
-        r.v_scales = g.v_scales ? g.v_scales->host + s.first_row * kv.scale_row_bytes : nullptr;
+        r.k = host_bytes(*g.k) + s.first_row * kv.key_bytes();
+        r.v = host_bytes(*g.v) + s.first_row * kv.row_bytes;
+        r.k_scales = g.k_scales ? host_bytes(*g.k_scales) + s.first_row * kv.key_scale_bytes() : nullptr;
+        r.v_scales = g.v_scales ? host_bytes(*g.v_scales) + s.first_row * kv.scale_row_bytes : nullptr;
         r.row_bytes = kv.row_bytes;
         r.scale_row_bytes = kv.scale_row_bytes;
         r.key_row_bytes = kv.key_row_bytes;
@@ -111,7 +114,7 @@ void CpuDevice::attention(const TensorView& q, const KvView& kv, const TensorVie
     call.dim = kv.dim;
     call.format = kv.format;
     call.key_pairs = kv.key_pairs;
-    call.key_weight = kv.key_pairs > 0 ? kv.key_weight.f32() : nullptr;
+    call.key_weight = kv.key_pairs > 0 ? host_floats(kv.key_weight) : nullptr;
     call.runs = runs.data();
     call.run_count = params_->kv[index(kv.kv_class)].span_count;
     const auto tile = [&](const Tiling& tiling, int64_t i) {
@@ -119,8 +122,8 @@ void CpuDevice::attention(const TensorView& q, const KvView& kv, const TensorVie
         const int32_t group = heads / kv.kv_heads, slices = (group + tiling.heads - 1) / tiling.heads;
         const auto kv_head = static_cast<int32_t>(slice / slices), part = static_cast<int32_t>(slice % slices);
         kernels::AttentionArgs a = call;
-        a.q = q.f32(t);
-        a.out = out.f32(t);
+        a.q = host_floats(q, t);
+        a.out = host_floats(out, t);
         a.tokens = static_cast<int32_t>(std::min<int64_t>(tiling.tokens, q.rows - t));
         a.first = params_->first[index(kv.kv_class)] + offset + t;
         a.last = params_->last[index(kv.kv_class)] + offset + t;
@@ -163,7 +166,9 @@ bool CpuDevice::split_attention(const std::vector<kernels::AttentionArgs>& tiles
     if (items <= static_cast<int64_t>(tiles.size()) || items * partial_bytes > kMaxPartialBytes) return false;
     reserve(partials_, items * partial_bytes);
     reserve_scratch(kernels::attention_scratch_bytes(dim, rows));
-    const auto partial = [&](int64_t item) { return reinterpret_cast<float*>(partials_->host + item * partial_bytes); };
+    const auto partial = [&](int64_t item) {
+        return reinterpret_cast<float*>(host_bytes(*partials_) + item * partial_bytes);
+    };
     pool_.run(items, [&](int64_t item, int thread) {
         const auto next = std::upper_bound(first_item.begin(), first_item.end(), item);
         const auto i = static_cast<size_t>(next - first_item.begin() - 1);
@@ -206,8 +211,10 @@ void CpuDevice::commit_kv(const KvView& kv) {
         pool_.run((c.count + kRowsPerItem - 1) / kRowsPerItem, [&](int64_t item, int) {
             const int64_t row = item * kRowsPerItem, rows = std::min<int64_t>(kRowsPerItem, c.count - row);
             const auto copy = [&](const Buffer& to, const Buffer& from, int64_t row_bytes) {
-                if (to) std::memcpy(to->host + (c.to_row + row) * row_bytes, from->host + (c.from_row + row) * row_bytes,
-                                    static_cast<size_t>(rows * row_bytes));
+                if (to)
+                    std::memcpy(host_bytes(*to) + (c.to_row + row) * row_bytes,
+                                host_bytes(*from) + (c.from_row + row) * row_bytes,
+                                static_cast<size_t>(rows * row_bytes));
             };
             copy(ring.k, chunk.k, kv.row_bytes);
             copy(ring.v, chunk.v, kv.row_bytes);

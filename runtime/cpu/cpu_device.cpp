@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 
+#include "runtime/memory/host_access.h"
 #include "runtime/memory/host_buffer.h"
 
 namespace lapidary::runtime {
@@ -31,7 +32,7 @@ void CpuDevice::begin(const StepShape& shape, const StepParams& params) {
 
 void CpuDevice::write(const TensorView& to, const float* values) {
     for (int64_t r = 0; r < to.rows; ++r)
-        std::memcpy(to.f32(r), values + r * to.cols, static_cast<size_t>(to.cols) * sizeof(float));
+        std::memcpy(host_floats(to, r), values + r * to.cols, static_cast<size_t>(to.cols) * sizeof(float));
 }
 
 void CpuDevice::reserve(Buffer& buffer, int64_t bytes) {
@@ -55,41 +56,49 @@ void CpuDevice::embed_rows(const TensorView& table, float scale, const TensorVie
     pool_.run(out.rows, [&](int64_t t, int thread) {
         const int32_t id = params_->ids[t];
         if (id < 0) return;
-        const std::byte* blocks = table.data() + id * table.row_bytes;
+        const std::byte* blocks = host_bytes(table) + id * table.row_bytes;
         if (table.layout == Layout::panels) {
             const int64_t panel = id / kernels::kPanel;
             blocks = scratch(thread);
-            unpack(table.data() + panel * kernels::panel_bytes(table.format, table.cols), table.cols,
+            unpack(host_bytes(table) + panel * kernels::panel_bytes(table.format, table.cols), table.cols,
                    id % kernels::kPanel, scratch(thread));
         }
-        expand(blocks, table.cols, out.f32(t));
-        table_.scale_add(out.f32(t), scale, nullptr, out.cols);
+        expand(blocks, table.cols, host_floats(out, t));
+        table_.scale_add(host_floats(out, t), scale, nullptr, out.cols);
     });
 }
 
 void CpuDevice::rms_norm(const TensorView& x, const TensorView& w, float eps, const TensorView& out) {
-    const float* weight = w ? w.f32() : nullptr;
-    pool_.run(x.rows, [&](int64_t t, int) { table_.rms_norm(x.f32(t), weight, x.cols, eps, out.f32(t)); });
+    const float* weight = w ? host_floats(w) : nullptr;
+    pool_.run(x.rows, [&](int64_t t, int) {
+        table_.rms_norm(host_floats(x, t), weight, x.cols, eps, host_floats(out, t));
+    });
 }
 
 void CpuDevice::layer_norm(const TensorView& x, const TensorView& w, const TensorView& b, float eps,
                            const TensorView& out) {
-    pool_.run(x.rows, [&](int64_t t, int) { table_.layer_norm(x.f32(t), w.f32(), b.f32(), x.cols, eps, out.f32(t)); });
+    pool_.run(x.rows, [&](int64_t t, int) {
+        table_.layer_norm(host_floats(x, t), host_floats(w), host_floats(b), x.cols, eps,
+                          host_floats(out, t));
+    });
 }
 
 void CpuDevice::add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps, float scale) {
-    pool_.run(x.rows, [&](int64_t t, int) { table_.add_norm(x.f32(t), y.f32(t), w.f32(), x.cols, eps, scale); });
+    pool_.run(x.rows, [&](int64_t t, int) {
+        table_.add_norm(host_floats(x, t), host_floats(y, t), host_floats(w), x.cols, eps, scale);
+    });
 }
 
 void CpuDevice::add(const TensorView& x, const TensorView& y) {
-    pool_.run(x.rows, [&](int64_t t, int) { table_.scale_add(x.f32(t), 1.0f, y.f32(t), x.cols); });
+    pool_.run(x.rows,
+              [&](int64_t t, int) { table_.scale_add(host_floats(x, t), 1.0f, host_floats(y, t), x.cols); });
 }
 
 void CpuDevice::soft_cap(const TensorView& x, float cap) {
     const int64_t slices = (x.cols + kValuesPerItem - 1) / kValuesPerItem;
     pool_.run(x.rows * slices, [&](int64_t item, int) {
         const int64_t begin = item % slices * kValuesPerItem;
-        table_.soft_cap(x.f32(item / slices) + begin, std::min(kValuesPerItem, x.cols - begin), cap);
+        table_.soft_cap(host_floats(x, item / slices) + begin, std::min(kValuesPerItem, x.cols - begin), cap);
     });
 }
 

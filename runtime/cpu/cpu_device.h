@@ -9,6 +9,7 @@
 #include "kernels/kernels.h"
 #include "runtime/cpu/thread_pool.h"
 #include "runtime/device.h"
+#include "runtime/memory/host_access.h"
 
 namespace lapidary::runtime {
 
@@ -46,7 +47,7 @@ class CpuDevice final : public Device {
     Ticket submit() override { return 0; }
     Result<void> wait(Ticket) override { return {}; }
     void write(const TensorView& to, const float* values) override;
-    const float* read(const TensorView& from) override { return from.f32(); }
+    const float* read(const TensorView& from) override { return host_floats(from); }
 
     void embed_rows(const TensorView& table, float scale, const TensorView& out) override;
     void rms_norm(const TensorView& x, const TensorView& w, float eps, const TensorView& out) override;
@@ -98,7 +99,7 @@ class CpuDevice final : public Device {
     void multiply_rows(const TensorView& weights, const float* bias, const Input& in, const TensorView& out,
                        int64_t begin, int64_t end, int thread);
     void multiply_panels(const TensorView& weights, const Input& in, const TensorView& out, int64_t begin, int64_t end);
-    std::byte* scratch(int thread) { return scratch_[static_cast<size_t>(thread)]->host; }
+    std::byte* scratch(int thread) { return host_bytes(*scratch_[static_cast<size_t>(thread)]); }
     using KvRuns = std::array<kernels::KvRun, kMaxSpans>;
     KvRuns kv_runs(const KvView& kv) const;
     bool split_attention(const std::vector<kernels::AttentionArgs>& tiles);  // false: not worth it, nothing done

@@ -5,6 +5,7 @@
 
 #include "base/try.h"
 #include "runtime/cpu/cpu_device.h"
+#include "runtime/memory/host_access.h"
 #include "runtime/memory/host_buffer.h"
 
 namespace lapidary::runtime {
@@ -42,7 +43,7 @@ kernels::PanelInput CpuDevice::reserve_image(const TensorView& x) {
         if (!buffer) throw std::bad_alloc();
         panel_input_ = std::move(*buffer);
     }
-    std::byte* at = panel_input_->host;
+    std::byte* at = host_bytes(*panel_input_);
     out.q = reinterpret_cast<int8_t*>(at);
     out.sums = reinterpret_cast<int16_t*>(at + values);
     out.offsets = reinterpret_cast<int32_t*>(at + values + sums);
@@ -59,7 +60,7 @@ CpuDevice::Input CpuDevice::prepare(const MatmulInput& in, unsigned needs) {
     out.rows = x;
     out.floats.columns = x.rows;
     out.floats.k = x.cols;
-    out.floats.x = x.f32();
+    out.floats.x = host_floats(x);
     out.floats.x_stride = x.row_bytes / static_cast<int64_t>(sizeof(float));
     if (needs & kPanelImage) out.image = reserve_image(x);
     if (needs & kRowImage) {
@@ -75,10 +76,14 @@ CpuDevice::Input CpuDevice::prepare(const MatmulInput& in, unsigned needs) {
     }
     if (!in.norm && !(needs & (kPanelImage | kRowImage | kPanelBf16))) return out;
     pool_.run(x.rows, [&](int64_t t, int) {
-        if (in.norm) table_.rms_norm(in.x.f32(t), in.norm.f32(), x.cols, in.eps, x.f32(t));
-        if (needs & kPanelImage) table_.quantize_panel(x.f32(t), t, out.image);
-        if (needs & kRowImage) table_.quantize(x.f32(t), x.cols, q8_.data() + t * x.cols, q8_scales_.data() + t * blocks);
-        if (needs & kPanelBf16) table_.round_bf16(x.f32(t), x.cols, bf16_.data() + t * out.floats.x_stride);
+        if (in.norm)
+            table_.rms_norm(host_floats(in.x, t), host_floats(in.norm), x.cols, in.eps, host_floats(x, t));
+        if (needs & kPanelImage) table_.quantize_panel(host_floats(x, t), t, out.image);
+        if (needs & kRowImage)
+            table_.quantize(host_floats(x, t), x.cols, q8_.data() + t * x.cols,
+                            q8_scales_.data() + t * blocks);
+        if (needs & kPanelBf16)
+            table_.round_bf16(host_floats(x, t), x.cols, bf16_.data() + t * out.floats.x_stride);
     });
     return out;
 }
@@ -87,16 +92,16 @@ void CpuDevice::multiply_rows(const TensorView& w, const float* bias, const Inpu
                               int64_t begin, int64_t end, int thread) {
     const bool int8_input = need(w) == kRowImage;
     kernels::MatmulArgs a;
-    a.weights = w.data();
+    a.weights = host_bytes(w);
     a.row_bytes = w.row_bytes;
     a.k = in.rows.cols;
-    a.x = int8_input ? nullptr : in.rows.f32();
+    a.x = int8_input ? nullptr : host_floats(in.rows);
     a.xq = int8_input ? in.q8 : nullptr;
     a.x_scales = int8_input ? in.q8_scales : nullptr;
     a.x_stride = int8_input ? in.rows.cols : in.rows.row_bytes / static_cast<int64_t>(sizeof(float));
     a.columns = in.rows.rows;
     a.bias = bias;
-    a.y = out.f32();
+    a.y = host_floats(out);
     a.y_stride = out.row_bytes / static_cast<int64_t>(sizeof(float));
     a.row_begin = begin;
     a.row_end = end;
@@ -107,9 +112,9 @@ void CpuDevice::multiply_rows(const TensorView& w, const float* bias, const Inpu
 void CpuDevice::multiply_panels(const TensorView& w, const Input& in, const TensorView& out, int64_t begin,
                                 int64_t end) {
     kernels::PanelMatmulArgs a;
-    a.panels = w.data();
+    a.panels = host_bytes(w);
     a.x = kernels::is_quantised(w.format) ? in.image : in.floats;
-    a.y = out.f32();
+    a.y = host_floats(out);
     a.y_stride = out.row_bytes / static_cast<int64_t>(sizeof(float));
     a.rows = w.rows;
     a.panel_begin = begin / kernels::kPanel;
@@ -159,7 +164,8 @@ void CpuDevice::gated_matmul(const TensorView& gate, const TensorView& up, const
         multiply(gate, nullptr, input, out, begin, end, thread);
         multiply(up, nullptr, input, scratch, begin, end, thread);
         for (int64_t t = 0; t < in.x.rows; ++t)
-            table_.geglu(out.f32(t) + begin, scratch.f32(t) + begin, end - begin, out.f32(t) + begin);
+            table_.geglu(host_floats(out, t) + begin, host_floats(scratch, t) + begin, end - begin,
+                         host_floats(out, t) + begin);
     });
 }
 
@@ -188,8 +194,8 @@ Result<Packed> CpuDevice::pack(const TensorView& m, const ByteSink& progress) {
     const auto pack_panel = table_.pack_panel[index(m.format)];
     LAP_TRY(move_panels(m, progress, [&](int64_t p) {
         const int64_t row = p * kernels::kPanel;
-        pack_panel(m.data() + row * m.row_bytes, m.row_bytes, m.cols, std::min(kernels::kPanel, m.rows - row),
-                   buffer->host + p * bytes);
+        pack_panel(host_bytes(m) + row * m.row_bytes, m.row_bytes, m.cols,
+                   std::min(kernels::kPanel, m.rows - row), host_bytes(*buffer) + p * bytes);
     }));
     TensorView out = m;
     out.buffer = buffer.get();
@@ -210,7 +216,8 @@ Result<Packed> CpuDevice::unpack(const TensorView& m, const ByteSink& progress) 
     LAP_TRY(move_panels(m, progress, [&](int64_t p) {
         const int64_t begin = p * kernels::kPanel, end = std::min(begin + kernels::kPanel, m.rows);
         for (int64_t row = begin; row < end; ++row)
-            unpack_row(m.data() + begin * m.row_bytes, m.cols, row - begin, buffer->host + row * row_bytes);
+            unpack_row(host_bytes(m) + begin * m.row_bytes, m.cols, row - begin,
+                       host_bytes(*buffer) + row * row_bytes);
     }));
     const TensorView rows = view(buffer, m.format, m.rows, m.cols);
     return Packed{std::move(buffer), rows};

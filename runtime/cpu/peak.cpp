@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "runtime/cpu/cpu_device.h"
+#include "runtime/memory/host_access.h"
 
 namespace lapidary::runtime {
 namespace {
@@ -37,7 +38,8 @@ double CpuDevice::read_bandwidth(const BufferData& buffer, double seconds) {
         uint64_t sum = 0;
         int64_t mine = 0;
         for (; seconds_since(start) < seconds; ++mine)
-            sum ^= read_piece(buffer.host + next.fetch_add(1, std::memory_order_relaxed) % pieces * kPieceBytes);
+            sum ^= read_piece(host_bytes(buffer) +
+                              next.fetch_add(1, std::memory_order_relaxed) % pieces * kPieceBytes);
         read.fetch_add(mine, std::memory_order_relaxed);
         checksum.fetch_xor(sum, std::memory_order_relaxed);
     });

@@ -7,6 +7,7 @@
 
 #include "base/try.h"
 #include "kernels/select.h"
+#include "runtime/memory/host_access.h"
 #include "runtime/memory/host_buffer.h"
 
 namespace lapidary::runtime {
@@ -35,9 +36,9 @@ Result<Track> lay(Format f, bool few) {
     LAP_ASSIGN(t.input, allocate_host(static_cast<size_t>(columns * kK) * 8));
     LAP_ASSIGN(t.out, allocate_host(static_cast<size_t>(columns * count * kernels::kPanel) * sizeof(float)));
     kernels::PanelMatmulArgs& a = t.args;
-    a.panels = t.panels->host;
+    a.panels = host_bytes(*t.panels);
     a.x.q_stride = kernels::panel_q_stride(kK);
-    std::byte* at = t.input->host;
+    std::byte* at = host_bytes(*t.input);
     a.x.q = reinterpret_cast<int8_t*>(at);
     a.x.x = reinterpret_cast<const float*>(at);
     a.x.x_stride = kK;
@@ -48,7 +49,7 @@ Result<Track> lay(Format f, bool few) {
     a.x.scales = reinterpret_cast<float*>(at);
     a.x.columns = columns;
     a.x.k = kK;
-    a.y = reinterpret_cast<float*>(t.out->host);
+    a.y = reinterpret_cast<float*>(host_bytes(*t.out));
     a.y_stride = count * kernels::kPanel;
     a.rows = count * kernels::kPanel;
     a.panel_end = count;

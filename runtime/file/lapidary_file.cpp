@@ -10,6 +10,7 @@
 #include "base/try.h"
 #include "runtime/file/describe.h"
 #include "runtime/file/lapidary_directory.h"
+#include "runtime/memory/host_access.h"
 #include "runtime/memory/mapping.h"
 
 namespace lapidary::runtime {
@@ -40,7 +41,7 @@ Result<void> check_padding(const LapidaryFile& file) {
     uint64_t at = file.directory_end;
     for (const auto& [offset, bytes] : parts) {
         for (; at < offset; at++)
-            if (file.buffer->host[at] != std::byte{0})
+            if (host_bytes(*file.buffer)[at] != std::byte{0})
                 return damaged(file.path, concat("byte ", at, ", between its parts, is not zero"));
         at = std::max(at, offset + bytes);
     }
@@ -58,7 +59,7 @@ const LapidaryText* LapidaryFile::find_text(std::string_view name) const {
 std::string_view LapidaryFile::text(std::string_view name) const {
     const LapidaryText* found = find_text(name);
     if (!found) return {};
-    return {reinterpret_cast<const char*>(buffer->host + found->offset), found->bytes};
+    return {reinterpret_cast<const char*>(host_bytes(*buffer) + found->offset), found->bytes};
 }
 
 bool is_lapidary_file(const std::filesystem::path& path) {
@@ -106,7 +107,7 @@ Result<void> verify_lapidary(const LapidaryFile& file,
         XXH3_64bits_reset(hash.state);
         for (uint64_t at = 0; at < tensor.bytes; at += kVerifyBytes) {
             const auto count = static_cast<size_t>(std::min<uint64_t>(kVerifyBytes, tensor.bytes - at));
-            XXH3_64bits_update(hash.state, file.buffer->host + tensor.offset + at, count);
+            XXH3_64bits_update(hash.state, host_bytes(*file.buffer) + tensor.offset + at, count);
             file.buffer->discard(tensor.offset + at, count);
             done += count;
             if (progress && !progress(done, total)) return Error{Errc::cancelled, "checking was stopped"};

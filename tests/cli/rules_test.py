@@ -18,6 +18,8 @@ class Rules(unittest.TestCase):
         for name, line in {"kernels/a.cpp": '#include "runtime/tensor.h"', "runtime/a.cpp": '#include "model/config.h"',
                            "model/text/a.cpp": '#include "model/config.h"', "model/load/a.h": '#include "model/forward.h"',
                            "model/a.cpp ": '#include "model/tools/score.h"', "model/a.h": '#include "model/packing/quantize.h"',
+                           "model/forward.cpp": '#include "runtime/memory/host_access.h"',
+                           "runtime/trace/a.cpp": '#include "runtime/memory/host_access.h"',
                            "model/synth/a.cpp": '#include "model/engine_state.h"',
                            "model/tools/a.cpp": '#include "model/packing/pack_plan.h"', "apps/cli/a.cpp": '#include "model/step.h"',
                            "model/a.cpp": "#include <thread>", "apps/a.cpp": "#include <immintrin.h>",
@@ -30,6 +32,8 @@ class Rules(unittest.TestCase):
         for name, line in {"kernels/a.cpp": "#include <immintrin.h>", "runtime/a.cpp": '#include "kernels/kernels.h"',
                            "model/a.cpp": '#include "model/text/utf8.h"', "model/a.h": '#include "model/weights.h"',
                            "model/load/a.cpp": '#include "model/weights.h"', "model/tools/b/a.cpp": '#include "model/tools/a.h"',
+                           "runtime/cpu/a.cpp": '#include "runtime/memory/host_access.h"',
+                           "model/load/a.h": '#include "runtime/memory/host_access.h"',
                            "model/packing/a.cpp": '#include "model/tools/layerwise.h"',
                            "apps/a.cpp ": '#include "base/try.h"', "apps/a.cpp": '#include "lapidary/tools.h"',
                            "kernels/simd/a.inl": "#include <xsimd/xsimd.hpp>"}.items():

@@ -6,6 +6,7 @@
 
 #include "lapidary/tools.h"
 #include "runtime/file/lapidary_directory.h"
+#include "runtime/memory/host_access.h"
 #include "tests/fuzz/model_check.h"
 #include "tests/fuzz/seed_models.h"
 #include "tests/support/small_model.h"
@@ -41,7 +42,7 @@ bool padding_is_zero(const LapidaryFile& file) {
     for (const auto& text : file.texts) cover(text.offset, text.bytes);
     for (const auto& tensor : file.tensors) cover(tensor.offset, tensor.bytes);
     for (size_t i = 0; i < covered.size(); ++i)
-        if (!covered[i] && file.buffer->host[i] != std::byte{0}) return false;
+        if (!covered[i] && host_bytes(*file.buffer)[i] != std::byte{0}) return false;
     return true;
 }
 
@@ -51,7 +52,7 @@ void check_checksums(const LapidaryFile& file) {
     for (const auto& tensor : file.tensors) {
         promise(tensor.offset <= file.buffer->bytes && tensor.bytes <= file.buffer->bytes - tensor.offset,
                 "a tensor lies outside the file");
-        const std::string_view bytes(reinterpret_cast<const char*>(file.buffer->host + tensor.offset),
+        const std::string_view bytes(reinterpret_cast<const char*>(host_bytes(*file.buffer) + tensor.offset),
                                      tensor.bytes);
         all = all && runtime::checksum_of(bytes) == tensor.checksum;
     }

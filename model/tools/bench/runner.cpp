@@ -7,6 +7,7 @@
 
 #include "base/try.h"
 #include "runtime/cpu/topology.h"
+#include "runtime/memory/host_access.h"
 
 namespace lapidary::model {
 namespace {
@@ -57,7 +58,7 @@ double Repetition::seconds() const {
 Result<BenchRunner> BenchRunner::create(const Engine& engine, std::stop_token cancel) {
     BenchRunner out(engine, std::move(cancel));
     LAP_ASSIGN(out.buffer_, model::Access::state(engine).device->allocate(probe_size()));
-    std::memset(out.buffer_->host, 1, out.buffer_->bytes);  // zero pages would all be one page
+    std::memset(host_bytes(*out.buffer_), 1, out.buffer_->bytes);  // zero pages would all be one page
     return out;
 }
 

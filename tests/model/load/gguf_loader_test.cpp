@@ -6,6 +6,7 @@
 #include <functional>
 #include <random>
 
+#include "runtime/memory/host_access.h"
 #include "tests/support/small_model.h"
 
 using namespace lapidary;
@@ -66,7 +67,7 @@ TEST_CASE("the small model loads") {
     CHECK(c.suppress_ids == std::vector<int32_t>{8, 11});
     CHECK(c.sampling.temperature == 1.0f);  // the published default
     CHECK(model->weights.layers[0].scale == 0.25f);
-    CHECK(model->weights.layers[0].gate.f32(15)[7] == 0.5f);
+    CHECK(host_floats(model->weights.layers[0].gate, 15)[7] == 0.5f);
     REQUIRE(model->vocabulary);
     CHECK(model->vocabulary->size() == test::kSmallVocab);
     CHECK_FALSE(c.vision);
@@ -134,8 +135,8 @@ TEST_CASE("what a projector brings") {
     CHECK(vision.video_soft_tokens == 70);
     REQUIRE(model->config.audio);
     CHECK(model->config.audio->samples_per_token == 10);
-    CHECK(model->weights.vision.pos_x.f32(4)[5] == 45.0f);
-    CHECK(model->weights.vision.pos_y.f32(3)[2] == 132.0f);
+    CHECK(host_floats(model->weights.vision.pos_x, 4)[5] == 45.0f);
+    CHECK(host_floats(model->weights.vision.pos_y, 3)[2] == 132.0f);
     CHECK(model->weights.vision.dense.cols == 48);
     CHECK(model->weights.audio.projection.rows == 8);
     CHECK(model->files.size() == 2);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "runtime/memory/host_access.h"
 #include "tests/support/small_model.h"
 
 using namespace lapidary;
@@ -66,8 +67,8 @@ TEST_CASE("the small folder loads") {
     CHECK(c.video_frames == 32);
     CHECK(c.sampling.top_k == 64);
     CHECK(model.weights.layers[0].scale == 0.25f);
-    CHECK(model.weights.vision.pos_x.f32(4)[5] == 45.0f);
-    CHECK(model.weights.vision.pos_y.f32(3)[2] == 132.0f);
+    CHECK(host_floats(model.weights.vision.pos_x, 4)[5] == 45.0f);
+    CHECK(host_floats(model.weights.vision.pos_y, 3)[2] == 132.0f);
     CHECK_FALSE(model.vocabulary);
     CHECK(model.vocabulary_problem.find("tokenizer.json") != std::string::npos);
 }
@@ -363,7 +364,7 @@ TEST_CASE("vision parts nested under embed_vision") {
     const auto model = load(folder.path());
     if (!model) FAIL(model.error().message);
     CHECK(model->weights.vision.projection.cols == 6);
-    CHECK(model->weights.vision.pos_x.f32(4)[5] == 45.0f);
+    CHECK(host_floats(model->weights.vision.pos_x, 4)[5] == 45.0f);
 }
 
 TEST_CASE("tensors that are missing, doubled or too many are named") {
@@ -411,7 +412,7 @@ TEST_CASE("a matrix that its file does not align is copied") {
     if (!model) FAIL(model.error().message);
     const TensorView& gate = model->weights.layers[0].gate;
     CHECK(reinterpret_cast<uintptr_t>(gate.data()) % 4 == 0);
-    CHECK(gate.f32(15)[7] == 0.5f);
+    CHECK(host_floats(gate, 15)[7] == 0.5f);
 }
 
 TEST_CASE("the bundled model, saved in two shards, is the same model") {

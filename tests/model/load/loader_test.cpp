@@ -9,6 +9,8 @@
 #include <set>
 #include <string>
 
+#include "runtime/memory/host_access.h"
+
 using namespace lapidary;
 using namespace lapidary::model;
 namespace fs = std::filesystem;
@@ -35,7 +37,7 @@ void check_shape(const TensorView& view, int64_t rows, int64_t cols) {
 void check_norm(const TensorView& view, int64_t count) {
     check_shape(view, 1, count);
     CHECK(view.format == runtime::Format::f32);
-    for (int64_t i = 0; i < count; i++) REQUIRE(std::isfinite(view.f32()[i]));
+    for (int64_t i = 0; i < count; i++) REQUIRE(std::isfinite(host_floats(view)[i]));
 }
 
 // Every view is there, of the config's shape, and inside a buffer that the model keeps.

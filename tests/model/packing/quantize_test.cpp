@@ -12,6 +12,7 @@
 #include "kernels/half.h"
 #include "kernels/select.h"
 #include "runtime/file/gguf.h"
+#include "runtime/memory/host_access.h"
 #include "tests/support/goldens.h"
 
 using namespace lapidary;
@@ -55,10 +56,10 @@ Compared compare_with_peer(const std::string& file, Format format) {
         REQUIRE(from);
         int64_t count = 1;
         for (const int64_t extent : theirs.shape) count *= extent;
-        const auto x = expanded(from->format, source.parts[0].buffer->host + from->offset, count);
+        const auto x = expanded(from->format, host_bytes(*source.parts[0].buffer) + from->offset, count);
         std::vector<std::byte> ours(theirs.bytes);
         quantise_row(format, x.data(), count, ours.data());
-        const std::byte* their_blocks = peer.parts[0].buffer->host + theirs.offset;
+        const std::byte* their_blocks = host_bytes(*peer.parts[0].buffer) + theirs.offset;
         (std::memcmp(ours.data(), their_blocks, theirs.bytes) == 0 ? out.same : out.different)++;
         const double ratio = std::sqrt(squared_error(expanded(format, ours.data(), count), x) /
                                        squared_error(expanded(format, their_blocks, count), x));

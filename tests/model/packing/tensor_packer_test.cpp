@@ -11,6 +11,7 @@
 #include "kernels/select.h"
 #include "model/packing/quantize.h"
 #include "runtime/file/lapidary_file.h"
+#include "runtime/memory/host_access.h"
 #include "runtime/memory/host_buffer.h"
 #include "tests/support/goldens.h"
 
@@ -30,7 +31,7 @@ SourceTensor holding(Format format, Layout layout, std::vector<int64_t> shape, c
     out.layout = layout;
     out.shape = std::move(shape);
     out.buffer = unwrap(runtime::allocate_host(bytes.size()));
-    std::memcpy(out.buffer->host, bytes.data(), bytes.size());
+    std::memcpy(host_bytes(*out.buffer), bytes.data(), bytes.size());
     out.bytes = bytes.size();
     return out;
 }
@@ -56,7 +57,7 @@ struct Packed {
 Result<Packed> pack(const SourceTensor& original, TensorPlan plan, int threads = 2) {
     SourceTensor tensor = original;
     tensor.buffer = unwrap(runtime::allocate_host(original.bytes));
-    std::memcpy(tensor.buffer->host, original.buffer->host, original.bytes);
+    std::memcpy(host_bytes(*tensor.buffer), host_bytes(*original.buffer), original.bytes);
     runtime::ThreadPool pool(threads);
     TensorPacker packer(table(), pool);
     Packed out;

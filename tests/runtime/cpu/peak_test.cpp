@@ -6,6 +6,7 @@
 
 #include "kernels/select.h"
 #include "runtime/cpu/cpu_device.h"
+#include "runtime/memory/host_access.h"
 
 using namespace lapidary;
 using namespace lapidary::runtime;
@@ -19,7 +20,7 @@ TEST_CASE("peak: probes take the time they are given and count what they did") {
     device.begin({1, 0}, {});  // a decoding step: one thread
     device.observe(&watch);
     const Buffer buffer = std::move(*device.allocate(size_t{8} << 20));
-    std::memset(buffer->host, 1, buffer->bytes);
+    std::memset(host_bytes(*buffer), 1, buffer->bytes);
     for (int i = 0; i < 3; ++i) {
         const auto start = std::chrono::steady_clock::now();
         const double gbps = device.read_bandwidth(*buffer, 0.01), gmacs = device.int8_peak(0.01);

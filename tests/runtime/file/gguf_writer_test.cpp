@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "runtime/file/gguf.h"
+#include "runtime/memory/host_access.h"
 #include "tests/support/scratch_folder.h"
 
 using namespace lapidary;
@@ -49,7 +50,8 @@ TEST_CASE("keys and tensors come back") {
     CHECK(file->tensors[2].shape == std::vector<int64_t>{2, 3, 4});
     size_t at = 0;
     for (const auto& tensor : file->tensors) {
-        CHECK(std::memcmp(file->parts[0].buffer->host + tensor.offset, data.data() + at, tensor.bytes) == 0);
+        CHECK(std::memcmp(host_bytes(*file->parts[0].buffer) + tensor.offset, data.data() + at,
+                          tensor.bytes) == 0);
         at += tensor.bytes;
     }
     CHECK(at == data.size());

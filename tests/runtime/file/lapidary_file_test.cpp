@@ -8,6 +8,7 @@
 #include "kernels/panels.h"
 #include "runtime/file/lapidary_directory.h"
 #include "runtime/file/lapidary_writer.h"
+#include "runtime/memory/host_access.h"
 #include "tests/support/scratch_folder.h"
 
 using namespace lapidary;
@@ -46,7 +47,7 @@ std::string write_sample(const fs::path& path) {
 
 std::string_view data_of(const LapidaryFile& file, size_t index) {
     const LapidaryTensor& t = file.tensors[index];
-    return {reinterpret_cast<const char*>(file.buffer->host + t.offset), t.bytes};
+    return {reinterpret_cast<const char*>(host_bytes(*file.buffer) + t.offset), t.bytes};
 }
 
 Error error_of(const fs::path& path) {
