@@ -3,6 +3,7 @@
 #include <new>
 
 #include "base/try.h"
+#include "base/utf8.h"
 #include "lapidary/tools.h"
 #include "model/engine_state.h"
 #include "model/media/audio_file.h"
@@ -15,7 +16,6 @@
 #include "model/text/chat_template.h"
 #include "model/text/prompt_tokens.h"
 #include "model/text/reply_parser.h"
-#include "model/text/utf8.h"
 
 namespace lapidary {
 
@@ -252,7 +252,7 @@ Result<void> check_media(std::span<const Part> parts) try {
 }
 
 Result<void> check_text(std::string_view text, std::string_view name) {
-    const size_t broken = model::find_invalid_utf8(text);
+    const size_t broken = find_invalid_utf8(text);
     if (broken == std::string_view::npos) return {};
     const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
     const std::string_view type = model::detect_media_type({bytes, text.size()});

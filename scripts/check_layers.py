@@ -20,9 +20,15 @@ MAX_LINES = 600
 BELOW_MODEL = ("base/", "runtime/", "kernels/")
 ALLOWED = {
     "include/lapidary": ("lapidary/",),
-    "base": (),
+    "base": ("base/", "lapidary/result.h", "lapidary/printable.h"),
     "kernels": ("kernels/",),
-    "runtime": ("runtime/", "kernels/", "base/", "lapidary/result.h", "lapidary/printable.h"),
+    "runtime": ("runtime/*.h", "kernels/", "base/", "lapidary/result.h"),
+    "runtime/memory": ("runtime/memory/", "runtime/tensor.h", "base/", "lapidary/result.h"),
+    "runtime/file": ("runtime/file/", "runtime/memory/", "runtime/tensor.h", "kernels/", "base/",
+                     "lapidary/result.h"),
+    "runtime/cpu": ("runtime/cpu/", "runtime/memory/", "runtime/*.h", "kernels/", "base/", "lapidary/result.h"),
+    "runtime/trace": ("runtime/trace/", "runtime/cpu/thread_pool.h", "runtime/file/output_file.h", "runtime/*.h", "base/",
+                      "lapidary/result.h"),
     "model/text": ("model/text/", "base/", "lapidary/result.h"),
     "model/media": ("model/media/", "base/", "lapidary/result.h"),
     "model/load": ("model/load/", "model/config.h", "model/weights.h", "model/text/", *BELOW_MODEL, "lapidary/result.h"),

@@ -8,7 +8,7 @@ import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-ROOMS = ("kernels", "runtime", "model")
+ROOMS = ("base", "kernels", "runtime", "model")
 
 # Source (without suffix) -> the test file that covers it, and why it has none of its own.
 COVERED_ELSEWHERE = {

@@ -16,6 +16,7 @@
 
 #include "apps/common/output.h"
 #include "base/try.h"
+#include "base/utf8.h"
 #include "lapidary/lapidary.h"
 
 namespace lapidary::cli {
@@ -117,9 +118,8 @@ Result<void> check_plain_text(std::string_view text, std::string_view name) {
 }
 
 Result<std::string> read_plain_text(const std::string& name) {
-    constexpr std::string_view kMark = "\xef\xbb\xbf";
     LAP_ASSIGN(std::string text, read_text(name));
-    if (text.starts_with(kMark)) text.erase(0, kMark.size());
+    text = without_byte_order_mark(std::move(text));
     LAP_TRY(check_plain_text(text, name == "-" ? "standard input" : name));
     return text;
 }

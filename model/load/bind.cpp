@@ -4,17 +4,14 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "kernels/half.h"
 #include "kernels/panels.h"
 #include "model/load/float_store.h"
-#include "runtime/file/describe.h"
 #include "runtime/memory/host_access.h"
 
 namespace lapidary::model {
-
-using runtime::concat;
-using runtime::in_quotes;
 
 const TensorNames kHfNames = {
     .layer_prefix = "layers.",
@@ -150,8 +147,8 @@ class Binder {
     static Error shape_error(const SourceTensor& tensor, const std::vector<int64_t>& expected) {
         return {Errc::bad_model_file,
                 concat("tensor ", in_quotes(tensor.file_name), " in ", in_quotes(tensor.file.string()),
-                       " has shape ", runtime::shape_text(tensor.shape), ", the configuration asks for ",
-                       runtime::shape_text(expected)),
+                       " has shape ", shape_text(tensor.shape), ", the configuration asks for ",
+                       shape_text(expected)),
                 "the files may belong to different models"};
     }
 

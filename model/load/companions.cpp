@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/describe.h"
 #include "model/load/folder_kind.h"
 #include "model/load/gguf_kind.h"
-#include "runtime/file/describe.h"
 #include "runtime/file/gguf.h"
 #include "runtime/memory/mapping.h"
 
@@ -14,8 +14,6 @@ namespace lapidary::model {
 namespace {
 
 namespace fs = std::filesystem;
-using runtime::concat;
-using runtime::in_quotes;
 
 constexpr size_t kListed = 8;  // files that one error names
 

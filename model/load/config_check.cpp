@@ -3,21 +3,20 @@
 
 #include <cmath>
 
+#include "base/describe.h"
 #include "base/try.h"
-#include "runtime/file/describe.h"
 
 namespace lapidary::model {
 namespace {
-
-using runtime::concat;
 
 class Checker {
   public:
     explicit Checker(const std::string& file) : file_(file) {}
 
     Error bad(const std::string& what) const {
-        return {Errc::bad_model_file, concat(runtime::in_quotes(file_), ": ", what),
-                "no model of this architecture has such a configuration; convert the model again, or fetch it again"};
+        return {Errc::bad_model_file, concat(in_quotes(file_), ": ", what),
+                "no model of this architecture has such a configuration; convert the model again, or fetch "
+                "it again"};
     }
     Result<void> range(const char* what, int64_t value, int64_t low, int64_t high) const {
         if (value < low || value > high)

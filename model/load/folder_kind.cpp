@@ -5,14 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "base/short_list.h"
-#include "runtime/file/describe.h"
+#include "base/describe.h"
 #include "runtime/file/json_file.h"
 
 namespace lapidary::model {
 namespace fs = std::filesystem;
-using runtime::concat;
-using runtime::in_quotes;
 
 namespace {
 

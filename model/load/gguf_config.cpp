@@ -4,22 +4,20 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/load/config_check.h"
 #include "model/load/gguf_fields.h"
 #include "model/load/gguf_keys.h"
 #include "model/load/gguf_kind.h"
 #include "model/load/sampling_defaults.h"
-#include "runtime/file/describe.h"
 #include "runtime/memory/host_access.h"
 
 namespace lapidary::model {
 namespace {
 
-using runtime::concat;
 using runtime::Gguf;
 using runtime::GgufTensor;
-using runtime::in_quotes;
 
 constexpr const char* kHint = "this program runs Gemma 4 12B Unified and other sizes of that architecture";
 
@@ -95,8 +93,8 @@ Result<int32_t> read_rotating_pairs(const Gguf& gguf, const GgufFields& keys, in
         tensor->shape != std::vector<int64_t>{head_dim / 2})
         return Error{
             Errc::bad_model_file,
-            concat(keys.file(), ": tensor 'rope_freqs.weight' is ", runtime::shape_text(tensor->shape),
-                   " in ", tensor->foreign_type.empty() ? kernels::name(tensor->format) : tensor->foreign_type,
+            concat(keys.file(), ": tensor 'rope_freqs.weight' is ", shape_text(tensor->shape), " in ",
+                   tensor->foreign_type.empty() ? kernels::name(tensor->format) : tensor->foreign_type,
                    ", expected [", head_dim / 2, "] in f32")};
     const std::byte* from = host_bytes(*gguf.parts[tensor->part].buffer) + tensor->offset;
     int32_t pairs = 0;

@@ -3,13 +3,10 @@
 
 #include <cmath>
 
+#include "base/describe.h"
 #include "base/try.h"
-#include "runtime/file/describe.h"
 
 namespace lapidary::model {
-
-using runtime::concat;
-using runtime::in_quotes;
 
 namespace {
 constexpr uint64_t kMaxListed = 1 << 24;  // numbers in one list: no vocabulary is larger

@@ -7,18 +7,15 @@
 #include <optional>
 #include <span>
 
-#include "base/short_list.h"
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/load/gguf_fields.h"
-#include "runtime/file/describe.h"
 
 namespace lapidary::model {
 namespace {
 
-using runtime::concat;
 using runtime::Gguf;
 using runtime::GgufValue;
-using runtime::in_quotes;
 
 enum class Rule {
     read,     // gguf_config.cpp and gguf_loader.cpp read it and judge its value

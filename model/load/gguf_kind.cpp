@@ -3,16 +3,14 @@
 
 #include <algorithm>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/load/gguf_fields.h"
-#include "runtime/file/describe.h"
 
 namespace lapidary::model {
 namespace {
 
-using runtime::concat;
 using runtime::Gguf;
-using runtime::in_quotes;
 
 constexpr std::string_view kDrafters[] = {"gemma4-assistant", "gemma4_assistant", "gemma4_mtp", "eagle3", "dflash"};
 

@@ -1,6 +1,7 @@
 // Brings a text GGUF and its tokenizer lists together, and a projector with them; see gguf_loader.h.
 #include "model/load/gguf_loader.h"
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/load/bind.h"
 #include "model/load/config_check.h"
@@ -10,7 +11,6 @@
 #include "model/load/report.h"
 #include "model/load/special_ids.h"
 #include "model/text/known_templates.h"
-#include "runtime/file/describe.h"
 #include "runtime/file/gguf.h"
 #include "runtime/file/gguf_writer.h"
 #include "runtime/memory/host_access.h"
@@ -18,9 +18,7 @@
 namespace lapidary::model {
 namespace {
 
-using runtime::concat;
 using runtime::Gguf;
-using runtime::in_quotes;
 
 Result<TensorSource> collect(const Gguf& gguf) {
     TensorSource source;
@@ -151,9 +149,10 @@ Result<void> refuse_own_head(TensorSource& source, bool weights) {
         source.pass("output.weight");
         return {};
     }
-    const std::string other = alike ? "" : concat(" (", head->type(), " ", runtime::shape_text(head->shape),
-                                                  ", the embedding is ", embedding->type(), " ",
-                                                  runtime::shape_text(embedding->shape), ")");
+    const std::string other =
+        alike ? ""
+              : concat(" (", head->type(), " ", shape_text(head->shape), ", the embedding is ",
+                       embedding->type(), " ", shape_text(embedding->shape), ")");
     return Error{Errc::unsupported_model,
                  concat("tensor 'output.weight' in ", in_quotes(head->file.string()),
                         " is an output head of its own", other, "; Gemma 4 uses the embedding"),

@@ -2,20 +2,18 @@
 // Anything that would need other arithmetic than ours is refused by name.
 #include "model/load/hf_config.h"
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/load/config_check.h"
 #include "model/load/hf_generation.h"
 #include "model/load/hf_processor.h"
 #include "model/load/json_fields.h"
 #include "model/load/special_ids.h"
-#include "runtime/file/describe.h"
 
 namespace lapidary::model {
 namespace {
 
 using nlohmann::json;
-using runtime::concat;
-using runtime::in_quotes;
 
 Error unsupported(const std::string& where, const std::string& what) {
     return {Errc::unsupported_model, concat(where, ": ", what),

@@ -1,11 +1,11 @@
 // Field names are those of transformers' GenerationConfig; see hf_generation.h.
 #include "model/load/hf_generation.h"
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/load/json_fields.h"
 #include "model/load/sampling_defaults.h"
 #include "model/load/special_ids.h"
-#include "runtime/file/describe.h"
 
 namespace lapidary::model {
 namespace {
@@ -43,12 +43,12 @@ Result<void> read_hf_generation(const TextFiles& files, ModelConfig& config, std
     constexpr const char* kName = "generation_config.json";
     if (!files.has(kName)) return {};
     LAP_ASSIGN(const json file, files.read_json(kName));
-    const JsonFields fields(file, runtime::in_quotes(files.where(kName)));
+    const JsonFields fields(file, in_quotes(files.where(kName)));
     LAP_ASSIGN(std::vector<int32_t> stop_ids, fields.integers("eos_token_id"));
-    drop_ids_beyond(stop_ids, config.vocab, runtime::concat(fields.where(), ": eos_token_id"), notes);
+    drop_ids_beyond(stop_ids, config.vocab, concat(fields.where(), ": eos_token_id"), notes);
     if (!stop_ids.empty()) config.stop_ids = std::move(stop_ids);
     LAP_ASSIGN(config.suppress_ids, fields.integers("suppress_tokens"));
-    drop_ids_beyond(config.suppress_ids, config.vocab, runtime::concat(fields.where(), ": suppress_tokens"), notes);
+    drop_ids_beyond(config.suppress_ids, config.vocab, concat(fields.where(), ": suppress_tokens"), notes);
     LAP_ASSIGN(config.ids.bos, fields.integer("bos_token_id", config.ids.bos));
     LAP_ASSIGN(config.ids.pad, fields.integer("pad_token_id", config.ids.pad));
     read_sampling(fields, config.sampling, notes);

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/load/bind.h"
 #include "model/load/config_check.h"
@@ -12,16 +13,12 @@
 #include "model/load/report.h"
 #include "model/load/special_ids.h"
 #include "model/text/known_templates.h"
-#include "runtime/file/describe.h"
 #include "runtime/file/json_file.h"
 #include "runtime/file/safetensors.h"
 #include "runtime/memory/host_access.h"
 
 namespace lapidary::model {
 namespace {
-
-using runtime::concat;
-using runtime::in_quotes;
 
 bool drop_front(std::string& text, std::string_view prefix) {
     if (text.rfind(prefix, 0) != 0) return false;

@@ -3,16 +3,14 @@
 
 #include <cmath>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/load/json_fields.h"
-#include "runtime/file/describe.h"
 
 namespace lapidary::model {
 namespace {
 
 using nlohmann::json;
-using runtime::concat;
-using runtime::in_quotes;
 
 constexpr const char* kProcessor = "processor_config.json";
 constexpr const char* kOlder = "preprocessor_config.json";

@@ -3,14 +3,12 @@
 
 #include <cmath>
 
-#include "base/short_list.h"
-#include "runtime/file/describe.h"
+#include "base/describe.h"
 
 namespace lapidary::model {
 namespace {
 
 using nlohmann::json;
-using runtime::concat;
 
 std::optional<int32_t> small_integer(const json& value) {
     if (!value.is_number_integer()) return std::nullopt;
@@ -30,9 +28,9 @@ const json* JsonFields::get(const char* key) const {
 
 Error JsonFields::wrong(const char* key, const char* expected) const {
     const json* value = get(key);
-    const std::string found =
-        value ? runtime::in_quotes(value->dump(-1, ' ', true, json::error_handler_t::replace), 60)
-              : std::string("missing");
+    const std::string found = value
+                                  ? in_quotes(value->dump(-1, ' ', true, json::error_handler_t::replace), 60)
+                                  : std::string("missing");
     return {Errc::bad_model_file, concat(where_, ": ", key, " is ", found, ", expected ", expected)};
 }
 
@@ -104,7 +102,7 @@ void JsonFields::neutral(const char* key, const json& value) const {
 void JsonFields::note_rest(std::vector<std::string>& notes) const {
     std::vector<std::string> names;
     for (const auto& [key, value] : object_->items())
-        if (!value.is_null() && !asked_.contains(key)) names.push_back(runtime::in_quotes(key, 60));
+        if (!value.is_null() && !asked_.contains(key)) names.push_back(in_quotes(key, 60));
     if (names.empty()) return;
     notes.push_back(concat(where_, ": ", short_list(names), names.size() == 1 ? " is not used" : " are not used"));
 }

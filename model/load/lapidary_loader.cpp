@@ -3,20 +3,18 @@
 
 #include <ctime>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/load/gguf_loader.h"
 #include "model/load/hf_loader.h"
-#include "runtime/file/describe.h"
 #include "runtime/file/gguf_parse.h"
 #include "runtime/file/lapidary_file.h"
 
 namespace lapidary::model {
 namespace {
 
-using runtime::concat;
 using runtime::Extent;
 using runtime::Gguf;
-using runtime::in_quotes;
 using runtime::LapidaryFile;
 
 Result<Gguf> gguf_of(const LapidaryFile& file, const char* group, Extent extent) {

@@ -1,6 +1,7 @@
 // Decides what lies at a model path and calls the loader for it; see loader.h.
 #include "model/load/loader.h"
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/load/companions.h"
 #include "model/load/folder_kind.h"
@@ -8,15 +9,12 @@
 #include "model/load/hf_loader.h"
 #include "model/load/lapidary_loader.h"
 #include "model/load/projector.h"
-#include "runtime/file/describe.h"
 #include "runtime/file/lapidary_file.h"
 
 namespace lapidary::model {
 namespace {
 
 namespace fs = std::filesystem;
-using runtime::concat;
-using runtime::in_quotes;
 
 constexpr const char* kHint =
     "give a GGUF or .lapidary file, a Hugging Face folder, or a folder that holds one GGUF model";

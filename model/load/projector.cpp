@@ -5,18 +5,16 @@
 #include <optional>
 #include <tuple>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/load/companions.h"
 #include "model/load/gguf_loader.h"
-#include "runtime/file/describe.h"
 
 namespace lapidary::model {
 namespace {
 
 namespace fs = std::filesystem;
-using runtime::concat;
 using runtime::Gguf;
-using runtime::in_quotes;
 
 const char* name_of(const Inputs& inputs) {
     return inputs.image && inputs.audio ? "pictures and sound" : inputs.image ? "pictures" : "sound";

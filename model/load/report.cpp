@@ -5,12 +5,9 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "runtime/file/describe.h"
+#include "base/describe.h"
 
 namespace lapidary::model {
-
-using runtime::concat;
-using runtime::in_quotes;
 
 void carry_tensors(const TensorSource& source, const std::string& group, const TensorNames& names,
                    LoadedModel& model) {

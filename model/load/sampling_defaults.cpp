@@ -5,12 +5,10 @@
 #include <cfloat>
 #include <cstdio>
 
-#include "runtime/file/describe.h"
+#include "base/describe.h"
 
 namespace lapidary::model {
 namespace {
-
-using runtime::concat;
 
 std::string short_number(double value) {
     char text[32];

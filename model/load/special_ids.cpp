@@ -3,8 +3,7 @@
 
 #include <algorithm>
 
-#include "base/short_list.h"
-#include "runtime/file/describe.h"
+#include "base/describe.h"
 
 namespace lapidary::model {
 namespace {
@@ -55,7 +54,7 @@ void drop_ids_beyond(std::vector<int32_t>& ids, int32_t vocab, const std::string
         if (id < 0 || id >= vocab) dropped.push_back(std::to_string(id));
     if (dropped.empty()) return;
     std::erase_if(ids, [&](int32_t id) { return id < 0 || id >= vocab; });
-    notes.push_back(runtime::concat(what, " names ", short_list(dropped), ", outside the vocabulary of ", vocab));
+    notes.push_back(concat(what, " names ", short_list(dropped), ", outside the vocabulary of ", vocab));
 }
 
 void add_stop_texts(std::vector<int32_t>& stop_ids, const SpecialTexts& texts, bool chat) {

@@ -1,12 +1,9 @@
 // A list with an index; see tensor_source.h.
 #include "model/load/tensor_source.h"
 
-#include "runtime/file/describe.h"
+#include "base/describe.h"
 
 namespace lapidary::model {
-
-using runtime::concat;
-using runtime::in_quotes;
 
 Result<void> TensorSource::add(SourceTensor tensor) {
     const auto [at, fresh] = index_.emplace(tensor.key, tensors_.size());

@@ -1,14 +1,11 @@
 // Two places for the same texts; see text_files.h.
 #include "model/load/text_files.h"
 
+#include "base/describe.h"
 #include "base/try.h"
-#include "runtime/file/describe.h"
 #include "runtime/file/json_file.h"
 
 namespace lapidary::model {
-
-using runtime::concat;
-using runtime::in_quotes;
 
 bool TextFiles::has(const std::string& name) const {
     if (packed_) return packed_->has_text(name);

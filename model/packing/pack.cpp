@@ -3,13 +3,14 @@
 #include <chrono>
 #include <new>
 
+#include "base/describe.h"
 #include "base/try.h"
+#include "base/utf8.h"
 #include "kernels/select.h"
 #include "lapidary/tools.h"
 #include "model/engine_state.h"
-#include "model/tools/layerwise.h"
 #include "model/packing/pack_plan.h"
-#include "runtime/file/describe.h"
+#include "model/tools/layerwise.h"
 #include "runtime/file/gguf_parse.h"
 #include "runtime/file/gguf_writer.h"
 #include "runtime/file/json_file.h"
@@ -23,8 +24,6 @@ namespace fs = std::filesystem;
 using model::CarriedTensor;
 using model::LoadedModel;
 using model::TensorPlan;
-using runtime::concat;
-using runtime::in_quotes;
 
 constexpr uint64_t kMaxTextBytes = 64 << 20;
 constexpr uint32_t kMaxKldTokens = 512;
@@ -146,9 +145,7 @@ Result<std::vector<int32_t>> read_text(const PackOptions& options, const LoadedM
                      "check the path"};
     auto text = runtime::read_text_file(options.kld_text, kMaxTextBytes);
     if (!text) return Error{Errc::io_error, text.error().message, text.error().hint};
-    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // some editors begin texts with it
-    if (text->starts_with(kByteOrderMark)) text->erase(0, kByteOrderMark.size());
-    return tokens_of(*text, options, source);
+    return tokens_of(without_byte_order_mark(std::move(*text)), options, source);
 }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {

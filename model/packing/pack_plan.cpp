@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "base/describe.h"
 #include "model/packing/quantize.h"
-#include "runtime/file/describe.h"
 #include "runtime/file/lapidary_file.h"
 
 namespace lapidary::model {
@@ -40,7 +40,7 @@ Result<std::optional<Format>> pack_type(const std::string& name) {
     for (const Format format :
          {Format::q4_0, Format::q8_0, Format::q4_k, Format::q6_k, Format::bf16, Format::f16})
         if (name == kernels::name(format)) return std::optional(format);
-    return Error{Errc::invalid_argument, runtime::concat("unknown type ", runtime::in_quotes(name)),
+    return Error{Errc::invalid_argument, concat("unknown type ", in_quotes(name)),
                  "types are q4_0, q8_0, q4_k, q6_k, bf16 and f16"};
 }
 

@@ -6,18 +6,16 @@
 #include <cstring>
 #include <limits>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "kernels/half.h"
 #include "model/packing/quantize.h"
-#include "runtime/file/describe.h"
 #include "runtime/file/lapidary_file.h"
 #include "runtime/memory/host_access.h"
 
 namespace lapidary::model {
 
 using kernels::kPanel;
-using runtime::concat;
-using runtime::in_quotes;
 using runtime::Layout;
 
 namespace {

@@ -3,14 +3,13 @@
 
 #include <cmath>
 
+#include "base/describe.h"
 #include "model/load/bind.h"
 #include "model/load/config_check.h"
-#include "runtime/file/describe.h"
 
 namespace lapidary::model {
 
 using kernels::Format;
-using runtime::concat;
 
 SynthShape synth_shape(SynthPreset preset, int layers) {
     SynthShape shape = preset == SynthPreset::full_12b

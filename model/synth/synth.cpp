@@ -6,19 +6,18 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "kernels/half.h"
 #include "model/load/config_check.h"
 #include "model/synth/plan.h"
 #include "model/synth/random.h"
-#include "runtime/file/describe.h"
 #include "runtime/file/gguf_writer.h"
 
 namespace lapidary::model {
 namespace {
 
 using kernels::Format;
-using runtime::concat;
 
 constexpr uint64_t kMaxShardBytes = 5000000000;
 

@@ -6,9 +6,8 @@
 #include <optional>
 #include <set>
 
-#include "base/short_list.h"
+#include "base/describe.h"
 #include "base/try.h"
-#include "model/text/utf8.h"
 
 namespace lapidary::model {
 namespace {
@@ -28,7 +27,7 @@ void note_others(const json& object, const std::string& place, std::initializer_
                  std::vector<std::string>& unused) {
     for (const auto& [key, value] : object.items()) {
         if (value.is_null() || std::find(known.begin(), known.end(), key) != known.end()) continue;
-        std::string name = readable(key) + place;
+        std::string name = in_double_quotes(key) + place;
         if (std::find(unused.begin(), unused.end(), name) == unused.end()) unused.push_back(std::move(name));
     }
 }
@@ -70,11 +69,12 @@ Result<ChatPart> read_part(const json& part, const std::string& where, std::vect
     }
     const auto kind = media_kind_from(type);
     if (!kind) {
-        return invalid(where + " has the type " + readable(type),
+        return invalid(where + " has the type " + in_double_quotes(type),
                        type == "image_url" || type == "input_image"
                            ? "write {\"type\":\"image\",\"path\":\"FILE\"}: pictures are read from files"
-                       : type == "input_audio" ? "write {\"type\":\"audio\",\"path\":\"FILE\"}: recordings are read from files"
-                                               : "the types are text, image, audio and video");
+                       : type == "input_audio"
+                           ? "write {\"type\":\"audio\",\"path\":\"FILE\"}: recordings are read from files"
+                           : "the types are text, image, audio and video");
     }
     const std::string path = string_at(part, "path");
     if (path.empty()) {
@@ -116,7 +116,7 @@ Result<ChatMessage> read_message(const json& item, size_t index, std::vector<Med
     }
     const auto role = role_from(role_name);
     if (!role) {
-        return invalid(where + " has the role " + readable(role_name),
+        return invalid(where + " has the role " + in_double_quotes(role_name),
                        "the roles are system, developer, user and assistant");
     }
     ChatMessage message;
@@ -156,7 +156,8 @@ Result<json> parse(std::string_view text) {
     try {
         json root = json::parse(text.begin(), text.end(), watch);
         if (twice.empty()) return root;
-        return invalid("messages: the key " + readable(twice) + " stands twice in one object", "leave one of them out");
+        return invalid("messages: the key " + in_double_quotes(twice) + " stands twice in one object",
+                       "leave one of them out");
     } catch (const json::parse_error& error) {
         return invalid("messages: not valid JSON at byte " + std::to_string(error.byte),
                        "check the text with a JSON tool");

@@ -5,7 +5,8 @@
 #include "model/text/chat_template.h"
 
 #include "base/try.h"
-#include "model/text/utf8.h"
+#include "base/utf8.h"
+#include "model/text/white_space.h"
 
 namespace lapidary::model {
 namespace {

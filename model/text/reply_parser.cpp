@@ -4,7 +4,7 @@
 
 #include "base/try.h"
 #include "model/text/tokenizer.h"
-#include "model/text/utf8.h"
+#include "model/text/white_space.h"
 
 namespace lapidary::model {
 namespace {

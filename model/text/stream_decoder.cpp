@@ -2,8 +2,8 @@
 // reference tokenizer prints for a run of bytes that is no text.
 #include "model/text/stream_decoder.h"
 
+#include "base/utf8.h"
 #include "model/text/tokenizer.h"
-#include "model/text/utf8.h"
 
 namespace lapidary::model {
 

@@ -8,9 +8,10 @@
 #include <functional>
 #include <limits>
 
+#include "base/utf8.h"
 #include "model/text/stream_decoder.h"
-#include "model/text/utf8.h"
 #include "model/text/vocabulary_build.h"
+#include "model/text/white_space.h"
 
 namespace lapidary::model {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "model/text/utf8.h"
+#include "base/describe.h"
 #include "model/text/vocabulary_build.h"
 
 namespace lapidary::model {
@@ -61,7 +61,8 @@ class Reader : public json::json_sax_t {
     }
     bool number_float(number_float_t value, const string_t&) override {
         if (!in_bulk()) return setting(value);
-        return part_ == Part::vocab ? fail("the id of " + readable(key_) + " is not a whole number") : wrong_scalar();
+        return part_ == Part::vocab ? fail("the id of " + in_double_quotes(key_) + " is not a whole number")
+                                    : wrong_scalar();
     }
     bool binary(binary_t&) override { return true; }
     bool string(string_t& value) override {
@@ -112,8 +113,9 @@ class Reader : public json::json_sax_t {
     bool too_many() { return fail("its settings have more than a million values"); }
     bool setting(json value) { return tree_.value(std::move(value)) || too_many(); }
     bool wrong_scalar() {
-        return part_ == Part::vocab ? fail("the id of " + readable(key_) + " is not a number")
-                                    : fail("merge " + std::to_string(file.merge_parts.size() / 2) + " is not a text");
+        return part_ == Part::vocab
+                   ? fail("the id of " + in_double_quotes(key_) + " is not a number")
+                   : fail("merge " + std::to_string(file.merge_parts.size() / 2) + " is not a text");
     }
     bool end() {
         if (!in_bulk()) tree_.close();
@@ -134,8 +136,8 @@ class Reader : public json::json_sax_t {
 bool Reader::id(int64_t value) {
     if (part_ != Part::vocab) return wrong_scalar();
     if (value < 0 || value >= kMaxPieces)
-        return fail("piece " + readable(key_) + " has the id " + std::to_string(value) + ", outside 0.." +
-                    std::to_string(kMaxPieces - 1));
+        return fail("piece " + in_double_quotes(key_) + " has the id " + std::to_string(value) +
+                    ", outside 0.." + std::to_string(kMaxPieces - 1));
     file.pieces.push_back({value, file.keep(key_)});
     return true;
 }
@@ -148,7 +150,8 @@ bool Reader::merge_text(const std::string& value) {
     }
     const size_t space = value.find(' ', 1);
     if (space == std::string::npos)
-        return fail("merge " + std::to_string(file.merge_parts.size() / 2) + " " + readable(value) + " is not \"left right\"");
+        return fail("merge " + std::to_string(file.merge_parts.size() / 2) + " " + in_double_quotes(value) +
+                    " is not \"left right\"");
     file.merge_parts.push_back(file.keep(std::string_view(value).substr(0, space)));
     file.merge_parts.push_back(file.keep(std::string_view(value).substr(space + 1)));
     return true;

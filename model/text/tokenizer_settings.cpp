@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <initializer_list>
 
-#include "base/short_list.h"
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/text/tokenizer_reader.h"
-#include "model/text/utf8.h"
 
 namespace lapidary::model {
 namespace {
@@ -33,8 +32,8 @@ bool flag_at(const json& object, const char* key, bool fallback) {
 }
 
 std::string quoted(const json& value) {
-    return readable(value.is_string() ? value.get<std::string>()
-                                      : value.dump(-1, ' ', true, json::error_handler_t::replace));
+    return in_double_quotes(value.is_string() ? value.get<std::string>()
+                                              : value.dump(-1, ' ', true, json::error_handler_t::replace));
 }
 
 // The steps of a "Sequence", or the one step that it is; null has none.

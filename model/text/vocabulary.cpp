@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/describe.h"
 #include "base/try.h"
+#include "base/utf8.h"
 #include "model/text/piece_index.h"
-#include "model/text/utf8.h"
 #include "model/text/vocabulary_build.h"
 
 namespace lapidary::model {
@@ -101,7 +102,7 @@ Result<Vocabulary> finish_vocabulary(Vocabulary vocabulary, const std::vector<Me
     if (const int32_t second = index.duplicate(); second >= 0) {
         const std::string_view piece = vocabulary.piece(second);
         return bad("vocabulary: ids " + std::to_string(index.find(vocabulary, piece)) + " and " +
-                   std::to_string(second) + " have the same piece " + readable(piece));
+                   std::to_string(second) + " have the same piece " + in_double_quotes(piece));
     }
     LAP_TRY(find_byte_pieces(vocabulary));
     LAP_TRY(check_special_ids(vocabulary));
@@ -143,7 +144,7 @@ Result<Vocabulary> vocabulary_from_lists(const std::vector<std::string_view>& pi
     for (size_t i = 0; i < merges.size(); ++i) {
         const size_t space = merges[i].find(' ', 1);  // a left text may itself begin with a space
         if (space == std::string_view::npos || space + 1 == merges[i].size()) {
-            return bad("vocabulary: merge " + std::to_string(i) + " " + readable(merges[i]) +
+            return bad("vocabulary: merge " + std::to_string(i) + " " + in_double_quotes(merges[i]) +
                        " is not \"left right\"");
         }
         pairs.emplace_back(merges[i].substr(0, space), merges[i].substr(space + 1));

@@ -3,10 +3,10 @@
 #include <limits>
 #include <optional>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/text/tokenizer_reader.h"
 #include "model/text/tokenizer_settings.h"
-#include "model/text/utf8.h"
 #include "model/text/vocabulary.h"
 #include "model/text/vocabulary_build.h"
 
@@ -24,19 +24,21 @@ Result<std::vector<TextRange>> order_by_id(TokenizerFile& contents, const std::v
         }
         if (by_id[piece.id]) {
             return bad_tokenizer("id " + std::to_string(piece.id) + " belongs to both " +
-                       readable(contents.at(*by_id[piece.id])) + " and " + readable(contents.at(piece.text)));
+                                 in_double_quotes(contents.at(*by_id[piece.id])) + " and " +
+                                 in_double_quotes(contents.at(piece.text)));
         }
         by_id[piece.id] = piece.text;
     }
     for (const JsonAddedToken& token : added) {
-        const std::string name = "added token " + readable(token.content) + " with id " + std::to_string(token.id);
+        const std::string name =
+            "added token " + in_double_quotes(token.content) + " with id " + std::to_string(token.id);
         if (token.content.empty() || token.id < 0 || token.id >= static_cast<int64_t>(most)) {
             return bad_tokenizer(name + " does not fit a vocabulary of " + std::to_string(most) + " pieces");
         }
         std::optional<TextRange>& slot = by_id[token.id];
         if (!slot) slot = contents.keep(token.content);
         if (contents.at(*slot) != token.content) {
-            return bad_tokenizer(name + ": that id is the piece " + readable(contents.at(*slot)));
+            return bad_tokenizer(name + ": that id is the piece " + in_double_quotes(contents.at(*slot)));
         }
     }
     while (!by_id.empty() && !by_id.back()) by_id.pop_back();

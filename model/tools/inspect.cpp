@@ -1,7 +1,7 @@
 // What a model file holds and which kernels will serve it.
 #include <new>
 
-#include "base/short_list.h"
+#include "base/describe.h"
 #include "base/try.h"
 #include "kernels/select.h"
 #include "lapidary/tools.h"

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include "runtime/file/describe.h"
+#include "base/describe.h"
 
 namespace lapidary::runtime {
 namespace {

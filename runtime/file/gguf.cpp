@@ -7,8 +7,9 @@
 #include <cstring>
 #include <unordered_set>
 
+#include "base/describe.h"
 #include "base/try.h"
-#include "runtime/file/describe.h"
+#include "base/utf8.h"
 #include "runtime/file/gguf_parse.h"
 #include "runtime/file/gguf_types.h"
 #include "runtime/memory/mapping.h"
@@ -60,9 +61,7 @@ std::string number_text(GgufType type, std::string_view raw, size_t index) {
 
 std::string cut(std::string_view text, size_t limit) {
     if (text.size() <= limit) return std::string(text);
-    size_t end = 0;  // a character is never cut
-    while (end < limit) end += std::max<size_t>(utf8_length(text.substr(end)), 1);
-    return std::string(text.substr(0, end)) + "...";
+    return std::string(first_bytes(text, limit)) + "...";
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include <cstring>
 #include <unordered_set>
 
+#include "base/describe.h"
 #include "base/try.h"
-#include "runtime/file/describe.h"
 #include "runtime/file/file_kind.h"
 #include "runtime/file/gguf_types.h"
 

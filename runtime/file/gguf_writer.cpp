@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "base/describe.h"
 #include "base/try.h"
-#include "runtime/file/describe.h"
 #include "runtime/file/gguf.h"
 
 namespace lapidary::runtime {

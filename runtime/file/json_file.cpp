@@ -7,8 +7,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/describe.h"
 #include "base/try.h"
-#include "runtime/file/describe.h"
 
 namespace lapidary::runtime {
 namespace {

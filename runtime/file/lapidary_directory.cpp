@@ -8,9 +8,9 @@
 #include <cstring>
 #include <unordered_set>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "kernels/panels.h"
-#include "runtime/file/describe.h"
 #include "runtime/file/gguf.h"
 #include "runtime/file/gguf_types.h"
 

@@ -7,8 +7,8 @@
 #include <fstream>
 #include <memory>
 
+#include "base/describe.h"
 #include "base/try.h"
-#include "runtime/file/describe.h"
 #include "runtime/file/lapidary_directory.h"
 #include "runtime/memory/host_access.h"
 #include "runtime/memory/mapping.h"

@@ -7,8 +7,8 @@
 #include <new>
 #include <utility>
 
+#include "base/describe.h"
 #include "base/try.h"
-#include "runtime/file/describe.h"
 #include "runtime/file/lapidary_directory.h"
 
 namespace lapidary::runtime {

@@ -11,8 +11,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/describe.h"
 #include "base/try.h"
-#include "runtime/file/describe.h"
 
 namespace lapidary::runtime {
 namespace {

@@ -8,8 +8,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/describe.h"
 #include "base/try.h"
-#include "runtime/file/describe.h"
 #include "runtime/file/file_kind.h"
 #include "runtime/file/json_file.h"
 #include "runtime/memory/mapping.h"

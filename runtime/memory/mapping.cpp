@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "runtime/file/describe.h"
+#include "base/describe.h"
 #include "runtime/memory/host_buffer.h"
 
 namespace lapidary::runtime {

@@ -1,7 +1,7 @@
 // See model_check.h.
 #include "tests/fuzz/model_check.h"
 
-#include "model/text/utf8.h"
+#include "base/utf8.h"
 
 namespace lapidary::fuzz {
 namespace {
@@ -52,7 +52,7 @@ void check_error(const Error& error) {
     promise(!error.message.empty(), "an error without a message");
     promise(error.code != Errc::ok, "an error with code ok");
     for (const std::string* text : {&error.message, &error.hint}) {
-        promise(model::valid_utf8(*text), "an error that is not UTF-8");
+        promise(valid_utf8(*text), "an error that is not UTF-8");
         promise(text->size() < 4000, "an error of " + std::to_string(text->size()) + " bytes");
         for (const char c : *text)
             promise(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f, "a control character in: " + *text);

@@ -2,11 +2,11 @@
 // one whose added tokens are the first line of the input, cut at blanks. The rest is the text, any bytes.
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "model/text/reply_parser.h"
 #include "model/text/stop_matcher.h"
 #include "model/text/stream_decoder.h"
 #include "model/text/tokenizer.h"
-#include "model/text/utf8.h"
 #include "tests/fuzz/model_check.h"
 #include "tests/fuzz/seed_models.h"
 #include "tests/fuzz/vocabularies.h"

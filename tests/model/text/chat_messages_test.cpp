@@ -65,7 +65,7 @@ TEST_CASE("messages: mistakes are named") {
     check_refused(R"({"messages":{}})", "no list of messages");
     check_refused("3", "no list of messages");
     check_refused("[" + ok + ",7]", "message 1 is not an object");
-    check_refused("[" + ok + R"(,{"role":"\u001b[31mtool\n"}])", "message 1 has the role \"?[31mtool?\"");
+    check_refused("[" + ok + R"(,{"role":"\u001b[31mtool\n"}])", R"(message 1 has the role "\x1b[31mtool\n")");
     check_refused("[" + ok + R"(,{"content":"x"}])", "message 1 has the role \"\"");
     check_refused("[" + ok + R"(,{"role":"boss","content":"x"}])", "message 1 has the role \"boss\"");
     check_refused(R"([{"role":"user"}])", "message 0 has no \"content\"");

@@ -3,8 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include "base/utf8.h"
 #include "model/text/tokenizer.h"
-#include "model/text/utf8.h"
 #include "tests/model/text/text_test_support.h"
 
 namespace lapidary::model {

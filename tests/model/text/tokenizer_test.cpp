@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "model/text/utf8.h"
+#include "base/utf8.h"
 #include "tests/model/text/text_test_support.h"
 
 namespace lapidary::model {

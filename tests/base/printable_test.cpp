@@ -8,7 +8,7 @@ using lapidary::printable;
 
 TEST_CASE("ordinary text of any script stays as it is") {
     for (const char* text : {"", "plain \\ text | 'quoted'", "h\xc3\xa4 \xe2\x96\x81 \xf0\x9f\x98\x80",
-                             "\xd7\xa9\xd7\x9c\xe2\x80\x8f",               // Hebrew with its mark
+                             "\xd7\xa9\xd7\x9c\xe2\x80\x8f",                   // Hebrew with its mark
                              "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x9a\x80"})  // an emoji joined of two
         CHECK(printable(text) == text);
 }
@@ -28,18 +28,23 @@ TEST_CASE("every control character is written out") {
     }
     CHECK(printable("\x1b]0;title\x07") == "\\x1b]0;title\\x07");
     CHECK(printable("a\r\n\tb") == "a\\r\\n\\tb");
-    CHECK(printable("\xc2\x9b" "31m") == "\\u009b31m");  // the one-byte form of ESC [
+    CHECK(printable("\xc2\x9b"
+                    "31m") == "\\u009b31m");  // the one-byte form of ESC [
     CHECK(printable(std::string_view("a\0b", 3)) == "a\\x00b");
 }
 
 TEST_CASE("marks that turn or break the line are written out") {
-    CHECK(printable("a\xe2\x80\xae" "fdp.exe") == "a\\u202efdp.exe");
+    CHECK(printable("a\xe2\x80\xae"
+                    "fdp.exe") == "a\\u202efdp.exe");
     CHECK(printable("\xe2\x81\xa6x\xe2\x81\xa9") == "\\u2066x\\u2069");
     CHECK(printable("\xe2\x80\xa8\xe2\x80\xa9") == "\\u2028\\u2029");
 }
 
 TEST_CASE("bytes that are no UTF-8 are written out") {
-    CHECK(printable("a\xff" "b\x9b") == "a\\xff" "b\\x9b");
+    CHECK(printable("a\xff"
+                    "b\x9b") ==
+          "a\\xff"
+          "b\\x9b");
     CHECK(printable("\xe2\x80") == "\\xe2\\x80");
 }
 
