@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Checks the house rules that a compiler does not: who may include whom, what ISA files may pull in, which
-symbols an ISA object may leak, how long files get, and words that have no place in a public repository.
+symbols an ISA object may leak, how long files and all of them together get, and words that have no place in a public
+repository.
 
 Usage: check_layers.py [--objects BUILD/kernels]. With --objects also the ISA objects of that build are checked.
-Prints every violation; exit code 1 when there is one."""
+Prints every violation, the lines of code per room without tests and the longest files; exit code 1 when there is a
+violation."""
 
 import argparse
 import pathlib
@@ -14,6 +16,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CODE = {".h", ".cpp", ".inl", ".inc", ".comp", ".glsl"}
 MAX_LINES = 600
+MAX_LINES_IN_ALL = 35_000  # of code in all rooms, without tests
 
 # Room -> what its #include "..." may name: a folder with all below it ("x/"), the files of one folder ("x/*.h"), or a file.
 # The longest matching room counts.
@@ -133,16 +136,48 @@ def weak_symbol_violations(objects):
                 yield f"{path.name} ({isa}): weak symbol {match[2]}"
 
 
-def violations(objects):
+def is_counted(name):
+    return pathlib.Path(name).suffix in CODE and not name.startswith("tests/")
+
+
+def lines_of_rooms(lengths):
+    """Room -> lines, of {file: lines}; files outside the rooms count for their folder."""
+    rooms = {}
+    for name, lines in lengths.items():
+        room = (rooms_of(name) or [name.partition("/")[0]])[0]
+        rooms[room] = rooms.get(room, 0) + lines
+    return rooms
+
+
+def budget_violations(lengths):
+    total = sum(lengths.values())
+    if total > MAX_LINES_IN_ALL:
+        yield f"{total:,} lines of code in all, the budget is {MAX_LINES_IN_ALL:,}"
+
+
+def print_lengths(lengths):
+    print("lines of code without tests:")
+    for room, lines in sorted(lines_of_rooms(lengths).items()):
+        print(f"{lines:8,}  {room}")
+    print(f"{sum(lengths.values()):8,}  in all, of {MAX_LINES_IN_ALL:,}")
+    longest = sorted(lengths, key=lengths.get, reverse=True)[:5]
+    print("longest: " + ", ".join(f"{name} {lengths[name]}" for name in longest))
+
+
+def violations(objects, lengths):
+    """Fills `lengths` with the lines of every file of code without tests."""
     for name in all_files():
         try:
             text = (ROOT / name).read_text()
         except UnicodeDecodeError:
             continue  # pictures, recordings, weights
+        if is_counted(name):
+            lengths[name] = text.count("\n")
         if pathlib.Path(name).suffix in CODE:
             yield from include_violations(name, text)
         if not name.startswith(("models/", "tests/data/")):
             yield from text_violations(name, text)
+    yield from budget_violations(lengths)
     if objects:
         yield from weak_symbol_violations(objects)
 
@@ -150,7 +185,9 @@ def violations(objects):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objects", type=pathlib.Path, help="the kernels folder of a build")
-    problems = list(violations(parser.parse_args().objects))
+    lengths = {}
+    problems = list(violations(parser.parse_args().objects, lengths))
+    print_lengths(lengths)
     for problem in problems:
         print(problem)
     print(f"check_layers: {len(problems)} violations")

@@ -47,6 +47,15 @@ class Rules(unittest.TestCase):
         self.assertEqual(len(self.found("docs/a.md", "see /wo" + "rk/main\n")), 1)
         self.assertEqual(len(self.found("apps/a.cpp", "// TO" + "DO: later\n")), 1)
 
+    def test_lines_in_all(self):
+        lengths = {"model/load/bind.cpp": 300, "model/load/bind.h": 40, "model/layer.cpp": 90, "bench/support.h": 5}
+        self.assertEqual(check_layers.lines_of_rooms(lengths), {"model/load": 340, "model": 90, "bench": 5})
+        self.assertEqual(list(check_layers.budget_violations(lengths)), [])
+        self.assertEqual(list(check_layers.budget_violations({"a.cpp": 34_999, "b.h": 1})), [])
+        self.assertEqual(len(list(check_layers.budget_violations({"a.cpp": 34_999, "b.h": 2}))), 1)
+        for name, counted in {"kernels/kernels.inc": True, "tests/model/step_test.cpp": False, "scripts/a.py": False}.items():
+            self.assertEqual(check_layers.is_counted(name), counted, name)
+
 
 if __name__ == "__main__":
     main()
