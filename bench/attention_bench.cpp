@@ -20,19 +20,19 @@ struct Layer {
 };
 constexpr Layer kLayers[] = {{"sliding", 16, 8, 256, 1024, 0}, {"full", 16, 1, 512, 1 << 30, 64}};
 
-// Rows of all kv heads, as a cache holds them, filled with values in [-1, 1].
+// Rows of one kv head after the other, as a cache holds them, filled with values in [-1, 1].
 struct Plane {
     std::vector<uint8_t> values, scales;
-    int64_t row_bytes = 0, scale_row_bytes = 0;
+    int64_t row_bytes = 0, scale_row_bytes = 0, rows = 0;
 
-    Plane(int64_t n, KvFormat format, int32_t rows, uint32_t seed) {
+    Plane(int32_t kv_heads, int64_t n, KvFormat format, int32_t positions, uint32_t seed) : rows(positions) {
         row_bytes = n * (format == KvFormat::f32 ? 4 : format == KvFormat::f16 ? 2 : 1);
         scale_row_bytes = format == KvFormat::q8_0 ? n / 32 * 2 : 0;
-        values.resize(static_cast<size_t>(rows * row_bytes));
-        scales.resize(static_cast<size_t>(rows * scale_row_bytes));
+        values.resize(static_cast<size_t>(kv_heads * rows * row_bytes));
+        scales.resize(static_cast<size_t>(kv_heads * rows * scale_row_bytes));
         std::vector<float> row(static_cast<size_t>(n));
         const auto store = select("ref", nullptr)->store_kv[static_cast<size_t>(format)];
-        for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t r = 0; r < kv_heads * rows; ++r) {
             for (float& v : row) {
                 seed = seed * 1664525 + 1013904223;
                 v = static_cast<float>(static_cast<int32_t>(seed)) * 0x1p-31f;
@@ -40,14 +40,15 @@ struct Plane {
             store(row.data(), n, values.data() + r * row_bytes, scales.data() + r * scale_row_bytes);
         }
     }
+    const uint8_t* head(int32_t h) const { return values.data() + h * rows * row_bytes; }
+    const uint8_t* head_scales(int32_t h) const { return scales.data() + h * rows * scale_row_bytes; }
 };
 
 void attention(benchmark::State& state, const KernelTable* table, const Layer& layer, KvFormat format) {
     const auto tokens = static_cast<int32_t>(state.range(0)), depth = static_cast<int32_t>(state.range(1));
     const int32_t group = layer.heads / layer.kv_heads, begin = std::max(0, depth + 1 - layer.window);
-    const int64_t key_values = int64_t{layer.kv_heads} * (layer.key_pairs > 0 ? 2 * layer.key_pairs : layer.dim);
-    const Plane k(key_values, format, depth + tokens - begin, 1);
-    const Plane v(int64_t{layer.kv_heads} * layer.dim, format, depth + tokens - begin, 2);
+    const Plane k(layer.kv_heads, layer.key_pairs > 0 ? 2 * layer.key_pairs : layer.dim, format, depth + tokens - begin, 1);
+    const Plane v(layer.kv_heads, layer.dim, format, depth + tokens - begin, 2);
     const std::vector<float> key_weight(static_cast<size_t>(layer.dim), 0.75f);
     const int64_t row = int64_t{layer.heads} * layer.dim;
     std::vector<float> q(static_cast<size_t>(tokens * row)), out(q.size()), expected(q.size());
@@ -59,27 +60,28 @@ void attention(benchmark::State& state, const KernelTable* table, const Layer& l
         first.push_back(std::max(0, depth + t + 1 - layer.window));
         positions += last.back() - first.back();
     }
-    const KvRun run = {k.values.data(), v.values.data(), k.scales.data(), v.scales.data(),   v.row_bytes, v.scale_row_bytes,
-                       k.row_bytes,     k.scale_row_bytes, begin,          depth + tokens - begin};
+    std::vector<KvRun> runs;
+    for (int32_t h = 0; h < layer.kv_heads; ++h)
+        runs.push_back({k.head(h), v.head(h), k.head_scales(h), v.head_scales(h), begin, depth + tokens - begin});
     std::vector<float> scratch(static_cast<size_t>(attention_scratch_bytes(layer.dim, tokens * group) / 4) + 16);
     AttentionArgs a;
     a.q = q.data();
     a.out = out.data();
     a.stride = row;
     a.tokens = tokens;
-    a.heads = layer.heads;
-    a.kv_heads = layer.kv_heads;
     a.dim = layer.dim;
     a.format = format;
     a.key_pairs = layer.key_pairs;
     a.key_weight = key_weight.data();
-    a.runs = &run;
+    a.runs = runs.data();
     a.run_count = 1;
+    a.row_bytes = {k.row_bytes, v.row_bytes, k.scale_row_bytes, v.scale_row_bytes};
     a.first = first.data();
     a.last = last.data();
     a.scratch = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64 / 4;
     const auto all_heads = [&] {
         for (int32_t h = 0; h < layer.heads; h += group) {
+            a.runs = &runs[static_cast<size_t>(h / group)];
             a.head_begin = h;
             a.head_end = h + group;
             table->attention(a);

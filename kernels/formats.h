@@ -64,5 +64,9 @@ enum class KvFormat : uint8_t { f32, f16, q8_0 };
 constexpr const char* name(KvFormat f) {
     return f == KvFormat::f32 ? "f32" : f == KvFormat::f16 ? "f16" : "q8_0";
 }
+// Bytes of the row of one position and kv head in each plane of a cache; scales only for q8_0.
+struct KvRowBytes {
+    int64_t k = 0, v = 0, k_scales = 0, v_scales = 0;
+};
 
 }  // namespace lapidary::kernels

@@ -54,24 +54,21 @@ using SoftCapFn = void (*)(float* x, int64_t n, float cap);
 using ScaleAddFn = void (*)(float* x, float s, const float* y, int64_t n);
 
 // ---- KV cache -------------------------------------------------------------------------------------
-// One run of consecutive positions whose keys and values lie row after row. Rows are [G][dim] in the
-// cache format. q8_0 rows: int8 values in k/v, f16 scales (one per 32) in k_scales/v_scales.
+// One run of consecutive positions of one kv head, whose keys and values lie row after row: [dim] in the cache
+// format. q8_0 rows: int8 values in k/v, f16 scales (one per 32) in k_scales/v_scales.
 struct KvRun {
     const void* k = nullptr;
     const void* v = nullptr;
     const void* k_scales = nullptr;
     const void* v_scales = nullptr;
-    int64_t row_bytes = 0;        // from one position to the next, in k and v
-    int64_t scale_row_bytes = 0;  // the same in the scale planes
-    int64_t key_row_bytes = 0, key_scale_row_bytes = 0;  // of k and k_scales where key_pairs > 0
-    int32_t position = 0;         // of the first row
+    int32_t position = 0;  // of the first row
     int32_t count = 0;
 };
 // Writes n f32 values as one cache row (scales only for q8_0, where n is a multiple of 32).
 using StoreKvFn = void (*)(const float* x, int64_t n, void* row, void* scales);
 
 // out[t][h] = softmax(scale-free q[t][h] . k) V over the visible positions [first[t], last[t]), for a tile:
-// some tokens and some query heads of one kv head. Query head h reads kv head h / (heads / kv_heads).
+// some tokens and some query heads of one kv head.
 // Order of operations (part of the contract): blocks of 256 absolute positions, each with its own maximum,
 // sum and accumulator in ascending position; block results merge in ascending order; a dot product has one
 // accumulator. Hence the bits of a row do not depend on the tile it is in or on how the cache is cut into
@@ -83,18 +80,19 @@ struct AttentionArgs {
     float* out = nullptr;         // [T][stride], not touched when there is a `partial`
     int64_t stride = 0;           // values from one token to the next, in q and in out
     int32_t tokens = 0;           // T
-    int32_t heads = 0, kv_heads = 0, dim = 0;  // dim a multiple of 2, q8_0: of 32
+    int32_t dim = 0;              // a multiple of 2, q8_0: of 32
     KvFormat format = KvFormat::f16;
-    // 0: rows of k are [G][dim]. Otherwise they are [G][2 * key_pairs], the rotated values alone: those in front of
-    // each half of the key. On the others the key is the value times key_weight [dim]. A multiple of 2, q8_0: of 32,
-    // and so is dim / 2.
+    // 0: rows of k are [dim]. Otherwise they are [2 * key_pairs], the rotated values alone: those in front of each half
+    // of the key. On the others the key is the value times key_weight [dim]. A multiple of 2, q8_0: of 32, and so is
+    // dim / 2.
     int32_t key_pairs = 0;
     const float* key_weight = nullptr;
-    const KvRun* runs = nullptr;  // ascending positions, covering [smallest first, largest last)
+    const KvRun* runs = nullptr;  // of the kv head; ascending positions, covering [smallest first, largest last)
     int32_t run_count = 0;
+    KvRowBytes row_bytes;         // from one position to the next
     const int32_t* first = nullptr;  // [T] visible positions; none where last <= first
     const int32_t* last = nullptr;   // [T]
-    int32_t head_begin = 0, head_end = 0;  // all of one kv head
+    int32_t head_begin = 0, head_end = 0;  // of one kv head
     float* partial = nullptr;     // null, or attention_partial_bytes(dim, rows): then only block `block`
     int32_t block = 0;            // the positions [256 * block, 256 * block + 256)
     float* scratch = nullptr;     // attention_scratch_bytes(dim, rows), 64-byte aligned

@@ -71,7 +71,7 @@ static inline Positions block_positions(const Positions& all, int32_t block) {
     return {begin > all.begin ? begin : all.begin, end < all.end ? end : all.end};
 }
 
-// The part of one cache row that belongs to one kv head.
+// One cache row.
 struct KvRow {
     const uint8_t* values;
     const uint8_t* scales;  // null unless q8_0
@@ -86,26 +86,22 @@ static inline int64_t kv_value_bytes(KvFormat format) {
     return format == KvFormat::f32 ? 4 : format == KvFormat::f16 ? 2 : 1;
 }
 
-static inline KvRow kv_row(const AttentionArgs& a, KvCursor* cursor, int position, int kv_head, bool key) {
+static inline const KvRun& run_of(const AttentionArgs& a, KvCursor* cursor, int position) {
     while (position >= a.runs[cursor->run].position + a.runs[cursor->run].count) ++cursor->run;
-    const KvRun& run = a.runs[cursor->run];
+    return a.runs[cursor->run];
+}
+static inline const uint8_t* plane_row(const void* plane, int64_t row, int64_t row_bytes) {
+    return plane ? static_cast<const uint8_t*>(plane) + row * row_bytes : nullptr;
+}
+static inline KvRow key_row(const AttentionArgs& a, KvCursor* cursor, int position) {
+    const KvRun& run = run_of(a, cursor, position);
     const int64_t row = position - run.position;
-    const int64_t value_bytes = kv_value_bytes(a.format);
-    const bool rotated_only = key && a.key_pairs > 0;
-    const int64_t first = kv_head * (rotated_only ? 2 * int64_t{a.key_pairs} : a.dim);
-    KvRow found = {static_cast<const uint8_t*>(key ? run.k : run.v), nullptr};
-    found.values += row * (rotated_only ? run.key_row_bytes : run.row_bytes) + first * value_bytes;
-    if (a.format == KvFormat::q8_0) {
-        found.scales = static_cast<const uint8_t*>(key ? run.k_scales : run.v_scales);
-        found.scales += row * (rotated_only ? run.key_scale_row_bytes : run.scale_row_bytes) + first / kKvScaleBlock * 2;
-    }
-    return found;
+    return {plane_row(run.k, row, a.row_bytes.k), plane_row(run.k_scales, row, a.row_bytes.k_scales)};
 }
-static inline KvRow key_row(const AttentionArgs& a, KvCursor* cursor, int position, int kv_head) {
-    return kv_row(a, cursor, position, kv_head, true);
-}
-static inline KvRow value_row(const AttentionArgs& a, KvCursor* cursor, int position, int kv_head) {
-    return kv_row(a, cursor, position, kv_head, false);
+static inline KvRow value_row(const AttentionArgs& a, KvCursor* cursor, int position) {
+    const KvRun& run = run_of(a, cursor, position);
+    const int64_t row = position - run.position;
+    return {plane_row(run.v, row, a.row_bytes.v), plane_row(run.v_scales, row, a.row_bytes.v_scales)};
 }
 
 }  // namespace lapidary::kernels

@@ -2,6 +2,7 @@
 #include "model/kv_cache.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/try.h"
 
@@ -10,9 +11,10 @@ namespace lapidary::model {
 using runtime::KvClass;
 using runtime::KvCopy;
 using runtime::KvFormat;
-using runtime::KvSegment;
+using runtime::KvRowBytes;
 using runtime::KvSpan;
 using runtime::KvStep;
+using runtime::KvView;
 
 namespace {
 
@@ -26,8 +28,32 @@ int64_t scale_row_bytes(KvFormat format, int64_t values) {
     return format == KvFormat::q8_0 ? padded(values / 32 * 2) : 0;
 }
 
+KvClass class_of(LayerKind kind) { return kind == LayerKind::sliding ? KvClass::window : KvClass::linear; }
+
+// A layer's sizes; where its rows lie is for the cache to say.
+KvView layer_view(const ModelConfig& config, const LayerConfig& layer, KvFormat format) {
+    KvView view;
+    view.kv_class = class_of(layer.kind);
+    view.format = format;
+    view.kv_heads = layer.kv_heads;
+    view.dim = layer.head_dim;
+    view.key_pairs = key_pairs(config, layer, format);
+    const int64_t keys = view.key_pairs > 0 ? 2 * view.key_pairs : view.dim;
+    view.row = {value_row_bytes(format, keys), value_row_bytes(format, view.dim), scale_row_bytes(format, keys),
+                scale_row_bytes(format, view.dim)};
+    return view;
+}
+
+// Rows of a segment in whole fours, so that every plane begins at a line of the processor's cache.
+int32_t segment_rows(int32_t rows) { return (rows + 3) / 4 * 4; }
+
 int32_t ring_rows(const ModelConfig& config, int32_t context) {
     return std::min(config.window, context) + kRingSlack;
+}
+
+uint64_t new_id() {
+    static std::atomic<uint64_t> last = 0;
+    return ++last;
 }
 
 KvStep& step_of(runtime::StepParams& params, KvClass c) { return params.kv[static_cast<size_t>(c)]; }
@@ -44,86 +70,61 @@ int32_t key_pairs(const ModelConfig& config, const LayerConfig& layer, KvFormat 
     return layer.k_eq_v && layer.kind == LayerKind::full && fits ? pairs : 0;
 }
 
-KvCache::Rows KvCache::row_sizes(const ModelConfig& config, const LayerConfig& layer, KvFormat format) {
-    const int32_t pairs = key_pairs(config, layer, format);
-    const int64_t values = int64_t{layer.kv_heads} * layer.head_dim;
-    const int64_t keys = pairs > 0 ? int64_t{layer.kv_heads} * 2 * pairs : values;
-    return {value_row_bytes(format, keys), scale_row_bytes(format, keys), value_row_bytes(format, values),
-            scale_row_bytes(format, values)};
-}
-
 Result<KvCache> KvCache::create(runtime::Device& device, const ModelConfig& config, KvFormat format,
                                 int32_t context) {
     KvCache cache;
     cache.device_ = &device;
-    cache.format_ = format;
     cache.context_ = context;
     cache.window_ = config.window;
     cache.ring_rows_ = ring_rows(config, context);
+    cache.tables_ = std::make_unique<Tables>();
+    const uint64_t id = new_id();
+    for (auto& table : cache.tables_->of) table.cache = id;
     for (const LayerConfig& l : config.layers) {
         if (format == KvFormat::q8_0 && l.head_dim % 32 != 0)
             return Error{Errc::invalid_argument,
                          "a q8_0 cache needs head sizes that are multiples of 32, this model has " +
                              std::to_string(l.head_dim),
                          "set EngineOptions::kv to f16"};
-        Layer layer{l.kind == LayerKind::sliding ? KvClass::window : KvClass::linear,
-                    l.kv_heads,
-                    l.head_dim,
-                    key_pairs(config, l, format),
-                    row_sizes(config, l, format),
-                    {}};
-        cache.layers_.push_back(std::move(layer));
+        KvView layer = layer_view(config, l, format);
+        layer.table = &cache.table(layer.kv_class);
+        int64_t& bytes = cache.position_bytes_[static_cast<size_t>(layer.kv_class)];
+        layer.layer_bytes = bytes;
+        bytes += layer.position_bytes();
+        cache.layers_.push_back(layer);
     }
-    for (Layer& layer : cache.layers_) {
-        if (layer.kv_class != KvClass::window) continue;
-        LAP_ASSIGN(auto ring, cache.make_segment(layer, cache.ring_rows_));
-        layer.segments.push_back(std::move(ring));
-    }
+    LAP_TRY(cache.add_segment(KvClass::window, cache.ring_rows_));
     return cache;
 }
 
-Result<std::unique_ptr<KvSegment>> KvCache::make_segment(const Layer& layer, int32_t rows) const {
-    auto segment = std::make_unique<KvSegment>();
-    segment->rows = rows;
-    const auto plane = [&](runtime::Buffer& buffer, int64_t bytes) -> Result<void> {
-        if (bytes > 0) {
-            LAP_ASSIGN(buffer, device_->allocate(static_cast<size_t>(rows * bytes)));
-        }
-        return {};
-    };
-    LAP_TRY(plane(segment->k, layer.row.k));
-    LAP_TRY(plane(segment->v, layer.row.v));
-    LAP_TRY(plane(segment->k_scales, layer.row.k_scales));
-    LAP_TRY(plane(segment->v_scales, layer.row.v_scales));
-    return segment;
-}
-
-Result<void> KvCache::reserve(int32_t end) {
-    if (end <= reserved_) return {};
-    for (Layer& layer : layers_) {
-        if (layer.kv_class != KvClass::linear) continue;
-        while (static_cast<int32_t>(layer.segments.size()) * kSegmentRows < end) {
-            const int32_t first = static_cast<int32_t>(layer.segments.size()) * kSegmentRows;
-            LAP_ASSIGN(auto segment, make_segment(layer, std::min(kSegmentRows, context_ - first)));
-            layer.segments.push_back(std::move(segment));
-        }
+Result<void> KvCache::add_segment(KvClass c, int32_t rows) {
+    runtime::KvSegment segment{nullptr, segment_rows(rows)};
+    const int64_t bytes = segment.rows * position_bytes_[static_cast<size_t>(c)];
+    if (bytes > 0) {
+        LAP_ASSIGN(segment.buffer, device_->allocate(static_cast<size_t>(bytes)));
     }
-    reserved_ = end;
+    table(c).segments.push_back(std::move(segment));
     return {};
 }
 
-Result<void> KvCache::reserve_scratch(KvScratch& scratch, int32_t rows) const {
-    Rows row{};
-    for (const Layer& layer : layers_) {
-        if (layer.kv_class != KvClass::window) continue;
-        row = {std::max(row.k, layer.row.k), std::max(row.k_scales, layer.row.k_scales),
-               std::max(row.v, layer.row.v), std::max(row.v_scales, layer.row.v_scales)};
+Result<void> KvCache::reserve(int32_t end) {
+    const auto& segments = table(KvClass::linear).segments;
+    while (static_cast<int32_t>(segments.size()) * kSegmentRows < end) {
+        const int32_t first = static_cast<int32_t>(segments.size()) * kSegmentRows;
+        LAP_TRY(add_segment(KvClass::linear, std::min(kSegmentRows, context_ - first)));
     }
-    if (scratch.segment.rows >= rows && scratch.row_bytes >= static_cast<size_t>(row.all())) return {};
-    const Layer widest{KvClass::window, 0, 0, 0, row, {}};
-    LAP_ASSIGN(auto segment, make_segment(widest, rows));
-    scratch.segment = std::move(*segment);
-    scratch.row_bytes = static_cast<size_t>(row.all());
+    return {};
+}
+
+Result<void> KvCache::reserve_scratch(KvScratch& scratch, int32_t columns) const {
+    int64_t bytes = 0;  // of the widest layer
+    for (const KvView& layer : layers_)
+        if (layer.kv_class == KvClass::window) bytes = std::max(bytes, layer.position_bytes());
+    if (columns <= kRingSlack || bytes == 0) return {};
+    if (scratch.segment.rows >= columns && scratch.position_bytes >= bytes) return {};
+    runtime::KvSegment segment{nullptr, segment_rows(columns)};
+    LAP_ASSIGN(segment.buffer, device_->allocate(static_cast<size_t>(segment.rows * bytes)));
+    scratch = {std::move(segment), bytes};
     return {};
 }
 
@@ -140,69 +141,67 @@ void KvCache::plan_step(int32_t position, int32_t columns, runtime::StepParams& 
         }
     }
 
-    // Ring slot of position p is p mod ring_rows. Segment 0 is the ring, segment 1 the scratch.
+    // Ring slot of position p is p mod ring_rows. A step that fits the slack overwrites only rows that none of its
+    // tokens sees, and goes straight there; a longer one stays in the scratch until it has been seen.
     KvStep& window = step_of(params, KvClass::window);
     window.span_count = window.store_count = window.commit_count = 0;
-    for (int32_t p = std::max(0, position - window_ + 1); p < position;) {
-        const int32_t slot = p % ring_rows_;
-        const int32_t count = std::min(position - p, ring_rows_ - slot);
-        push(window, {0, slot, p, count});
-        p += count;
+    const bool straight = columns <= kRingSlack;
+    const auto ring_pieces = [&](int32_t first, int32_t last, const auto& piece) {
+        for (int32_t p = first; p < last;) {
+            const int32_t slot = p % ring_rows_, count = std::min(last - p, ring_rows_ - slot);
+            piece(p, slot, count);
+            p += count;
+        }
+    };
+    ring_pieces(std::max(0, position - window_ + 1), straight ? end : position,
+                [&](int32_t p, int32_t slot, int32_t count) { push(window, {0, slot, p, count}); });
+    if (straight) {
+        ring_pieces(position, end, [&](int32_t p, int32_t slot, int32_t count) { push_store(window, {0, slot, p, count}); });
+        return;
     }
-    push(window, {1, 0, position, columns});
-    push_store(window, {1, 0, position, columns});
-    for (int32_t p = std::max(position, end - ring_rows_); p < end;) {
-        const int32_t slot = p % ring_rows_;
-        const int32_t count = std::min(end - p, ring_rows_ - slot);
+    push(window, {runtime::kScratchSegment, 0, position, columns});
+    push_store(window, {runtime::kScratchSegment, 0, position, columns});
+    ring_pieces(std::max(position, end - ring_rows_), end, [&](int32_t p, int32_t slot, int32_t count) {
         window.commits[static_cast<size_t>(window.commit_count++)] = {p - position, slot, count};
-        p += count;
-    }
+    });
 }
 
 bool KvCache::can_rewind(int32_t computed, int32_t position) const {
-    const bool windowed = std::any_of(layers_.begin(), layers_.end(),
-                                      [](const Layer& l) { return l.kv_class == KvClass::window; });
+    const bool windowed = position_bytes_[static_cast<size_t>(KvClass::window)] > 0;
     if (!windowed || position == 0 || position == computed) return true;
     // The next token at `position` sees keys from position - window + 1; the ring holds the last ring_rows.
     return std::max(0, position - window_ + 1) >= computed - ring_rows_;
 }
 
-KvCache::LayerView KvCache::layer(size_t index, const KvScratch& scratch) const {
-    const Layer& l = layers_[index];
-    LayerView out;
-    for (const auto& s : l.segments) out.segments.push_back(s.get());
-    if (l.kv_class == KvClass::window) out.segments.push_back(&scratch.segment);
-    out.view = {out.segments, l.kv_class, format_, l.kv_heads, l.dim, l.row.v, l.row.v_scales};
-    out.view.key_pairs = l.key_pairs;
-    out.view.key_row_bytes = l.row.k;
-    out.view.key_scale_row_bytes = l.row.k_scales;
-    return out;
+KvView KvCache::layer(size_t index, int32_t columns, const KvScratch& scratch) const {
+    KvView view = layers_[index];
+    if (view.kv_class == KvClass::window && columns > kRingSlack) view.scratch = &scratch.segment;
+    return view;
 }
 
 uint64_t KvCache::bytes() const {
-    uint64_t total = 0;
-    for (const Layer& l : layers_)
-        for (const auto& s : l.segments)
-            total += static_cast<uint64_t>(s->rows) * static_cast<uint64_t>(l.row.all());
-    return total;
+    int64_t total = 0;
+    for (const KvClass c : {KvClass::window, KvClass::linear})
+        for (const auto& s : table(c).segments) total += s.rows * position_bytes_[static_cast<size_t>(c)];
+    return static_cast<uint64_t>(total);
 }
 
 uint64_t KvCache::read_bytes(int32_t position) const {
-    uint64_t total = 0;
-    for (const Layer& l : layers_) {
+    int64_t total = 0;
+    for (const KvView& l : layers_) {
         const int32_t rows = l.kv_class == KvClass::window ? std::min(position + 1, window_) : position + 1;
-        total += static_cast<uint64_t>(rows) * static_cast<uint64_t>(l.row.all());
+        total += rows * l.position_bytes();
     }
-    return total;
+    return static_cast<uint64_t>(total);
 }
 
 uint64_t KvCache::bytes_for(const ModelConfig& config, KvFormat format, int32_t context) {
-    uint64_t total = 0;
+    int64_t total = 0;
     for (const LayerConfig& l : config.layers) {
-        const int64_t rows = l.kind == LayerKind::sliding ? ring_rows(config, context) : context;
-        total += static_cast<uint64_t>(rows * row_sizes(config, l, format).all());
+        const int32_t rows = l.kind == LayerKind::sliding ? ring_rows(config, context) : context;
+        total += segment_rows(rows) * layer_view(config, l, format).position_bytes();
     }
-    return total;
+    return static_cast<uint64_t>(total);
 }
 
 }  // namespace lapidary::model

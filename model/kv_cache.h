@@ -1,6 +1,7 @@
 // The keys and values of one sequence. Sliding layers keep a ring of the last window + slack rows; full
-// layers grow in segments of 4096 positions. The rows of the step being computed lie in a scratch segment
-// that all sliding layers share and enter the ring after attention, so a long picture needs no larger ring.
+// layers grow in segments of 4096 positions. A step of up to `slack` columns writes straight into the ring; the rows
+// of a longer one lie in a scratch segment that all sliding layers share and enter the ring after attention, so a
+// long picture needs no larger ring.
 // Full layers whose values are their raw keys store the values and only the rotated part of the keys (key_pairs).
 // Layout and reasons: docs/adr on KV storage. One owner, one thread at a time.
 #pragma once
@@ -23,10 +24,10 @@ inline constexpr int32_t kRingSlack = 16;  // rows that may be taken back (rejec
 // even value, in q8_0 a block of 32. The 12B: 64 pairs, 128 key values beside 512. docs/adr/0013.
 int32_t key_pairs(const ModelConfig& config, const LayerConfig& layer, runtime::KvFormat format);
 
-// Scratch rows for the keys and values of one step; one per workspace.
+// Scratch rows for the keys and values of one step of more than kRingSlack columns; one per workspace.
 struct KvScratch {
     runtime::KvSegment segment;
-    size_t row_bytes = 0;
+    int64_t position_bytes = 0;
 };
 
 class KvCache {
@@ -36,7 +37,7 @@ class KvCache {
 
     // Makes room for positions [0, end). Existing rows stay where they are.
     Result<void> reserve(int32_t end);
-    Result<void> reserve_scratch(KvScratch& scratch, int32_t rows) const;
+    Result<void> reserve_scratch(KvScratch& scratch, int32_t columns) const;
 
     // Spans, stores and commits of a step of `columns` tokens at `position`, for both classes.
     void plan_step(int32_t position, int32_t columns, runtime::StepParams& params) const;
@@ -44,12 +45,8 @@ class KvCache {
     // Whether the rows below `position` are all still there when `computed` positions were stored.
     bool can_rewind(int32_t computed, int32_t position) const;
 
-    // The view of one layer; valid until the next reserve.
-    struct LayerView {
-        std::vector<const runtime::KvSegment*> segments;
-        runtime::KvView view;
-    };
-    LayerView layer(size_t index, const KvScratch& scratch) const;
+    // One layer as a step of `columns` tokens sees it; without a scratch where that step writes straight to its place.
+    runtime::KvView layer(size_t index, int32_t columns, const KvScratch& scratch) const;
 
     uint64_t bytes() const;                        // allocated
     uint64_t read_bytes(int32_t position) const;   // that one decoded token at `position` reads
@@ -58,25 +55,17 @@ class KvCache {
     static uint64_t bytes_for(const ModelConfig& config, runtime::KvFormat format, int32_t context);
 
   private:
-    // Bytes of a row in the four planes.
-    struct Rows {
-        int64_t k, k_scales, v, v_scales;
-        int64_t all() const { return k + k_scales + v + v_scales; }
+    struct Tables {  // by KvClass; recordings keep their addresses
+        runtime::KvTable of[2];
     };
-    struct Layer {
-        runtime::KvClass kv_class;
-        int32_t kv_heads, dim, key_pairs;
-        Rows row;
-        std::vector<std::unique_ptr<runtime::KvSegment>> segments;
-    };
-    static Rows row_sizes(const ModelConfig& config, const LayerConfig& layer, runtime::KvFormat format);
-    Result<std::unique_ptr<runtime::KvSegment>> make_segment(const Layer& layer, int32_t rows) const;
+    runtime::KvTable& table(runtime::KvClass c) const { return tables_->of[static_cast<size_t>(c)]; }
+    Result<void> add_segment(runtime::KvClass c, int32_t rows);
 
     runtime::Device* device_ = nullptr;
-    runtime::KvFormat format_ = runtime::KvFormat::f16;
     int32_t context_ = 0, window_ = 0, ring_rows_ = 0;
-    int32_t reserved_ = 0;
-    std::vector<Layer> layers_;
+    int64_t position_bytes_[2] = {};        // of all layers of a class
+    std::vector<runtime::KvView> layers_;   // without key weights
+    std::unique_ptr<Tables> tables_;
 };
 
 }  // namespace lapidary::model

@@ -42,19 +42,19 @@ void attend(const Network& net, Device& device, size_t index, const Step& step, 
     if (!l.k_eq_v) parts[count++] = {.weights = w.v, .out = v, .name = "v"};
     if (all) parts[count++] = {.weights = w.q, .out = q, .name = "q"};
     device.matmul({parts.data(), count}, in);
-    KvCache::LayerView cache = kv.layer(index, ws.kv);
-    cache.view.key_weight = w.k_norm;
-    device.norm_rope_store(k, v, w.k_norm, c.rms_eps, rope, cache.view);
+    runtime::KvView cache = kv.layer(index, step.shape.columns, ws.kv);
+    cache.key_weight = w.k_norm;
+    device.norm_rope_store(k, v, w.k_norm, c.rms_eps, rope, cache);
     if (rows > 0) {
         const TensorView heads = view(ws.heads, Format::f32, rows, q.cols);
         const MatmulPart queries{.weights = w.q, .out = q, .name = "q"};
         if (!all) device.matmul({&queries, 1}, normed.row_range(columns - rows, columns));
         device.norm_rope(q, w.q_norm, c.rms_eps, rope);
-        device.attention(q, cache.view, heads);
+        device.attention(q, cache, heads);
         const MatmulPart output{.weights = w.o, .out = view(ws.branch, Format::f32, rows, c.hidden), .name = "o"};
         device.matmul({&output, 1}, heads);
     }
-    device.commit_kv(cache.view);
+    if (cache.scratch) device.commit_kv(cache);
 }
 
 // The branch of the feed-forward network: normed x [R, D] in, ws.branch [R, D] out.

@@ -40,17 +40,16 @@ int64_t row_floats(int64_t dim) { return dim + 2; }
 
 // The part of a block that the row sees: fills `acc` with sum of e^(s - max) v, then maximum and sum.
 void block(const AttentionArgs& a, const float* q, Positions p, float* weights, float* acc) {
-    const int kv_head = a.head_begin / (a.heads / a.kv_heads);
     KvCursor keys, values;
     float maximum = -INFINITY, sum = 0;
     for (int i = p.begin; i < p.end; ++i) {
-        weights[i - p.begin] = score(a, q, key_row(a, &keys, i, kv_head), value_row(a, &keys, i, kv_head));
+        weights[i - p.begin] = score(a, q, key_row(a, &keys, i), value_row(a, &keys, i));
         if (weights[i - p.begin] > maximum) maximum = weights[i - p.begin];
     }
     for (int i = 0; i < a.dim; ++i) acc[i] = 0;
     for (int i = p.begin; i < p.end; ++i) {
         const float weight = std::exp(weights[i - p.begin] - maximum);
-        const KvRow value = value_row(a, &values, i, kv_head);
+        const KvRow value = value_row(a, &values, i);
         sum += weight;
         for (int d = 0; d < a.dim; ++d) acc[d] += weight * cache_value(a.format, value, d);
     }

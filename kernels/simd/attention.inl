@@ -91,26 +91,25 @@ class Tile {
         for (int64_t i = 0; i < groups_ * group_acc_; ++i) acc[i] = 0.0f;
         const int begin = p.begin / Math::kPacked * Math::kPacked;
         const int count = p.end > p.begin ? p.end - begin : 0;
-        const int kv_head = a.head_begin / (a.heads / a.kv_heads);
         if constexpr (kFew) {
-            if (rows_ <= 2) return attend_few<2>(a, kv_head, begin, count, acc, maximum, sum);
-            return attend_few<4>(a, kv_head, begin, count, acc, maximum, sum);
+            if (rows_ <= 2) return attend_few<2>(a, begin, count, acc, maximum, sum);
+            return attend_few<4>(a, begin, count, acc, maximum, sum);
         }
-        scores(a, kv_head, p.begin, begin, count);
+        scores(a, p.begin, begin, count);
         weights(a, begin, count, maximum, sum);
-        values(a, kv_head, p.begin, begin, count, acc);
+        values(a, p.begin, begin, count, acc);
     }
 
     // The same sums in the same order; R: rows, rounded up. The last group of keys may hold old rows behind `count`:
     // nobody reads their scores.
     template <int R>
-    void attend_few(const AttentionArgs& a, int kv_head, int begin, int count, float* acc, float* maximum, float* sum) {
+    void attend_few(const AttentionArgs& a, int begin, int count, float* acc, float* maximum, float* sum) {
         constexpr int kKeys = Math::kFewKeys, kValues = Math::kFewValues;
         KvCursor cursor, ahead;
         for (int p = 0; p < count; p += kKeys) {
             for (int i = p; i < p + kKeys && i < count; ++i) {
-                if (i + kKeys < count) prefetch_key(a, &ahead, begin + i + kKeys, kv_head);
-                convert_key(a, &cursor, begin + i, kv_head, s_.values + (i - p) * row_floats_);
+                if (i + kKeys < count) prefetch_key(a, &ahead, begin + i + kKeys);
+                convert_key(a, &cursor, begin + i, s_.values + (i - p) * row_floats_);
             }
             Math::template multiply_keys<R>(s_.q, s_.values, row_floats_, dim_, s_.scores + p * kWidth);
         }
@@ -121,8 +120,8 @@ class Tile {
         for (int p = 0; p < count; p += kValues) {
             const int n = p + kValues < count ? kValues : count - p;
             for (int i = 0; i < n; ++i) {
-                if (p + i + kKeys < count) prefetch_value<3>(a, &ahead, begin + p + i + kKeys, kv_head);
-                const KvRow row = value_row(a, &cursor, begin + p + i, kv_head);
+                if (p + i + kKeys < count) prefetch_value<3>(a, &ahead, begin + p + i + kKeys);
+                const KvRow row = value_row(a, &cursor, begin + p + i);
                 Math::convert_values(a.format, &row, dim_, s_.values + i * row_floats_);
             }
             Math::template multiply_values<R>(s_.scores + p * kWidth, s_.values, row_floats_, n, dim_, sums);
@@ -131,16 +130,16 @@ class Tile {
             for (int r = 0; r < R; ++r) acc[v * kWidth + r] = sums[r * row_floats_ + v];
     }
 
-    void scores(const AttentionArgs& a, int kv_head, int first, int begin, int count) {
+    void scores(const AttentionArgs& a, int first, int begin, int count) {
         KvCursor cursor, ahead;
         for (int p = 0; p < count; p += G) {
             for (int g = 0; g < G && p + g < count; ++g) {
                 if (begin + p + g < first) continue;
-                convert_key(a, &cursor, begin + p + g, kv_head, s_.keys + g * row_floats_);
+                convert_key(a, &cursor, begin + p + g, s_.keys + g * row_floats_);
             }
             for (int g = G; g < 2 * G && p + g < count; ++g) {
-                prefetch_key(a, &ahead, begin + p + g, kv_head);
-                prefetch_value<2>(a, &ahead, begin + p + g, kv_head);
+                prefetch_key(a, &ahead, begin + p + g);
+                prefetch_value<2>(a, &ahead, begin + p + g);
             }
             for (int64_t i = 0; i < groups_; ++i) {
                 multiply<Math, V, N, G, false>(s_.q + i * units_ * kWidth, s_.keys, 1, row_floats_, units_,
@@ -151,23 +150,23 @@ class Tile {
 
     // Ask for the key and the value of a position, before they are converted: a row is too short for the processor
     // to foresee the next. The value is only needed when all scores of the block are there.
-    void prefetch_key(const AttentionArgs& a, KvCursor* cursor, int position, int kv_head) const {
+    void prefetch_key(const AttentionArgs& a, KvCursor* cursor, int position) const {
         const int64_t bytes = (a.key_pairs > 0 ? 2 * a.key_pairs : dim_) * kv_value_bytes(a.format);
-        const uint8_t* row = key_row(a, cursor, position, kv_head).values;
+        const uint8_t* row = key_row(a, cursor, position).values;
         for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i);
     }
     template <int kLocality>  // of __builtin_prefetch: 3 all caches, 2 the second level
-    void prefetch_value(const AttentionArgs& a, KvCursor* cursor, int position, int kv_head) const {
+    void prefetch_value(const AttentionArgs& a, KvCursor* cursor, int position) const {
         const int64_t bytes = dim_ * kv_value_bytes(a.format);
-        const uint8_t* row = value_row(a, cursor, position, kv_head).values;
+        const uint8_t* row = value_row(a, cursor, position).values;
         for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i, 0, kLocality);
     }
 
     // A key as it stands in the cache, or put together from its rotated values and the values of the same position.
-    void convert_key(const AttentionArgs& a, KvCursor* cursor, int position, int kv_head, float* out) const {
-        const KvRow key = key_row(a, cursor, position, kv_head);
+    void convert_key(const AttentionArgs& a, KvCursor* cursor, int position, float* out) const {
+        const KvRow key = key_row(a, cursor, position);
         if (a.key_pairs == 0) return Math::convert_key(a.format, key, 0, dim_, out);
-        const KvRow value = value_row(a, cursor, position, kv_head);
+        const KvRow value = value_row(a, cursor, position);
         const int64_t pairs = a.key_pairs, half = dim_ / 2;
         for (int64_t i = 0; i < 2; ++i) {  // ascending: what is written past the end of a piece is overwritten
             Math::convert_key(a.format, key, i * pairs, (i + 1) * pairs, out + i * half / Math::kPacked);
@@ -191,7 +190,7 @@ class Tile {
         }
     }
 
-    void values(const AttentionArgs& a, int kv_head, int first, int begin, int count, float* acc) {
+    void values(const AttentionArgs& a, int first, int begin, int count, float* acc) {
         KvCursor cursor;
         for (int chunk = 0; chunk < count; chunk += kChunk) {
             const int end = chunk + kChunk < count ? chunk + kChunk : count;
@@ -200,7 +199,7 @@ class Tile {
                 KvRow rows[Math::kPacked] = {};
                 for (int i = 0; i < Math::kPacked; ++i) {
                     const int position = begin + p + i;
-                    if (position >= first && p + i < end) rows[i] = value_row(a, &cursor, position, kv_head);
+                    if (position >= first && p + i < end) rows[i] = value_row(a, &cursor, position);
                 }
                 Math::convert_values(a.format, rows, dim_, s_.values + units * row_floats_);
             }

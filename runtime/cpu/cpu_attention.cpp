@@ -25,14 +25,9 @@ struct Tiling {
     void cut_tokens() { tokens = (tokens + 1) / 2; }
 };
 
-// Moves the values of each head's key that rotation changes together, in place; returns how many a head has.
-int64_t keep_rotated(float* k, const KvView& kv) {
-    const int64_t pairs = kv.key_pairs, half = kv.dim / 2;
-    float* to = k;
-    for (int64_t h = 0; h < kv.kv_heads; ++h)
-        for (const float* from : {k + h * kv.dim, k + h * kv.dim + half})
-            for (int64_t j = 0; j < pairs; ++j) *to++ = from[j];
-    return 2 * pairs;
+// Moves the values of a head's key that rotation changes together, in place.
+void keep_rotated(float* key, const KvView& kv) {
+    std::memmove(key + kv.key_pairs, key + kv.dim / 2, static_cast<size_t>(kv.key_pairs) * sizeof(float));
 }
 
 }  // namespace
@@ -52,76 +47,63 @@ void CpuDevice::norm_rope(const TensorView& q, const TensorView& weight, float e
 
 void CpuDevice::norm_rope_store(const TensorView& k, const TensorView& v, const TensorView& k_weight, float eps,
                                 const RopeTable& rope, const KvView& kv) {
-    const int64_t dim = kv.dim;
+    const int64_t dim = kv.dim, size = kv.key_pairs > 0 ? 2 * kv.key_pairs : dim;
     const auto store = table_.store_kv[index(kv.format)];
     const KvStep& step = params_->kv[index(kv.kv_class)];
-    pool_.run(k.rows, [&](int64_t t, int) {
+    const bool keys_as_values = host_bytes(v) == host_bytes(k);
+    pool_.run(k.rows * kv.kv_heads, [&](int64_t item, int) {
+        const int64_t t = item / kv.kv_heads, head = item % kv.kv_heads;
         const int32_t position = params_->position + static_cast<int32_t>(t);
         const KvSpan* span = step.stores.data();
         while (position >= span->position + span->count) ++span;
-        const KvSegment& segment = *kv.segments[static_cast<size_t>(span->segment)];
-        const int64_t row = span->first_row + (position - span->position);
-        const auto norm_heads = [&](const TensorView& x, const float* weight) {
-            for (int64_t h = 0; h < kv.kv_heads; ++h)
-                table_.rms_norm(host_floats(x, t) + h * dim, weight, dim, eps, host_floats(x, t) + h * dim);
-        };
-        const bool keys_as_values = host_bytes(v) == host_bytes(k);
-        norm_heads(v, nullptr);
-        store(host_floats(v, t), v.cols, host_bytes(*segment.v) + row * kv.row_bytes,
-              segment.v_scales ? host_bytes(*segment.v_scales) + row * kv.scale_row_bytes : nullptr);
+        std::byte* const base = host_bytes(*kv.segment(span->segment).buffer);
+        const KvRowBytes at = kv.offsets(span->segment, head, span->first_row + (position - span->position));
+        float *key = host_floats(k, t) + head * dim, *value = host_floats(v, t) + head * dim;
+        table_.rms_norm(value, nullptr, dim, eps, value);
+        store(value, dim, base + at.v, base + at.v_scales);
         if (!keys_as_values)
-            norm_heads(k, host_floats(k_weight));
+            table_.rms_norm(key, host_floats(k_weight), dim, eps, key);
         else  // k and v share their rms: the normed key is the value times the key weight
-            for (int64_t i = 0; i < k.cols; ++i) host_floats(k, t)[i] *= host_floats(k_weight)[i % dim];
-        const int64_t size = kv.key_pairs > 0 ? keep_rotated(host_floats(k, t), kv) : dim;
-        for (int64_t h = 0; h < kv.kv_heads; ++h)
-            table_.rope(host_floats(k, t) + h * size, size, rope.cosine.cols, host_floats(rope.cosine, t),
-                        host_floats(rope.sine, t));
-        store(host_floats(k, t), kv.kv_heads * size, host_bytes(*segment.k) + row * kv.key_bytes(),
-              segment.k_scales ? host_bytes(*segment.k_scales) + row * kv.key_scale_bytes() : nullptr);
+            for (int64_t i = 0; i < dim; ++i) key[i] *= host_floats(k_weight)[i];
+        if (kv.key_pairs > 0) keep_rotated(key, kv);
+        table_.rope(key, size, rope.cosine.cols, host_floats(rope.cosine, t), host_floats(rope.sine, t));
+        store(key, size, base + at.k, base + at.k_scales);
     });
 }
 
-CpuDevice::KvRuns CpuDevice::kv_runs(const KvView& kv) const {
+// Where the kernels find the rows that the step sees.
+void CpuDevice::find_runs(const KvView& kv) {
     const KvStep& step = params_->kv[index(kv.kv_class)];
-    KvRuns runs;
-    for (int i = 0; i < step.span_count; ++i) {
-        const KvSpan& s = step.spans[static_cast<size_t>(i)];
-        const KvSegment& g = *kv.segments[static_cast<size_t>(s.segment)];
-        kernels::KvRun& r = runs[static_cast<size_t>(i)];
-        r.k = host_bytes(*g.k) + s.first_row * kv.key_bytes();
-        r.v = host_bytes(*g.v) + s.first_row * kv.row_bytes;
-        r.k_scales = g.k_scales ? host_bytes(*g.k_scales) + s.first_row * kv.key_scale_bytes() : nullptr;
-        r.v_scales = g.v_scales ? host_bytes(*g.v_scales) + s.first_row * kv.scale_row_bytes : nullptr;
-        r.row_bytes = kv.row_bytes;
-        r.scale_row_bytes = kv.scale_row_bytes;
-        r.key_row_bytes = kv.key_row_bytes;
-        r.key_scale_row_bytes = kv.key_scale_row_bytes;
-        r.position = s.position;
-        r.count = s.count;
-    }
-    return runs;
+    const bool scales = kv.format == KvFormat::q8_0;
+    runs_.clear();
+    for (int64_t h = 0; h < kv.kv_heads; ++h)
+        for (int i = 0; i < step.span_count; ++i) {
+            const KvSpan& s = step.spans[static_cast<size_t>(i)];
+            const std::byte* base = host_bytes(*kv.segment(s.segment).buffer);
+            const KvRowBytes at = kv.offsets(s.segment, h, s.first_row);
+            runs_.push_back({base + at.k, base + at.v, scales ? base + at.k_scales : nullptr,
+                             scales ? base + at.v_scales : nullptr, s.position, s.count});
+        }
 }
 
 void CpuDevice::attention(const TensorView& q, const KvView& kv, const TensorView& out) {
-    const KvRuns runs = kv_runs(kv);
+    find_runs(kv);
     const int32_t heads = static_cast<int32_t>(q.cols / kv.dim);
     const int64_t offset = params_->columns - q.rows;
     kernels::AttentionArgs call;
     call.stride = q.cols;
-    call.heads = heads;
-    call.kv_heads = kv.kv_heads;
     call.dim = kv.dim;
     call.format = kv.format;
     call.key_pairs = kv.key_pairs;
     call.key_weight = kv.key_pairs > 0 ? host_floats(kv.key_weight) : nullptr;
-    call.runs = runs.data();
     call.run_count = params_->kv[index(kv.kv_class)].span_count;
+    call.row_bytes = kv.row;
     const auto tile = [&](const Tiling& tiling, int64_t i) {
         const int64_t t = i / tiling.head_tiles * tiling.tokens, slice = i % tiling.head_tiles;
         const int32_t group = heads / kv.kv_heads, slices = (group + tiling.heads - 1) / tiling.heads;
         const auto kv_head = static_cast<int32_t>(slice / slices), part = static_cast<int32_t>(slice % slices);
         kernels::AttentionArgs a = call;
+        a.runs = runs_.data() + int64_t{kv_head} * a.run_count;
         a.q = host_floats(q, t);
         a.out = host_floats(out, t);
         a.tokens = static_cast<int32_t>(std::min<int64_t>(tiling.tokens, q.rows - t));
@@ -204,22 +186,18 @@ bool CpuDevice::split_attention(const std::vector<kernels::AttentionArgs>& tiles
 void CpuDevice::commit_kv(const KvView& kv) {
     const KvStep& step = params_->kv[index(kv.kv_class)];
     if (step.commit_count == 0) return;
-    const KvSegment &ring = *kv.segments[0], &chunk = *kv.segments[1];
     constexpr int32_t kRowsPerItem = 32;
+    std::byte *ring = host_bytes(*kv.segment(0).buffer), *chunk = host_bytes(*kv.segment(kScratchSegment).buffer);
     for (int i = 0; i < step.commit_count; ++i) {
         const KvCopy& c = step.commits[static_cast<size_t>(i)];
-        pool_.run((c.count + kRowsPerItem - 1) / kRowsPerItem, [&](int64_t item, int) {
-            const int64_t row = item * kRowsPerItem, rows = std::min<int64_t>(kRowsPerItem, c.count - row);
-            const auto copy = [&](const Buffer& to, const Buffer& from, int64_t row_bytes) {
-                if (to)
-                    std::memcpy(host_bytes(*to) + (c.to_row + row) * row_bytes,
-                                host_bytes(*from) + (c.from_row + row) * row_bytes,
-                                static_cast<size_t>(rows * row_bytes));
-            };
-            copy(ring.k, chunk.k, kv.row_bytes);
-            copy(ring.v, chunk.v, kv.row_bytes);
-            copy(ring.k_scales, chunk.k_scales, kv.scale_row_bytes);
-            copy(ring.v_scales, chunk.v_scales, kv.scale_row_bytes);
+        const int64_t pieces = (c.count + kRowsPerItem - 1) / kRowsPerItem;
+        pool_.run(pieces * kv.kv_heads, [&](int64_t item, int) {
+            const int64_t head = item / pieces, row = item % pieces * kRowsPerItem;
+            const int64_t rows = std::min<int64_t>(kRowsPerItem, c.count - row);
+            const KvRowBytes to = kv.offsets(0, head, c.to_row + row);
+            const KvRowBytes from = kv.offsets(kScratchSegment, head, c.from_row + row);
+            for (const auto plane : {&KvRowBytes::k, &KvRowBytes::v, &KvRowBytes::k_scales, &KvRowBytes::v_scales})
+                std::memcpy(ring + to.*plane, chunk + from.*plane, static_cast<size_t>(rows * (kv.row.*plane)));
         });
     }
 }

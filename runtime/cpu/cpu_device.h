@@ -100,8 +100,7 @@ class CpuDevice final : public Device {
                        int64_t begin, int64_t end, int thread);
     void multiply_panels(const TensorView& weights, const Input& in, const TensorView& out, int64_t begin, int64_t end);
     std::byte* scratch(int thread) { return host_bytes(*scratch_[static_cast<size_t>(thread)]); }
-    using KvRuns = std::array<kernels::KvRun, kMaxSpans>;
-    KvRuns kv_runs(const KvView& kv) const;
+    void find_runs(const KvView& kv);
     bool split_attention(const std::vector<kernels::AttentionArgs>& tiles);  // false: not worth it, nothing done
     // Runs `move` for every panel of the matrix.
     Result<void> move_panels(const TensorView& matrix, const ByteSink& progress,
@@ -120,6 +119,7 @@ class CpuDevice final : public Device {
     std::vector<uint16_t> bf16_;
     Buffer panel_input_;  // the int8 image of one PanelInput
     Buffer partials_;  // of attention split over blocks
+    std::vector<kernels::KvRun> runs_;  // [kv head][span] of the layer that attention is at
 };
 
 }  // namespace lapidary::runtime

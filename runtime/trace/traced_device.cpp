@@ -12,11 +12,6 @@ uint64_t floats(const TensorView& x, int64_t times) {
     return static_cast<uint64_t>(x.rows * x.cols * times) * sizeof(float);
 }
 
-// Keys and values of one position.
-uint64_t position_bytes(const KvView& kv) {
-    return static_cast<uint64_t>(kv.key_bytes() + kv.key_scale_bytes() + kv.row_bytes + kv.scale_row_bytes);
-}
-
 }  // namespace
 
 TracedDevice::Cost TracedDevice::product_cost(const TensorView& weights, int64_t rows, int64_t columns) {
@@ -75,7 +70,7 @@ void TracedDevice::norm_rope(const TensorView& q, const TensorView& weight, floa
 
 void TracedDevice::norm_rope_store(const TensorView& k, const TensorView& v, const TensorView& k_weight, float eps,
                                    const RopeTable& rope, const KvView& kv) {
-    const Cost cost{static_cast<uint64_t>(k.rows) * position_bytes(kv), 0};
+    const Cost cost{static_cast<uint64_t>(k.rows) * static_cast<uint64_t>(kv.position_bytes()), 0};
     traced("norm_rope_store", cost, [&] { inner_.norm_rope_store(k, v, k_weight, eps, rope, kv); });
 }
 
@@ -89,7 +84,7 @@ TracedDevice::Cost TracedDevice::attention_cost(const TensorView& q, const KvVie
         last = std::max(last, to);
     }
     // Query times key and weight times value; the rows that the whole step sees count once.
-    return {static_cast<uint64_t>(std::max<int64_t>(0, last - first)) * position_bytes(kv),
+    return {static_cast<uint64_t>(std::max<int64_t>(0, last - first)) * static_cast<uint64_t>(kv.position_bytes()),
             2.0 * static_cast<double>(pairs) * static_cast<double>(q.cols)};
 }
 
@@ -101,7 +96,7 @@ void TracedDevice::commit_kv(const KvView& kv) {
     const KvStep& step = params_->kv[static_cast<size_t>(kv.kv_class)];
     uint64_t rows = 0;
     for (int i = 0; i < step.commit_count; ++i) rows += static_cast<uint64_t>(step.commits[static_cast<size_t>(i)].count);
-    traced("commit_kv", {2 * rows * position_bytes(kv), 0}, [&] { inner_.commit_kv(kv); });
+    traced("commit_kv", {2 * rows * static_cast<uint64_t>(kv.position_bytes()), 0}, [&] { inner_.commit_kv(kv); });
 }
 
 void TracedDevice::add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps, float scale) {

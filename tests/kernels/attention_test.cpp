@@ -44,30 +44,30 @@ std::vector<Range> window(int position, int count, int window) {
     return tokens;
 }
 
-// A cache of positions in separately guarded runs, and what it holds in double.
+// A cache of positions in separately guarded runs of each kv head, and what it holds in double.
 class Cache {
   public:
-    Cache(const Shape& shape, KvFormat format, const std::vector<int>& cuts) : shape_(shape), format_(format) {
-        const int64_t values = int64_t{shape.kv_heads} * shape.dim;
-        const int64_t bytes = values * (format == KvFormat::f32 ? 4 : format == KvFormat::f16 ? 2 : 1);
-        const int64_t scale_bytes = values / 32 * 2;
+    Cache(const Shape& shape, KvFormat format, const std::vector<int>& cuts)
+        : shape_(shape), format_(format), runs_(static_cast<size_t>(shape.kv_heads)) {
+        const int width = format == KvFormat::f32 ? 4 : format == KvFormat::f16 ? 2 : 1;
+        // Rows lie a little apart, as a device may want them.
+        row_bytes_ = {shape.key_values() * width + 16, shape.dim * width + 32, shape.key_values() / 32 * 2 + 2,
+                      shape.dim / 32 * 2 + 4};
         int begin = cuts.front();
         for (size_t i = 1; i < cuts.size(); begin = cuts[i], ++i) {
             const int count = cuts[i] - begin;
-            kernels::KvRun run;
-            const int64_t keys = int64_t{shape.kv_heads} * shape.key_values();
-            run.key_row_bytes = keys * bytes / values;
-            run.key_scale_row_bytes = keys / 32 * 2;
-            run.k = fill_plane(begin, count, 1, keys, run.key_row_bytes, run.key_scale_row_bytes, &run.k_scales);
-            run.v = fill_plane(begin, count, 2, values, bytes, scale_bytes, &run.v_scales);
-            run.row_bytes = bytes;
-            run.scale_row_bytes = scale_bytes;
-            run.position = begin;
-            run.count = count;
-            runs_.push_back(run);
+            std::vector<kernels::KvRun> heads(runs_.size());
+            fill_plane(begin, count, 1, heads);
+            fill_plane(begin, count, 2, heads);
+            for (size_t h = 0; h < heads.size(); ++h) {
+                heads[h].position = begin;
+                heads[h].count = count;
+                runs_[h].push_back(heads[h]);
+            }
         }
     }
-    const std::vector<kernels::KvRun>& runs() const { return runs_; }
+    const std::vector<kernels::KvRun>& runs(int kv_head) const { return runs_[static_cast<size_t>(kv_head)]; }
+    const kernels::KvRowBytes& row_bytes() const { return row_bytes_; }
 
     // One value of a key as it is multiplied with a query, which carries the key weight where that is due.
     double key(int position, int kv_head, int i) const {
@@ -79,46 +79,57 @@ class Cache {
     // One stored value, decoded.
     double value(int plane, int position, int kv_head, int i) const {
         const bool keys = plane == 1;
-        const int width = keys ? shape_.key_values() : shape_.dim;
-        for (const kernels::KvRun& run : runs_) {
+        for (const kernels::KvRun& run : runs(kv_head)) {
             if (position < run.position || position >= run.position + run.count) continue;
-            const int64_t row = position - run.position, at = int64_t{kv_head} * width + i;
-            const auto* bytes = static_cast<const uint8_t*>(keys ? run.k : run.v) +
-                                row * (keys ? run.key_row_bytes : run.row_bytes);
+            const int64_t row = position - run.position;
+            const auto* bytes = static_cast<const uint8_t*>(keys ? run.k : run.v) + row * (keys ? row_bytes_.k : row_bytes_.v);
             const auto* scales = static_cast<const uint8_t*>(keys ? run.k_scales : run.v_scales) +
-                                 row * (keys ? run.key_scale_row_bytes : run.scale_row_bytes);
+                                 row * (keys ? row_bytes_.k_scales : row_bytes_.v_scales);
             if (format_ == KvFormat::f32) {
                 float v;
-                memcpy(&v, bytes + at * 4, 4);
+                memcpy(&v, bytes + i * 4, 4);
                 return v;
             }
-            if (format_ == KvFormat::f16) return kernels::half_to_float(kernels::load_u16(bytes + at * 2));
-            const float scale = kernels::half_to_float(kernels::load_u16(scales + at / 32 * 2));
-            return static_cast<double>(static_cast<int8_t>(bytes[at])) * scale;
+            if (format_ == KvFormat::f16) return kernels::half_to_float(kernels::load_u16(bytes + i * 2));
+            const float scale = kernels::half_to_float(kernels::load_u16(scales + i / 32 * 2));
+            return static_cast<double>(static_cast<int8_t>(bytes[i])) * scale;
         }
         return NAN;
     }
 
   private:
-    const void* fill_plane(int begin, int count, int plane, int64_t values, int64_t bytes, int64_t scale_bytes,
-                           const void** scales) {
-        buffers_.push_back(std::make_unique<Guarded<uint8_t>>(count * bytes));
-        uint8_t* rows = buffers_.back()->data();
-        buffers_.push_back(std::make_unique<Guarded<uint8_t>>(count * scale_bytes));
-        uint8_t* scale_rows = buffers_.back()->data();
-        std::vector<float> row(static_cast<size_t>(values));
-        for (int p = 0; p < count; ++p) {
-            Random(static_cast<uint32_t>(plane * 1000003 + begin + p)).fill(row.data(), values);
-            reference().store_kv[static_cast<int>(format_)](row.data(), values, rows + p * bytes,
-                                                            scale_rows + p * scale_bytes);
+    // Memory of rows in which nothing but the rows' own values is a number.
+    uint8_t* plane(int count, int64_t row_bytes) {
+        buffers_.push_back(std::make_unique<Guarded<uint8_t>>(count * row_bytes));
+        std::fill(buffers_.back()->begin(), buffers_.back()->end(), uint8_t{0xff});
+        return buffers_.back()->data();
+    }
+    void fill_plane(int begin, int count, int plane_number, std::vector<kernels::KvRun>& heads) {
+        const bool keys = plane_number == 1;
+        const int64_t size = keys ? shape_.key_values() : shape_.dim;
+        const int64_t bytes = keys ? row_bytes_.k : row_bytes_.v;
+        const int64_t scale_bytes = keys ? row_bytes_.k_scales : row_bytes_.v_scales;
+        std::vector<uint8_t*> rows, scales;
+        for (kernels::KvRun& run : heads) {
+            rows.push_back(plane(count, bytes));
+            scales.push_back(plane(count, scale_bytes));
+            (keys ? run.k : run.v) = rows.back();
+            (keys ? run.k_scales : run.v_scales) = scales.back();
         }
-        *scales = scale_rows;
-        return rows;
+        std::vector<float> row(heads.size() * static_cast<size_t>(size));
+        for (int p = 0; p < count; ++p) {
+            Random(static_cast<uint32_t>(plane_number * 1000003 + begin + p)).fill(row.data(), static_cast<int64_t>(row.size()));
+            for (size_t h = 0; h < heads.size(); ++h) {
+                reference().store_kv[static_cast<int>(format_)](row.data() + static_cast<int64_t>(h) * size, size,
+                                                                rows[h] + p * bytes, scales[h] + p * scale_bytes);
+            }
+        }
     }
 
     Shape shape_;
     KvFormat format_;
-    std::vector<kernels::KvRun> runs_;
+    std::vector<std::vector<kernels::KvRun>> runs_;  // [kv head]
+    kernels::KvRowBytes row_bytes_;
     std::vector<std::unique_ptr<Guarded<uint8_t>>> buffers_;
 };
 
@@ -182,12 +193,9 @@ void attend(const kernels::KernelTable& table, const Shape& s, KvFormat format, 
         last.push_back(t.last);
     }
     a.stride = s.row();
-    a.heads = s.heads;
-    a.kv_heads = s.kv_heads;
     a.dim = s.dim;
     a.format = format;
-    a.runs = cache.runs().data();
-    a.run_count = static_cast<int32_t>(cache.runs().size());
+    a.row_bytes = cache.row_bytes();
     const int group = s.heads / s.kv_heads;
     for (size_t t = 0; t < s.tokens.size(); t += static_cast<size_t>(cut.tokens)) {
         a.q = q.data() + static_cast<int64_t>(t) * s.row();
@@ -198,6 +206,8 @@ void attend(const kernels::KernelTable& table, const Shape& s, KvFormat format, 
         for (int h = 0; h < s.heads; h = a.head_end) {
             a.head_begin = h;
             a.head_end = std::min((h / group + 1) * group, h + cut.heads);
+            a.runs = cache.runs(h / group).data();
+            a.run_count = static_cast<int32_t>(cache.runs(h / group).size());
             attend_tile(table, a, cut.partials);
         }
     }
@@ -360,10 +370,9 @@ TEST_CASE("a tile of attention leaves the other heads alone") {
         a.out = out.data();
         a.stride = s.row();
         a.tokens = 2;
-        a.heads = s.heads;
-        a.kv_heads = s.kv_heads;
         a.dim = s.dim;
-        a.runs = cache.runs().data();
+        a.row_bytes = cache.row_bytes();
+        a.runs = cache.runs(0).data();
         a.run_count = 1;
         a.first = first.data();
         a.last = last.data();

@@ -176,6 +176,38 @@ TEST_CASE("session: a stopped prefill leaves a session that still gives the righ
     CHECK(reply.tokens == unwrap(fresh.generate(greedy(8))).tokens);
 }
 
+TEST_CASE("session: a short step that was stopped midway has overwritten no row that is still needed") {
+    const Engine engine = unwrap(Engine::open(golden_options("five_layers")));
+    std::vector<int32_t> ids;
+    for (int32_t i = 0; i < 96; ++i) ids.push_back(200 + i * 7 % 90);
+    // Steps of 16 tokens and fewer write straight to the ring; stopped behind each layer, then back by up to the slack.
+    for (const uint32_t columns : {1u, 5u, 16u}) {
+        for (const int stop_at : {1, 3, 4}) {
+            for (const uint32_t back : {0u, 1u, 2u, 11u, 16u, 17u}) {
+                CAPTURE(columns);
+                CAPTURE(stop_at);
+                CAPTURE(back);
+                Session session = unwrap(engine.new_session());
+                unwrap(session.append(unwrap(engine.tokens(std::span(ids).first(70)))));
+                all_rows(session);
+                unwrap(session.append(unwrap(engine.tokens(std::span(ids).subspan(70, columns)))));
+                int layers = 0;
+                ForwardOptions stopping;
+                stopping.progress = [&](std::string_view, uint64_t, uint64_t) { return layers++ < stop_at; };
+                const auto stopped = session.forward(stopping, [](int64_t, std::span<const float>) { return Flow::go; });
+                REQUIRE(!stopped);
+                const uint32_t keep = 70 - back;
+                unwrap(session.rewind(keep));
+                unwrap(session.append(unwrap(engine.tokens(std::span(ids).subspan(80, 9)))));
+                Session direct = unwrap(engine.new_session());
+                unwrap(direct.append(unwrap(engine.tokens(std::span(ids).first(keep)))));
+                unwrap(direct.append(unwrap(engine.tokens(std::span(ids).subspan(80, 9)))));
+                CHECK(all_rows(session).back() == all_rows(direct).back());
+            }
+        }
+    }
+}
+
 TEST_CASE("session: what does not fit is refused with the numbers, and changes nothing") {
     EngineOptions options = golden_options("five_layers");
     options.context = 16;

@@ -22,8 +22,7 @@ float random_value(uint32_t& seed) {
 // A full layer's cache of `rows` f16 rows in two segments, and queries of the last `tokens` of them.
 struct Case {
     int32_t heads, kv_heads, dim, rows, tokens, columns;
-    std::vector<KvSegment> segments{2};
-    std::vector<const KvSegment*> pointers;
+    KvTable table;
     KvView kv;
     StepParams params;
     std::vector<int32_t> first, last;
@@ -33,24 +32,32 @@ struct Case {
     Case(Device& device, int32_t head_count, int32_t kv_head_count, int32_t size, int32_t row_count, int32_t q_rows)
         : heads(head_count), kv_heads(kv_head_count), dim(size), rows(row_count), tokens(q_rows), columns(q_rows + 1) {
         uint32_t seed = 5;
-        const int64_t row_bytes = int64_t{kv_heads} * dim * 2;
         const int32_t cut = rows / 2 + 3;
-        for (auto& s : segments) {
-            s.rows = rows;
-            for (auto* b : {&s.k, &s.v}) {
-                *b = *device.allocate(static_cast<size_t>(rows * row_bytes));
-                for (int64_t i = 0; i < rows * row_bytes / 2; ++i) {
-                    const uint16_t half = kernels::float_to_half(random_value(seed));
-                    std::memcpy((*b)->host + 2 * i, &half, 2);
-                }
-            }
-            pointers.push_back(&s);
+        kv.kv_heads = kv_heads;
+        kv.dim = dim;
+        kv.row = {dim * 2, dim * 2, 0, 0};
+        kv.layer_bytes = 64;  // another layer lies in front
+        for (const int64_t segment_rows : {rows, rows - cut + 7}) {
+            const int64_t bytes = segment_rows * (kv.layer_bytes + kv.position_bytes());
+            table.segments.push_back({*device.allocate(static_cast<size_t>(bytes)), segment_rows});
+            std::memset(table.segments.back().buffer->host, 0xff, static_cast<size_t>(bytes));  // NaN in every format
         }
-        kv = {pointers, KvClass::linear, KvFormat::f16, kv_heads, dim, row_bytes, 0};
+        kv.table = &table;
         auto& step = params.kv[static_cast<size_t>(KvClass::linear)];
         step.spans[0] = {0, 0, 0, cut};
         step.spans[1] = {1, 7, cut, rows - cut};
         step.span_count = 2;
+        for (int i = 0; i < step.span_count; ++i) {  // all other rows are never to be read
+            const KvSpan& span = step.spans[static_cast<size_t>(i)];
+            for (const auto plane : {&KvRowBytes::k, &KvRowBytes::v})
+                for (int64_t value = 0; value < int64_t{kv_heads} * span.count * dim; ++value) {
+                    const int64_t line = value / dim, at = span.first_row + line % span.count;
+                    const uint16_t half = kernels::float_to_half(random_value(seed));
+                    std::byte* row = table.segments[static_cast<size_t>(i)].buffer->host +
+                                     kv.offsets(i, line / span.count, at).*plane;
+                    std::memcpy(row + value % dim * 2, &half, 2);
+                }
+        }
         params.columns = columns;
         params.position = rows - columns;
         for (int32_t t = 0; t < columns; ++t) {
@@ -69,29 +76,29 @@ struct Case {
     }
 
     // One kernel call per token and head.
-    std::vector<float> plain(const kernels::KernelTable& table) const {
+    std::vector<float> plain(const kernels::KernelTable& level) const {
         std::vector<float> result(static_cast<size_t>(q.rows * q.cols));
         std::vector<float> scratch(static_cast<size_t>(kernels::attention_scratch_bytes(dim, 1) / 4) + 16);
         const auto& step = params.kv[static_cast<size_t>(KvClass::linear)];
-        kernels::KvRun runs[2];
-        for (size_t i = 0; i < 2; ++i) {
-            const KvSpan& s = step.spans[i];
-            runs[i].k = segments[i].k->host + s.first_row * kv.row_bytes;
-            runs[i].v = segments[i].v->host + s.first_row * kv.row_bytes;
-            runs[i].row_bytes = kv.row_bytes;
-            runs[i].position = s.position;
-            runs[i].count = s.count;
-        }
         for (int32_t item = 0; item < tokens * heads; ++item) {
             const int32_t t = item / heads, head = item % heads;
+            kernels::KvRun runs[2];
+            for (size_t i = 0; i < 2; ++i) {
+                const KvSpan& s = step.spans[i];
+                const int64_t n = table.segments[i].rows, kv_head = head / (heads / kv_heads);
+                const std::byte* planes = table.segments[i].buffer->host + 64 * n;
+                runs[i].k = planes + (kv_head * n + s.first_row) * dim * 2;
+                runs[i].v = planes + ((kv_heads + kv_head) * n + s.first_row) * dim * 2;
+                runs[i].position = s.position;
+                runs[i].count = s.count;
+            }
             kernels::AttentionArgs a;
             a.q = q.f32(t);
             a.out = result.data() + t * q.cols;
             a.stride = q.cols;
             a.tokens = 1;
-            a.heads = heads;
-            a.kv_heads = kv_heads;
             a.dim = dim;
+            a.row_bytes = kv.row;
             a.runs = runs;
             a.run_count = 2;
             a.first = first.data() + columns - tokens + t;
@@ -99,7 +106,7 @@ struct Case {
             a.head_begin = head;
             a.head_end = head + 1;
             a.scratch = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64 / 4;
-            table.attention(a);
+            level.attention(a);
         }
         return result;
     }
@@ -124,6 +131,7 @@ TEST_CASE("cpu device: the bits of attention do not depend on threads, tiles or 
                 CpuDevice device(table, threads, true);
                 Case c(device, s.heads, s.kv_heads, s.dim, s.rows, s.tokens);
                 if (expected.empty()) expected = c.plain(table);
+                for (const float value : expected) REQUIRE(std::isfinite(value));
                 device.begin({c.columns, 0}, c.params);
                 device.attention(c.q, c.kv, c.out);
                 CHECK(std::memcmp(c.out.f32(), expected.data(), expected.size() * sizeof(float)) == 0);
@@ -161,15 +169,15 @@ TEST_CASE("cpu device: short key rows give the attention of complete ones") {
         for (const bool compact : {false, true}) {
             const TensorView k = matrix(kTokens, keys.cols);
             std::memcpy(k.f32(), keys.f32(), static_cast<size_t>(kTokens * keys.cols) * 4);
-            KvSegment segment;
-            segment.rows = kTokens;
-            segment.k = *device.allocate(kTokens * kKvHeads * (compact ? 2 * kPairs : kDim) * 4);
-            segment.v = *device.allocate(kTokens * kKvHeads * kDim * 4);
-            const KvSegment* segments[] = {&segment};
-            KvView kv{segments, KvClass::linear, KvFormat::f32, kKvHeads, kDim, kKvHeads * kDim * 4, 0};
+            KvView kv;
+            kv.format = KvFormat::f32;
+            kv.kv_heads = kKvHeads;
+            kv.dim = kDim;
+            kv.row = {(compact ? 2 * kPairs : kDim) * 4, kDim * 4, 0, 0};
+            const KvTable table{1, {{*device.allocate(static_cast<size_t>(kTokens * kv.position_bytes())), kTokens}}};
+            kv.table = &table;
             if (compact) {
                 kv.key_pairs = kPairs;
-                kv.key_row_bytes = kKvHeads * 2 * kPairs * 4;
                 kv.key_weight = weight;
             }
             device.norm_rope_store(k, k, weight, 1e-6f, {cosine, sine}, kv);

@@ -152,14 +152,27 @@ TEST_CASE("cpu device: embedding rows are scaled, negative ids leave the row alo
 
 TEST_CASE("cpu device: scratch rows enter the ring where the step says") {
     CpuDevice device(*kernels::select("", nullptr), 1, true);
-    KvSegment ring, chunk;
-    ring.rows = 8;
-    chunk.rows = 5;
-    for (auto* s : {&ring, &chunk})
-        for (auto* b : {&s->k, &s->v}) *b = *device.allocate(static_cast<size_t>(s->rows) * 16);
-    for (int i = 0; i < 5 * 16; ++i) chunk.k->host[i] = chunk.v->host[i] = static_cast<std::byte>(i + 1);
-    const KvSegment* segments[] = {&ring, &chunk};
-    const KvView kv{segments, KvClass::window, KvFormat::f32, 1, 4, 16, 0};
+    // Two kv heads of a q8_0 layer, 100 bytes a position behind the layers in front; a number for each byte of a row.
+    KvView kv;
+    kv.kv_class = KvClass::window;
+    kv.format = KvFormat::q8_0;
+    kv.kv_heads = 2;
+    kv.dim = 32;
+    kv.row = {32, 48, 2, 4};
+    kv.layer_bytes = 100;
+    const KvTable table{1, {{*device.allocate(8 * (100 + 2 * 86)), 8}}};
+    const KvSegment chunk{*device.allocate(5 * 2 * 86), 5};
+    kv.table = &table;
+    kv.scratch = &chunk;
+    const auto rows = [&](const KvSegment& s, int32_t segment, const auto& row) {
+        for (const auto plane : {&KvRowBytes::k, &KvRowBytes::v, &KvRowBytes::k_scales, &KvRowBytes::v_scales})
+            for (int head = 0; head < 2; ++head)
+                for (int at = 0; at < s.rows; ++at)
+                    for (int64_t i = 0; i < kv.row.*plane; ++i)
+                        row(s.buffer->host[kv.offsets(segment, head, at).*plane + i], at,
+                            static_cast<std::byte>(1 + (kv.row.*plane * 7 + head * 31 + i) % 16 * 8));
+    };
+    rows(chunk, kScratchSegment, [](std::byte& b, int at, std::byte mark) { b = mark | static_cast<std::byte>(at); });
     StepParams params;
     auto& step = params.kv[static_cast<size_t>(KvClass::window)];
     step.commits[0] = {0, 6, 2};
@@ -167,7 +180,9 @@ TEST_CASE("cpu device: scratch rows enter the ring where the step says") {
     step.commit_count = 2;
     device.begin({5, 0}, params);
     device.commit_kv(kv);
-    CHECK(std::memcmp(ring.k->host + 6 * 16, chunk.k->host, 2 * 16) == 0);
-    CHECK(std::memcmp(ring.v->host, chunk.v->host + 2 * 16, 3 * 16) == 0);
-    for (int i = 3 * 16; i < 6 * 16; ++i) CHECK(ring.k->host[i] == std::byte{0});
+    rows(table.segments[0], 0, [](std::byte b, int at, std::byte mark) {
+        const int from[] = {2, 3, 4, -1, -1, -1, 0, 1};
+        CHECK(b == (from[at] < 0 ? std::byte{0} : mark | static_cast<std::byte>(from[at])));
+    });
+    for (int i = 0; i < 8 * 100; ++i) CHECK(table.segments[0].buffer->host[i] == std::byte{0});
 }

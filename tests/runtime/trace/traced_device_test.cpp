@@ -46,14 +46,13 @@ TEST_CASE("traced device: attention counts the visible rows once and its product
     TracedDevice device(inner, recorder);
     constexpr int32_t kDim = 32, kHeads = 2, kRows = 8, kT = 2;
     const auto buffer = [&](int64_t values) { return std::move(*device.allocate(static_cast<size_t>(values) * 4)); };
-    KvSegment segment{buffer(kRows * kDim), buffer(kRows * kDim), nullptr, nullptr, kRows};
-    const KvSegment* const segments[] = {&segment};
+    const KvTable table{1, {{buffer(2 * kRows * kDim), kRows}}};
     KvView kv;
-    kv.segments = segments;
+    kv.table = &table;
     kv.format = KvFormat::f32;
     kv.kv_heads = 1;
     kv.dim = kDim;
-    kv.row_bytes = kDim * 4;
+    kv.row = {kDim * 4, kDim * 4, 0, 0};
     const int32_t first[kT] = {1, 2}, last[kT] = {7, 8};
     StepParams params;
     params.columns = kT;
