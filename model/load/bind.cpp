@@ -81,7 +81,7 @@ class Binder {
         if (cols % kernels::block_values(tensor->format) != 0) return shape_error(*tensor, {rows, cols});
         if (tensor->layout == runtime::Layout::panels && !panels_)
             return Error{Errc::bad_model_file,
-                         concat("tensor ", in_quotes(tensor->file_name), " in ", in_quotes(tensor->file.string()),
+                         concat("tensor ", in_quotes(tensor->name), " in ", in_quotes(tensor->file.string()),
                                 " lies in panels, which only the embedding and the layers may"),
                          "pack the model again"};
         if (!convert_) return {};
@@ -119,8 +119,7 @@ class Binder {
         LAP_TRY(require_float(*tensor));
         widen(*tensor, 0, 1, &target);
         if (!std::isfinite(target))
-            return Error{Errc::bad_model_file,
-                         concat("tensor ", in_quotes(tensor->file_name), " is not finite")};
+            return Error{Errc::bad_model_file, concat("tensor ", in_quotes(tensor->name), " is not finite")};
         return {};
     }
 
@@ -145,11 +144,11 @@ class Binder {
 
   private:
     static Error shape_error(const SourceTensor& tensor, const std::vector<int64_t>& expected) {
-        return {Errc::bad_model_file,
-                concat("tensor ", in_quotes(tensor.file_name), " in ", in_quotes(tensor.file.string()),
-                       " has shape ", shape_text(tensor.shape), ", the configuration asks for ",
-                       shape_text(expected)),
-                "the files may belong to different models"};
+        return {
+            Errc::bad_model_file,
+            concat("tensor ", in_quotes(tensor.name), " in ", in_quotes(tensor.file.string()), " has shape ",
+                   shape_text(tensor.shape), ", the configuration asks for ", shape_text(expected)),
+            "the files may belong to different models"};
     }
 
     Result<const SourceTensor*> take(const std::string& name, std::vector<int64_t> shape) {
@@ -162,7 +161,7 @@ class Binder {
         if (!kernels::is_quantised(tensor.format)) return {};
         return Error{
             Errc::unsupported_model,
-            concat("tensor ", in_quotes(tensor.file_name), " is quantised to ", kernels::name(tensor.format),
+            concat("tensor ", in_quotes(tensor.name), " is quantised to ", kernels::name(tensor.format),
                    "; norms, biases and tables are read in f32, f16 or bf16")};
     }
 
@@ -264,8 +263,8 @@ Result<void> refuse_unused_layers(const TensorSource& source, const TensorNames&
     for (const SourceTensor& tensor : source.all())
         if (!tensor.used && tensor.bytes > 0 && tensor.key.rfind(names.layer_prefix, 0) == 0)
             return Error{Errc::unsupported_model,
-                         concat("tensor ", in_quotes(tensor.file_name), " in ",
-                                in_quotes(tensor.file.string()), " has no place in this architecture"),
+                         concat("tensor ", in_quotes(tensor.name), " in ", in_quotes(tensor.file.string()),
+                                " has no place in this architecture"),
                          "this program runs Gemma 4 12B Unified and other sizes of that architecture"};
     return {};
 }

@@ -16,8 +16,8 @@
 namespace lapidary::model {
 namespace {
 
+using runtime::FileTensor;
 using runtime::Gguf;
-using runtime::GgufTensor;
 
 constexpr const char* kHint = "this program runs Gemma 4 12B Unified and other sizes of that architecture";
 
@@ -85,7 +85,7 @@ Result<void> read_layers(const Gguf& gguf, const GgufFields& keys, ModelConfig& 
 // ones followed by a run of stops has a form in RopeConfig.
 Result<int32_t> read_rotating_pairs(const Gguf& gguf, const GgufFields& keys, int32_t head_dim) {
     if (gguf.extent == runtime::Extent::front) return 0;  // whoever opened it so turns nothing
-    const GgufTensor* tensor = gguf.find_tensor("rope_freqs.weight");
+    const FileTensor* tensor = gguf.find_tensor("rope_freqs.weight");
     if (!tensor)
         return Error{Errc::bad_model_file, concat(keys.file(), ": tensor 'rope_freqs.weight' is missing"),
                      "convert the model again with a current converter"};
@@ -148,8 +148,8 @@ std::string read_name(const Gguf& gguf, const GgufFields& general, std::vector<s
 }
 
 // rows of a tensor whose last dimension is known
-Result<const GgufTensor*> matrix(const Gguf& gguf, const GgufFields& keys, const char* name) {
-    const GgufTensor* tensor = gguf.find_tensor(name);
+Result<const FileTensor*> matrix(const Gguf& gguf, const GgufFields& keys, const char* name) {
+    const FileTensor* tensor = gguf.find_tensor(name);
     if (!tensor || tensor->shape.size() < 2)
         return Error{
             Errc::bad_model_file,
@@ -165,7 +165,7 @@ Result<int32_t> read_vocabulary_size(const Gguf& gguf, const GgufFields& keys) {
     const auto* tokens = gguf.find("tokenizer.ggml.tokens");
     if (gguf.extent == runtime::Extent::front && tokens && !gguf.find_tensor("token_embd.weight"))
         return extent(static_cast<int64_t>(std::min<uint64_t>(tokens->count, INT32_MAX)));
-    LAP_ASSIGN(const GgufTensor* embed, matrix(gguf, keys, "token_embd.weight"));
+    LAP_ASSIGN(const FileTensor* embed, matrix(gguf, keys, "token_embd.weight"));
     return extent(embed->shape[0]);
 }
 
@@ -259,8 +259,8 @@ Result<void> read_projector_config(const Gguf& projector, ModelConfig& config) {
         out.model_patch = pixels > 0 && pixels <= 1024 ? static_cast<int32_t>(pixels) : 0;
         LAP_ASSIGN(const double eps, vision.number("attention.layer_norm_epsilon", 1e-6));
         out.rms_eps = static_cast<float>(eps);
-        LAP_ASSIGN(const GgufTensor* dense, matrix(projector, general, "v.patch_embd.weight"));
-        LAP_ASSIGN(const GgufTensor* table, matrix(projector, general, "v.position_embd.weight"));
+        LAP_ASSIGN(const FileTensor* dense, matrix(projector, general, "v.patch_embd.weight"));
+        LAP_ASSIGN(const FileTensor* table, matrix(projector, general, "v.position_embd.weight"));
         out.embed_dim = extent(dense->shape[0]);
         out.positions = extent(table->shape[table->shape.size() - 2]);
         config.vision = out;
@@ -271,7 +271,7 @@ Result<void> read_projector_config(const Gguf& projector, ModelConfig& config) {
             return unsupported(general,
                                concat("the projector's audio type is ", in_quotes(type), ", not 'gemma4ua'"));
         AudioConfig out;
-        LAP_ASSIGN(const GgufTensor* projection, matrix(projector, general, "mm.a.input_projection.weight"));
+        LAP_ASSIGN(const FileTensor* projection, matrix(projector, general, "mm.a.input_projection.weight"));
         out.samples_per_token = extent(projection->shape.back());
         LAP_ASSIGN(const double eps, audio.number("attention.layer_norm_epsilon", 1e-6));
         out.rms_eps = static_cast<float>(eps);

@@ -20,24 +20,8 @@ namespace {
 
 using runtime::Gguf;
 
-Result<TensorSource> collect(const Gguf& gguf) {
-    TensorSource source;
-    for (const auto& tensor : gguf.tensors) {
-        SourceTensor item;
-        item.key = item.file_name = tensor.name;
-        item.format = tensor.format;
-        item.layout = tensor.layout;
-        item.foreign_type = tensor.foreign_type;
-        item.shape = tensor.shape;
-        item.buffer = gguf.parts[tensor.part].buffer;
-        item.offset = tensor.offset;
-        item.bytes = tensor.bytes;
-        item.file = gguf.parts[tensor.part].path;
-        item.used = tensor.name == "rope_freqs.weight";  // read by the config
-        LAP_TRY(source.add(std::move(item)));
-    }
-    return source;
-}
+// As they are named in the file.
+std::string same_name(std::string name) { return name; }
 
 void fill_ids(const std::vector<std::string_view>& pieces, ModelConfig& config) {
     SpecialTexts texts;
@@ -128,11 +112,6 @@ std::string metadata_of(const Gguf& gguf) {
     return out.header();
 }
 
-void carry(const Gguf& gguf, const TensorSource& source, const char* group, LoadedModel& model) {
-    model.carried.texts.emplace_back(group, metadata_of(gguf));
-    carry_tensors(source, group, kGgufNames, model);
-}
-
 std::string_view bytes_of(const SourceTensor& tensor) {
     return {reinterpret_cast<const char*>(host_bytes(*tensor.buffer) + tensor.offset), tensor.bytes};
 }
@@ -173,15 +152,16 @@ Result<void> refuse_other_parts(const TensorSource& source) {
 }
 
 Result<void> take_tensors(const Gguf& gguf, const LoadOptions& options, LoadedModel& model) {
-    LAP_ASSIGN(TensorSource source, collect(gguf));
+    LAP_ASSIGN(TensorSource source, TensorSource::collect(gguf, same_name));
+    if (source.find("rope_freqs.weight")) LAP_TRY(source.take("rope_freqs.weight"));  // the config read it
     LAP_TRY(refuse_own_head(source, options.weights));
     LAP_TRY(refuse_other_parts(source));
     LAP_TRY(bind_text(source, kGgufNames, model.config, options.weights, model.weights));
     LAP_TRY(refuse_unused_layers(source, kGgufNames));
     if (options.weights) keep_files(source, model.weights);
     model.weights.bytes = source.used_bytes();
-    list_tensors(source, model);
-    if (options.carry) carry(gguf, source, kTextGroup, model);
+    list_tensors(source, kTextGroup, kGgufNames, options, model);
+    if (options.carry) model.texts.emplace_back(kTextGroup, metadata_of(gguf));
     return {};
 }
 
@@ -199,14 +179,14 @@ Result<void> add_projector(const Gguf& projector, const LoadOptions& options, Lo
     const std::string file = projector.parts.front().path.string();
     LAP_TRY(check_config(model.config, file));
     LAP_TRY(check_vocabulary(model, file));
-    LAP_ASSIGN(TensorSource source, collect(projector));
+    LAP_ASSIGN(TensorSource source, TensorSource::collect(projector, same_name));
     LAP_TRY(bind_media(source, kGgufNames, model.config, options.weights, model.weights));
     if (options.weights) keep_files(source, model.weights);
     model.weights.bytes += source.used_bytes();
     for (const auto& part : projector.parts) model.files.push_back(part.path);
-    list_tensors(source, model);
+    list_tensors(source, kProjectorGroup, kGgufNames, options, model);
     list_metadata(projector, model);
-    if (options.carry) carry(projector, source, kProjectorGroup, model);
+    if (options.carry) model.texts.emplace_back(kProjectorGroup, metadata_of(projector));
     return {};
 }
 

@@ -45,25 +45,6 @@ std::string canonical_name(std::string name) {
     return name;
 }
 
-Result<TensorSource> collect(const runtime::Safetensors& files) {
-    TensorSource source;
-    for (const auto& tensor : files.tensors) {
-        SourceTensor item;
-        item.key = canonical_name(tensor.name);
-        item.file_name = tensor.name;
-        item.format = tensor.format;
-        item.layout = tensor.layout;
-        item.foreign_type = tensor.foreign_type;
-        item.shape = tensor.shape;
-        item.buffer = files.parts[tensor.part].buffer;
-        item.offset = tensor.offset;
-        item.bytes = tensor.bytes;
-        item.file = files.parts[tensor.part].path;
-        LAP_TRY(source.add(std::move(item)));
-    }
-    return source;
-}
-
 // The forward pass has no head but the embedding. One that repeats the embedding changes nothing; a trained one changes
 // every reply.
 Result<void> check_head(const TensorSource& source, bool tied, bool weights, const std::string& config_file) {
@@ -85,7 +66,7 @@ Result<void> check_head(const TensorSource& source, bool tied, bool weights, con
                              static_cast<size_t>(head->bytes)) == 0)
         return {};
     return Error{Errc::unsupported_model,
-                 concat("tensor ", in_quotes(head->file_name), " in ", in_quotes(head->file.string()),
+                 concat("tensor ", in_quotes(head->name), " in ", in_quotes(head->file.string()),
                         " is an output head of its own, not the embedding"),
                  kHint};
 }
@@ -146,14 +127,13 @@ void complete_ids(LoadedModel& model) {
 }
 
 // Everything that was read above, for who packs it.
-Result<void> carry(const TextFiles& texts, const TensorSource& source, LoadedModel& model) {
+Result<void> carry(const TextFiles& texts, LoadedModel& model) {
     for (const char* name : {"config.json", "generation_config.json", "processor_config.json", "preprocessor_config.json",
                              kTokenizer, kTokenizerConfig, kTemplate, kOlderTemplate}) {
         if (!texts.has(name)) continue;
         LAP_ASSIGN(std::string text, texts.read(name, runtime::kMaxTokenizerBytes));
-        model.carried.texts.emplace_back(name, std::move(text));
+        model.texts.emplace_back(name, std::move(text));
     }
-    carry_tensors(source, "hf", kHfNames, model);
     return {};
 }
 
@@ -184,7 +164,7 @@ Result<LoadedModel> load_hf_model(const TextFiles& texts, const runtime::Safeten
     LAP_TRY(check_vocabulary(model, texts.where(kTokenizer)));
     if (options.prompts_only) return model;
 
-    LAP_ASSIGN(TensorSource source, collect(tensors));
+    LAP_ASSIGN(TensorSource source, TensorSource::collect(tensors, canonical_name));
     const bool tied = config.tied_head || texts.packed();  // pack took it only with a head that repeats the embedding
     LAP_TRY(check_head(source, tied, options.weights, file));
     LAP_TRY(bind_text(source, kHfNames, model.config, options.weights, model.weights));
@@ -193,8 +173,8 @@ Result<LoadedModel> load_hf_model(const TextFiles& texts, const runtime::Safeten
     if (options.weights) keep_files(source, model.weights);
     model.weights.bytes = source.used_bytes();
     for (const auto& part : tensors.parts) model.files.push_back(part.path);
-    list_tensors(source, model);
-    if (options.carry) LAP_TRY(carry(texts, source, model));
+    list_tensors(source, "hf", kHfNames, options, model);
+    if (options.carry) LAP_TRY(carry(texts, model));
     return model;
 }
 

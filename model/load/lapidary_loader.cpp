@@ -24,18 +24,14 @@ Result<Gguf> gguf_of(const LapidaryFile& file, const char* group, Extent extent)
     out.metadata = std::move(header.metadata);
     out.parts.push_back({file.path, file.buffer});
     for (const auto& tensor : file.tensors)
-        if (tensor.group == group)
-            out.tensors.push_back(
-                {tensor.name, tensor.format, tensor.shape, 0, tensor.offset, tensor.layout, tensor.bytes});
+        if (tensor.group == group) out.tensors.push_back(tensor);
     return out;
 }
 
 runtime::Safetensors safetensors_of(const LapidaryFile& file) {
     runtime::Safetensors out;
     out.parts.push_back({file.path, file.buffer});
-    for (const auto& tensor : file.tensors)
-        out.tensors.push_back(
-            {tensor.name, tensor.format, tensor.shape, 0, tensor.offset, tensor.layout, tensor.bytes});
+    out.tensors.assign(file.tensors.begin(), file.tensors.end());
     return out;
 }
 

@@ -17,29 +17,6 @@
 
 namespace lapidary::model {
 
-struct TensorInfo {  // for `inspect`: what the file holds, in file order
-    std::string name;
-    std::string type;                // f32, q4_0, ...
-    std::vector<int64_t> shape;      // outermost first: [rows, cols]
-    uint64_t bytes = 0;
-    std::string file;
-    bool used = true;
-};
-
-// What a checkpoint consists of as far as the loaders read it, for who packs it.
-enum class TensorRole { embedding, layer_matrix, other };  // other: never multiplied in panels
-struct CarriedTensor {
-    SourceTensor tensor;
-    std::string group;  // the text that describes it: "gguf", "mmproj"; "hf"
-    TensorRole role = TensorRole::other;
-    bool sensitive = false;  // values or ffn_down: mixtures give some of them more bits
-    int layer = -1;
-};
-struct Carried {
-    std::vector<std::pair<std::string, std::string>> texts;  // name, content
-    std::vector<CarriedTensor> tensors;                      // those that the model uses, in file order
-};
-
 struct LoadedModel {
     ModelConfig config;
     Weights weights;
@@ -49,10 +26,10 @@ struct LoadedModel {
     bool packed = false;                   // it came out of a .lapidary file
     std::string chat_template;             // the file's Jinja text, shown by inspect, never executed
     std::vector<std::filesystem::path> files;
-    std::vector<TensorInfo> tensors;
+    std::vector<SourceTensor> tensors;                          // what the files hold, in file order
     std::vector<std::pair<std::string, std::string>> metadata;  // for inspect, long values cut
     std::vector<std::string> notes;        // ModelInfo::notes
-    Carried carried;                       // with LoadOptions::carry
+    std::vector<std::pair<std::string, std::string>> texts;  // with LoadOptions::carry: name, content
 };
 
 struct Inputs {
@@ -66,7 +43,7 @@ struct LoadOptions {
     bool companions = false;       // take the best projector beside the model, if there is one
     bool weights = true;           // false: headers, shapes and tokenizer only
     bool prompts_only = false;     // not even the shapes: config and tokenizer, whatever became of the tensors
-    bool carry = false;            // fill LoadedModel::carried
+    bool carry = false;  // for who packs it: fill LoadedModel::texts, keep the tensors' bytes within reach
 };
 
 Result<LoadedModel> load_model(const LoadOptions& options);

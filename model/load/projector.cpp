@@ -26,7 +26,7 @@ bool covers(const ModelConfig& config, const Inputs& inputs) {
 
 // How exactly the file keeps the published bf16 weights: both larger formats hold them whole.
 int exactness(const Gguf& gguf) {
-    const runtime::GgufTensor* largest = nullptr;
+    const runtime::FileTensor* largest = nullptr;
     for (const auto& tensor : gguf.tensors)
         if (tensor.foreign_type.empty() && (!largest || tensor.bytes > largest->bytes)) largest = &tensor;
     if (!largest) return 0;

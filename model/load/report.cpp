@@ -9,32 +9,29 @@
 
 namespace lapidary::model {
 
-void carry_tensors(const TensorSource& source, const std::string& group, const TensorNames& names,
-                   LoadedModel& model) {
-    for (const SourceTensor& tensor : source.all()) {
-        if (!tensor.used) continue;
-        CarriedTensor carried{tensor, group};
-        const std::string_view key = tensor.key;
-        if (key == names.embed) carried.role = TensorRole::embedding;
-        if (key.starts_with(names.layer_prefix) && tensor.shape.size() == 2) {
-            carried.role = TensorRole::layer_matrix;
-            carried.layer = std::atoi(key.data() + std::strlen(names.layer_prefix));
-            carried.sensitive = key.ends_with(names.v) || key.ends_with(names.down);
-        }
-        model.carried.tensors.push_back(std::move(carried));
-    }
+// What the key says to who packs the tensor.
+void set_role(const TensorNames& names, SourceTensor& tensor) {
+    const std::string_view key = tensor.key;
+    if (key == names.embed) tensor.role = TensorRole::embedding;
+    if (!key.starts_with(names.layer_prefix) || tensor.shape.size() != 2) return;
+    tensor.role = TensorRole::layer_matrix;
+    tensor.layer = std::atoi(key.data() + std::strlen(names.layer_prefix));
+    tensor.sensitive = key.ends_with(names.v) || key.ends_with(names.down);
 }
 
-void list_tensors(const TensorSource& source, LoadedModel& model) {
+void list_tensors(const TensorSource& source, const std::string& group, const TensorNames& names,
+                  const LoadOptions& options, LoadedModel& model) {
     constexpr size_t kNoted = 4, kListedBytes = 500;
     std::string all, some;
     size_t count = 0;
     for (const SourceTensor& tensor : source.all()) {
-        model.tensors.push_back({tensor.file_name, tensor.type(), tensor.shape, tensor.bytes,
-                                 tensor.file.filename().string(), tensor.used});
+        SourceTensor& listed = model.tensors.emplace_back(tensor);
+        listed.group = group;
+        set_role(names, listed);
+        if (!options.carry) listed.buffer.reset();
         if (tensor.used || tensor.passed) continue;
-        if (all.size() < kListedBytes) all += concat(all.empty() ? "" : ", ", tensor.file_name);
-        if (count++ < kNoted) some += concat(some.empty() ? "" : ", ", in_quotes(tensor.file_name));
+        if (all.size() < kListedBytes) all += concat(all.empty() ? "" : ", ", tensor.name);
+        if (count++ < kNoted) some += concat(some.empty() ? "" : ", ", in_quotes(tensor.name));
     }
     if (count == 0) return;
     model.metadata.emplace_back("unused tensors", all.size() < kListedBytes ? all : all + "...");

@@ -10,12 +10,10 @@
 
 namespace lapidary::model {
 
-// Appends the tensors that the model uses to model.carried.
-void carry_tensors(const TensorSource& source, const std::string& group, const TensorNames& names,
-                   LoadedModel& model);
-
 // Appends the source's tensors to model.tensors; those that the model does not use go to the metadata too.
-void list_tensors(const TensorSource& source, LoadedModel& model);
+// Their buffers are kept for who packs them only.
+void list_tensors(const TensorSource& source, const std::string& group, const TensorNames& names,
+                  const LoadOptions& options, LoadedModel& model);
 
 // Pieces must have rows in the embedding, but for added tokens that no text needs to hold (a note says so); and media
 // need their placeholder tokens. `file` holds the vocabulary.

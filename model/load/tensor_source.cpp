@@ -2,16 +2,26 @@
 #include "model/load/tensor_source.h"
 
 #include "base/describe.h"
+#include "base/try.h"
 
 namespace lapidary::model {
+
+Result<TensorSource> TensorSource::collect(const runtime::FileTensors& files,
+                                           std::string (*key_of)(std::string)) {
+    TensorSource source;
+    for (const runtime::FileTensor& tensor : files.tensors) {
+        const runtime::FilePart& part = files.parts[tensor.part];
+        LAP_TRY(source.add({tensor, key_of(tensor.name), part.buffer, part.path}));
+    }
+    return source;
+}
 
 Result<void> TensorSource::add(SourceTensor tensor) {
     const auto [at, fresh] = index_.emplace(tensor.key, tensors_.size());
     if (!fresh)
         return Error{Errc::bad_model_file,
-                     concat("tensors ", in_quotes(tensors_[at->second].file_name), " and ",
-                            in_quotes(tensor.file_name), " in ", in_quotes(tensor.file.string()),
-                            " are the same part of the model")};
+                     concat("tensors ", in_quotes(tensors_[at->second].name), " and ", in_quotes(tensor.name),
+                            " in ", in_quotes(tensor.file.string()), " are the same part of the model")};
     tensors_.push_back(std::move(tensor));
     return {};
 }
@@ -32,7 +42,7 @@ Result<const SourceTensor*> TensorSource::take(const std::string& key) {
     SourceTensor& tensor = tensors_[at->second];
     if (!tensor.foreign_type.empty())
         return Error{Errc::unsupported_model,
-                     concat("tensor ", in_quotes(tensor.file_name), " in ", in_quotes(tensor.file.string()),
+                     concat("tensor ", in_quotes(tensor.name), " in ", in_quotes(tensor.file.string()),
                             " has the type ", in_quotes(tensor.foreign_type), ", which is not supported"),
                      "use a model in f32, f16, bf16, q4_0 to q8_0, q2_k to q6_k, iq4_nl or iq4_xs"};
     tensor.used = true;

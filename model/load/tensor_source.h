@@ -8,29 +8,30 @@
 #include <vector>
 
 #include "lapidary/result.h"
-#include "runtime/tensor.h"
+#include "runtime/file/file_tensor.h"
 
 namespace lapidary::model {
 
-struct SourceTensor {
-    std::string key;        // canonical name that the loader asks for
-    std::string file_name;  // name in the file
-    runtime::Format format = runtime::Format::f32;
-    std::vector<int64_t> shape;  // outermost first
-    runtime::Buffer buffer;
-    size_t offset = 0;
-    uint64_t bytes = 0;
-    std::filesystem::path file;
+// What packing needs to know of a tensor. other: never multiplied in panels.
+enum class TensorRole { embedding, layer_matrix, other };
+
+struct SourceTensor : runtime::FileTensor {
+    std::string key;              // canonical name that the loader asks for
+    runtime::Buffer buffer = {};  // that holds its bytes
+    std::filesystem::path file = {};
     bool used = false;
     bool passed = false;  // not used, and rightly so
-    runtime::Layout layout = runtime::Layout::rows;
-    std::string foreign_type = {};  // the name of a type that is not read here; taking such a tensor is an error
-
-    std::string type() const { return foreign_type.empty() ? kernels::name(format) : foreign_type; }
+    std::string group = {};  // the text that describes it: "gguf", "mmproj"; "hf"
+    TensorRole role = TensorRole::other;
+    bool sensitive = false;  // values or ffn_down: mixtures give some of them more bits
+    int layer = -1;
 };
 
 class TensorSource {
   public:
+    // All tensors of the files; `key_of` makes a canonical name of one in them.
+    static Result<TensorSource> collect(const runtime::FileTensors& files,
+                                        std::string (*key_of)(std::string));
     // Two names of one file may have the same canonical name; that is an error.
     Result<void> add(SourceTensor tensor);
     const SourceTensor* find(const std::string& key) const;

@@ -21,7 +21,6 @@ namespace lapidary {
 namespace {
 
 namespace fs = std::filesystem;
-using model::CarriedTensor;
 using model::LoadedModel;
 using model::TensorPlan;
 
@@ -62,7 +61,7 @@ Result<std::string> without_file_type(const std::string& metadata, const std::st
 }
 
 Result<void> add_texts(LoadedModel& source, bool quantised, runtime::LapidaryWriter& out) {
-    for (auto& [name, text] : source.carried.texts) {
+    for (auto& [name, text] : source.texts) {
         if (quantised && source.source == "gguf") {
             LAP_ASSIGN(text, without_file_type(text, source.files.front().string()));
         }
@@ -71,14 +70,15 @@ Result<void> add_texts(LoadedModel& source, bool quantised, runtime::LapidaryWri
     return {};
 }
 
-PackedTensor describe(const CarriedTensor& carried, const TensorPlan& plan, const model::PackError& error) {
+PackedTensor describe(const model::SourceTensor& tensor, const TensorPlan& plan,
+                      const model::PackError& error) {
     PackedTensor out;
-    out.name = carried.tensor.file_name;
-    out.from = kernels::name(carried.tensor.format);
+    out.name = tensor.name;
+    out.from = tensor.type();
     out.to = kernels::name(plan.format);
     out.panels = plan.layout == runtime::Layout::panels;
-    out.shape = carried.tensor.shape;
-    out.bytes = runtime::lapidary_tensor_bytes(plan.format, plan.layout, carried.tensor.shape);
+    out.shape = tensor.shape;
+    out.bytes = tensor.bytes_as(plan.format, plan.layout);
     out.rms = error.rms;
     out.rmse = error.rmse;
     out.max_error = error.max;
@@ -88,7 +88,8 @@ PackedTensor describe(const CarriedTensor& carried, const TensorPlan& plan, cons
 Result<void> write_model(const PackOptions& options, LoadedModel& source, const kernels::KernelTable& table,
                          runtime::ThreadPool& pool, PackReport& report) {
     LAP_ASSIGN(const auto type, model::pack_type(options.type));
-    const auto& tensors = source.carried.tensors;
+    std::erase_if(source.tensors, [](const model::SourceTensor& t) { return !t.used; });
+    const auto& tensors = source.tensors;
     const auto plans = model::plan_tensors(tensors, type);
     runtime::LapidaryWriter out(source.source, source.config.name,
                                 concat("lapidary ", std::string(version())));
@@ -98,9 +99,8 @@ Result<void> write_model(const PackOptions& options, LoadedModel& source, const 
     }
     LAP_TRY(add_texts(source, type.has_value(), out));
     for (size_t i = 0; i < tensors.size(); i++) {
-        out.add_tensor(tensors[i].tensor.file_name, tensors[i].group, plans[i].format, plans[i].layout,
-                       tensors[i].tensor.shape);
-        report.source_bytes += tensors[i].tensor.bytes;
+        out.add_tensor(tensors[i], tensors[i].group, plans[i].format, plans[i].layout);
+        report.source_bytes += tensors[i].bytes;
     }
     LAP_TRY(out.start(options.out));
     model::TensorPacker packer(table, pool);
@@ -111,7 +111,7 @@ Result<void> write_model(const PackOptions& options, LoadedModel& source, const 
     };
     const auto sink = [&](const void* bytes, size_t count) { return out.write(bytes, count); };
     for (size_t i = 0; i < tensors.size(); i++) {
-        LAP_ASSIGN(const model::PackError error, packer.pack(tensors[i].tensor, plans[i], sink, progress));
+        LAP_ASSIGN(const model::PackError error, packer.pack(tensors[i], plans[i], sink, progress));
         report.tensors.push_back(describe(tensors[i], plans[i], error));
     }
     LAP_ASSIGN(report.bytes, out.finish());

@@ -5,7 +5,6 @@
 
 #include "base/describe.h"
 #include "model/packing/quantize.h"
-#include "runtime/file/lapidary_file.h"
 
 namespace lapidary::model {
 namespace {
@@ -17,19 +16,18 @@ bool gets_more_bits(int layer, int layers) {
     return layer < eighth || layer >= 7 * layers / 8 || (layer - eighth) % 3 == 2;
 }
 
-Format wanted(const CarriedTensor& carried, Format type, int layers) {
-    if (carried.role == TensorRole::other) return carried.tensor.format;
+Format wanted(const SourceTensor& tensor, Format type, int layers) {
+    if (tensor.role == TensorRole::other) return tensor.format;
     const bool four_bits = type == Format::q4_0 || type == Format::q4_k;
-    if (carried.role == TensorRole::embedding) return four_bits ? Format::q6_k : type;
-    if (type == Format::q4_k && carried.sensitive && gets_more_bits(carried.layer, layers))
-        return Format::q6_k;
+    if (tensor.role == TensorRole::embedding) return four_bits ? Format::q6_k : type;
+    if (type == Format::q4_k && tensor.sensitive && gets_more_bits(tensor.layer, layers)) return Format::q6_k;
     return type;
 }
 
 // Rows that are no whole number of blocks take the next format that they are, and keep their own as the last.
 Format possible(Format format, const SourceTensor& tensor) {
     for (const Format candidate : {format, Format::q8_0})
-        if (tensor.shape.back() % kernels::block_values(candidate) == 0) return candidate;
+        if (tensor.cols() % kernels::block_values(candidate) == 0) return candidate;
     return tensor.format;
 }
 
@@ -44,17 +42,15 @@ Result<std::optional<Format>> pack_type(const std::string& name) {
                  "types are q4_0, q8_0, q4_k, q6_k, bf16 and f16"};
 }
 
-std::vector<TensorPlan> plan_tensors(const std::vector<CarriedTensor>& tensors, std::optional<Format> type) {
+std::vector<TensorPlan> plan_tensors(const std::vector<SourceTensor>& tensors, std::optional<Format> type) {
     int layers = 0;
-    for (const CarriedTensor& carried : tensors) layers = std::max(layers, carried.layer + 1);
+    for (const SourceTensor& tensor : tensors) layers = std::max(layers, tensor.layer + 1);
     std::vector<TensorPlan> plans;
-    for (const CarriedTensor& carried : tensors) {
-        TensorPlan plan{carried.tensor.format, runtime::Layout::rows};
-        if (type && carried.role != TensorRole::other)
-            plan.format = possible(wanted(carried, *type, layers), carried.tensor);
-        if (carried.role != TensorRole::other &&
-            runtime::can_lie_in_panels(plan.format, carried.tensor.shape))
-            plan.layout = runtime::Layout::panels;
+    for (const SourceTensor& tensor : tensors) {
+        TensorPlan plan{tensor.format, runtime::Layout::rows};
+        const bool matrix = tensor.role != TensorRole::other;
+        if (type && matrix) plan.format = possible(wanted(tensor, *type, layers), tensor);
+        if (matrix && tensor.can_lie_in_panels(plan.format)) plan.layout = runtime::Layout::panels;
         plans.push_back(plan);
     }
     return plans;

@@ -17,6 +17,6 @@ Result<std::optional<Format>> pack_type(const std::string& name);
 // One plan per tensor. Without a type every tensor keeps its format. With one, matrices of layers take it and
 // the embedding q6_k (q8_0, bf16 and f16: the same); q4_k gives half of the values and ffn_down matrices
 // q6_k. Vectors and the projector keep theirs.
-std::vector<TensorPlan> plan_tensors(const std::vector<CarriedTensor>& tensors, std::optional<Format> type);
+std::vector<TensorPlan> plan_tensors(const std::vector<SourceTensor>& tensors, std::optional<Format> type);
 
 }  // namespace lapidary::model

@@ -73,13 +73,11 @@ struct TensorPacker::Sums {
 struct TensorPacker::Job {
     const SourceTensor& tensor;
     TensorPlan plan;
-    int64_t rows = 1, cols = 1;
+    int64_t rows, cols;
     int64_t from_row = 0, from_panel = 0;  // bytes
     int64_t to_row = 0, to_panel = 0;
 
-    Job(const SourceTensor& t, const TensorPlan& p) : tensor(t), plan(p) {
-        if (!t.shape.empty()) cols = t.shape.back();
-        for (size_t i = 0; i + 1 < t.shape.size(); i++) rows *= t.shape[i];
+    Job(const SourceTensor& t, const TensorPlan& p) : tensor(t), plan(p), rows(t.rows()), cols(t.cols()) {
         from_row = kernels::row_bytes(t.format, cols);
         from_panel = t.layout == Layout::panels ? kernels::panel_bytes(t.format, cols) : kPanel * from_row;
         to_row = kernels::row_bytes(p.format, cols);
@@ -191,12 +189,11 @@ Result<PackError> TensorPacker::pack(const SourceTensor& tensor, const TensorPla
         });
         for (const Sums& s : sums) total.add(s);
         if (!std::isfinite(total.largest))
-            return Error{
-                Errc::bad_model_file,
-                concat("tensor ", in_quotes(tensor.file_name), " in ", in_quotes(tensor.file.string()),
-                       " holds values that ", kernels::name(plan.format),
-                       " cannot hold (not finite, or above ", kLargestQuantised, ")"),
-                "fetch the file again, or leave PackOptions::type out"};
+            return Error{Errc::bad_model_file,
+                         concat("tensor ", in_quotes(tensor.name), " in ", in_quotes(tensor.file.string()),
+                                " holds values that ", kernels::name(plan.format),
+                                " cannot hold (not finite, or above ", kLargestQuantised, ")"),
+                         "fetch the file again, or leave PackOptions::type out"};
         LAP_TRY(sink(slab_.data(), job.to_bytes(begin, end)));
         tensor.buffer->discard(from, count);
         if (!progress(count)) return Error{Errc::cancelled, "packing was stopped"};

@@ -1,4 +1,4 @@
-// The plan of synth_plan.h filled from synth_random.h into one anonymous mapping.
+// The plan of plan.h filled from random.h into one anonymous mapping.
 #include "model/synth/memory.h"
 
 #include <cstring>
@@ -40,10 +40,6 @@ ModelConfig config_of(const SynthShape& s) {
     return c;
 }
 
-uint64_t bytes_of(const SynthTensor& t, Format format) {
-    return static_cast<uint64_t>(t.values() / t.shape.back() * kernels::row_bytes(format, t.shape.back()));
-}
-
 void fill_floats(const SynthTensor& t, SynthRandom& random, std::byte* to) {
     for (int64_t i = 0; i < t.values(); ++i) {
         const float value = synth_value(t, random.normal());
@@ -56,10 +52,10 @@ void fill_floats(const SynthTensor& t, SynthRandom& random, std::byte* to) {
 Result<LoadedModel> synthetic_model(const SynthOptions& options) {
     LAP_TRY(check_synth_options(options));
     const SynthShape shape = synth_shape(options.preset, options.layers);
-    std::vector<SynthTensor> tensors = synth_tensors(shape);
+    std::vector<SynthTensor> tensors = synth_tensors(shape, options);
     std::erase_if(tensors, [](const SynthTensor& t) { return t.fill == SynthFill::rotation; });
     uint64_t total = 0;
-    for (const SynthTensor& t : tensors) total += (bytes_of(t, synth_format(t, options)) + 63) / 64 * 64;
+    for (const SynthTensor& t : tensors) total += (t.bytes + 63) / 64 * 64;
     LAP_ASSIGN(const runtime::Buffer memory, runtime::allocate_host(total));
 
     LoadedModel model;
@@ -72,12 +68,11 @@ Result<LoadedModel> synthetic_model(const SynthOptions& options) {
     SynthRandom random(7);
     size_t at = 0;
     for (const SynthTensor& t : tensors) {
-        const Format format = synth_format(t, options);
-        const uint64_t bytes = bytes_of(t, format);
         std::byte* to = host_bytes(*memory) + at;
         if (t.fill == SynthFill::matrix || t.fill == SynthFill::embedding) {
-            auto pool = pools.try_emplace(format, format, kSynthDeviation, 11 + static_cast<uint64_t>(format)).first;
-            LAP_TRY(pool->second.tensor(bytes, [&](const std::byte* from, size_t count) -> Result<void> {
+            const auto seed = 11 + static_cast<uint64_t>(t.format);
+            const auto pool = pools.try_emplace(t.format, t.format, kSynthDeviation, seed).first;
+            LAP_TRY(pool->second.tensor(t.bytes, [&](const std::byte* from, size_t count) -> Result<void> {
                 std::memcpy(to, from, count);
                 to += count;
                 return {};
@@ -85,13 +80,15 @@ Result<LoadedModel> synthetic_model(const SynthOptions& options) {
         } else {
             fill_floats(t, random, to);
         }
-        LAP_TRY(source.add({t.gguf_name, t.gguf_name, format, t.shape, memory, at, bytes, {}, false}));
-        at += (bytes + 63) / 64 * 64;
+        SourceTensor placed{t, t.name, memory};
+        placed.offset = at;
+        LAP_TRY(source.add(std::move(placed)));
+        at += (t.bytes + 63) / 64 * 64;
     }
     LAP_TRY(bind_text(source, kGgufNames, model.config, true, model.weights));
     model.weights.buffers.push_back(memory);
     model.weights.bytes = source.used_bytes();
-    list_tensors(source, model);
+    list_tensors(source, "synthetic", kGgufNames, {}, model);
     return model;
 }
 

@@ -1,4 +1,4 @@
-// Sizes and names; see synth_plan.h. The names are those that the loader asks for (bind.h).
+// Sizes and names; see plan.h. The names are those that the loader asks for (bind.h).
 #include "model/synth/plan.h"
 
 #include <cmath>
@@ -19,12 +19,6 @@ SynthShape synth_shape(SynthPreset preset, int layers) {
     return shape;
 }
 
-int64_t SynthTensor::values() const {
-    int64_t count = 1;
-    for (const int64_t extent : shape) count *= extent;
-    return count;
-}
-
 float synth_value(const SynthTensor& tensor, float normal) {
     if (tensor.fill == SynthFill::scale) return kSynthScale;
     const float value = 1.0f + kSynthNormDeviation * normal;
@@ -32,22 +26,44 @@ float synth_value(const SynthTensor& tensor, float normal) {
     return value * std::pow(static_cast<float>(tensor.shape[0]), -0.25f);
 }
 
-std::vector<SynthTensor> synth_tensors(const SynthShape& shape) {
+namespace {
+
+// The embedding is the head too and stays finer in quantised files, as published ones keep it.
+Format format_of(SynthFill fill, const SynthOptions& options) {
+    if (options.format == SynthContainer::hf) return options.type;
+    if (fill == SynthFill::matrix) return options.type;
+    if (fill != SynthFill::embedding) return Format::f32;
+    const bool small = options.type == Format::q4_0 || options.type == Format::q4_k;
+    return small ? Format::q6_k : options.type;
+}
+
+}  // namespace
+
+std::vector<SynthTensor> synth_tensors(const SynthShape& shape, const SynthOptions& options) {
     const std::string root = "model.language_model.";
     const int64_t hidden = shape.hidden, ffn = shape.ffn;
     std::vector<SynthTensor> list;
-    list.push_back({kGgufNames.embed, root + kHfNames.embed, {shape.vocab, hidden}, SynthFill::embedding});
-    list.push_back({kGgufNames.final_norm, root + kHfNames.final_norm, {hidden}, SynthFill::norm});
-    list.push_back({"rope_freqs.weight", "", {shape.full_head_dim / 2}, SynthFill::rotation});
+    const auto put = [&](std::string name, std::string hf_name, std::vector<int64_t> extents,
+                         SynthFill fill) {
+        SynthTensor& t = list.emplace_back();
+        t.name = std::move(name);
+        t.hf_name = std::move(hf_name);
+        t.shape = std::move(extents);
+        t.fill = fill;
+        t.format = format_of(fill, options);
+        t.bytes = t.bytes_as(t.format, t.layout);
+    };
+    put(kGgufNames.embed, root + kHfNames.embed, {shape.vocab, hidden}, SynthFill::embedding);
+    put(kGgufNames.final_norm, root + kHfNames.final_norm, {hidden}, SynthFill::norm);
+    put("rope_freqs.weight", "", {shape.full_head_dim / 2}, SynthFill::rotation);
     for (int32_t i = 0; i < shape.layers; i++) {
         const bool sliding = shape.sliding(i);
         const int64_t head = sliding ? shape.head_dim : shape.full_head_dim;
         const int64_t q_rows = head * shape.heads,
                       kv_rows = head * (sliding ? shape.kv_heads : shape.full_kv_heads);
         const auto add = [&](const char* TensorNames::*part, std::vector<int64_t> extents, SynthFill fill) {
-            list.push_back({concat(kGgufNames.layer_prefix, i, ".", kGgufNames.*part),
-                            concat(root, kHfNames.layer_prefix, i, ".", kHfNames.*part), std::move(extents),
-                            fill});
+            put(concat(kGgufNames.layer_prefix, i, ".", kGgufNames.*part),
+                concat(root, kHfNames.layer_prefix, i, ".", kHfNames.*part), std::move(extents), fill);
         };
         for (const auto part : {&TensorNames::attn_norm, &TensorNames::post_attn_norm, &TensorNames::ffn_norm,
                                 &TensorNames::post_ffn_norm})
@@ -64,15 +80,6 @@ std::vector<SynthTensor> synth_tensors(const SynthShape& shape) {
         add(&TensorNames::down, {hidden, ffn}, SynthFill::matrix);
     }
     return list;
-}
-
-// The embedding is the head too and stays finer in quantised files, as published ones keep it.
-Format synth_format(const SynthTensor& tensor, const SynthOptions& options) {
-    if (options.format == SynthContainer::hf) return options.type;
-    if (tensor.fill == SynthFill::matrix) return options.type;
-    if (tensor.fill != SynthFill::embedding) return Format::f32;
-    const bool small = options.type == Format::q4_0 || options.type == Format::q4_k;
-    return small ? Format::q6_k : options.type;
 }
 
 Result<void> check_synth_options(const SynthOptions& options) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "model/synth/synth.h"
+#include "runtime/file/file_tensor.h"
 
 namespace lapidary::model {
 
@@ -16,14 +17,12 @@ SynthShape synth_shape(SynthPreset preset, int layers);
 
 enum class SynthFill : uint8_t { embedding, matrix, norm, head_norm, scale, rotation };
 
-struct SynthTensor {
-    std::string gguf_name;
-    std::string hf_name;  // empty: not in this container
-    std::vector<int64_t> shape;
+struct SynthTensor : runtime::FileTensor {  // named as in GGUF
+    std::string hf_name;                    // empty: not in this container
     SynthFill fill = SynthFill::matrix;
-    int64_t values() const;
 };
-std::vector<SynthTensor> synth_tensors(const SynthShape& shape);
+// In the formats that the options ask for.
+std::vector<SynthTensor> synth_tensors(const SynthShape& shape, const SynthOptions& options);
 
 // One value of a norm or a scale. The norms of queries and keys lie around head_dim^(-1/4), so that scores have
 // a deviation of about 1: at 1 they would have sqrt(head_dim), softmax would pick single positions, and twelve
@@ -33,7 +32,6 @@ float synth_value(const SynthTensor& tensor, float normal);
 // Of the values: logits stay finite and differ from token to token.
 inline constexpr float kSynthDeviation = 0.02f, kSynthNormDeviation = 0.05f, kSynthScale = 0.5f;
 
-kernels::Format synth_format(const SynthTensor& tensor, const SynthOptions& options);
 // invalid_argument for impossible layers, types and combinations.
 Result<void> check_synth_options(const SynthOptions& options);
 

@@ -1,4 +1,4 @@
-// Writes the plan of synth_plan.h, filled from synth_random.h, as GGUF or as a Hugging Face folder.
+// Writes the plan of plan.h, filled from random.h, as GGUF or as a Hugging Face folder.
 #include "model/synth/synth.h"
 
 #include <cstdio>
@@ -21,18 +21,13 @@ using kernels::Format;
 
 constexpr uint64_t kMaxShardBytes = 5000000000;
 
-uint64_t tensor_bytes(const SynthTensor& tensor, Format format) {
-    return static_cast<uint64_t>(tensor.values() / tensor.shape.back() *
-                                 kernels::row_bytes(format, tensor.shape.back()));
-}
-
 // Fills tensors one after the other, counts, and asks the caller whether to go on.
 class Filler {
   public:
     Filler(const SynthOptions& options, uint64_t total_bytes)
         : options_(options), total_bytes_(total_bytes) {}
 
-    Result<void> fill(const SynthTensor& tensor, Format format, const SynthSink& sink) {
+    Result<void> fill(const SynthTensor& tensor, const SynthSink& sink) {
         const SynthSink counting = [&](const std::byte* bytes, size_t count) -> Result<void> {
             LAP_TRY(sink(bytes, count));
             done_bytes_ += count;
@@ -41,26 +36,24 @@ class Filler {
             return {};
         };
         if (tensor.fill != SynthFill::matrix && tensor.fill != SynthFill::embedding)
-            return fill_floats(tensor, format, counting);
-        auto at = pools_.find(format);
-        if (at == pools_.end())
-            at =
-                pools_.emplace(format, BlockPool(format, kSynthDeviation, 11 + static_cast<uint64_t>(format)))
-                    .first;
-        return at->second.tensor(tensor_bytes(tensor, format), counting);
+            return fill_floats(tensor, counting);
+        const auto seed = 11 + static_cast<uint64_t>(tensor.format);
+        const auto pool = pools_.try_emplace(tensor.format, tensor.format, kSynthDeviation, seed).first;
+        return pool->second.tensor(tensor.bytes, counting);
     }
 
   private:
-    Result<void> fill_floats(const SynthTensor& tensor, Format format, const SynthSink& sink) {
-        std::vector<std::byte> bytes(tensor_bytes(tensor, format));
+    Result<void> fill_floats(const SynthTensor& tensor, const SynthSink& sink) {
+        std::vector<std::byte> bytes(tensor.bytes);
         const size_t width = bytes.size() / static_cast<size_t>(tensor.values());
         for (int64_t i = 0; i < tensor.values(); i++) {
             const float value = tensor.fill != SynthFill::rotation ? synth_value(tensor, random_.normal())
                                 : i < tensor.values() / 4          ? 1.0f    // a quarter of the pairs turns,
                                                                    : 1e30f;  // the others stand still
-            const uint16_t narrow = format == Format::f16 ? kernels::float_to_half(value) : to_bfloat(value);
+            const uint16_t narrow =
+                tensor.format == Format::f16 ? kernels::float_to_half(value) : to_bfloat(value);
             std::memcpy(bytes.data() + static_cast<size_t>(i) * width,
-                        format == Format::f32 ? static_cast<const void*>(&value) : &narrow, width);
+                        tensor.format == Format::f32 ? static_cast<const void*>(&value) : &narrow, width);
         }
         return sink(bytes.data(), bytes.size());
     }
@@ -155,8 +148,7 @@ void add_tokenizer_keys(runtime::GgufWriter& out, const SynthShape& shape) {
 uint64_t total_bytes(const std::vector<SynthTensor>& tensors, const SynthOptions& options) {
     uint64_t bytes = 0;
     for (const SynthTensor& tensor : tensors)
-        if (options.format == SynthContainer::gguf || !tensor.hf_name.empty())
-            bytes += tensor_bytes(tensor, synth_format(tensor, options));
+        if (options.format == SynthContainer::gguf || !tensor.hf_name.empty()) bytes += tensor.bytes;
     return bytes;
 }
 
@@ -165,12 +157,11 @@ Result<void> write_gguf(const SynthOptions& options, const SynthShape& shape,
     runtime::GgufWriter out;
     add_model_keys(out, shape, options.type);
     add_tokenizer_keys(out, shape);
-    for (const SynthTensor& tensor : tensors)
-        out.add_tensor(tensor.gguf_name, synth_format(tensor, options), tensor.shape);
+    for (const SynthTensor& tensor : tensors) out.add_tensor(tensor);
     LAP_TRY(out.start(options.out));
     Filler filler(options, total_bytes(tensors, options));
     for (const SynthTensor& tensor : tensors)
-        LAP_TRY(filler.fill(tensor, synth_format(tensor, options),
+        LAP_TRY(filler.fill(tensor,
                             [&](const std::byte* bytes, size_t count) { return out.write(bytes, count); }));
     return out.finish();
 }
@@ -215,19 +206,17 @@ nlohmann::json hf_config(const SynthShape& shape, Format type) {
 }
 
 // Whole tensors, in order, until the next would not fit.
-std::vector<std::vector<const SynthTensor*>> split_shards(const std::vector<SynthTensor>& tensors,
-                                                          Format type) {
+std::vector<std::vector<const SynthTensor*>> split_shards(const std::vector<SynthTensor>& tensors) {
     std::vector<std::vector<const SynthTensor*>> shards(1);
     uint64_t bytes = 0;
     for (const SynthTensor& tensor : tensors) {
         if (tensor.hf_name.empty()) continue;
-        const uint64_t size = tensor_bytes(tensor, type);
-        if (bytes > 0 && bytes + size > kMaxShardBytes) {
+        if (bytes > 0 && bytes + tensor.bytes > kMaxShardBytes) {
             shards.emplace_back();
             bytes = 0;
         }
         shards.back().push_back(&tensor);
-        bytes += size;
+        bytes += tensor.bytes;
     }
     return shards;
 }
@@ -240,13 +229,13 @@ Result<void> write_json(const std::filesystem::path& path, const nlohmann::json&
 }
 
 Result<void> write_shard(const std::filesystem::path& path, const std::vector<const SynthTensor*>& tensors,
-                         Format type, Filler& filler) {
+                         Filler& filler) {
     nlohmann::json header;
     header["__metadata__"]["format"] = "pt";
     uint64_t at = 0;
     for (const SynthTensor* tensor : tensors) {
-        const uint64_t end = at + tensor_bytes(*tensor, type);
-        header[tensor->hf_name] = {{"dtype", type == Format::f16 ? "F16" : "BF16"},
+        const uint64_t end = at + tensor->bytes;
+        header[tensor->hf_name] = {{"dtype", tensor->format == Format::f16 ? "F16" : "BF16"},
                                    {"shape", tensor->shape},
                                    {"data_offsets", {at, end}}};
         at = end;
@@ -258,7 +247,7 @@ Result<void> write_shard(const std::filesystem::path& path, const std::vector<co
     LAP_TRY(out.write(&length, sizeof length));
     LAP_TRY(out.write(text.data(), text.size()));
     for (const SynthTensor* tensor : tensors)
-        LAP_TRY(filler.fill(*tensor, type,
+        LAP_TRY(filler.fill(*tensor,
                             [&](const std::byte* bytes, size_t count) { return out.write(bytes, count); }));
     return out.commit();
 }
@@ -267,14 +256,14 @@ Result<void> write_hf(const SynthOptions& options, const SynthShape& shape,
                       const std::vector<SynthTensor>& tensors) {
     LAP_ASSIGN(runtime::OutputFolder folder, runtime::OutputFolder::create(options.out));
     Filler filler(options, total_bytes(tensors, options));
-    const auto shards = split_shards(tensors, options.type);
+    const auto shards = split_shards(tensors);
     nlohmann::json index;
     index["metadata"]["total_size"] = total_bytes(tensors, options);
     for (size_t i = 0; i < shards.size(); i++) {
         char name[48];
         std::snprintf(name, sizeof name, "model-%05zu-of-%05zu.safetensors", i + 1, shards.size());
         for (const SynthTensor* tensor : shards[i]) index["weight_map"][tensor->hf_name] = name;
-        LAP_TRY(write_shard(folder.path() / name, shards[i], options.type, filler));
+        LAP_TRY(write_shard(folder.path() / name, shards[i], filler));
     }
     LAP_TRY(write_json(folder.path() / "model.safetensors.index.json", index));
     LAP_TRY(write_json(folder.path() / "config.json", hf_config(shape, options.type)));
@@ -293,7 +282,7 @@ Result<void> write_hf(const SynthOptions& options, const SynthShape& shape,
 Result<void> write_synthetic(const SynthOptions& options) {
     LAP_TRY(check_synth_options(options));
     const SynthShape shape = synth_shape(options.preset, options.layers);
-    const auto tensors = synth_tensors(shape);
+    const auto tensors = synth_tensors(shape, options);
     LAP_TRY(runtime::require_room(options.out, total_bytes(tensors, options)));
     return options.format == SynthContainer::gguf ? write_gguf(options, shape, tensors)
                                                   : write_hf(options, shape, tensors);

@@ -79,18 +79,18 @@ std::string panel_kernel(const std::string& type, const ModelInfo& info) {
 
 // Two-dimensional tensors are matmul operands, everything else is expanded to f32 at load. Layer matrices and
 // the embedding move into panels where the level has them; the projector stays as it lies in the file.
-std::string kernel_for(const model::TensorInfo& t, const model::EngineState& state) {
+std::string kernel_for(const model::SourceTensor& t, const model::EngineState& state) {
     if (!t.used) return "not used";
     if (t.shape.size() != 2 || t.shape[0] <= 1) return "f32 vector";
     const bool packed = t.name.find("layers.") != std::string::npos || t.name.starts_with("blk.") ||
                         t.name.ends_with("embed_tokens.weight") || t.name == "token_embd.weight";
     for (int f = 0; f < kernels::kFormats; ++f) {
         const auto format = static_cast<kernels::Format>(f);
-        if (t.type != kernels::name(format)) continue;
+        if (t.type() != kernels::name(format)) continue;
         const runtime::TensorView matrix{nullptr, 0, format, t.shape[0], t.shape[1], 0};
-        if (packed && state.device->can_pack(matrix)) return panel_kernel(t.type, state.info);
+        if (packed && state.device->can_pack(matrix)) return panel_kernel(t.type(), state.info);
         const bool int8_input = !state.options.precise && kernels::is_quantised(format);
-        return state.info.isa + ":matmul_" + t.type + (int8_input ? "_q8" : "");
+        return state.info.isa + ":matmul_" + t.type() + (int8_input ? "_q8" : "");
     }
     return "none";
 }
@@ -111,7 +111,8 @@ Result<ModelReport> inspect(const EngineOptions& options) try {
     report.chat_template = state.loaded.chat_template;
     report.text_problem = state.tokenizer ? "" : state.loaded.vocabulary_problem;
     for (const auto& t : state.loaded.tensors)
-        report.tensors.push_back({t.name, t.type, kernel_for(t, state), t.file, t.shape, t.bytes});
+        report.tensors.push_back(
+            {t.name, t.type(), kernel_for(t, state), t.file.filename().string(), t.shape, t.bytes});
     return report;
 } catch (const std::bad_alloc&) {
     return memory_ran_out();

@@ -145,12 +145,6 @@ const GgufValue* Gguf::find(std::string_view key) const {
     return nullptr;
 }
 
-const GgufTensor* Gguf::find_tensor(std::string_view tensor_name) const {
-    for (const auto& tensor : tensors)
-        if (tensor.name == tensor_name) return &tensor;
-    return nullptr;
-}
-
 uint32_t gguf_number(Format format) {
     for (const auto& entry : kGgufFormats)
         if (entry.format == format) return entry.number;
@@ -182,7 +176,7 @@ std::optional<GgufSplitName> parse_split_name(const std::string& file_name) {
 namespace {
 
 struct OpenPart {
-    GgufPart part;
+    FilePart part;
     GgufHeader header;
     int64_t number = 0, count = 1, tensors = -1;  // split.no (0-based), split.count, split.tensors.count
 };
@@ -229,7 +223,7 @@ Result<OpenPart> open_sibling(const std::filesystem::path& folder, const GgufSpl
 
 Result<void> append(Gguf& model, OpenPart&& open, std::unordered_set<std::string>& names) {
     const size_t index = model.parts.size();
-    for (GgufTensor& tensor : open.header.tensors) {
+    for (FileTensor& tensor : open.header.tensors) {
         if (!names.insert(tensor.name).second)
             return Error{Errc::bad_model_file,
                          concat("tensor ", in_quotes(tensor.name), " lies in two parts, the second is ",

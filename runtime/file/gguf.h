@@ -12,7 +12,7 @@
 
 #include "lapidary/result.h"
 #include "runtime/file/extent.h"
-#include "runtime/tensor.h"
+#include "runtime/file/file_tensor.h"
 
 namespace lapidary::runtime {
 
@@ -50,30 +50,11 @@ struct GgufValue {
     std::string describe(size_t limit = 120) const;  // for people; long values are cut
 };
 
-struct GgufTensor {
-    std::string name;
-    Format format = Format::f32;  // without meaning when foreign_type is set
-    std::vector<int64_t> shape;   // outermost first, so [rows, cols] of a matrix
-    size_t part = 0;             // index into Gguf::parts
-    size_t offset = 0;           // in that part's file
-    Layout layout = Layout::rows;  // panels: only when the tensors come from a .lapidary file
-    uint64_t bytes = 0;            // of a foreign type: at most
-    std::string foreign_type = {}; // the name of a type that exists but is not read here; else empty
-};
-
-struct GgufPart {
-    std::filesystem::path path;
-    Buffer buffer;
-};
-
-struct Gguf {
-    Extent extent = Extent::whole;                                 // front: tensors have no place, parts may be missing
-    std::vector<GgufPart> parts;                                   // keeps every view below alive
+struct Gguf : FileTensors {
+    Extent extent = Extent::whole;  // front: tensors have no place, parts may be missing
     std::vector<std::pair<std::string_view, GgufValue>> metadata;  // of the first part, in file order
-    std::vector<GgufTensor> tensors;                               // of all parts, in file order
 
     const GgufValue* find(std::string_view key) const;
-    const GgufTensor* find_tensor(std::string_view name) const;
 };
 
 // Opens a file, or all parts of a split model from any one of them; of Extent::front the first part is all.

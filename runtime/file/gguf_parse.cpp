@@ -209,15 +209,15 @@ class Parser {
             LAP_ASSIGN(const std::string_view tensor_name, short_name(concat("the name of tensor ", i)));
             if (!seen.insert(tensor_name).second)
                 return bad(concat("tensor ", in_quotes(tensor_name), " occurs twice"));
-            LAP_ASSIGN(GgufTensor tensor, read_tensor(tensor_name));
+            LAP_ASSIGN(FileTensor tensor, read_tensor(tensor_name));
             header_.tensors.push_back(std::move(tensor));
         }
         return {};
     }
 
-    Result<GgufTensor> read_tensor(std::string_view tensor_name) {
+    Result<FileTensor> read_tensor(std::string_view tensor_name) {
         const std::string what = concat("tensor ", in_quotes(tensor_name));
-        GgufTensor tensor;
+        FileTensor tensor;
         tensor.name = tensor_name;
         LAP_ASSIGN(const uint64_t values, read_shape(tensor, what));
         LAP_ASSIGN(const uint32_t type, number<uint32_t>(what));
@@ -238,7 +238,7 @@ class Parser {
     }
 
     // The number of values; 0 for a tensor that holds nothing, which the format allows.
-    Result<uint64_t> read_shape(GgufTensor& tensor, const std::string& what) {
+    Result<uint64_t> read_shape(FileTensor& tensor, const std::string& what) {
         LAP_ASSIGN(const uint32_t dims, number<uint32_t>(what));
         if (dims > kMaxDims)
             return bad(concat(what, " has ", dims, " dimensions; 0 to ", kMaxDims, " are possible"));
@@ -261,8 +261,8 @@ class Parser {
         if (header_.tensors.empty()) return {};
         const uint64_t data = (at_ + alignment_ - 1) / alignment_ * alignment_;
         const uint64_t room = data <= file_.size() ? file_.size() - data : 0;
-        std::vector<GgufTensor*> order;
-        for (GgufTensor& tensor : header_.tensors) {
+        std::vector<FileTensor*> order;
+        for (FileTensor& tensor : header_.tensors) {
             const std::string what = concat("tensor ", in_quotes(tensor.name));
             if (tensor.offset % alignment_ != 0)
                 return bad(concat(what, " begins at ", tensor.offset, ", not a multiple of ", alignment_));

@@ -13,7 +13,7 @@ namespace lapidary::runtime {
 
 struct GgufHeader {
     std::vector<std::pair<std::string_view, GgufValue>> metadata;
-    std::vector<GgufTensor> tensors;  // part is left 0
+    std::vector<FileTensor> tensors;  // part is left 0
 };
 
 // `file` is the whole file, or as much as there is of it with Extent::front; `path` names it in errors.

@@ -90,17 +90,13 @@ void GgufWriter::add_value(std::string_view name, const GgufValue& value) {
     keys_ += value.raw;
 }
 
-void GgufWriter::add_tensor(std::string_view name, Format format, const std::vector<int64_t>& shape) {
-    put_text(tensors_, name);
-    put(tensors_, static_cast<uint32_t>(shape.size()));
-    int64_t rows = 1;
-    for (size_t i = shape.size(); i-- > 0;) {
-        put(tensors_, static_cast<uint64_t>(shape[i]));
-        if (i + 1 < shape.size()) rows *= shape[i];
-    }
-    put(tensors_, gguf_number(format));
+void GgufWriter::add_tensor(const FileTensor& tensor) {
+    put_text(tensors_, tensor.name);
+    put(tensors_, static_cast<uint32_t>(tensor.shape.size()));
+    for (size_t i = tensor.shape.size(); i-- > 0;) put(tensors_, static_cast<uint64_t>(tensor.shape[i]));
+    put(tensors_, gguf_number(tensor.format));
     put(tensors_, data_bytes_);
-    sizes_.push_back(static_cast<uint64_t>(rows * kernels::row_bytes(format, shape.back())));
+    sizes_.push_back(tensor.bytes_as(tensor.format, Layout::rows));
     data_bytes_ += sizes_.back() + padding(sizes_.back());
 }
 

@@ -26,8 +26,8 @@ class GgufWriter {
     void add_flags(std::string_view key, const std::vector<bool>& values);
     void add_texts(std::string_view key, const std::vector<std::string>& values);
     void add_value(std::string_view key, const GgufValue& value);  // as another file has it
-    // shape: outermost first. The data follows later, in the order of these calls.
-    void add_tensor(std::string_view name, Format format, const std::vector<int64_t>& shape);
+    // By its name, format and shape. The data follows later, in the order of these calls.
+    void add_tensor(const FileTensor& tensor);
 
     // Everything before the data. Without tensors it is a file of its own: metadata only.
     std::string header() const;

@@ -10,7 +10,6 @@
 
 #include "base/describe.h"
 #include "base/try.h"
-#include "kernels/panels.h"
 #include "runtime/file/gguf.h"
 #include "runtime/file/gguf_types.h"
 
@@ -122,7 +121,7 @@ class DirectoryReader {
         LAP_ASSIGN(out.checksum, number<uint64_t>());
         if (out.offset % kLapidaryAlignment != 0)
             return bad(concat(what, " begins at ", out.offset, ", not a multiple of ", kLapidaryAlignment));
-        const uint64_t expected = lapidary_tensor_bytes(out.format, out.layout, out.shape);
+        const uint64_t expected = out.bytes_as(out.format, out.layout);
         if (out.bytes != expected)
             return bad(concat(what, " of shape ", shape_text(out.shape), " in ", kernels::name(out.format),
                               " needs ", expected, " bytes, the file gives it ", out.bytes));
@@ -161,10 +160,9 @@ class DirectoryReader {
             values *= extent;
             out.shape.push_back(static_cast<int64_t>(extent));
         }
-        const int64_t cols = rank == 0 ? 1 : out.shape.back();
-        if (cols % kernels::block_values(out.format) != 0)
-            return bad(concat(what, " has rows of ", cols, " values in ", kernels::name(out.format)));
-        if (out.layout == Layout::panels && !can_lie_in_panels(out.format, out.shape))
+        if (out.cols() % kernels::block_values(out.format) != 0)
+            return bad(concat(what, " has rows of ", out.cols(), " values in ", kernels::name(out.format)));
+        if (out.layout == Layout::panels && !out.can_lie_in_panels(out.format))
             return bad(concat(what, " of shape ", shape_text(out.shape), " in ", kernels::name(out.format),
                               " cannot lie in panels"));
         return {};
@@ -181,20 +179,6 @@ class DirectoryReader {
 }  // namespace
 
 uint64_t checksum_of(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
-
-bool can_lie_in_panels(Format format, const std::vector<int64_t>& shape) {
-    return shape.size() == 2 && kernels::has_panels(format) &&
-           shape[1] % kernels::panel_k_multiple(format) == 0;
-}
-
-uint64_t lapidary_tensor_bytes(Format format, Layout layout, const std::vector<int64_t>& shape) {
-    const int64_t cols = shape.empty() ? 1 : shape.back();
-    int64_t rows = 1;
-    for (size_t i = 0; i + 1 < shape.size(); i++) rows *= shape[i];
-    if (layout == Layout::rows) return static_cast<uint64_t>(rows * kernels::row_bytes(format, cols));
-    return static_cast<uint64_t>((rows + kernels::kPanel - 1) / kernels::kPanel *
-                                 kernels::panel_bytes(format, cols));
-}
 
 std::string encode_header(const LapidaryHeader& header) {
     std::string out(kLapidaryMagic);

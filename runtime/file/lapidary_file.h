@@ -13,20 +13,15 @@
 
 #include "lapidary/result.h"
 #include "runtime/file/extent.h"
-#include "runtime/tensor.h"
+#include "runtime/file/file_tensor.h"
 
 namespace lapidary::runtime {
 
 inline constexpr uint32_t kLapidaryVersion = 1;
 inline constexpr uint64_t kLapidaryAlignment = 64 << 10;  // of every tensor
 
-struct LapidaryTensor {
-    std::string name;
-    std::string group;  // which of the source's files it came from, as its text is called: "gguf", ...
-    Format format = Format::f32;
-    Layout layout = Layout::rows;
-    std::vector<int64_t> shape;  // outermost first
-    uint64_t offset = 0, bytes = 0;
+struct LapidaryTensor : FileTensor {
+    std::string group = {};  // which of the source's files it came from, as its text is called: "gguf", ...
     uint64_t checksum = 0;  // XXH3, 64 bits
 };
 
@@ -68,10 +63,5 @@ Result<LapidaryFile> open_lapidary(const std::filesystem::path& path, Extent ext
 // Reads every tensor and compares its checksum; the error names the damaged one. `progress`: false cancels.
 Result<void> verify_lapidary(const LapidaryFile& file,
                              const std::function<bool(uint64_t done, uint64_t total)>& progress = {});
-
-// Bytes of a tensor in a layout. shape must suit both: in panels, two extents and whole K groups.
-uint64_t lapidary_tensor_bytes(Format format, Layout layout, const std::vector<int64_t>& shape);
-// Whether a matrix of this shape can lie in panels.
-bool can_lie_in_panels(Format format, const std::vector<int64_t>& shape);
 
 }  // namespace lapidary::runtime

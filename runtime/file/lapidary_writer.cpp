@@ -44,11 +44,10 @@ void LapidaryWriter::add_text(std::string name, std::string text) {
     texts_.push_back(std::move(text));
 }
 
-void LapidaryWriter::add_tensor(std::string name, std::string group, Format format, Layout layout,
-                                std::vector<int64_t> shape) {
-    LapidaryTensor tensor{std::move(name), std::move(group), format, layout, std::move(shape), 0, 0, 0};
-    tensor.bytes = lapidary_tensor_bytes(format, layout, tensor.shape);
-    file_.tensors.push_back(std::move(tensor));
+void LapidaryWriter::add_tensor(const FileTensor& tensor, std::string group, Format format, Layout layout) {
+    const uint64_t bytes = tensor.bytes_as(format, layout);
+    const FileTensor made{tensor.name, format, layout, tensor.shape, 0, 0, bytes};
+    file_.tensors.push_back({made, std::move(group)});
 }
 
 Result<void> LapidaryWriter::start(const std::filesystem::path& target) {

@@ -23,8 +23,8 @@ class LapidaryWriter {
     void add_source(LapidarySource source);
     void add_text(std::string name, std::string text);
     // The data follows later, in the order of these calls.
-    void add_tensor(std::string name, std::string group, Format format, Layout layout,
-                    std::vector<int64_t> shape);
+    // By its name and shape, in the form that is given.
+    void add_tensor(const FileTensor& tensor, std::string group, Format format, Layout layout);
 
     // Ends the lists. Then write() the bytes of all tensors; the padding between them is added here.
     Result<void> start(const std::filesystem::path& target);

@@ -47,12 +47,12 @@ class HeaderReader {
   public:
     HeaderReader(std::string_view file, const std::string& path) : file_(file), path_(path) {}
 
-    Result<std::vector<SafetensorsTensor>> run() {
+    Result<std::vector<FileTensor>> run() {
         LAP_ASSIGN(const json header, read_header());
-        std::vector<SafetensorsTensor> tensors;
+        std::vector<FileTensor> tensors;
         for (const auto& [name, entry] : header.items()) {
             if (name == "__metadata__") continue;
-            LAP_ASSIGN(SafetensorsTensor tensor, read_tensor(name, entry));
+            LAP_ASSIGN(FileTensor tensor, read_tensor(name, entry));
             tensors.push_back(std::move(tensor));
         }
         // Of tensors at the same place all but one are empty.
@@ -91,7 +91,7 @@ class HeaderReader {
         return parse_json_object(file_.substr(kLengthBytes, length), path_);
     }
 
-    Result<SafetensorsTensor> read_tensor(const std::string& name, const json& entry) {
+    Result<FileTensor> read_tensor(const std::string& name, const json& entry) {
         const std::string what = concat("tensor ", in_quotes(name));
         if (!entry.is_object()) return bad(concat(what, " is not described by an object"));
         const auto dtype = entry.find("dtype"), shape = entry.find("shape"),
@@ -101,7 +101,7 @@ class HeaderReader {
         if (!dtype->is_string() || !shape->is_array() || !place->is_array() || place->size() != 2)
             return bad(concat(what, " has a dtype, shape or data_offsets of the wrong kind"));
 
-        SafetensorsTensor tensor;
+        FileTensor tensor;
         tensor.name = name;
         const auto& type = dtype->get_ref<const std::string&>();
         if (const auto format = format_of(type))
@@ -114,7 +114,7 @@ class HeaderReader {
     }
 
     // The number of values; 0 for a tensor that holds nothing, which the format allows.
-    Result<uint64_t> read_shape(SafetensorsTensor& tensor, const json& shape, const std::string& what) const {
+    Result<uint64_t> read_shape(FileTensor& tensor, const json& shape, const std::string& what) const {
         if (shape.size() > kMaxDims) return bad(concat(what, " has ", shape.size(), " dimensions"));
         uint64_t values = 1;
         bool empty = false;
@@ -130,7 +130,7 @@ class HeaderReader {
         return empty ? 0 : values;
     }
 
-    Result<void> read_place(SafetensorsTensor& tensor, const json& place, uint64_t values,
+    Result<void> read_place(FileTensor& tensor, const json& place, uint64_t values,
                             const std::string& what) const {
         const auto begin = natural(place[0]), end = natural(place[1]);
         const uint64_t room = file_.size() - data_;
@@ -189,7 +189,7 @@ Result<std::map<std::string, std::string>> read_index(const std::filesystem::pat
 }
 
 Result<void> compare_with_index(const Safetensors& model, const std::map<std::string, std::string>& index) {
-    std::unordered_map<std::string, const SafetensorsTensor*> found;
+    std::unordered_map<std::string, const FileTensor*> found;
     for (const auto& tensor : model.tensors) {
         const auto [at, fresh] = found.emplace(tensor.name, &tensor);
         if (!fresh)

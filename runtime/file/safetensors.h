@@ -3,34 +3,13 @@
 #pragma once
 
 #include <filesystem>
-#include <string>
-#include <vector>
 
 #include "lapidary/result.h"
-#include "runtime/tensor.h"
+#include "runtime/file/file_tensor.h"
 
 namespace lapidary::runtime {
 
-struct SafetensorsTensor {
-    std::string name;
-    Format format = Format::f32;  // without meaning when foreign_type is set
-    std::vector<int64_t> shape;
-    size_t part = 0;    // index into Safetensors::parts
-    size_t offset = 0;  // in that file
-    Layout layout = Layout::rows;  // panels: only when the tensors come from a .lapidary file
-    uint64_t bytes = 0;
-    std::string foreign_type = {};  // the name of a type that is not read here; else empty
-};
-
-struct SafetensorsPart {
-    std::filesystem::path path;
-    Buffer buffer;
-};
-
-struct Safetensors {
-    std::vector<SafetensorsPart> parts;      // keeps the tensors alive
-    std::vector<SafetensorsTensor> tensors;  // in the order of their data
-};
+using Safetensors = FileTensors;
 
 Result<Safetensors> open_safetensors(const std::filesystem::path& file);
 

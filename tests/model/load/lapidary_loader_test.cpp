@@ -24,13 +24,14 @@ fs::path write_tiny(const ScratchFolder& folder, const std::string& kind, bool w
                     LayoutOf layout_of) {
     const auto source = unwrap(load_model({.model = kTiny, .weights = false, .carry = true}));
     runtime::LapidaryWriter out(kind, "hand made", "test");
-    for (const auto& [name, text] : source.carried.texts)
+    for (const auto& [name, text] : source.texts)
         if (with_config || name != "config.json") out.add_text(name, text);
     uint64_t bytes = 0;
-    for (const CarriedTensor& c : source.carried.tensors) {
-        const Layout layout = layout_of(c);
-        out.add_tensor(c.tensor.file_name, c.group, c.tensor.format, layout, c.tensor.shape);
-        bytes += runtime::lapidary_tensor_bytes(c.tensor.format, layout, c.tensor.shape);
+    for (const SourceTensor& t : source.tensors) {
+        if (!t.used) continue;
+        const Layout layout = layout_of(t);
+        out.add_tensor(t, t.group, t.format, layout);
+        bytes += t.bytes_as(t.format, layout);
     }
     const fs::path path = folder.path() / "a.lapidary";
     REQUIRE(out.start(path));
@@ -40,7 +41,7 @@ fs::path write_tiny(const ScratchFolder& folder, const std::string& kind, bool w
     return path;
 }
 
-Layout in_rows(const CarriedTensor&) { return Layout::rows; }
+Layout in_rows(const SourceTensor&) { return Layout::rows; }
 
 }  // namespace
 
@@ -61,17 +62,15 @@ TEST_CASE("lapidary loader: a file by hand, with or without .lapidary in its nam
 
 TEST_CASE("lapidary loader: panels are viewed where they lie, but only of the embedding and the layers") {
     const ScratchFolder folder;
-    const auto proper = [](const CarriedTensor& c) {
-        return c.role != TensorRole::other && runtime::can_lie_in_panels(c.tensor.format, c.tensor.shape)
-                   ? Layout::panels
-                   : Layout::rows;
+    const auto proper = [](const SourceTensor& t) {
+        return t.role != TensorRole::other && t.can_lie_in_panels(t.format) ? Layout::panels : Layout::rows;
     };
     const LoadedModel model = unwrap(load_model({.model = write_tiny(folder, "hf", true, proper)}));
     CHECK(model.weights.embed.layout == Layout::panels);
     CHECK(model.weights.embed.offset % 64 == 0);
     CHECK(model.weights.layers[0].down.layout == Layout::panels);
-    const auto everywhere = [](const CarriedTensor& c) {
-        return runtime::can_lie_in_panels(c.tensor.format, c.tensor.shape) ? Layout::panels : Layout::rows;
+    const auto everywhere = [](const SourceTensor& t) {
+        return t.can_lie_in_panels(t.format) ? Layout::panels : Layout::rows;
     };
     const auto loaded = load_model({.model = write_tiny(folder, "hf", true, everywhere)});
     REQUIRE(!loaded);

@@ -14,11 +14,11 @@ using runtime::Layout;
 
 namespace {
 
-CarriedTensor tensor(TensorRole role, Format format, std::vector<int64_t> shape, int layer = -1,
-                     bool sensitive = false) {
-    CarriedTensor out;
-    out.tensor.format = format;
-    out.tensor.shape = std::move(shape);
+SourceTensor tensor(TensorRole role, Format format, std::vector<int64_t> shape, int layer = -1,
+                    bool sensitive = false) {
+    SourceTensor out;
+    out.format = format;
+    out.shape = std::move(shape);
     out.role = role;
     out.layer = layer;
     out.sensitive = sensitive;
@@ -67,7 +67,7 @@ TEST_CASE("pack plan: mixtures") {
 }
 
 TEST_CASE("pack plan: q4_k gives half of the sensitive matrices six bits, as llama.cpp does over 48 layers") {
-    std::vector<CarriedTensor> tensors;
+    std::vector<SourceTensor> tensors;
     for (int layer = 0; layer < 48; layer++)
         tensors.push_back(tensor(TensorRole::layer_matrix, Format::bf16, {64, 256}, layer, true));
     const auto plans = plan_tensors(tensors, Format::q4_k);

@@ -26,7 +26,7 @@ const kernels::KernelTable& table() { return *kernels::select("ref", nullptr); }
 
 SourceTensor holding(Format format, Layout layout, std::vector<int64_t> shape, const std::string& bytes) {
     SourceTensor out;
-    out.file_name = "matrix";
+    out.name = "matrix";
     out.format = format;
     out.layout = layout;
     out.shape = std::move(shape);
@@ -73,7 +73,7 @@ Result<Packed> pack(const SourceTensor& original, TensorPlan plan, int threads =
                                   return true;
                               }));
     CHECK(read == tensor.bytes);
-    CHECK(out.bytes.size() == runtime::lapidary_tensor_bytes(plan.format, plan.layout, tensor.shape));
+    CHECK(out.bytes.size() == tensor.bytes_as(plan.format, plan.layout));
     return out;
 }
 

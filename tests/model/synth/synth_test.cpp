@@ -154,7 +154,7 @@ TEST_CASE("GGUF files of every type load") {
 }
 
 TEST_CASE("the 12B preset has the published inventory") {
-    const auto tensors = synth_tensors(synth_shape(SynthPreset::full_12b, 0));
+    const auto tensors = synth_tensors(synth_shape(SynthPreset::full_12b, 0), {});
     CHECK(tensors.size() == 667);
     int64_t values = 0;
     for (const auto& tensor : tensors) values += tensor.values();

@@ -87,7 +87,7 @@ TEST_CASE("tensors are placed after the aligned header") {
     const ScratchFolder folder;
     const auto gguf = open_gguf(folder.write("a.gguf", file));
     REQUIRE(gguf);
-    const GgufTensor* two = gguf->find_tensor("two");
+    const FileTensor* two = gguf->find_tensor("two");
     REQUIRE(two);
     CHECK(gguf->find_tensor("one")->shape == std::vector<int64_t>{2, 3});
     CHECK(two->bytes == 20);

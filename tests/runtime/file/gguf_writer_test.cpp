@@ -24,9 +24,9 @@ TEST_CASE("keys and tensors come back") {
     writer.add_list("reals", std::vector<float>{0.25f});
     writer.add_flags("flags", {true, false});
     writer.add_texts("texts", {"a", ""});
-    writer.add_tensor("small", Format::f32, {3});
-    writer.add_tensor("blocks", Format::q4_0, {2, 64});
-    writer.add_tensor("cube", Format::bf16, {2, 3, 4});
+    writer.add_tensor({.name = "small", .format = Format::f32, .shape = {3}});
+    writer.add_tensor({.name = "blocks", .format = Format::q4_0, .shape = {2, 64}});
+    writer.add_tensor({.name = "cube", .format = Format::bf16, .shape = {2, 3, 4}});
     CHECK(writer.data_bytes() == 32 + 96 + 64);
     REQUIRE(writer.start(folder.path() / "a.gguf"));
     std::string data;
@@ -60,7 +60,7 @@ TEST_CASE("keys and tensors come back") {
 TEST_CASE("too little and too much data are errors") {
     const ScratchFolder folder;
     GgufWriter writer;
-    writer.add_tensor("a", Format::f32, {4});
+    writer.add_tensor({.name = "a", .format = Format::f32, .shape = {4}});
     REQUIRE(writer.start(folder.path() / "a.gguf"));
     const char bytes[32] = {};
     REQUIRE(writer.write(bytes, 8));

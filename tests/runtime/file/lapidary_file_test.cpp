@@ -31,9 +31,9 @@ std::string write_sample(const fs::path& path) {
     out.add_source({"a.gguf", 123, 456});
     out.add_text("gguf", "some text");
     out.add_text("empty", "");
-    out.add_tensor("norm", "gguf", Format::f32, Layout::rows, {3});
-    out.add_tensor("matrix", "gguf", Format::q4_0, Layout::panels, {20, 256});
-    out.add_tensor("cube", "mmproj", Format::bf16, Layout::rows, {2, 3, 4});
+    out.add_tensor({.name = "norm", .shape = {3}}, "gguf", Format::f32, Layout::rows);
+    out.add_tensor({.name = "matrix", .shape = {20, 256}}, "gguf", Format::q4_0, Layout::panels);
+    out.add_tensor({.name = "cube", .shape = {2, 3, 4}}, "mmproj", Format::bf16, Layout::rows);
     REQUIRE(out.start(path));
     const size_t panels = 2 * static_cast<size_t>(kernels::panel_bytes(Format::q4_0, 256));
     const std::string data = pattern(12 + panels + 48, 5);
@@ -247,17 +247,9 @@ TEST_CASE("lapidary file: directories that lie are refused without harm") {
             if (!opened) continue;
             for (const LapidaryTensor& tensor : opened->tensors) {
                 CHECK(tensor.offset + tensor.bytes <= whole.size());
-                CHECK(tensor.bytes == lapidary_tensor_bytes(tensor.format, tensor.layout, tensor.shape));
+                CHECK(tensor.bytes == tensor.bytes_as(tensor.format, tensor.layout));
             }
         }
-}
-
-TEST_CASE("lapidary file: panels only for shapes that have them") {
-    CHECK(can_lie_in_panels(Format::q4_0, {5, 256}));
-    CHECK_FALSE(can_lie_in_panels(Format::q4_0, {5, 32}));
-    CHECK_FALSE(can_lie_in_panels(Format::q5_k, {5, 256}));
-    CHECK_FALSE(can_lie_in_panels(Format::q4_0, {256}));
-    CHECK(lapidary_tensor_bytes(Format::f32, Layout::rows, {}) == 4);
 }
 
 TEST_CASE("lapidary file: other files are not taken for one") {

@@ -15,7 +15,7 @@ TEST_CASE("lapidary writer: given up half-way it leaves nothing; the unfinished 
     const ScratchFolder folder;
     {
         LapidaryWriter out("hf", "half", "test");
-        out.add_tensor("a", "", Format::f32, Layout::rows, {1 << 20});
+        out.add_tensor({.name = "a", .shape = {1 << 20}}, "", Format::f32, Layout::rows);
         REQUIRE(out.start(folder.path() / "half.lapidary"));
         const std::string data(3 << 20, 'x');
         REQUIRE(out.write(data.data(), data.size()));
@@ -31,7 +31,7 @@ TEST_CASE("lapidary writer: given up half-way it leaves nothing; the unfinished 
 TEST_CASE("lapidary writer: too many bytes are the caller's fault") {
     const ScratchFolder folder;
     LapidaryWriter out("hf", "", "test");
-    out.add_tensor("a", "", Format::f32, Layout::rows, {1});
+    out.add_tensor({.name = "a", .shape = {1}}, "", Format::f32, Layout::rows);
     REQUIRE(out.start(folder.path() / "a.lapidary"));
     const auto written = out.write("12345", 5);
     REQUIRE(!written);
@@ -70,7 +70,7 @@ TEST_CASE("lapidary writer: a title of any length gives a file that opens") {
 TEST_CASE("lapidary writer: a file larger than the disk is refused before anything is written") {
     const ScratchFolder folder;
     LapidaryWriter out("hf", "", "test");
-    out.add_tensor("a", "", Format::f32, Layout::rows, {int64_t{1} << 58});
+    out.add_tensor({.name = "a", .shape = {int64_t{1} << 58}}, "", Format::f32, Layout::rows);
     const auto started = out.start(folder.path() / "a.lapidary");
     REQUIRE(!started);
     CHECK(started.error().code == Errc::io_error);
