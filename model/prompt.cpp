@@ -61,10 +61,6 @@ bool Prompt::starts_in_thought() const { return data_->starts_in_thought; }
 
 namespace {
 
-using model::ChatMessage;
-using model::ChatPart;
-using model::PartKind;
-
 struct Decoded {
     std::shared_ptr<model::MediaRows> rows;
     int soft_tokens = 0;
@@ -187,26 +183,6 @@ class Decoder {
     std::vector<Decoded> media_;
 };
 
-model::Role role_of(Role role) {
-    switch (role) {
-        case Role::system: return model::Role::system;
-        case Role::developer: return model::Role::developer;
-        case Role::assistant: return model::Role::assistant;
-        case Role::user: break;
-    }
-    return model::Role::user;
-}
-
-PartKind kind_of(Part::Kind kind) {
-    switch (kind) {
-        case Part::Kind::image: return PartKind::image;
-        case Part::Kind::audio: return PartKind::audio;
-        case Part::Kind::video: return PartKind::video;
-        case Part::Kind::text: break;
-    }
-    return PartKind::text;
-}
-
 // Tokenises a rendered prompt and puts the decoded media into their places.
 Result<std::shared_ptr<model::PromptData>> assemble(const model::EngineState& state, const model::RenderedPrompt& rendered,
                                                const std::vector<Decoded>& media) {
@@ -289,24 +265,16 @@ Result<std::string> Engine::piece(int32_t id) const {
 
 Result<Prompt> Engine::render(const Conversation& conversation) const try {
     LAP_TRY(tokenizer_of(*state_));
-    std::vector<ChatMessage> messages;
     Decoder decoder(*state_);
-    for (const Message& m : conversation.messages) {
-        ChatMessage out{role_of(m.role), {}, m.reasoning, m.plain_string};
-        for (const Part& p : m.parts) {
-            ChatPart part{kind_of(p.kind), p.text_value};
-            if (p.kind == Part::Kind::text) {
+    for (const Message& m : conversation.messages)
+        for (const Part& p : m.parts)
+            if (p.kind == Part::Kind::text)
                 LAP_TRY(check_text(p.text_value, "a text of the prompt"));
-            } else {
-                LAP_ASSIGN(part.media_index, decoder.decode(p));
-            }
-            out.parts.push_back(std::move(part));
-        }
-        messages.push_back(std::move(out));
-    }
+            else
+                LAP_TRY(decoder.decode(p));
     LAP_ASSIGN(const model::RenderedPrompt rendered,
-               model::render_chat(messages, {.thinking = conversation.think,
-                                             .allow_special = conversation.allow_special}));
+               model::render_chat(conversation.messages, {.thinking = conversation.think,
+                                                          .allow_special = conversation.allow_special}));
     LAP_ASSIGN(auto data, assemble(*state_, rendered, decoder.media()));
     return model::Access::prompt(std::move(data));
 } catch (const std::bad_alloc&) {
@@ -318,7 +286,7 @@ Result<Prompt> Engine::raw(std::span<const Part> parts, bool special) const try 
     model::RenderedPrompt rendered;
     Decoder decoder(*state_);
     for (const Part& p : parts) {
-        model::RenderedPiece piece{kind_of(p.kind), p.text_value, special};
+        model::RenderedPiece piece{p.kind, p.text_value, special};
         if (p.kind == Part::Kind::text) {
             LAP_TRY(check_text(p.text_value, "a text of the prompt"));
         } else {
@@ -345,35 +313,6 @@ Result<Prompt> Engine::tokens(std::span<const int32_t> ids) const {
     auto data = std::make_shared<model::PromptData>();
     data->ids.assign(ids.begin(), ids.end());
     return model::Access::prompt(std::move(data));
-}
-
-Result<Conversation> conversation_from_json(std::string_view json) {
-    LAP_ASSIGN(const model::Conversation parsed, model::messages_from_json(json));
-    Conversation out;
-    out.notes = parsed.notes;
-    for (const ChatMessage& m : parsed.messages) {
-        Message message;
-        switch (m.role) {
-            case model::Role::system: message.role = Role::system; break;
-            case model::Role::developer: message.role = Role::developer; break;
-            case model::Role::assistant: message.role = Role::assistant; break;
-            default: message.role = Role::user;
-        }
-        message.reasoning = m.reasoning;
-        message.plain_string = m.content_is_string;
-        for (const ChatPart& p : m.parts) {
-            Part part = Part::text(p.text);
-            if (p.kind != PartKind::text) {
-                part.kind = p.kind == PartKind::image   ? Part::Kind::image
-                            : p.kind == PartKind::audio ? Part::Kind::audio
-                                                        : Part::Kind::video;
-                part.path = parsed.media[static_cast<size_t>(p.media_index)].path;
-            }
-            message.parts.push_back(std::move(part));
-        }
-        out.messages.push_back(std::move(message));
-    }
-    return out;
 }
 
 }  // namespace lapidary

@@ -1,6 +1,5 @@
-// The JSON form of a conversation. Keys that mean nothing here are named, not obeyed; a key that stands twice is refused.
-#include "model/text/chat_messages.h"
-
+// The JSON form of a conversation (the OpenAI one, with media given by path), for conversation_from_json of
+// tools.h. Keys that mean nothing here are named, not obeyed; a key that stands twice is refused.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -8,8 +7,9 @@
 
 #include "base/describe.h"
 #include "base/try.h"
+#include "lapidary/tools.h"
 
-namespace lapidary::model {
+namespace lapidary {
 namespace {
 
 using nlohmann::json;
@@ -45,10 +45,10 @@ std::optional<Role> role_from(const std::string& name) {
     return std::nullopt;
 }
 
-std::optional<PartKind> media_kind_from(const std::string& type) {
-    if (type == "image") return PartKind::image;
-    if (type == "audio") return PartKind::audio;
-    if (type == "video") return PartKind::video;
+std::optional<Part::Kind> media_kind_from(const std::string& type) {
+    if (type == "image") return Part::Kind::image;
+    if (type == "audio") return Part::Kind::audio;
+    if (type == "video") return Part::Kind::video;
     return std::nullopt;
 }
 
@@ -57,7 +57,7 @@ std::string string_at(const json& object, const char* key) {
     return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-Result<ChatPart> read_part(const json& part, const std::string& where, std::vector<MediaReference>& media) {
+Result<Part> read_part(const json& part, const std::string& where) {
     if (!part.is_object())
         return invalid(where + " is not an object", "write {\"type\":\"text\",\"text\":\"...\"}");
     const std::string type = string_at(part, "type");
@@ -65,7 +65,7 @@ Result<ChatPart> read_part(const json& part, const std::string& where, std::vect
         if (!part.contains("text") || !part["text"].is_string()) {
             return invalid(where + " has no string \"text\"", "write {\"type\":\"text\",\"text\":\"...\"}");
         }
-        return ChatPart{PartKind::text, part["text"].get<std::string>(), -1};
+        return Part{Part::Kind::text, part["text"].get<std::string>()};
     }
     const auto kind = media_kind_from(type);
     if (!kind) {
@@ -80,32 +80,31 @@ Result<ChatPart> read_part(const json& part, const std::string& where, std::vect
     if (path.empty()) {
         return invalid(where + " has no \"path\"", "write {\"type\":\"" + type + "\",\"path\":\"FILE\"}");
     }
-    media.push_back({*kind, path});
-    return ChatPart{*kind, {}, static_cast<int>(media.size()) - 1};
+    return Part{*kind, {}, path};
 }
 
-Result<void> read_content(const json& item, const std::string& where, ChatMessage& message,
-                          std::vector<MediaReference>& media) {
+Result<void> read_content(const json& item, const std::string& where, Message& message) {
+    message.plain_string = true;
     if (!present(item, "content")) {
         if (message.role == Role::assistant) return {};  // an answer may be empty
         return invalid(where + " has no \"content\"", "give it a string or a list of parts");
     }
     const json& content = item["content"];
     if (content.is_string()) {
-        message.parts.push_back({PartKind::text, content.get<std::string>(), -1});
+        message.parts.push_back({Part::Kind::text, content.get<std::string>()});
         return {};
     }
     if (!content.is_array())
         return invalid(where + ": \"content\" is neither a string nor a list", "use one of them");
-    message.content_is_string = false;
+    message.plain_string = false;
     for (size_t i = 0; i < content.size(); ++i) {
-        LAP_ASSIGN(ChatPart part, read_part(content[i], where + ", part " + std::to_string(i), media));
+        LAP_ASSIGN(Part part, read_part(content[i], where + ", part " + std::to_string(i)));
         message.parts.push_back(std::move(part));
     }
     return {};
 }
 
-Result<ChatMessage> read_message(const json& item, size_t index, std::vector<MediaReference>& media) {
+Result<Message> read_message(const json& item, size_t index) {
     const std::string where = "message " + std::to_string(index);
     if (!item.is_object())
         return invalid(where + " is not an object", "write {\"role\":\"user\",\"content\":\"...\"}");
@@ -119,7 +118,7 @@ Result<ChatMessage> read_message(const json& item, size_t index, std::vector<Med
         return invalid(where + " has the role " + in_double_quotes(role_name),
                        "the roles are system, developer, user and assistant");
     }
-    ChatMessage message;
+    Message message;
     message.role = *role;
     for (const char* key : {"reasoning", "reasoning_content"}) {
         if (!present(item, key) || !message.reasoning.empty()) continue;
@@ -127,7 +126,7 @@ Result<ChatMessage> read_message(const json& item, size_t index, std::vector<Med
             return invalid(where + ": \"" + key + "\" is not a string", "give it a string");
         message.reasoning = item[key].get<std::string>();
     }
-    LAP_TRY(read_content(item, where, message, media));
+    LAP_TRY(read_content(item, where, message));
     return message;
 }
 
@@ -168,14 +167,7 @@ Result<json> parse(std::string_view text) {
 
 }  // namespace
 
-ChatMessage text_message(Role role, std::string text) {
-    ChatMessage message;
-    message.role = role;
-    message.parts.push_back({PartKind::text, std::move(text), -1});
-    return message;
-}
-
-Result<Conversation> messages_from_json(std::string_view text) {
+Result<Conversation> conversation_from_json(std::string_view text) {
     LAP_ASSIGN(const json root, parse(text));
     if (root.is_object() && present(root, "tools") && !root["tools"].empty())
         return tools_unsupported("messages");
@@ -189,7 +181,7 @@ Result<Conversation> messages_from_json(std::string_view text) {
     std::vector<std::string> unused;
     if (wrapped) note_others(root, "", {"messages", "tools"}, unused);
     for (size_t i = 0; i < list.size(); ++i) {
-        LAP_ASSIGN(ChatMessage message, read_message(list[i], i, conversation.media));
+        LAP_ASSIGN(Message message, read_message(list[i], i));
         conversation.messages.push_back(std::move(message));
         note_unused(list[i], unused);
     }
@@ -197,4 +189,4 @@ Result<Conversation> messages_from_json(std::string_view text) {
     return conversation;
 }
 
-}  // namespace lapidary::model
+}  // namespace lapidary

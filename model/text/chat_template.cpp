@@ -22,8 +22,7 @@ std::string_view role_text(Role role) {
         case Role::system: return "system";
         case Role::developer: return "developer";
         case Role::assistant: return "model";
-        case Role::user:
-        case Role::tool: break;
+        case Role::user: break;
     }
     return "user";
 }
@@ -56,7 +55,7 @@ bool is_system(Role role) { return role == Role::system || role == Role::develop
 
 class Renderer {
   public:
-    Renderer(std::span<const ChatMessage> messages, RenderOptions options)
+    Renderer(std::span<const Message> messages, RenderOptions options)
         : messages_(messages), options_(options) {}
 
     RenderedPrompt render() {
@@ -85,10 +84,10 @@ class Renderer {
         pieces.back().text.append(text);
     }
 
-    void media(const ChatPart& part) {
+    void media(const Part& part) {
         const std::string_view mark = placeholder(part.kind);
         prompt_.text.append(mark);
-        prompt_.pieces.push_back({part.kind, std::string(mark), false, part.media_index});
+        prompt_.pieces.push_back({part.kind, std::string(mark), false, media_++});
     }
 
     // The first turn: a string is trimmed; of a list each part is trimmed and followed by one space.
@@ -96,17 +95,17 @@ class Renderer {
         layout("<|turn>system\n");
         if (options_.thinking) layout("<|think|>\n");
         if (own_system) {
-            const ChatMessage& message = messages_.front();
-            for (const ChatPart& part : message.parts) {
-                typed(trim(part.text));
-                if (!message.content_is_string) layout(" ");
+            const Message& message = messages_.front();
+            for (const Part& part : message.parts) {
+                typed(trim(part.text_value));
+                if (!message.plain_string) layout(" ");
             }
         }
         layout(kTurnEnd);
     }
 
     void turn(size_t index) {
-        const ChatMessage& message = messages_[index];
+        const Message& message = messages_[index];
         const bool is_answer = message.role == Role::assistant;
         const auto answer_at = [&](size_t i) { return messages_[i].role == Role::assistant; };
         const bool continues = is_answer && index > 0 && answer_at(index - 1);
@@ -117,13 +116,13 @@ class Renderer {
             layout("\n");
         }
         if (is_answer && !message.reasoning.empty() && after_last_user(index)) thought(message.reasoning);
-        for (const ChatPart& part : message.parts) {
+        for (const Part& part : message.parts) {
             if (part.kind != PartKind::text) {
                 media(part);
             } else if (is_answer) {
-                typed(without_thoughts(part.text));
+                typed(without_thoughts(part.text_value));
             } else {
-                typed(trim(part.text));
+                typed(trim(part.text_value));
             }
         }
         if (!goes_on) layout(kTurnEnd);
@@ -144,49 +143,40 @@ class Renderer {
         return true;
     }
 
-    std::span<const ChatMessage> messages_;
+    std::span<const Message> messages_;
     RenderOptions options_;
     RenderedPrompt prompt_;
+    int media_ = 0;  // that stand in it
 };
 
-Result<void> check_part(const ChatPart& part, bool in_first_system, const std::string& where) {
-    if (part.kind == PartKind::text) {
-        const size_t broken = find_invalid_utf8(part.text);
-        if (broken == std::string_view::npos) return {};
-        return Error{Errc::invalid_argument,
-                     where + ": the byte at offset " + std::to_string(broken) + " is not valid UTF-8",
-                     "convert the text to UTF-8"};
-    }
-    if (in_first_system) {
-        return Error{Errc::invalid_argument, where + ": a first system message cannot hold media",
-                     "move the media to a user message"};
-    }
-    if (part.media_index >= 0) return {};
+Result<void> check_utf8(std::string_view text, const std::string& where) {
+    const size_t broken = find_invalid_utf8(text);
+    if (broken == std::string_view::npos) return {};
     return Error{Errc::invalid_argument,
-                 where + ": a media part has the index " + std::to_string(part.media_index),
-                 "media_index must point into the list of media"};
+                 where + ": the byte at offset " + std::to_string(broken) + " is not valid UTF-8",
+                 "convert the text to UTF-8"};
 }
 
-Result<void> check_messages(std::span<const ChatMessage> messages) {
-    if (messages.empty()) {
+Result<void> check_messages(std::span<const Message> messages) {
+    if (messages.empty())
         return Error{Errc::invalid_argument, "chat: there are no messages", "give at least one user message"};
-    }
     for (size_t i = 0; i < messages.size(); ++i) {
         const std::string where = "message " + std::to_string(i);
-        if (messages[i].role == Role::tool) {
-            return Error{Errc::invalid_argument, where + ": tools are not supported yet",
-                         "leave out tool messages"};
+        for (const Part& part : messages[i].parts) {
+            if (part.kind == PartKind::text)
+                LAP_TRY(check_utf8(part.text_value, where));
+            else if (i == 0 && is_system(messages[i].role))
+                return Error{Errc::invalid_argument, where + ": a first system message cannot hold media",
+                             "move the media to a user message"};
         }
-        const bool in_first_system = i == 0 && is_system(messages[i].role);
-        for (const ChatPart& part : messages[i].parts) LAP_TRY(check_part(part, in_first_system, where));
-        LAP_TRY(check_part({PartKind::text, messages[i].reasoning, -1}, false, where + ", reasoning"));
+        LAP_TRY(check_utf8(messages[i].reasoning, where + ", reasoning"));
     }
     return {};
 }
 
 }  // namespace
 
-Result<RenderedPrompt> render_chat(std::span<const ChatMessage> messages, RenderOptions options) {
+Result<RenderedPrompt> render_chat(std::span<const Message> messages, RenderOptions options) {
     LAP_TRY(check_messages(messages));
     return Renderer(messages, options).render();
 }

@@ -1,16 +1,17 @@
 // Gemma 4's chat layout, written natively (no Jinja): messages to the pieces of a prompt. Text the caller
 // did not write stays apart from text the user typed, so that a typed `<turn|>` need not become a control
-// token. prompt_tokens.h makes ids of the pieces. Tool messages are refused for now.
+// token. prompt_tokens.h makes ids of the pieces.
 #pragma once
 
 #include <span>
 #include <string>
 #include <vector>
 
-#include "lapidary/result.h"
-#include "model/text/chat_messages.h"
+#include "lapidary/lapidary.h"
 
 namespace lapidary::model {
+
+using PartKind = Part::Kind;
 
 struct RenderOptions {
     bool thinking = false;
@@ -24,7 +25,7 @@ struct RenderedPiece {
     PartKind kind = PartKind::text;
     std::string text;            // of media: the placeholder, such as `<|image|>`
     bool parse_special = false;  // text only: added tokens in it are meant as such
-    int media_index = -1;        // media only
+    int media_index = -1;        // media only: its number among them
 };
 
 struct RenderedPrompt {
@@ -32,6 +33,6 @@ struct RenderedPrompt {
     std::string text;  // all of it, as the template prints it
 };
 
-Result<RenderedPrompt> render_chat(std::span<const ChatMessage> messages, RenderOptions options = {});
+Result<RenderedPrompt> render_chat(std::span<const Message> messages, RenderOptions options = {});
 
 }  // namespace lapidary::model

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "model/text/chat_messages.h"
+#include "lapidary/tools.h"
 #include "model/text/chat_template.h"
 #include "model/text/prompt_tokens.h"
 #include "tests/fuzz/model_check.h"
@@ -62,7 +62,9 @@ void check(const Conversation& conversation, RenderOptions options) {
     }
     promise(text == prompt->text, "the pieces are not the text");
     const Tokenizer& tokenizer = tiny_tokenizer();
-    const std::vector<std::vector<SoftBlock>> blocks(conversation.media.size(), {{"00:00 ", 2}});
+    const auto is_media = [](const RenderedPiece& piece) { return piece.kind != PartKind::text; };
+    const auto media = std::count_if(prompt->pieces.begin(), prompt->pieces.end(), is_media);
+    const std::vector<std::vector<SoftBlock>> blocks(static_cast<size_t>(media), {{"00:00 ", 2}});
     const auto tokens = tokenize_prompt(tokenizer, *prompt, blocks);
     promise(tokens.has_value(), "a rendered conversation has no ids");
     std::vector<int32_t> controls;
@@ -74,7 +76,7 @@ void check(const Conversation& conversation, RenderOptions options) {
 }
 
 void one(Bytes bytes) {
-    const auto conversation = messages_from_json(text_of(bytes));
+    const auto conversation = conversation_from_json(text_of(bytes));
     if (!conversation) return check_error(conversation.error());
     for (const bool thinking : {false, true})
         for (const bool special : {false, true})

@@ -1,15 +1,15 @@
 // The JSON form of conversations: what is read, and what is refused with the index of the message.
-#include "model/text/chat_messages.h"
-
 #include <doctest/doctest.h>
 
 #include <string>
+
+#include "lapidary/tools.h"
 
 namespace lapidary::model {
 namespace {
 
 void check_refused(const std::string& json, const std::string& part_of_message) {
-    const auto result = messages_from_json(json);
+    const auto result = conversation_from_json(json);
     REQUIRE_MESSAGE(!result.has_value(), json);
     CHECK(result.error().code == Errc::invalid_argument);
     CHECK_MESSAGE(result.error().message.find(part_of_message) != std::string::npos, result.error().message);
@@ -19,7 +19,7 @@ void check_refused(const std::string& json, const std::string& part_of_message) 
 }  // namespace
 
 TEST_CASE("messages: strings, parts, media and reasoning") {
-    const auto result = messages_from_json(R"({"messages":[
+    const auto result = conversation_from_json(R"({"messages":[
         {"role":"developer","content":"Be brief."},
         {"role":"user","content":[{"type":"video","path":"v.mp4"},{"type":"image","path":"a.png"},
                                   {"type":"text","text":"What?"},{"type":"audio","path":"b.wav"}],"name":"x"},
@@ -30,17 +30,16 @@ TEST_CASE("messages: strings, parts, media and reasoning") {
     const auto& messages = result->messages;
     REQUIRE(messages.size() == 5);
     CHECK(messages[0].role == Role::developer);
-    CHECK(messages[0].content_is_string);
-    CHECK(messages[0].parts[0].text == "Be brief.");
-    CHECK_FALSE(messages[1].content_is_string);
+    CHECK(messages[0].plain_string);
+    CHECK(messages[0].parts[0].text_value == "Be brief.");
+    CHECK_FALSE(messages[1].plain_string);
     REQUIRE(messages[1].parts.size() == 4);
-    CHECK(messages[1].parts[0].kind == PartKind::video);
-    CHECK(messages[1].parts[1].media_index == 1);
-    CHECK(messages[1].parts[2].text == "What?");
-    CHECK(messages[1].parts[3].media_index == 2);
-    REQUIRE(result->media.size() == 3);
-    CHECK(result->media[0].path == "v.mp4");
-    CHECK(result->media[2].kind == PartKind::audio);
+    CHECK(messages[1].parts[0].kind == Part::Kind::video);
+    CHECK(messages[1].parts[0].path == "v.mp4");
+    CHECK(messages[1].parts[1].path == "a.png");
+    CHECK(messages[1].parts[2].text_value == "What?");
+    CHECK(messages[1].parts[3].kind == Part::Kind::audio);
+    CHECK(messages[1].parts[3].path == "b.wav");
     CHECK(messages[2].parts.empty());
     CHECK(messages[2].reasoning == "hm");
     CHECK(messages[3].role == Role::assistant);
@@ -48,7 +47,7 @@ TEST_CASE("messages: strings, parts, media and reasoning") {
 }
 
 TEST_CASE("messages: a bare list") {
-    const auto result = messages_from_json(R"([{"role":"user","content":"Hi"}])");
+    const auto result = conversation_from_json(R"([{"role":"user","content":"Hi"}])");
     REQUIRE(result.has_value());
     CHECK(result->messages.size() == 1);
 }
@@ -95,7 +94,7 @@ TEST_CASE("messages: a key that stands twice is refused, at any depth") {
 
 TEST_CASE("messages: what is not obeyed is named once, in a short list") {
     const auto notes = [](const std::string& json) {
-        const auto result = messages_from_json(json);
+        const auto result = conversation_from_json(json);
         REQUIRE(result.has_value());
         return result->notes;
     };

@@ -13,10 +13,10 @@ namespace {
 
 using Ids = std::vector<int32_t>;
 
-RenderedPrompt user_prompt(std::vector<ChatPart> parts) {
-    ChatMessage message;
+RenderedPrompt user_prompt(std::vector<Part> parts) {
+    Message message;
     message.parts = std::move(parts);
-    message.content_is_string = false;
+    message.plain_string = false;
     auto prompt = render_chat({&message, 1});
     REQUIRE(prompt.has_value());
     return *prompt;
@@ -29,15 +29,15 @@ TEST_CASE("prompt tokens: the reference media cases of the bundled model") {
     int checked = 0;
     for (const auto& item : reference["cases"]) {
         if (item["media"].empty()) continue;
-        std::vector<ChatPart> parts;
+        std::vector<Part> parts;
         std::vector<std::vector<SoftBlock>> blocks(1);
         const int soft_tokens = item["soft_tokens"]["count"];
         for (const auto& part : item["messages"][0]["content"]) {
             const std::string type = part["type"];
-            if (type == "text") parts.push_back({PartKind::text, part["text"], -1});
-            if (type == "image") parts.push_back({PartKind::image, {}, 0});
-            if (type == "audio") parts.push_back({PartKind::audio, {}, 0});
-            if (type == "video") parts.push_back({PartKind::video, {}, 0});
+            if (type == "text") parts.push_back({PartKind::text, part["text"]});
+            if (type == "image") parts.push_back({PartKind::image});
+            if (type == "audio") parts.push_back({PartKind::audio});
+            if (type == "video") parts.push_back({PartKind::video});
             if (type == "image" || type == "audio") blocks[0] = {{"", soft_tokens}};
             if (type != "video") continue;
             // Four frames; the reference gives the times, one second apart.
@@ -56,9 +56,8 @@ TEST_CASE("prompt tokens: the reference media cases of the bundled model") {
 }
 
 TEST_CASE("prompt tokens: example E with the real vocabulary, and the runs") {
-    const auto prompt =
-        user_prompt({{PartKind::image, {}, 1}, {PartKind::text, "Describe.", -1}, {PartKind::audio, {}, 0}});
-    const std::vector<std::vector<SoftBlock>> blocks = {{{"", 2}}, {{"", 3}}};
+    const auto prompt = user_prompt({{PartKind::image}, {PartKind::text, "Describe."}, {PartKind::audio}});
+    const std::vector<std::vector<SoftBlock>> blocks = {{{"", 3}}, {{"", 2}}};
     const auto tokens = tokenize_prompt(test::real_tokenizer(), prompt, blocks);
     REQUIRE(tokens.has_value());
     const Ids describe = *test::real_tokenizer().encode("Describe.");
@@ -72,13 +71,14 @@ TEST_CASE("prompt tokens: example E with the real vocabulary, and the runs") {
     REQUIRE(tokens->runs.size() == 2);
     CHECK(tokens->runs[0].position == 5);
     CHECK(tokens->runs[0].soft_tokens == 3);
-    CHECK(tokens->runs[0].media_index == 1);
+    CHECK(tokens->runs[0].media_index == 0);
+    CHECK(tokens->runs[1].media_index == 1);
     CHECK(tokens->runs[1].kind == PartKind::audio);
     CHECK(tokens->ids[static_cast<size_t>(tokens->runs[1].position)] == 258881);
 }
 
 TEST_CASE("prompt tokens: the run between two video frames of the real model") {
-    const auto prompt = user_prompt({{PartKind::video, {}, 0}});
+    const auto prompt = user_prompt({{PartKind::video}});
     const std::vector<std::vector<SoftBlock>> blocks = {{{"00:00 ", 1}, {" 00:01 ", 1}}};
     const auto tokens = tokenize_prompt(test::real_tokenizer(), prompt, blocks);
     REQUIRE(tokens.has_value());
@@ -90,7 +90,7 @@ TEST_CASE("prompt tokens: the run between two video frames of the real model") {
 }
 
 TEST_CASE("prompt tokens: missing media and impossible sizes") {
-    const auto prompt = user_prompt({{PartKind::image, {}, 0}});
+    const auto prompt = user_prompt({{PartKind::image}});
     const auto with = [&](std::vector<std::vector<SoftBlock>> blocks) {
         const auto result = tokenize_prompt(test::tiny_tokenizer(), prompt, blocks);
         REQUIRE_FALSE(result.has_value());
