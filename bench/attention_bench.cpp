@@ -90,6 +90,7 @@ void attention(benchmark::State& state, const KernelTable* table, const Layer& l
     all_heads();
     AttentionArgs one = a;
     one.out = expected.data();
+    one.runs = runs.data();
     one.tokens = one.head_end = 1;
     one.head_begin = 0;
     select("ref", nullptr)->attention(one);

@@ -2,6 +2,7 @@
 #include "kernels/cpu.h"
 
 #include <cstdint>
+#include <cstring>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -41,6 +42,9 @@ CpuFeatures detect_cpu() {
     if (a < 1 || !__get_cpuid_count(7, 1, &a, &b, &c, &d)) return features;
     features.avxvnni = features.avx2 && bit(a, 4);
     features.avx512_bf16 = features.avx512 && bit(a, 5);
+    unsigned int maker[3], most;
+    __get_cpuid(0, &most, &maker[0], &maker[2], &maker[1]);
+    features.fast_bf16 = features.avx512_bf16 && std::memcmp(maker, "GenuineIntel", 12) != 0;
     return features;
 }
 

@@ -93,8 +93,11 @@ struct AttentionArgs {
     const int32_t* first = nullptr;  // [T] visible positions; none where last <= first
     const int32_t* last = nullptr;   // [T]
     int32_t head_begin = 0, head_end = 0;  // of one kv head
-    float* partial = nullptr;     // null, or attention_partial_bytes(dim, rows): then only block `block`
-    int32_t block = 0;            // the positions [256 * block, 256 * block + 256)
+    // Not null: only `blocks` blocks from `block` on, which is the positions [256 * block, 256 * block + 256), each to a
+    // partial of its own: attention_partial_bytes(dim, rows), from one to the next partial_floats.
+    float* partial = nullptr;
+    int64_t partial_floats = 0;
+    int32_t block = 0, blocks = 0;
     float* scratch = nullptr;     // attention_scratch_bytes(dim, rows), 64-byte aligned
 };
 using AttentionFn = void (*)(const AttentionArgs&);

@@ -12,8 +12,19 @@ inline constexpr int kKvScaleBlock = 32;  // values per f16 scale of a q8_0 row
 static inline int64_t attention_lanes(int64_t rows) {
     return rows <= 4 ? 4 : rows <= 8 ? 8 : (rows + 15) / 16 * 16;
 }
-inline constexpr int64_t kKeyGroup = 12;     // at most so many keys or values share a pass of the registers
-inline constexpr int64_t kValueChunk = 128;  // rows of converted values at a time
+inline constexpr int64_t kKeyGroup = 24;    // at most so many keys or values share a pass of the registers
+// A group is converted and multiplied in pieces of so many units (floats, or pairs of halves), which stay in the first
+// cache; the odd 16 spread keys over its sets.
+inline constexpr int64_t kKeyPiece = 64, kKeyPieceFloats = kKeyPiece + 16;
+inline constexpr int64_t kFewKeys = 16;     // keys that lie across the lanes where a tile has few rows
+inline constexpr int64_t kValueChunk = 64;  // rows of converted values at a time
+// They lie in panels: so many values of all rows, then the next. A group of values is read again for every row, from
+// neighbouring cache lines; the odd 16 spread panels over cache sets. A multiple of all groups and of a q8_0 block.
+inline constexpr int64_t kValuePanel = 96;
+inline constexpr int64_t kValuePanelFloats = kValueChunk * kValuePanel + 16;
+static inline int64_t attention_value_floats(int64_t dim) {
+    return (dim + kKeyGroup + kValuePanel - 1) / kValuePanel * kValuePanelFloats;
+}
 // Values of a converted cache row: whole groups and whole vectors. The odd 16 spread rows over cache sets.
 static inline int64_t attention_row_floats(int64_t dim) { return (dim + kKeyGroup + 15) / 32 * 32 + 48; }
 // An accumulator: [values][lanes], values in whole groups.
@@ -25,24 +36,26 @@ static inline int64_t attention_partial_floats(int64_t dim, int64_t rows) {
     return (attention_acc_floats(dim, rows) + 2 * attention_lanes(rows) + 15) / 16 * 16;
 }
 
-// The scratch of a tile. `q` [values][lanes], `keys` and `values` converted cache rows, `scores` [positions][lanes],
+// The scratch of a tile. `q` [values][lanes], `keys` converted cache rows, `values` panels of them, `few` keys or values
+// of a tile with few rows, `scores` [positions][lanes],
 // `acc` of a block and `merged` of all [values][lanes], `state` six [lanes]; lanes in the level's groups.
 struct AttentionScratch {
-    float *q, *keys, *scores, *values, *acc, *merged, *state;
+    float *q, *keys, *scores, *values, *few, *acc, *merged, *state;
     int64_t floats;  // of all together
 };
 static inline AttentionScratch attention_scratch(float* base, int64_t dim, int64_t rows) {
     const int64_t lanes = attention_lanes(rows), acc = attention_acc_floats(dim, rows);
-    const int64_t sizes[7] = {dim * lanes,
-                              kKeyGroup * attention_row_floats(dim),
+    const int64_t sizes[8] = {dim * lanes,
+                              4 * attention_row_floats(dim) + kKeyGroup * kKeyPieceFloats,
                               (kAttentionBlock + kKeyGroup) * lanes,
-                              kValueChunk * attention_row_floats(dim),
+                              attention_value_floats(dim),
+                              kFewKeys * attention_row_floats(dim),
                               acc,
                               acc,
                               6 * lanes};
     AttentionScratch s = {};
-    float** const parts[7] = {&s.q, &s.keys, &s.scores, &s.values, &s.acc, &s.merged, &s.state};
-    for (int i = 0; i < 7; ++i) {
+    float** const parts[8] = {&s.q, &s.keys, &s.scores, &s.values, &s.few, &s.acc, &s.merged, &s.state};
+    for (int i = 0; i < 8; ++i) {
         *parts[i] = base ? base + s.floats : nullptr;
         s.floats += (sizes[i] + 15) / 16 * 16;
     }

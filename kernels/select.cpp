@@ -64,6 +64,7 @@ struct Candidate {
     bool supported;
     const char* extended = nullptr;
     bool extension_supported = false;
+    bool extended_attention = false;  // attention in f32 is slower
 };
 
 std::vector<Candidate> candidates() {
@@ -74,7 +75,7 @@ std::vector<Candidate> candidates() {
             {"neon_i8mm", cpu.neon_i8mm},
             {"avx2", cpu.avx2},
             {"avxvnni", cpu.avxvnni},
-            {"avx512", cpu.avx512, "avx512_bf16", cpu.avx512_bf16}};
+            {"avx512", cpu.avx512, "avx512_bf16", cpu.avx512_bf16, cpu.fast_bf16}};
 }
 
 struct Tables {
@@ -87,8 +88,15 @@ struct Tables {
             Level level{c.level, built(c.level), c.supported, nullptr};
             if (level.built && level.supported) {
                 level.table = add(make_table(c.level, c.level));
-                if (c.extended && built(c.extended) && c.extension_supported)
+                const KernelTable* plain = level.table;
+                if (c.extended && built(c.extended) && c.extension_supported) {
                     level.table = add(make_table(c.level, c.extended));
+                    if (!c.extended_attention) {
+                        KernelTable mixed = *level.table;
+                        mixed.attention = plain->attention;
+                        level.table = add(mixed);
+                    }
+                }
             }
             levels.push_back(level);
         }

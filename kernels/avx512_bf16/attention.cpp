@@ -56,30 +56,30 @@ LAP_INLINE V high_half(V pair) {
 
 // Sixteen values of a cache row from value i on; PartF16 takes those that are there and zero for the others.
 struct LoadF16 {
-    LAP_INLINE F operator()(const KvRow& row, int64_t i) const { return load_half(row.values + 2 * i); }
+    LAP_INLINE F operator()(KvRow row, int64_t i) const { return load_half(row.values + 2 * i); }
 };
 struct LoadQ8 {  // pieces of rows are multiples of 32
-    LAP_INLINE F operator()(const KvRow& row, int64_t i) const {
+    LAP_INLINE F operator()(KvRow row, int64_t i) const {
         const F scale(half_to_float(load_u16(row.scales + i / kKvScaleBlock * 2)));
         return load_bytes(reinterpret_cast<const int8_t*>(row.values) + i) * scale;
     }
 };
 struct PartF16 {
     int64_t end;
-    F operator()(const KvRow& row, int64_t i) const {
+    F operator()(KvRow row, int64_t i) const {
         const auto mask = static_cast<__mmask16>(end - i >= 16 ? 0xffff : end > i ? (1 << (end - i)) - 1 : 0);
         return F(_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, row.values + 2 * i)));
     }
 };
 
 template <class Load>
-LAP_INLINE void store_key(Load load, const KvRow& row, int64_t i, float* out) {
+LAP_INLINE void store_key(Load load, KvRow row, int64_t i, float* out) {
     _mm512_storeu_si512(out, bits<__m512i>(_mm512_cvtne2ps_pbh(load(row, i + 16), load(row, i))));
 }
 template <class Load>
-LAP_INLINE void store_values(Load load, const KvRow* rows, int64_t i, float* out) {
-    const F first = rows[0].values ? load(rows[0], i) : F(0.0f), second = rows[1].values ? load(rows[1], i) : F(0.0f);
-    pairs(first, second).store_unaligned(out + i);
+LAP_INLINE void store_values(Load load, KvRow row0, KvRow row1, int64_t i, float* out) {
+    const F first = row0.values ? load(row0, i) : F(0.0f), second = row1.values ? load(row1, i) : F(0.0f);
+    pairs(first, second).store_unaligned(out);
 }
 
 struct PairMath {
@@ -97,7 +97,7 @@ struct PairMath {
             _mm512_storeu_si512(out + i / 2, bits<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
         }
     }
-    static void convert_key(KvFormat format, const KvRow& row, int64_t i, int64_t end, float* out) {
+    static void convert_key(KvFormat format, KvRow row, int64_t i, int64_t end, float* out) {
         if (format == KvFormat::q8_0) {
             for (; i < end; i += 32, out += 16) store_key(LoadQ8(), row, i, out);
         } else {
@@ -105,15 +105,23 @@ struct PairMath {
             if (i < end) store_key(PartF16{end}, row, i, out);
         }
     }
-    // A pair of positions; a row that is not there is zero.
-    static void convert_values(KvFormat format, const KvRow* rows, int64_t dim, float* out) {
-        int64_t i = 0;
+    // Values [i, end) of a pair of positions; a row that is not there is zero.
+    static void convert_values(KvFormat format, const KvRow* rows, int64_t i, int64_t end, float* out) {
+        const KvRow row0 = rows[0], row1 = rows[1];
         if (format == KvFormat::q8_0) {
-            for (; i < dim; i += 16) store_values(LoadQ8(), rows, i, out);
+            for (; i < end; i += 16, out += 16) store_values(LoadQ8(), row0, row1, i, out);
         } else {
-            for (; i + 16 <= dim; i += 16) store_values(LoadF16(), rows, i, out);
-            if (i < dim) store_values(PartF16{dim}, rows, i, out);
+            for (; i + 16 <= end; i += 16, out += 16) store_values(LoadF16(), row0, row1, i, out);
+            if (i < end) store_values(PartF16{end}, row0, row1, i, out);
         }
+    }
+    template <class Body>
+    static void with_values(KvFormat format, Body body) {
+        const auto pair_of = [](auto load) {
+            return [load](const KvRow* rows, int64_t i) LAP_INLINE_LAMBDA { return pairs(load(rows[0], i), load(rows[1], i)); };
+        };
+        if (format == KvFormat::q8_0) return body(pair_of(LoadQ8()));
+        body(pair_of(LoadF16()));
     }
     template <class V>
     LAP_INLINE static V pack(const V* weights, V* total) {
@@ -126,6 +134,7 @@ struct PairMath {
 
 }  // namespace
 #include "kernels/simd/attention_lanes.inl"
+#include "kernels/simd/attention_few.inl"
 #include "kernels/simd/attention.inl"
 
 void attention(const AttentionArgs& a) {

@@ -86,7 +86,10 @@ void attention(const AttentionArgs& a) {
         const Positions seen = {a.first[t], a.last[t]};
         float *weights = a.scratch, *acc = a.scratch + kAttentionBlock;
         if (a.partial) {
-            block(a, a.q + row, block_positions(seen, a.block), weights, a.partial + r * row_floats(a.dim));
+            for (int32_t i = 0; i < a.blocks; ++i) {
+                block(a, a.q + row, block_positions(seen, a.block + i), weights,
+                      a.partial + i * a.partial_floats + r * row_floats(a.dim));
+            }
             continue;
         }
         Running running;

@@ -6,12 +6,12 @@ namespace {
 // V is a vector of floats, N of them a group of rows that passes over G cache rows or G values at a time.
 template <class Math, class V, int N, int G>
 class Tile {
-    static_assert(G <= kKeyGroup);
+    static_assert(G <= kKeyGroup && kValuePanel % G == 0);
     static constexpr int64_t kSize = V::size, kWidth = N * kSize;
     static constexpr int64_t kScores = (kAttentionBlock + kKeyGroup) * kWidth;  // of one group
     static constexpr int kChunk = static_cast<int>(kValueChunk) * Math::kPacked;
-    // Rows that fill no vector (a token's heads in a sliding layer): keys or values take the lanes instead.
-    static constexpr bool kFew = Math::kPacked == 1 && kWidth == 4;
+    // Rows that fill no vector (a token's heads in a sliding layer): keys or values take the lanes (attention_few.inl).
+    static constexpr bool kFew = kWidth == 4;
 
   public:
     Tile(float* scratch, int64_t dim, int32_t tokens, int32_t heads)
@@ -29,13 +29,17 @@ class Tile {
         const Positions all = visible_positions(a);
         load_queries(a);
         if (a.partial) {
-            float* sums = a.partial + attention_acc_floats(dim_, rows_);
-            attend_block(a, block_positions(all, a.block), a.partial, sums, sums + lanes_);
+            const int32_t last = block_positions(all, a.block + a.blocks - 1).end;
+            for (int32_t i = 0; i < a.blocks; ++i) {
+                float *acc = a.partial + i * a.partial_floats, *sums = acc + attention_acc_floats(dim_, rows_);
+                attend_block(a, block_positions(all, a.block + i), i == 0, last, acc, sums, sums + lanes_);
+            }
             return;
         }
         begin_merge();
-        for (int32_t b = all.begin / kAttentionBlock; b * kAttentionBlock < all.end; ++b) {
-            attend_block(a, block_positions(all, b), s_.acc, state(2), state(3));
+        const int32_t first = all.begin / kAttentionBlock;
+        for (int32_t b = first; b * kAttentionBlock < all.end; ++b) {
+            attend_block(a, block_positions(all, b), b == first, all.end, s_.acc, state(2), state(3));
             merge(s_.acc, state(2), state(3), 0, dim_);
         }
         finish(a.out, a.stride, a.head_begin, 0, dim_);
@@ -66,7 +70,11 @@ class Tile {
     const float* query(const AttentionArgs& a, int32_t r) const {
         const float* q = a.q + offset(r, a.stride, a.head_begin);
         if (a.key_pairs == 0) return q;
-        for (int64_t i = 0; i < dim_; ++i) s_.values[i] = i % (dim_ / 2) < a.key_pairs ? q[i] : q[i] * a.key_weight[i];
+        for (const int64_t half : {int64_t{0}, dim_ / 2}) {
+            int64_t i = half;
+            for (; i < half + a.key_pairs; ++i) s_.values[i] = q[i];
+            for (; i < half + dim_ / 2; ++i) s_.values[i] = q[i] * a.key_weight[i];
+        }
         return s_.values;
     }
 
@@ -87,91 +95,140 @@ class Tile {
 
     // One block: its accumulator, maximum and sum per row. Values that are multiplied together are so by absolute
     // position, whatever comes first in this tile: a position before `p.begin` may join them, hidden and as zero.
-    void attend_block(const AttentionArgs& a, Positions p, float* acc, float* maximum, float* sum) {
-        for (int64_t i = 0; i < groups_ * group_acc_; ++i) acc[i] = 0.0f;
+    // Memory is asked for while others are multiplied: in a call's first block and in tiles of several vectors all rows
+    // with the scores, otherwise what the next block's scores read with this one's values. `last` ends the call.
+    void attend_block(const AttentionArgs& a, Positions p, bool is_first, int last, float* acc, float* maximum, float* sum) {
+        const bool all_rows = is_first || N > 1;
         const int begin = p.begin / Math::kPacked * Math::kPacked;
         const int count = p.end > p.begin ? p.end - begin : 0;
         if constexpr (kFew) {
-            if (rows_ <= 2) return attend_few<2>(a, begin, count, acc, maximum, sum);
-            return attend_few<4>(a, begin, count, acc, maximum, sum);
+            rows_ <= 2 ? few_scores<2>(a, p.begin, begin, count, all_rows) : few_scores<4>(a, p.begin, begin, count, all_rows);
+        } else {
+            scores(a, p.begin, begin, count, all_rows);
         }
-        scores(a, p.begin, begin, count);
         weights(a, begin, count, maximum, sum);
-        values(a, p.begin, begin, count, acc);
+        if constexpr (N > 1) {
+            values(a, p.begin, begin, count, acc);
+        } else {
+            few_values(a, p.begin, begin, count, last, acc);
+        }
     }
 
-    // The same sums in the same order; R: rows, rounded up. The last group of keys may hold old rows behind `count`:
-    // nobody reads their scores.
+    // The last group of keys may hold old rows behind `count`: nobody reads their scores.
     template <int R>
-    void attend_few(const AttentionArgs& a, int begin, int count, float* acc, float* maximum, float* sum) {
-        constexpr int kKeys = Math::kFewKeys, kValues = Math::kFewValues;
+    void few_scores(const AttentionArgs& a, int first, int begin, int count, bool all_rows) {
+        constexpr int kKeys = static_cast<int>(kFewKeys);
         KvCursor cursor, ahead;
         for (int p = 0; p < count; p += kKeys) {
             for (int i = p; i < p + kKeys && i < count; ++i) {
-                if (i + kKeys < count) prefetch_key(a, &ahead, begin + i + kKeys);
-                convert_key(a, &cursor, begin + i, s_.values + (i - p) * row_floats_);
+                if (begin + i < first) continue;
+                if (i + kKeys < count) prefetch(a, &ahead, begin + i + kKeys, all_rows);
+                const KvRow key = key_row(a, &cursor, begin + i), value = value_row(a, &cursor, begin + i);
+                convert_key(a, key, value, 0, dim_, s_.few + (i - p) * row_floats_);
             }
-            Math::template multiply_keys<R>(s_.q, s_.values, row_floats_, dim_, s_.scores + p * kWidth);
+            multiply_keys<Math, R>(s_.q, s_.few, row_floats_, units_, s_.scores + p * kWidth);
         }
-        weights(a, begin, count, maximum, sum);
-        float* sums = s_.keys;  // [R][values]
-        for (int64_t i = 0; i < R * row_floats_; ++i) sums[i] = 0.0f;
-        cursor = ahead = {};
-        for (int p = 0; p < count; p += kValues) {
-            const int n = p + kValues < count ? kValues : count - p;
-            for (int i = 0; i < n; ++i) {
-                if (p + i + kKeys < count) prefetch_value<3>(a, &ahead, begin + p + i + kKeys);
-                const KvRow row = value_row(a, &cursor, begin + p + i);
-                Math::convert_values(a.format, &row, dim_, s_.values + i * row_floats_);
-            }
-            Math::template multiply_values<R>(s_.scores + p * kWidth, s_.values, row_floats_, n, dim_, sums);
-        }
-        for (int64_t v = 0; v < dim_; ++v)
-            for (int r = 0; r < R; ++r) acc[v * kWidth + r] = sums[r * row_floats_ + v];
     }
 
-    void scores(const AttentionArgs& a, int first, int begin, int count) {
+    // Values straight from the cache, a lane for each. Of a pair only one row may be there: its neighbour's weight is
+    // zero, and it stands for both.
+    void few_values(const AttentionArgs& a, int first, int begin, int count, int last, float* acc) {
+        KvRow rows[kAttentionBlock + Math::kPacked];
+        KvCursor cursor;
+        for (int p = 0; p < count; ++p) {
+            rows[p] = value_row(a, &cursor, begin + p < first ? first : begin + p);
+        }
+        if (count > 0) rows[count] = rows[count - 1];
+        const int units = (count + Math::kPacked - 1) / Math::kPacked;
+        const auto multiply_rows = [&](auto count_of_rows) {
+            constexpr int R = decltype(count_of_rows)::value;
+            Ahead ahead;
+            if (begin + count < last) ahead = next_block(a, &cursor, begin + count, last, units * dim_ / (kValueVectors<R> * kLanes));
+            multiply_all_values<Math, R>(a.format, s_.scores, kWidth, rows, units, dim_, ahead, s_.values, acc);
+        };
+        if constexpr (kFew) {
+            if (rows_ <= 2) return multiply_rows(Rows<2>());
+        }
+        multiply_rows(Rows<kWidth>());
+    }
+    // Where the rows lie that the next block's scores mostly read, in `steps` steps.
+    Ahead next_block(const AttentionArgs& a, KvCursor* cursor, int position, int last, int64_t steps) const {
+        const bool from_values = a.key_pairs > 0;
+        const KvRow row = from_values ? value_row(a, cursor, position) : key_row(a, cursor, position);
+        const KvRun& run = a.runs[cursor->run];
+        const int end = last < position + kAttentionBlock ? last : position + kAttentionBlock;
+        const int64_t count = (run.position + run.count < end ? run.position + run.count : end) - position;
+        const int64_t bytes = count * (from_values ? a.row_bytes.v : a.row_bytes.k);
+        return {row.values, (bytes + steps - 1) / steps};
+    }
+    template <int64_t R>
+    struct Rows {
+        static constexpr int value = static_cast<int>(R);
+    };
+
+    // A group of keys is multiplied piece by piece; meanwhile the next is asked for, a few rows at a time.
+    void scores(const AttentionArgs& a, int first, int begin, int count, bool all_rows) {
+        float* const keys = s_.keys + 4 * row_floats_;
         KvCursor cursor, ahead;
         for (int p = 0; p < count; p += G) {
-            for (int g = 0; g < G && p + g < count; ++g) {
-                if (begin + p + g < first) continue;
-                convert_key(a, &cursor, begin + p + g, s_.keys + g * row_floats_);
+            KvRow key[G], value[G];
+            const int from = begin + p < first ? first - begin - p : 0, to = count - p < G ? count - p : G;
+            for (int g = from; g < to; ++g) {
+                key[g] = key_row(a, &cursor, begin + p + g);
+                value[g] = value_row(a, &cursor, begin + p + g);
             }
-            for (int g = G; g < 2 * G && p + g < count; ++g) {
-                prefetch_key(a, &ahead, begin + p + g);
-                prefetch_value<2>(a, &ahead, begin + p + g);
-            }
-            for (int64_t i = 0; i < groups_; ++i) {
-                multiply<Math, V, N, G, false>(s_.q + i * units_ * kWidth, s_.keys, 1, row_floats_, units_,
-                                               s_.scores + i * kScores + p * kWidth);
+            int next = p + G;
+            for (int64_t u = 0; u < units_; u += kKeyPiece) {
+                const int64_t end = u + kKeyPiece < units_ ? u + kKeyPiece : units_;
+                for (int g = from; g < to; ++g) {
+                    convert_key(a, key[g], value[g], u * Math::kPacked, end * Math::kPacked, keys + g * kKeyPieceFloats);
+                }
+                for (const int64_t until = p + G + G * end / units_; next < until && next < count; ++next) {
+                    prefetch(a, &ahead, begin + next, all_rows);
+                }
+                for (int64_t i = 0; i < groups_; ++i) {
+                    multiply<Math, V, N, G>(s_.q + (i * units_ + u) * kWidth, keys, 1, kKeyPieceFloats, end - u, u > 0,
+                                            s_.scores + i * kScores + p * kWidth);
+                }
             }
         }
     }
 
-    // Ask for the key and the value of a position, before they are converted: a row is too short for the processor
-    // to foresee the next. The value is only needed when all scores of the block are there.
-    void prefetch_key(const AttentionArgs& a, KvCursor* cursor, int position) const {
-        const int64_t bytes = (a.key_pairs > 0 ? 2 * a.key_pairs : dim_) * kv_value_bytes(a.format);
-        const uint8_t* row = key_row(a, cursor, position).values;
-        for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i);
+    // Ask for the rows of a position before they are needed: they are too short for the processor to foresee the next.
+    // Not all: what no other block's values have asked for.
+    void prefetch(const AttentionArgs& a, KvCursor* cursor, int position, bool all_rows) const {
+        const int64_t width = kv_value_bytes(a.format);
+        if (all_rows || a.key_pairs > 0)
+            prefetch_row(key_row(a, cursor, position), (a.key_pairs > 0 ? 2 * a.key_pairs : dim_) * width);
+        if (all_rows || a.key_pairs == 0) prefetch_row(value_row(a, cursor, position), dim_ * width);
     }
-    template <int kLocality>  // of __builtin_prefetch: 3 all caches, 2 the second level
-    void prefetch_value(const AttentionArgs& a, KvCursor* cursor, int position) const {
-        const int64_t bytes = dim_ * kv_value_bytes(a.format);
-        const uint8_t* row = value_row(a, cursor, position).values;
-        for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i, 0, kLocality);
+    static void prefetch_row(const KvRow& row, int64_t bytes) {
+        for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(row.values + i, 0, 2);
     }
 
-    // A key as it stands in the cache, or put together from its rotated values and the values of the same position.
-    void convert_key(const AttentionArgs& a, KvCursor* cursor, int position, float* out) const {
-        const KvRow key = key_row(a, cursor, position);
-        if (a.key_pairs == 0) return Math::convert_key(a.format, key, 0, dim_, out);
-        const KvRow value = value_row(a, cursor, position);
+    // Values [i, end) of a key as it stands in the cache, or put together from its rotated values and the values of the
+    // same position. Ascending: what is written past the end of a piece is overwritten.
+    void convert_key(const AttentionArgs& a, const KvRow& key, const KvRow& value, int64_t i, int64_t end, float* out) const {
+        if (a.key_pairs == 0) return Math::convert_key(a.format, key, i, end, out);
         const int64_t pairs = a.key_pairs, half = dim_ / 2;
-        for (int64_t i = 0; i < 2; ++i) {  // ascending: what is written past the end of a piece is overwritten
-            Math::convert_key(a.format, key, i * pairs, (i + 1) * pairs, out + i * half / Math::kPacked);
-            Math::convert_key(a.format, value, i * half + pairs, (i + 1) * half, out + (i * half + pairs) / Math::kPacked);
+        while (i < end) {
+            const int64_t begin = i < half ? 0 : half;
+            const bool rotated = i - begin < pairs;
+            const int64_t stop = begin + (rotated ? pairs : half), to = stop < end ? stop : end;
+            const int64_t shift = rotated && begin > 0 ? pairs - half : 0;
+            Math::convert_key(a.format, rotated ? key : value, i + shift, to + shift, out);
+            out += (to - i) / Math::kPacked;
+            i = to;
         }
+    }
+
+    // The values of the positions that are multiplied together, from `position` on; zero outside [first, end).
+    void convert_values(const AttentionArgs& a, KvCursor* cursor, int first, int position, int end, float* out) const {
+        KvRow rows[Math::kPacked] = {};
+        for (int i = 0; i < Math::kPacked; ++i)
+            if (position + i >= first && position + i < end) rows[i] = value_row(a, cursor, position + i);
+        for (int64_t v = 0; v < dim_; v += kValuePanel, out += kValuePanelFloats)
+            Math::convert_values(a.format, rows, v, v + kValuePanel < dim_ ? v + kValuePanel : dim_, out);
     }
 
     void weights(const AttentionArgs& a, int begin, int count, float* maximum, float* sum) {
@@ -191,23 +248,19 @@ class Tile {
     }
 
     void values(const AttentionArgs& a, int first, int begin, int count, float* acc) {
+        for (int64_t i = 0; i < groups_ * group_acc_; ++i) acc[i] = 0.0f;
         KvCursor cursor;
         for (int chunk = 0; chunk < count; chunk += kChunk) {
             const int end = chunk + kChunk < count ? chunk + kChunk : count;
             int64_t units = 0;
             for (int p = chunk; p < end; p += Math::kPacked, ++units) {
-                KvRow rows[Math::kPacked] = {};
-                for (int i = 0; i < Math::kPacked; ++i) {
-                    const int position = begin + p + i;
-                    if (position >= first && p + i < end) rows[i] = value_row(a, &cursor, position);
-                }
-                Math::convert_values(a.format, rows, dim_, s_.values + units * row_floats_);
+                convert_values(a, &cursor, first, begin + p, begin + end, s_.values + units * kValuePanel);
             }
             for (int64_t v = 0; v < dim_; v += G) {
                 for (int64_t i = 0; i < groups_; ++i) {
-                    multiply<Math, V, N, G, true>(s_.scores + i * kScores + chunk / Math::kPacked * kWidth,
-                                                  s_.values + v, row_floats_, 1, units,
-                                                  acc + i * group_acc_ + v * kWidth);
+                    multiply<Math, V, N, G>(s_.scores + i * kScores + chunk / Math::kPacked * kWidth,
+                                            s_.values + v / kValuePanel * kValuePanelFloats + v % kValuePanel,
+                                            kValuePanel, 1, units, true, acc + i * group_acc_ + v * kWidth);
                 }
             }
         }
@@ -263,7 +316,7 @@ void with_tile(float* scratch, int64_t dim, int32_t tokens, int32_t heads, Body 
     if constexpr (kLaneCount > 8) {
         if (rows <= 8) return run(Tile<Math, F8, 1, 12>(scratch, dim, tokens, heads));
     }
-    if (rows <= kLaneCount) return run(Tile<Math, F, 1, 12>(scratch, dim, tokens, heads));
+    if (rows <= kLaneCount) return run(Tile<Math, F, 1, kWideRegisters ? 24 : 12>(scratch, dim, tokens, heads));
     if constexpr (kWideRegisters) {
         if (rows <= 2 * kLaneCount) return run(Tile<Math, F, 2, 12>(scratch, dim, tokens, heads));
         if (rows <= 3 * kLaneCount && kLaneCount > 4) return run(Tile<Math, F, 3, 8>(scratch, dim, tokens, heads));

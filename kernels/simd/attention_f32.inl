@@ -2,16 +2,23 @@
 namespace {
 
 // Values [i, end) of one cache row of one head as f32; what lies behind them stays as it is.
-void expand_kv(KvFormat format, const KvRow& row, int64_t i, int64_t end, float* out) {
+void expand_kv(KvFormat format, KvRow row, int64_t i, int64_t end, float* out) {
+    const uint8_t *const values = row.values, *const scales = row.scales;
     if (format == KvFormat::f32) {
-        memcpy(out, row.values + 4 * i, static_cast<size_t>(end - i) * sizeof(float));
+        memcpy(out, values + 4 * i, static_cast<size_t>(end - i) * sizeof(float));
     } else if (format == KvFormat::f16) {
-        for (; i + kLanes <= end; i += kLanes, out += kLanes) load_half(row.values + 2 * i).store_unaligned(out);
-        for (; i < end; ++i) *out++ = half_to_float(load_u16(row.values + 2 * i));
+        for (; i + 4 * kLanes <= end; i += 4 * kLanes, out += 4 * kLanes) {
+            LAP_UNROLL
+            for (int n = 0; n < 4; ++n) load_half(values + 2 * (i + n * kLanes)).store_unaligned(out + n * kLanes);
+        }
+        for (; i + kLanes <= end; i += kLanes, out += kLanes) load_half(values + 2 * i).store_unaligned(out);
+        for (; i < end; ++i) *out++ = half_to_float(load_u16(values + 2 * i));
     } else {
-        for (; i < end; i += kLanes, out += kLanes) {  // multiples of 32, hence of kLanes
-            const F scale(half_to_float(load_u16(row.scales + i / kKvScaleBlock * 2)));
-            (load_bytes(reinterpret_cast<const int8_t*>(row.values) + i) * scale).store_unaligned(out);
+        for (; i < end; i += kKvScaleBlock, out += kKvScaleBlock) {  // multiples of 32
+            const F scale(half_to_float(load_u16(scales + i / kKvScaleBlock * 2)));
+            LAP_UNROLL
+            for (int n = 0; n < kKvScaleBlock; n += kLanes)
+                (load_bytes(reinterpret_cast<const int8_t*>(values) + i + n) * scale).store_unaligned(out + n);
         }
     }
 }
@@ -26,72 +33,32 @@ struct FloatMath {
     static void pack_query(const float* q, int64_t dim, float* out) {
         memcpy(out, q, static_cast<size_t>(dim) * sizeof(float));
     }
-    static void convert_key(KvFormat format, const KvRow& row, int64_t begin, int64_t end, float* out) {
+    static void convert_key(KvFormat format, KvRow row, int64_t begin, int64_t end, float* out) {
         expand_kv(format, row, begin, end, out);
     }
-    static void convert_values(KvFormat format, const KvRow* rows, int64_t dim, float* out) {
-        expand_kv(format, rows[0], 0, dim, out);
+    static void convert_values(KvFormat format, const KvRow* rows, int64_t begin, int64_t end, float* out) {
+        expand_kv(format, rows[0], begin, end, out);
+    }
+    // Calls body with what loads a vector of values from value i of a row on.
+    template <class Body>
+    static void with_values(KvFormat format, Body body) {
+        if (format == KvFormat::f32) {
+            body([](const KvRow* row, int64_t i) LAP_INLINE_LAMBDA {
+                return F::load_unaligned(reinterpret_cast<const float*>(row->values) + i);
+            });
+        } else if (format == KvFormat::f16) {
+            body([](const KvRow* row, int64_t i) LAP_INLINE_LAMBDA { return load_half(row->values + 2 * i); });
+        } else {
+            body([](const KvRow* row, int64_t i) LAP_INLINE_LAMBDA {
+                const F scale(half_to_float(load_u16(row->scales + i / kKvScaleBlock * 2)));
+                return load_bytes(reinterpret_cast<const int8_t*>(row->values) + i) * scale;
+            });
+        }
     }
     template <class V>
     LAP_INLINE static V pack(const V* weights, V* total) {
         *total += weights[0];
         return weights[0];
-    }
-
-    // Sums over kCount values of 16 keys, a lane per key: sums [R][16] += q [kCount][4] times keys [16][row_floats].
-    static constexpr int kFewKeys = 16;
-    template <int R, int kCount, int kGroups>
-    LAP_INLINE static void add_keys(const float* q, const float* keys, int64_t row_floats, F (&sums)[R][kGroups]) {
-        LAP_UNROLL
-        for (int g = 0; g < kGroups; ++g) {
-            const auto* rows = reinterpret_cast<const uint8_t*>(keys + g * kLanes * row_floats);
-            const Words four = load_words(rows, row_floats * 4);
-            LAP_UNROLL
-            for (int i = 0; i < kCount; ++i) {
-                LAP_UNROLL
-                for (int r = 0; r < R; ++r) sums[r][g] = fused(F(q[i * 4 + r]), bits_as_float(four.w[i]), sums[r][g]);
-            }
-        }
-    }
-    // scores [16 keys][4 rows] = q [dim][4] times keys [16][row_floats]; rows from R on are zero.
-    template <int R>
-    static void multiply_keys(const float* q, const float* keys, int64_t row_floats, int64_t dim, float* scores) {
-        constexpr int kGroups = kFewKeys / kLanes;
-        F sums[R][kGroups];
-        for (auto& row : sums)
-            for (F& sum : row) sum = F(0.0f);
-        int64_t from = 0;
-        for (; from + 4 <= dim; from += 4) add_keys<R, 4>(q + from * 4, keys + from, row_floats, sums);
-        if (from < dim) add_keys<R, 2>(q + from * 4, keys + from, row_floats, sums);
-        float lanes[R][kFewKeys];
-        for (int r = 0; r < R; ++r)
-            for (int g = 0; g < kGroups; ++g) sums[r][g].store_unaligned(lanes[r] + g * kLanes);
-        for (int key = 0; key < kFewKeys; ++key)
-            for (int r = 0; r < 4; ++r) scores[key * 4 + r] = r < R ? lanes[r][key] : 0.0f;
-    }
-
-    // sums [R][row_floats] += weights [count][4] times values [count][row_floats], a lane per value.
-    static constexpr int kFewValues = 4;
-    template <int R, int kCount>
-    LAP_INLINE static void add_values(const float* weights, const float* values, int64_t row_floats, int64_t dim,
-                                      float* sums) {
-        for (int64_t v = 0; v < dim; v += kLanes) {
-            LAP_UNROLL
-            for (int r = 0; r < R; ++r) {
-                float* at = sums + r * row_floats + v;
-                F sum = F::load_unaligned(at);
-                LAP_UNROLL
-                for (int i = 0; i < kCount; ++i)
-                    sum = fused(F(weights[i * 4 + r]), F::load_unaligned(values + i * row_floats + v), sum);
-                sum.store_unaligned(at);
-            }
-        }
-    }
-    template <int R>
-    static void multiply_values(const float* weights, const float* values, int64_t row_floats, int count, int64_t dim,
-                                float* sums) {
-        if (count == kFewValues) return add_values<R, kFewValues>(weights, values, row_floats, dim, sums);
-        for (int i = 0; i < count; ++i) add_values<R, 1>(weights + i * 4, values + i * row_floats, row_floats, dim, sums);
     }
 };
 

@@ -19,17 +19,18 @@ LAP_INLINE V exponential(V x) {
     return xsimd::select(x < V(-87.0f), V(0.0f), vector_bits<V>(power));
 }
 
-// out[g][lane] (+)= sum over u of x[u][lane] * y[u * y_step + g * y_group], G times N accumulators in registers.
+// out[g][lane] = (add: that +) sum over u of x[u][lane] * y[u * y_step + g * y_group], G times N accumulators in registers.
 // An element is what Math multiplies in one instruction: a float, or a pair of halves of one.
-template <class Math, class V, int N, int G, bool kAdd>
-LAP_INLINE void multiply(const float* x, const float* y, int64_t y_step, int64_t y_group, int64_t units, float* out) {
+template <class Math, class V, int N, int G>
+LAP_INLINE void multiply(const float* x, const float* y, int64_t y_step, int64_t y_group, int64_t units, bool add,
+                         float* out) {
     constexpr int64_t kSize = V::size, kWidth = N * kSize;
     V sums[G][N];
     LAP_UNROLL
     for (int g = 0; g < G; ++g) {
         LAP_UNROLL
         for (int n = 0; n < N; ++n) {
-            sums[g][n] = kAdd ? V::load_unaligned(out + g * kWidth + n * kSize) : V(0.0f);
+            sums[g][n] = add ? V::load_unaligned(out + g * kWidth + n * kSize) : V(0.0f);
         }
     }
     for (int64_t u = 0; u < units; ++u) {

@@ -11,6 +11,7 @@ namespace lapidary::kernels::neon {
 #include "kernels/simd/matmul.inl"
 #include "kernels/simd/rows.inl"
 #include "kernels/simd/attention_lanes.inl"
+#include "kernels/simd/attention_few.inl"
 #include "kernels/simd/attention.inl"
 #include "kernels/simd/attention_f32.inl"
 }  // namespace lapidary::kernels::neon

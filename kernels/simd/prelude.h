@@ -16,6 +16,7 @@
 #define LAP_UNROLL _Pragma("GCC unroll 32")
 #endif
 #define LAP_INLINE __attribute__((always_inline)) inline
+#define LAP_INLINE_LAMBDA __attribute__((always_inline))
 
 namespace lapidary::kernels {
 

@@ -130,33 +130,38 @@ void CpuDevice::attention(const TensorView& q, const KvView& kv, const TensorVie
     });
 }
 
-// Few tiles: every block of positions is an item of its own, then the blocks of a tile are merged in order. The
-// order of operations of a row is that of the whole tile, so the bits are too.
+// Few tiles: their blocks of positions are cut into runs of neighbours, four for each thread, then the blocks of a tile
+// are merged in order. The order of operations of a row is that of the whole tile, so the bits are too.
 bool CpuDevice::split_attention(const std::vector<kernels::AttentionArgs>& tiles) {
     constexpr int64_t kMaxPartialBytes = int64_t{64} << 20;
-    std::vector<kernels::Positions> seen;
-    std::vector<int64_t> first_item = {0};
+    std::vector<int64_t> first_block = {0};  // of each tile, counted over all
     int64_t rows = 0;
     for (const kernels::AttentionArgs& a : tiles) {
         rows = std::max<int64_t>(rows, int64_t{a.tokens} * (a.head_end - a.head_begin));
-        seen.push_back(kernels::visible_positions(a));
-        const int32_t blocks = kernels::block_count(seen.back());
-        first_item.push_back(first_item.back() + blocks);
+        first_block.push_back(first_block.back() + kernels::block_count(kernels::visible_positions(a)));
     }
-    const int64_t dim = tiles[0].dim, items = first_item.back();
+    const int64_t dim = tiles[0].dim, blocks = first_block.back();
     const int64_t partial_bytes = kernels::attention_partial_bytes(dim, rows);
-    if (items <= static_cast<int64_t>(tiles.size()) || items * partial_bytes > kMaxPartialBytes) return false;
-    reserve(partials_, items * partial_bytes);
+    if (blocks <= static_cast<int64_t>(tiles.size()) || blocks * partial_bytes > kMaxPartialBytes) return false;
+    reserve(partials_, blocks * partial_bytes);
     reserve_scratch(kernels::attention_scratch_bytes(dim, rows));
-    const auto partial = [&](int64_t item) {
-        return reinterpret_cast<float*>(host_bytes(*partials_) + item * partial_bytes);
+    const auto partial = [&](int64_t block) {
+        return reinterpret_cast<float*>(host_bytes(*partials_) + block * partial_bytes);
     };
-    pool_.run(items, [&](int64_t item, int thread) {
-        const auto next = std::upper_bound(first_item.begin(), first_item.end(), item);
-        const auto i = static_cast<size_t>(next - first_item.begin() - 1);
+    const int64_t run = std::max<int64_t>(1, blocks / (4 * pool_.team()));
+    std::vector<kernels::AttentionArgs> items;
+    for (size_t i = 0; i < tiles.size(); ++i) {
         kernels::AttentionArgs a = tiles[i];
-        a.block = seen[i].begin / kernels::kAttentionBlock + static_cast<int32_t>(item - first_item[i]);
-        a.partial = partial(item);
+        a.block = kernels::visible_positions(a).begin / kernels::kAttentionBlock;
+        a.partial_floats = partial_bytes / static_cast<int64_t>(sizeof(float));
+        for (int64_t b = first_block[i]; b < first_block[i + 1]; b += a.blocks, a.block += a.blocks) {
+            a.blocks = static_cast<int32_t>(std::min(run, first_block[i + 1] - b));
+            a.partial = partial(b);
+            items.push_back(a);
+        }
+    }
+    pool_.run(static_cast<int64_t>(items.size()), [&](int64_t item, int thread) {
+        kernels::AttentionArgs a = items[static_cast<size_t>(item)];
         a.scratch = reinterpret_cast<float*>(scratch(thread));
         table_.attention(a);
     });
@@ -166,9 +171,9 @@ bool CpuDevice::split_attention(const std::vector<kernels::AttentionArgs>& tiles
         const auto i = static_cast<size_t>(item / slices);
         const kernels::AttentionArgs& a = tiles[i];
         kernels::AttentionMergeArgs m;
-        m.partials = partial(first_item[i]);
+        m.partials = partial(first_block[i]);
         m.partial_floats = partial_bytes / static_cast<int64_t>(sizeof(float));
-        m.count = static_cast<int32_t>(first_item[i + 1] - first_item[i]);
+        m.count = static_cast<int32_t>(first_block[i + 1] - first_block[i]);
         m.out = a.out;
         m.stride = a.stride;
         m.tokens = a.tokens;

@@ -45,9 +45,12 @@ PRECISE_TOLERANCE = 1e-4
 ROUNDING_FACTOR = 2.0
 DRAWS = 5
 
-# Where the CPU multiplies bf16, attention rounds queries, keys, values and weights to it (2^-9, eight times the rounding of the f16
-# cache), and matrices in bf16 take inputs rounded to it. The model rounds the same values, all but the weights.
-BF16_CPU = "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text()
+# Where the CPU multiplies bf16, matrices in bf16 take inputs rounded to it, and, where it does so faster than in f32, attention
+# rounds queries, keys, values and weights (2^-9, eight times the rounding of the f16 cache). The model rounds the same values,
+# all but the weights.
+CPU = pathlib.Path("/proc/cpuinfo").read_text()
+BF16_CPU = "avx512_bf16" in CPU
+BF16_ATTENTION = BF16_CPU and "GenuineIntel" not in CPU
 
 
 class RoundedInputs(ref.Num):
@@ -192,7 +195,7 @@ class Reference(CliTest):
             draws = [RoundedInputs(seed) for seed in range(DRAWS)]
         elif kind == "bf16" and BF16_CPU:
             draws = [Bf16Inputs()]
-        with Bf16Attention() if BF16_CPU else contextlib.nullcontext():
+        with Bf16Attention() if BF16_ATTENTION else contextlib.nullcontext():
             expected = np.median([rms(reference_logits(model, draw, np.float16) - exact) for draw in draws])
         error = rms(self.logits(path) - exact)
         print(f"{path.name}: precise {off:.1e} of the range; rounded {error:.1e}, model of it {expected:.1e}",

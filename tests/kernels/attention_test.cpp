@@ -158,9 +158,11 @@ void attend_tile(const kernels::KernelTable& table, kernels::AttentionArgs a, bo
     const int first = seen.begin / 256, blocks = (seen.end + 255) / 256 - first;
     m.partial_floats = kernels::attention_partial_bytes(a.dim, rows) / 4;
     Guarded<float> results(blocks * m.partial_floats);
-    for (int b = blocks - 1; b >= 0; --b) {
-        a.block = first + b;
-        a.partial = results.data() + b * m.partial_floats;
+    a.partial_floats = m.partial_floats;
+    for (int b = blocks; b > 0; b -= a.blocks) {  // two blocks a call, from the last on
+        a.blocks = std::min(b, 2);
+        a.block = first + b - a.blocks;
+        a.partial = results.data() + (b - a.blocks) * m.partial_floats;
         table.attention(a);
     }
     m.partials = results.data();
@@ -217,13 +219,11 @@ Cut largest_tile(const Shape& s) {
     return {kernels::kAttentionRows / heads, heads};
 }
 
-// Whether the table multiplies f16 and q8_0 caches in bf16: it is the extension of an earlier table of its level.
+// Whether the table multiplies f16 and q8_0 caches in bf16: its attention is not that of the first table of its level.
 bool multiplies_bf16(const kernels::KernelTable& table, KvFormat format) {
     if (format == KvFormat::f32) return false;
-    for (const kernels::KernelTable* other : runnable_levels()) {
-        if (other == &table) return false;
-        if (std::string_view(other->isa) == table.isa && other->attention != table.attention) return true;
-    }
+    for (const kernels::KernelTable* plain : runnable_levels())
+        if (std::string_view(plain->isa) == table.isa) return plain->attention != table.attention;
     return false;
 }
 double to_bf16(double value) {

@@ -90,6 +90,24 @@ TEST_CASE("cpu: AVX-512 implies AVX2, and the compiler's own view agrees") {
 #endif
 }
 
+TEST_CASE("select: attention in bf16 serves only where it multiplies more than f32 in the same time") {
+    const kernels::CpuFeatures cpu = kernels::detect_cpu();
+    CHECK((!cpu.fast_bf16 || cpu.avx512_bf16));
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    CHECK(cpu.fast_bf16 == (cpu.avx512_bf16 && !__builtin_cpu_is("intel")));
+#endif
+    const kernels::KernelTable* table = kernels::select("avx512", nullptr);
+    if (!table) return;
+    const auto plain = std::find_if(runnable_levels().begin(), runnable_levels().end(),
+                                    [](const auto* t) { return std::string_view(t->isa) == "avx512"; });
+    CHECK((table->attention == (*plain)->attention) == !cpu.fast_bf16);
+    CHECK((table->round_bf16 != nullptr) == cpu.avx512_bf16);  // of weights in bf16 it is a matter of precision
+    if (cpu.avx512_bf16) CHECK(std::any_of(runnable_levels().begin(), runnable_levels().end(), [&](const auto* t) {
+        return std::string_view(t->isa) == "avx512" && t->attention != (*plain)->attention;
+    }));
+}
+
 TEST_CASE("the table of a runnable level is complete") {
     for (const kernels::KernelTable* t : runnable_levels()) {
         CAPTURE(t->isa);
