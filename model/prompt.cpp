@@ -94,15 +94,14 @@ Result<Decoded> decode_picture(const model::EngineState& state, const Part& part
     const model::VisionConfig& c = *state.loaded.config.vision;
     const int budget = state.options.image_tokens ? state.options.image_tokens : c.soft_tokens;
     const model::PatchGeometry geometry{static_cast<uint32_t>(c.patch_size), static_cast<uint32_t>(c.pooling)};
-    const auto resized = [&](uint32_t width, uint32_t height) {
-        return model::target_size({width, height}, static_cast<uint32_t>(budget), geometry);
-    };
     const auto check = [&](uint32_t width, uint32_t height) -> Result<void> {
-        LAP_ASSIGN(const model::ImageSize size, resized(width, height));
-        return take(int64_t{size.width / geometry.side()} * (size.height / geometry.side()));
+        LAP_ASSIGN(const size_t tokens,
+                   model::image_soft_tokens({width, height}, static_cast<uint32_t>(budget), geometry));
+        return take(static_cast<int64_t>(tokens));
     };
     LAP_ASSIGN(model::Image image, picture(part, check));
-    LAP_ASSIGN(const model::ImageSize size, resized(image.width, image.height));
+    LAP_ASSIGN(const model::ImageSize size,
+               model::target_size({image.width, image.height}, static_cast<uint32_t>(budget), geometry));
     LAP_ASSIGN(image, model::resize_image(image, size));
     LAP_ASSIGN(auto patches, model::image_to_patches(image, geometry.side(),
                                                      c.planar ? model::PatchOrder::planar

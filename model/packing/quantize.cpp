@@ -90,10 +90,6 @@ BlockFn block_function(Format format) {
 
 }  // namespace
 
-bool can_quantise(Format format) {
-    return format == Format::f32 || format == Format::f16 || format == Format::bf16 || block_function(format);
-}
-
 void quantise_row(Format format, const float* x, int64_t count, std::byte* blocks) {
     if (format == Format::f32) {
         std::memcpy(blocks, x, static_cast<size_t>(count) * sizeof(float));

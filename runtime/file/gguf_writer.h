@@ -31,7 +31,6 @@ class GgufWriter {
 
     // Everything before the data. Without tensors it is a file of its own: metadata only.
     std::string header() const;
-    uint64_t data_bytes() const { return data_bytes_; }  // of all tensors so far, with padding
 
     // Ends the header. Then write() the bytes of all tensors; the padding between them is added here.
     Result<void> start(const std::filesystem::path& target);

@@ -27,7 +27,6 @@ TEST_CASE("keys and tensors come back") {
     writer.add_tensor({.name = "small", .format = Format::f32, .shape = {3}});
     writer.add_tensor({.name = "blocks", .format = Format::q4_0, .shape = {2, 64}});
     writer.add_tensor({.name = "cube", .format = Format::bf16, .shape = {2, 3, 4}});
-    CHECK(writer.data_bytes() == 32 + 96 + 64);
     REQUIRE(writer.start(folder.path() / "a.gguf"));
     std::string data;
     for (int i = 0; i < 12 + 72 + 48; i++) data += static_cast<char>(i);
