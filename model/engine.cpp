@@ -8,9 +8,9 @@
 #include "base/try.h"
 #include "kernels/select.h"
 #include "model/engine_state.h"
+#include "model/load/place.h"
 #include "model/load/projector.h"
-#include "model/load/repack.h"
-#include "runtime/cpu/race.h"
+#include "runtime/cpu/make_cpu_device.h"
 #include "runtime/cpu/topology.h"
 
 namespace lapidary {
@@ -103,20 +103,13 @@ uint64_t parameters(const LoadedModel& m) {
     return n;
 }
 
-// The level whose kernel serves each format in panels, with the winners of the race put into `table`. No race where
-// the level was named.
-std::vector<PanelKernels> choose_panels(const EngineOptions& options, const model::Weights& weights,
-                                        kernels::KernelTable& table) {
+// Of every format that stands in panels once it is placed.
+std::vector<PanelKernels> panel_kernels(const runtime::Device& device, const model::Weights& weights) {
     std::vector<PanelKernels> out;
-    if (options.precise) return out;
-    const auto formats = panel_formats(weights);
-    for (const kernels::Format f : formats)
-        if (table.panel_matmul[runtime::index(f)]) out.push_back({kernels::name(f), table.isa, table.isa});
-    if (!options.research.cpu_level.empty() || !environment("LAPIDARY_CPU").empty()) return out;
-    for (const auto& r : runtime::race(runtime::racers(), formats, table)) {
-        if (!r.won) continue;
-        for (PanelKernels& p : out)
-            if (p.format == kernels::name(r.format)) (r.few ? p.few : p.many) = r.isa;
+    for (const kernels::Format f : panel_formats(weights)) {
+        const runtime::TensorView matrix{nullptr, 0, f, 16, kernels::panel_k_multiple(f), 0};
+        const runtime::KernelChoice choice = device.kernels_of(matrix, runtime::Use::matrix);
+        if (choice.layout == runtime::Layout::panels) out.push_back({kernels::name(f), choice.few, choice.many});
     }
     return out;
 }
@@ -129,7 +122,40 @@ Result<runtime::PhaseThreads> phase_threads(const EngineOptions& options) {
     return runtime::PhaseThreads{prefill, decode};
 }
 
+// The weights of every part to its device.
+Result<void> place_parts(const EngineOptions& options, const model::Weights& host, std::vector<model::Part>& parts) {
+    const auto share = [&](size_t i) {
+        const bool is_first = i == 0, is_last = i + 1 == parts.size();
+        return model::Share{.first = parts[i].first,
+                            .last = parts[i].last,
+                            .embedding = is_first || is_last,
+                            .embedding_stays = !is_last};
+    };
+    uint64_t done = 0, total = 0;
+    for (size_t i = 0; i < parts.size(); ++i) total += model::bytes_to_move(host, share(i), *parts[i].device);
+    for (size_t i = 0; i < parts.size(); ++i) {
+        const uint64_t before = done;
+        LAP_ASSIGN(parts[i].weights, model::place_weights(host, share(i), *parts[i].device, [&](uint64_t part) {
+                       done = before + part;
+                       return !options.progress || options.progress("load", done, total);
+                   }));
+    }
+    return {};
+}
+
 }  // namespace
+
+Result<std::vector<model::Part>> cpu_part(const EngineOptions& options, const LoadedModel& loaded) {
+    runtime::CpuSettings settings;
+    LAP_ASSIGN(settings.level, kernel_table(options.research.cpu_level));
+    LAP_ASSIGN(settings.threads, phase_threads(options));
+    settings.precise = options.precise;
+    settings.race = options.research.cpu_level.empty() && environment("LAPIDARY_CPU").empty();
+    std::vector<model::Part> parts(1);
+    LAP_ASSIGN(parts[0].device, runtime::make_cpu_device(settings, panel_formats(loaded.weights)));
+    parts[0].last = static_cast<int32_t>(loaded.config.layers.size());
+    return parts;
+}
 
 Error memory_ran_out() {
     return {Errc::out_of_memory, "memory ran out", "close other programs, or set EngineOptions::context to less"};
@@ -198,8 +224,23 @@ Result<void> model::EngineState::take_media(bool image, bool audio) {
     return model::attach_projector(wanted, loaded);
 }
 
+Result<void> model::EngineState::place_media() {
+    const std::lock_guard lock(media_lock);
+    model::Weights& placed = parts.front().weights;
+    if (loaded.config.vision && !vision_placed) {
+        LAP_TRY(model::place_vision(loaded.weights.vision, device(), placed));
+        vision_placed = true;
+    }
+    if (loaded.config.audio && !audio_placed) {
+        LAP_TRY(model::place_audio(loaded.weights.audio, device(), placed));
+        audio_placed = true;
+    }
+    return {};
+}
+
 Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
-                           std::chrono::steady_clock::time_point started, Packing packing) {
+                           std::chrono::steady_clock::time_point started, Packing packing,
+                           const PartsMaker& make_parts) {
     LAP_TRY(check_options(options));
     auto state = std::make_shared<model::EngineState>();
     state->options = options;
@@ -215,32 +256,21 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     if (options.needs.text) LAP_TRY(tokenizer_of(*state));
     const model::ModelConfig& config = state->loaded.config;
     LAP_ASSIGN(const uint32_t context, context_of(options, config.context));
-    LAP_ASSIGN(const runtime::PhaseThreads phases, phase_threads(options));
-    const int threads = std::max(phases.prefill, phases.decode);
-    LAP_ASSIGN(const kernels::KernelTable* table, kernel_table(options.research.cpu_level));
-    state->kernels = *table;
-    state->info.panels = choose_panels(options, state->loaded.weights, state->kernels);
-    state->device = std::make_unique<runtime::CpuDevice>(state->kernels, threads, options.precise, phases);
-    if (state->device->threads() != threads)
-        return Error{Errc::out_of_memory,
-                     "the system gave " + std::to_string(state->device->threads()) + " of " +
-                         std::to_string(threads) + " threads",
-                     "set EngineOptions::threads to less, or raise the limits on processes and memory (ulimit -u, -v)"};
+    LAP_ASSIGN(state->parts, make_parts(options, state->loaded));
     if (options.research.profile || options.research.trace_events > 0) {
         state->recorder = std::make_unique<runtime::Recorder>(options.research.trace_events);
-        state->traced = std::make_unique<runtime::TracedDevice>(*state->device, *state->recorder);
-        state->device->observe(state->recorder.get());
+        for (const model::Part& part : state->parts) part.device->observe(state->recorder.get());
     }
     state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);
-    if (packing == Packing::now)
-        LAP_TRY(model::repack(state->loaded.weights, *state->device, [&](uint64_t done, uint64_t total) {
-            return !options.progress || options.progress("load", done, total);
-        }));
+    state->info.panels = panel_kernels(state->device(), state->loaded.weights);
+    if (packing == Packing::now && !options.prompts_only)
+        LAP_TRY(place_parts(options, state->loaded.weights, state->parts));
+    LAP_ASSIGN(const kernels::KernelTable* level, kernel_table(options.research.cpu_level));
     ModelInfo& info = state->info;
     info.name = config.name;
     info.source = state->loaded.packed ? "lapidary" : state->loaded.source;
     info.type = commonest_type(state->loaded.weights);
-    info.isa = table->isa;
+    info.isa = level->isa;
     info.layers = static_cast<int32_t>(config.layers.size());
     info.hidden = config.hidden;
     info.vocab = config.vocab;
@@ -253,7 +283,8 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     info.text = state->tokenizer.has_value();
     info.image = config.vision && config.vision->problem.empty();
     info.audio = config.audio && config.audio->problem.empty();
-    info.threads = threads;
+    LAP_ASSIGN(const runtime::PhaseThreads phases, phase_threads(options));
+    info.threads = std::max(phases.prefill, phases.decode);
     info.prefill_threads = phases.prefill;
     info.decode_threads = phases.decode;
     info.kv = options.precise ? KvFormat::f32 : options.kv;

@@ -2,20 +2,21 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "kernels/kernels.h"
 #include "lapidary/lapidary.h"
 #include "model/access.h"
 #include "model/forward.h"
 #include "model/load/loader.h"
 #include "model/text/tokenizer.h"
 #include "model/turns.h"
-#include "runtime/cpu/cpu_device.h"
-#include "runtime/trace/traced_device.h"
+#include "runtime/trace/recorder.h"
 
 namespace lapidary::model {
 
@@ -37,30 +38,34 @@ struct PromptData {
     std::vector<Placed> media;
 };
 
+// A device and the layers [first, last) that it computes, with the weights as it wants them. The first part has the
+// embedding and the projections of pictures and sound, the last one the head.
+struct Part {
+    std::unique_ptr<runtime::Device> device;
+    int32_t first = 0, last = 0;
+    Weights weights = {};
+    Workspace workspace = {};
+};
+
 struct EngineState {
     EngineOptions options;
-    LoadedModel loaded;  // its media parts may come later: take_media()
+    LoadedModel loaded;  // its weights are sources, of which some are given back; its media parts may come later
     std::mutex media_lock;
     std::optional<Tokenizer> tokenizer;
-    kernels::KernelTable kernels;  // of the level, with the winners of the start-up race
-    std::unique_ptr<runtime::CpuDevice> device;
-    std::unique_ptr<runtime::Recorder> recorder;   // both null unless somebody profiles
-    std::unique_ptr<runtime::TracedDevice> traced;
+    std::vector<Part> parts;                      // in the order of their layers
+    std::unique_ptr<runtime::Recorder> recorder;  // null unless somebody profiles
     ModelInfo info;
-    Turns turns;             // guards device and workspace
-    Workspace workspace;
+    Turns turns;             // guards devices and workspaces
+    bool vision_placed = false, audio_placed = false;
+    uint64_t weight_bytes_per_token = 0;  // that one decoded token reads
 
-    // What the forward pass talks to.
-    runtime::Device& executor() const {
-        if (traced) return *traced;
-        return *device;
-    }
+    runtime::Device& device() const { return *parts.front().device; }
     // What decodes media calls this first: the model then takes them, or the error says why not. A projector that was
     // not there at the start joins `loaded`, whose media parts nobody reads who did not call this.
     Result<void> take_media(bool image, bool audio);
-    Network network() const { return {loaded.config, loaded.weights}; }
+    // Who has a turn and rows of pictures or sound calls this before they are projected.
+    Result<void> place_media();
     runtime::KvFormat kv_format() const;
-    uint64_t weight_bytes_per_token = 0;  // that one decoded token reads
 };
 
 }  // namespace lapidary::model
@@ -88,9 +93,14 @@ Result<void> check_engine(const EngineOptions& options, int32_t model_context);
 // Whether weights move into the layout that the kernels want: not for those who only look at a model.
 enum class Packing { now, never };
 
+// The devices of an engine and what each computes, without weights yet.
+using PartsMaker = std::function<Result<std::vector<model::Part>>(const EngineOptions&, const model::LoadedModel&)>;
+Result<std::vector<model::Part>> cpu_part(const EngineOptions& options, const model::LoadedModel& loaded);
+
 // Builds an engine around a model that is already loaded (files or synthetic weights). `started` is when
 // loading began.
 Result<Engine> make_engine(const EngineOptions& options, model::LoadedModel loaded,
-                           std::chrono::steady_clock::time_point started, Packing packing = Packing::now);
+                           std::chrono::steady_clock::time_point started, Packing packing = Packing::now,
+                           const PartsMaker& make_parts = cpu_part);
 
 }  // namespace lapidary

@@ -6,67 +6,64 @@
 #include <cmath>
 
 #include "base/try.h"
+#include "model/scores.h"
+#include "runtime/run_recorded.h"
 
 namespace lapidary::model {
 namespace {
 
 using runtime::Device;
 using runtime::Format;
+using runtime::StepKey;
 using runtime::TensorView;
 using runtime::view;
 
 // [T, D]: table rows times sqrt(D); picture and sound rows replace theirs, unscaled.
-void embed(const Network& net, Device& device, const Step& step, Workspace& ws) {
-    const int64_t width = net.config.hidden;
-    const TensorView x = view(ws.x, Format::f32, step.shape.columns, width);
-    device.embed_rows(net.weights.embed, std::sqrt(static_cast<float>(width)), x);
-    for (const SoftRows* s : step.soft) {
-        const int32_t from = std::max(s->position, step.params.position);
-        const int32_t to = std::min(s->position + s->count, step.params.position + step.shape.columns);
-        const int64_t row = from - step.params.position;
-        device.write(x.row_range(row, row + to - from), s->rows.data() + (from - s->position) * width);
-    }
+void embed(const Stage& s, const StepKey& key) {
+    const TensorView x = residual(s, key.shape.columns);
+    s.device.embed_rows(s.net.weights.embed, runtime::Entry::ids, std::sqrt(static_cast<float>(x.cols)), x);
+    if (key.shape.row_width > 0) s.device.input_rows(Device::Rows::without_id, x);
 }
 
-// Final norm, tied head and soft cap for the last rows_wanted columns, a few rows at a time.
-Result<void> logits(const Network& net, Device& device, const Step& step, Workspace& ws, const RowSink& sink) {
-    const ModelConfig& c = net.config;
-    const int32_t wanted = step.shape.rows_wanted;
-    const TensorView x = view(ws.x, Format::f32, step.shape.columns, c.hidden);
-    device.label("output", -1);
-    for (int32_t row = 0; row < wanted; row += kLogitsRows) {
-        const int32_t n = std::min(kLogitsRows, wanted - row);
-        const int64_t first = step.shape.columns - wanted + row;
-        const TensorView normed = view(ws.normed, Format::f32, n, c.hidden);
-        const TensorView out = view(ws.logits, Format::f32, n, c.vocab);
-        const runtime::MatmulPart head{.weights = net.weights.embed, .out = out, .name = "head"};
-        device.matmul({&head, 1}, {x.row_range(first, first + n), net.weights.final_norm, c.rms_eps, normed});
-        if (c.soft_cap > 0) device.soft_cap(out, c.soft_cap);
-        LAP_TRY(device.wait(device.submit()));
-        const float* values = device.read(out);
-        for (int32_t i = 0; i < n; ++i)
-            if (!sink(row + i, {values + int64_t{i} * c.vocab, static_cast<size_t>(c.vocab)})) return {};
+void note(const Stage& s, const StepKey& key) {
+    const int32_t columns = key.shape.columns, wanted = key.shape.rows_wanted;
+    s.device.layer("input", -1);
+    if (s.first == 0)
+        embed(s, key);
+    else if (key.shape.row_width > 0)
+        s.device.input_rows(Device::Rows::all, residual(s, columns));
+    for (int32_t l = s.first; l < s.last; ++l) {
+        const bool sliding = s.net.config.layers[static_cast<size_t>(l)].kind == LayerKind::sliding;
+        if (!s.device.layer(sliding ? "sliding" : "global", l)) return;
+        run_layer(s, l, columns, s.ends_model() && l + 1 == s.last ? key.shape.leaving : columns);
     }
-    return {};
+    if (key.shape.scored > 0) note_head(s, key, columns - wanted, key.shape.scored);
+}
+
+const float* read_residual(const Stage& s, const Step& step) {
+    return reinterpret_cast<const float*>(s.device.read(residual(s, step.columns())));
 }
 
 }  // namespace
 
-Result<void> forward(const Network& net, Device& device, const Step& step, KvCache& kv, Workspace& ws,
-                     const LayerSink& go_on, const RowSink& sink) {
-    if (!device.replay(step.shape, step.params)) {
-        device.begin(step.shape, step.params);
-        device.label("input", -1);
-        embed(net, device, step, ws);
-        for (size_t l = 0; l < net.weights.layers.size(); ++l) {
-            if (!go_on(l)) return Error{Errc::cancelled, "stopped on request"};
-            device.label(net.config.layers[l].kind == LayerKind::sliding ? "sliding" : "global", static_cast<int32_t>(l));
-            const bool is_last = l + 1 == net.weights.layers.size();
-            run_layer(net, device, l, step, is_last ? step.shape.rows_wanted : step.shape.columns, kv, ws);
-        }
-        device.end();
+Result<void> run_stage(const Stage& s, const Step& step, const float* given, const runtime::StepWatch& watch) {
+    const StepKey key = key_of(s, step, given != nullptr);
+    const auto fill = [&](const runtime::StepInputs& inputs) { write_inputs(s.net.config, s.kv, step, given, inputs); };
+    return runtime::run_recorded(s.device, key, watch, fill, [&] { note(s, key); });
+}
+
+Result<void> forward(std::span<const Stage> stages, const Step& step, const runtime::StepWatch& watch,
+                     const ResidualSink& residuals, const RowSink& sink) {
+    const std::vector<Stage> pieces = cut(stages, step.observed);
+    const float* x = nullptr;
+    for (const Stage& s : pieces) {
+        LAP_TRY(run_stage(s, step, x, watch));
+        if (std::count(step.observed.begin(), step.observed.end(), s.last - 1) > 0)
+            residuals(s.last - 1, {read_residual(s, step), static_cast<size_t>(step.columns()) * s.net.config.hidden});
+        if (&s == &pieces.back()) return hand_out(s, step, sink);
+        x = &(&s + 1)->ws == &s.ws ? nullptr : read_residual(s, step);
     }
-    return logits(net, device, step, ws, sink);
+    return {};
 }
 
 }  // namespace lapidary::model

@@ -79,6 +79,19 @@ Result<model::Sampler> make_sampler(const model::EngineState& engine, const Gene
     return model::Sampler::create(std::move(o), c.vocab);
 }
 
+// How many of the best tokens tell the sampler what it needs; 0: it wants all scores.
+int32_t candidates_of(const model::Sampler& sampler, const model::ModelConfig& config) {
+    const int32_t wanted = std::min(sampler.best_wanted(), config.vocab);
+    return wanted <= model::kMaxCandidates ? wanted : 0;
+}
+
+std::vector<model::Ranked> ranked(const model::Scores& scores) {
+    std::vector<model::Ranked> out;
+    for (const runtime::Candidate& c : scores.best())
+        if (c.id >= 0) out.push_back({c.id, c.score});
+    return out;
+}
+
 // One call of compute that gave a token.
 void count(double seconds, const model::Effort& effort, const model::SessionState& session, bool decoding,
            Reply& reply) {
@@ -88,7 +101,7 @@ void count(double seconds, const model::Effort& effort, const model::SessionStat
     (decoding ? t.decode_s : t.prefill_s) += std::max(0.0, seconds - effort.wait_s - effort.sink_s);
     if (decoding) {
         t.decode_steps++;
-        t.decode_bytes += session.engine->weight_bytes_per_token + session.kv.read_bytes(session.computed - 1);
+        t.decode_bytes += session.engine->weight_bytes_per_token + session.read_bytes(session.computed - 1);
     } else {
         reply.usage.cached = reply.usage.prompt - static_cast<uint32_t>(effort.tokens);
     }
@@ -114,8 +127,13 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
     const model::Stopwatch total;
     ForwardOptions how{.rows = Rows::last, .cancel = options.cancel, .progress = options.progress};
     model::Sample sample;
-    const auto choose = [&](int32_t, std::span<const float> logits) {
-        auto chosen = sampler.sample(logits);
+    const int32_t candidates = candidates_of(sampler, engine.loaded.config);
+    const auto choose = [&](int32_t, const model::Scores& scores) {
+        if (auto quick = sampler.sample_best(ranked(scores))) {
+            sample = std::move(*quick);
+            return true;
+        }
+        auto chosen = sampler.sample(scores.all());
         if (!chosen) {
             failure = chosen.error();
             return false;
@@ -127,7 +145,7 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
         const model::Stopwatch watch;
         const bool decoding = !reply.tokens.empty();
         model::Effort effort;
-        if (auto done = s.compute(how, choose, effort); !done) {
+        if (auto done = s.compute(how, candidates, choose, effort); !done) {
             if (done.error().code != Errc::cancelled) return done.error();
             reply.finish = FinishReason::cancelled;
             break;

@@ -2,7 +2,6 @@
 #include "model/kv_cache.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "base/try.h"
 
@@ -51,13 +50,6 @@ int32_t ring_rows(const ModelConfig& config, int32_t context) {
     return std::min(config.window, context) + kRingSlack;
 }
 
-uint64_t new_id() {
-    static std::atomic<uint64_t> last = 0;
-    return ++last;
-}
-
-KvStep& step_of(runtime::StepParams& params, KvClass c) { return params.kv[static_cast<size_t>(c)]; }
-
 void push(KvStep& step, const KvSpan& span) { step.spans[static_cast<size_t>(step.span_count++)] = span; }
 void push_store(KvStep& step, const KvSpan& span) { step.stores[static_cast<size_t>(step.store_count++)] = span; }
 
@@ -78,7 +70,7 @@ Result<KvCache> KvCache::create(runtime::Device& device, const ModelConfig& conf
     cache.window_ = config.window;
     cache.ring_rows_ = ring_rows(config, context);
     cache.tables_ = std::make_unique<Tables>();
-    const uint64_t id = new_id();
+    const uint64_t id = runtime::new_identity();
     for (auto& table : cache.tables_->of) table.cache = id;
     for (const LayerConfig& l : config.layers) {
         if (format == KvFormat::q8_0 && l.head_dim % 32 != 0)
@@ -101,7 +93,7 @@ Result<void> KvCache::add_segment(KvClass c, int32_t rows) {
     runtime::KvSegment segment{nullptr, segment_rows(rows)};
     const int64_t bytes = segment.rows * position_bytes_[static_cast<size_t>(c)];
     if (bytes > 0) {
-        LAP_ASSIGN(segment.buffer, device_->allocate(static_cast<size_t>(bytes)));
+        LAP_ASSIGN(segment.buffer, device_->allocate(static_cast<size_t>(bytes), runtime::MemoryKind::state));
     }
     table(c).segments.push_back(std::move(segment));
     return {};
@@ -123,13 +115,12 @@ Result<void> KvCache::reserve_scratch(KvScratch& scratch, int32_t columns) const
     if (columns <= kRingSlack || bytes == 0) return {};
     if (scratch.segment.rows >= columns && scratch.position_bytes >= bytes) return {};
     runtime::KvSegment segment{nullptr, segment_rows(columns)};
-    LAP_ASSIGN(segment.buffer, device_->allocate(static_cast<size_t>(segment.rows * bytes)));
+    LAP_ASSIGN(segment.buffer, device_->allocate(static_cast<size_t>(segment.rows * bytes), runtime::MemoryKind::state));
     scratch = {std::move(segment), bytes};
     return {};
 }
 
-void KvCache::plan_step(int32_t position, int32_t columns, runtime::StepParams& params) const {
-    KvStep& linear = step_of(params, KvClass::linear);
+void KvCache::plan_step(int32_t position, int32_t columns, KvStep& window, KvStep& linear) const {
     linear.span_count = linear.store_count = linear.commit_count = 0;
     const int32_t end = position + columns;
     for (int32_t s = 0; s * kSegmentRows < end; ++s) {
@@ -143,7 +134,6 @@ void KvCache::plan_step(int32_t position, int32_t columns, runtime::StepParams& 
 
     // Ring slot of position p is p mod ring_rows. A step that fits the slack overwrites only rows that none of its
     // tokens sees, and goes straight there; a longer one stays in the scratch until it has been seen.
-    KvStep& window = step_of(params, KvClass::window);
     window.span_count = window.store_count = window.commit_count = 0;
     const bool straight = columns <= kRingSlack;
     const auto ring_pieces = [&](int32_t first, int32_t last, const auto& piece) {

@@ -40,7 +40,7 @@ class KvCache {
     Result<void> reserve_scratch(KvScratch& scratch, int32_t columns) const;
 
     // Spans, stores and commits of a step of `columns` tokens at `position`, for both classes.
-    void plan_step(int32_t position, int32_t columns, runtime::StepParams& params) const;
+    void plan_step(int32_t position, int32_t columns, runtime::KvStep& window, runtime::KvStep& linear) const;
 
     // Whether the rows below `position` are all still there when `computed` positions were stored.
     bool can_rewind(int32_t computed, int32_t position) const;
@@ -48,6 +48,7 @@ class KvCache {
     // One layer as a step of `columns` tokens sees it; without a scratch where that step writes straight to its place.
     runtime::KvView layer(size_t index, int32_t columns, const KvScratch& scratch) const;
 
+    uint64_t identity() const { return tables_->of[0].cache; }
     uint64_t bytes() const;                        // allocated
     uint64_t read_bytes(int32_t position) const;   // that one decoded token at `position` reads
     int32_t context() const { return context_; }

@@ -20,8 +20,11 @@ Result<Session> Engine::new_session() const try {
                      "open an engine without prompts_only for that"};
     auto state = std::make_unique<model::SessionState>();
     state->engine = state_;
-    LAP_ASSIGN(state->kv, model::KvCache::create(*state_->device, state_->loaded.config, state_->kv_format(),
-                                                 static_cast<int32_t>(state_->info.context)));
+    for (const model::Part& part : state_->parts) {
+        LAP_ASSIGN(auto cache, model::KvCache::create(*part.device, state_->loaded.config, state_->kv_format(),
+                                                      static_cast<int32_t>(state_->info.context)));
+        state->caches.push_back(std::move(cache));
+    }
     return model::Access::session(std::move(state));
 } catch (const std::bad_alloc&) {
     return memory_ran_out();
@@ -92,13 +95,13 @@ Result<void> Session::rewind(uint32_t position) {
 Result<void> Session::forward(const ForwardOptions& options, const LogitsSink& sink) try {
     bool discard = false;
     const int32_t begin = state_->delivered;
-    const auto row_sink = [&](int32_t row, std::span<const float> logits) {
-        const Flow flow = sink ? sink(row, logits) : Flow::stop;
+    const auto row_sink = [&](int32_t row, const model::Scores& scores) {
+        const Flow flow = sink ? sink(row, scores.all()) : Flow::stop;
         discard = flow == Flow::discard;
         return flow == Flow::go;
     };
     model::Effort effort;
-    LAP_TRY(state_->compute(options, row_sink, effort));
+    LAP_TRY(state_->compute(options, 0, row_sink, effort));
     if (discard) return state_->rewind(begin);
     return {};
 } catch (const std::bad_alloc&) {
@@ -111,7 +114,9 @@ void model::SessionState::roll_back(int32_t target) {
         if (s.block && s.position < target && target < s.position + s.count) target = s.position;
     // What was overwritten depends on the furthest write, not on `computed`: going back several times by a
     // little must not leave the ring's slack unnoticed.
-    computed = kv.can_rewind(stored, target) ? target : 0;
+    const bool kept = std::all_of(caches.begin(), caches.end(),
+                                  [&](const model::KvCache& kv) { return kv.can_rewind(stored, target); });
+    computed = kept ? target : 0;
     if (computed == 0) stored = 0;
 }
 
@@ -132,11 +137,41 @@ Result<void> model::SessionState::rewind(int32_t position) {
     return {};
 }
 
+namespace {
+
+// Ascending, each once.
+Result<std::vector<int32_t>> observed_layers(const ForwardOptions& options, int32_t layers) {
+    std::vector<int32_t> out = options.hidden_layers;
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    if (!out.empty() && !options.hidden)
+        return Error{Errc::invalid_argument, "ForwardOptions::hidden_layers names layers, but nobody hears of them",
+                     "set ForwardOptions::hidden"};
+    for (const int32_t layer : out)
+        if (layer < 0 || layer >= layers)
+            return Error{Errc::invalid_argument,
+                         "ForwardOptions::hidden_layers names layer " + std::to_string(layer) + ", the model has " +
+                             std::to_string(layers),
+                         "name layers from 0 to " + std::to_string(layers - 1)};
+    return out;
+}
+
+}  // namespace
+
+uint64_t model::SessionState::read_bytes(int32_t position) const {
+    uint64_t total = 0;
+    for (const model::KvCache& kv : caches) total += kv.read_bytes(position);
+    return total;
+}
+
 Result<void> model::SessionState::compute_media() {
-    const model::Network net = engine->network();
+    if (pending.empty()) return {};
+    LAP_TRY(engine->place_media());
+    model::Part& part = engine->parts.front();
+    const model::Network net{engine->loaded.config, part.weights};
     for (const Pending& p : pending) {
-        auto rows = p.rows->picture ? model::embed_patches(net, engine->executor(), p.rows->patches)
-                                    : model::embed_frames(net, engine->executor(), p.rows->frames);
+        auto rows = p.rows->picture ? model::embed_patches(net, *part.device, part.workspace, p.rows->patches)
+                                    : model::embed_frames(net, *part.device, part.workspace, p.rows->frames);
         if (!rows) return rows.error();
         soft[p.index].rows = std::move(*rows);
     }
@@ -144,24 +179,33 @@ Result<void> model::SessionState::compute_media() {
     return {};
 }
 
-Result<void> model::SessionState::compute_step(int32_t end, int32_t rows_wanted, const RowSink& sink,
-                                               const LayerSink& go_on) {
+Result<void> model::SessionState::compute_step(int32_t end, Step step, const RowSink& sink, const HiddenSink& hidden,
+                                               const runtime::StepWatch& go_on) {
     model::EngineState& e = *engine;
     const int32_t begin = computed, columns = end - begin;
-    LAP_TRY(e.workspace.reserve(*e.device, e.loaded.config, columns));
-    LAP_TRY(kv.reserve(end));
-    LAP_TRY(kv.reserve_scratch(e.workspace.kv, columns));
-    model::build_step(e.loaded.config, kv, begin,
-                      std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(columns)), soft,
-                      rows_wanted, e.options.research.vision_blocks_everywhere, e.workspace, step);
-    const auto begin_layer = [&](size_t layer) {
+    std::vector<Stage> stages;
+    for (size_t i = 0; i < caches.size(); ++i) {
+        model::Part& part = e.parts[i];
+        LAP_TRY(part.workspace.reserve(*part.device, e.loaded.config, columns));
+        LAP_TRY(caches[i].reserve(end));
+        LAP_TRY(caches[i].reserve_scratch(part.workspace.kv, columns));
+        stages.push_back({*part.device, {e.loaded.config, part.weights}, caches[i], part.workspace, part.first, part.last});
+    }
+    step.position = begin;
+    step.ids = std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(columns));
+    step.soft = soft;
+    step.blocks_everywhere = e.options.research.vision_blocks_everywhere;
+    const auto residuals = [&](int32_t layer, std::span<const float> rows) {
+        hidden({layer, static_cast<uint32_t>(begin), columns, e.loaded.config.hidden, rows});
+    };
+    const auto begin_layer = [&](int32_t layer) {
         if (!go_on(layer)) return false;
         stored = std::max(stored, end);  // a step stopped in front of its first layer has lost nothing
         return true;
     };
     Result<void> done;
     try {
-        done = model::forward(e.network(), e.executor(), step, kv, e.workspace, begin_layer, sink);
+        done = model::forward(stages, step, begin_layer, residuals, sink);
     } catch (const std::bad_alloc&) {  // caught here, because the step must be taken back
         done = memory_ran_out();
     } catch (...) {  // of a caller's sink
@@ -177,10 +221,12 @@ Result<void> model::SessionState::compute_step(int32_t end, int32_t rows_wanted,
     return {};
 }
 
-Result<void> model::SessionState::compute(const ForwardOptions& options, const RowSink& sink, Effort& effort) {
+Result<void> model::SessionState::compute(const ForwardOptions& options, int32_t candidates, const RowSink& sink,
+                                          Effort& effort) {
     if (ids.empty())
         return Error{Errc::invalid_argument, "there is nothing to compute: the sequence is empty",
                      "append a prompt of at least one token"};
+    LAP_ASSIGN(const auto observed, observed_layers(options, engine->info.layers));
     if (computed == size()) roll_back(size() - 1);  // the logits of the last token are wanted again
     EngineState& e = *engine;
     const auto chunk = static_cast<int32_t>(std::min<uint32_t>(e.options.research.prefill_chunk, e.info.context));
@@ -192,9 +238,9 @@ Result<void> model::SessionState::compute(const ForwardOptions& options, const R
     };
     int32_t row = 0;
     bool go = true;
-    const auto counted = [&](int32_t, std::span<const float> logits) {
+    const auto counted = [&](int32_t, const Scores& scores) {
         const Stopwatch watch;
-        go = sink(row++, logits);
+        go = sink(row++, scores);
         effort.sink_s += watch.seconds();
         return go;
     };
@@ -212,8 +258,9 @@ Result<void> model::SessionState::compute(const ForwardOptions& options, const R
         if (options.rows == Rows::all) wanted = std::max(0, end - std::max(begin, first_row));
         if (!go) wanted = 0;
         const auto layers = static_cast<int64_t>(e.loaded.config.layers.size());
-        LAP_TRY(compute_step(end, wanted, counted, [&](size_t done) {
-            return report(begin + static_cast<int32_t>((end - begin) * static_cast<int64_t>(done) / layers));
+        const Step step{.rows_wanted = wanted, .candidates = candidates, .observed = observed};
+        LAP_TRY(compute_step(end, step, counted, options.hidden, [&](int32_t done) {
+            return report(begin + static_cast<int32_t>((end - begin) * int64_t{done} / layers));
         }));
         effort.tokens += end - begin;
     }

@@ -18,7 +18,7 @@ struct Effort {
 
 struct SessionState {
     std::shared_ptr<EngineState> engine;
-    KvCache kv;
+    std::vector<KvCache> caches;       // one per part of the engine
     std::vector<int32_t> ids;          // the whole sequence; [computed, size) is queued
     std::vector<SoftRows> soft;        // ascending positions
     struct Pending {                   // soft[index].rows are computed before they are needed
@@ -29,20 +29,23 @@ struct SessionState {
     int32_t computed = 0;              // positions whose keys and values are in the cache
     int32_t stored = 0;                // highest position ever written since the cache was empty, >= computed
     int32_t delivered = 0;             // tokens below were computed once: `forward` gives no rows for them
-    Step step;                         // reused from step to step
 
     int32_t size() const { return static_cast<int32_t>(ids.size()); }
-    int32_t context() const { return kv.context(); }
+    int32_t context() const { return caches.front().context(); }
 
-    // Computes every queued token and hands out the rows of logits that `options` names.
-    Result<void> compute(const ForwardOptions& options, const RowSink& sink, Effort& effort);
+    // Computes every queued token and hands out the rows of scores and residuals that `options` names, with so many
+    // candidates each.
+    Result<void> compute(const ForwardOptions& options, int32_t candidates, const RowSink& sink, Effort& effort);
     // Makes position `target` (or an earlier one the cache can go back to) the next to be computed.
     void roll_back(int32_t target);
     Result<void> rewind(int32_t position);
+    uint64_t read_bytes(int32_t position) const;  // of the caches, by one decoded token there
 
   private:
     Result<void> compute_media();
-    Result<void> compute_step(int32_t end, int32_t rows_wanted, const RowSink& sink, const LayerSink& go_on);
+    // One step to `end`; `wanted` says what of it, and lacks where it begins.
+    Result<void> compute_step(int32_t end, Step wanted, const RowSink& sink, const HiddenSink& hidden,
+                              const runtime::StepWatch& go_on);
 };
 
 // Wall-clock seconds since it was made.

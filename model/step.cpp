@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+
+#include "model/workspace.h"
 
 namespace lapidary::model {
 
@@ -42,51 +45,56 @@ int32_t chunk_end(int32_t begin, int32_t end, int32_t limit, std::span<const Sof
     return std::min(cut, end);
 }
 
-void build_step(const ModelConfig& config, const KvCache& kv, int32_t begin, std::span<const int32_t> ids,
-                std::span<const SoftRows> soft, int32_t rows_wanted, bool blocks_everywhere, Workspace& ws,
-                Step& step) {
-    const int32_t columns = static_cast<int32_t>(ids.size()), end = begin + columns;
-    step.ids.assign(ids.begin(), ids.end());
-    step.soft.clear();
-    for (auto& v : step.first) v.assign(ids.size(), 0);
-    for (auto& v : step.last) v.resize(ids.size());
-    auto& sliding_first = step.first[static_cast<size_t>(KvClass::window)];
-    auto& sliding_last = step.last[static_cast<size_t>(KvClass::window)];
-    auto& full_last = step.last[static_cast<size_t>(KvClass::linear)];
+runtime::StepShape shape_of(const ModelConfig& config, const Step& step, bool given) {
+    const bool soft = std::any_of(step.soft.begin(), step.soft.end(), [&](const SoftRows& s) {
+        return s.position < step.end() && s.end() > step.position;
+    });
+    runtime::StepShape shape;
+    shape.columns = step.columns();
+    const bool all = !step.observed.empty() && step.observed.back() + 1 == static_cast<int32_t>(config.layers.size());
+    shape.leaving = all ? step.columns() : step.rows_wanted;
+    shape.rows_wanted = step.rows_wanted;
+    shape.scored = step.head ? std::min(step.rows_wanted, kLogitsRows) : 0;
+    shape.candidates = step.candidates;
+    shape.row_width = given || soft ? config.hidden : 0;
+    shape.pairs = {config.sliding_rope.pairs, config.full_rope.pairs};
+    shape.mask_words = static_cast<int32_t>(step.mask.size());
+    shape.widest = static_cast<int32_t>(widest_input(config));
+    shape.head_dim = largest_head(config);
+    return shape;
+}
+
+void write_inputs(const ModelConfig& config, const KvCache& kv, const Step& step, const float* given,
+                  const runtime::StepInputs& inputs) {
+    const int32_t begin = step.position, end = step.end(), columns = step.columns();
+    const int64_t width = config.hidden;
+    int32_t *const ids = inputs.ids(), *const sliding_first = inputs.first(KvClass::window);
+    int32_t *const sliding_last = inputs.last(KvClass::window), *const full_last = inputs.last(KvClass::linear);
+    inputs.position() = begin;
+    std::copy(step.ids.begin(), step.ids.end(), ids);
+    std::fill_n(inputs.first(KvClass::linear), columns, 0);
     for (int32_t t = 0; t < columns; ++t) {
-        const size_t i = static_cast<size_t>(t);
-        sliding_first[i] = std::max(0, begin + t - config.window + 1);
-        sliding_last[i] = full_last[i] = begin + t + 1;
+        sliding_first[t] = std::max(0, begin + t - config.window + 1);
+        sliding_last[t] = full_last[t] = begin + t + 1;
     }
-    for (const SoftRows& s : soft) {
-        const int32_t from = std::max(begin, s.position), to = std::min(end, s.position + s.count);
+    if (given) std::copy_n(given, columns * width, inputs.rows());
+    for (const SoftRows& s : step.soft) {
+        const int32_t from = std::max(begin, s.position), to = std::min(end, s.end());
         if (from >= to) continue;
-        step.soft.push_back(&s);
-        for (int32_t p = from; p < to; ++p) {
-            const size_t i = static_cast<size_t>(p - begin);
-            step.ids[i] = -1;
+        if (!given && inputs.row_width() > 0)
+            std::copy_n(s.rows.data() + (from - s.position) * width, (to - from) * width,
+                        inputs.rows() + (from - begin) * width);
+        for (int32_t t = from - begin; t < to - begin; ++t) {
+            ids[t] = -1;
             if (!s.block || !config.vision_blocks) continue;
-            sliding_last[i] = s.position + s.count;
-            if (blocks_everywhere) full_last[i] = s.position + s.count;
+            sliding_last[t] = s.end();
+            if (step.blocks_everywhere) full_last[t] = s.end();
         }
     }
-
-    step.shape = {columns, rows_wanted};
-    step.params.columns = columns;
-    step.params.position = begin;
-    step.params.ids = step.ids.data();
-    for (size_t c = 0; c < 2; ++c) {
-        step.params.first[c] = step.first[c].data();
-        step.params.last[c] = step.last[c].data();
-    }
-    kv.plan_step(begin, columns, step.params);
-
-    const auto fill = [&](LayerKind kind, size_t c) {
-        fill_rope(config.rope(kind), head_dim_of(config, kind), begin, columns,
-                  reinterpret_cast<float*>(ws.cosine[c]->host), reinterpret_cast<float*>(ws.sine[c]->host));
-    };
-    fill(LayerKind::sliding, static_cast<size_t>(KvClass::window));
-    fill(LayerKind::full, static_cast<size_t>(KvClass::linear));
+    std::copy(step.mask.begin(), step.mask.end(), inputs.mask());
+    kv.plan_step(begin, columns, inputs.kv(KvClass::window), inputs.kv(KvClass::linear));
+    for (const auto& [kind, c] : {std::pair{LayerKind::sliding, KvClass::window}, {LayerKind::full, KvClass::linear}})
+        fill_rope(config.rope(kind), head_dim_of(config, kind), begin, columns, inputs.cosine(c), inputs.sine(c));
 }
 
 }  // namespace lapidary::model

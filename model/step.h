@@ -1,5 +1,5 @@
-// One step of the transformer: which tokens, at which positions, seeing what. Built by the session,
-// consumed by forward.
+// One step of the transformer: which tokens, at which positions, seeing what. Described by the session; forward turns
+// it into the inputs of a device.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,7 @@
 
 #include "lapidary/result.h"
 #include "model/kv_cache.h"
-#include "model/workspace.h"
-#include "runtime/device.h"
+#include "runtime/step_inputs.h"
 
 namespace lapidary::model {
 
@@ -19,24 +18,34 @@ struct SoftRows {
     int32_t count = 0;
     bool block = false;        // pictures and video frames: bidirectional among themselves
     std::vector<float> rows;   // [count][D]
+
+    int32_t end() const { return position + count; }
 };
 
 struct Step {
-    runtime::StepParams params;
-    runtime::StepShape shape;
-    std::vector<int32_t> ids;                // [T]; -1 where a soft row stands
-    std::vector<int32_t> first[2], last[2];  // by KvClass
-    std::vector<const SoftRows*> soft;       // that overlap this step
+    int32_t position = 0;               // of column 0
+    std::span<const int32_t> ids = {};  // [T]; where soft rows stand, theirs do not count
+    std::span<const SoftRows> soft = {};  // of the whole sequence, ascending
+    int32_t rows_wanted = 0;            // the last columns whose scores are wanted
+    int32_t candidates = 0;             // of these; 0: all scores
+    std::span<const uint32_t> mask = {};  // that may be candidates: bit id % 32 of word id / 32; empty: all
+    bool blocks_everywhere = false;     // the research switch: blocks in full layers too
+    bool head = true;                   // false: only their residuals
+    std::span<const int32_t> observed = {};  // layers whose residuals are wanted, ascending, each once
+
+    int32_t columns() const { return static_cast<int32_t>(ids.size()); }
+    int32_t end() const { return position + columns(); }
 };
 
 // End of the chunk that starts at `begin`: at most `limit` tokens, but never inside a block; a block longer
 // than the limit is taken whole. `end` is the end of the sequence.
 int32_t chunk_end(int32_t begin, int32_t end, int32_t limit, std::span<const SoftRows> soft);
 
-// Positions [begin, begin + ids.size()), logits wanted for the last `rows_wanted`. Fills the workspace's
-// rotation tables. `blocks_everywhere` is the research switch: blocks in full layers too.
-void build_step(const ModelConfig& config, const KvCache& kv, int32_t begin, std::span<const int32_t> ids,
-                std::span<const SoftRows> soft, int32_t rows_wanted, bool blocks_everywhere, Workspace& ws,
-                Step& step);
+// `given`: the host gives a row for every column (hand-over between devices); else only soft rows, if any.
+runtime::StepShape shape_of(const ModelConfig& config, const Step& step, bool given);
+
+// Fills the block. `given`: [T, D] rows of the residual from the device before, or null.
+void write_inputs(const ModelConfig& config, const KvCache& kv, const Step& step, const float* given,
+                  const runtime::StepInputs& inputs);
 
 }  // namespace lapidary::model

@@ -1,62 +1,74 @@
 // Pictures without a tower: every patch goes through one linear projection between norms.
 // Specification multimodal 4.5. LayerNorm eps is 1e-5 in every checkpoint, the RMS eps comes from the config.
-#include "model/forward.h"
+#include <algorithm>
 
-#include "base/try.h"
+#include "model/embed_media.h"
+#include "model/forward.h"
 
 namespace lapidary::model {
 namespace {
 
+using runtime::Device;
+using runtime::Entry;
 using runtime::Format;
 using runtime::MatmulPart;
+using runtime::TensorView;
 using runtime::view;
 
 constexpr float kLayerNormEps = 1e-5f;
 
-}  // namespace
-
-Result<std::vector<float>> embed_patches(const Network& net, runtime::Device& device, const Patches& patches) {
+// N patches: pixels in, rows of width D out.
+void note(const Network& net, Device& device, const Workspace::Media& m, int64_t n) {
     const VisionConfig& c = *net.config.vision;
     const VisionWeights& w = net.weights.vision;
-    const int64_t n = static_cast<int64_t>(patches.x.size());
-    const auto rows = [&](int64_t width) { return device.allocate(static_cast<size_t>(n * width) * sizeof(float)); };
-
-    std::vector<float> positions(static_cast<size_t>(n * c.embed_dim));
-    for (int64_t i = 0; i < n; ++i) {
-        const int32_t px = patches.x[static_cast<size_t>(i)], py = patches.y[static_cast<size_t>(i)];
-        if (px >= c.positions || py >= c.positions)
-            return Error{Errc::media_unsupported,
-                         "the picture is " + std::to_string(std::max(px, py) + 1) + " patches long, the model knows " +
-                             std::to_string(c.positions) + " positions",
-                         "crop the picture or set EngineOptions::image_tokens to less"};
-        for (int64_t j = 0; j < c.embed_dim; ++j)
-            positions[static_cast<size_t>(i * c.embed_dim + j)] = w.pos_x.f32(px)[j] + w.pos_y.f32(py)[j];
-    }
-
-    LAP_ASSIGN(auto pixel_buffer, rows(c.patch_values()));
-    LAP_ASSIGN(auto embed_buffer, rows(c.embed_dim));
-    LAP_ASSIGN(auto position_buffer, rows(c.embed_dim));
-    LAP_ASSIGN(auto out_buffer, rows(net.config.hidden));
-    const auto pixels = view(pixel_buffer, Format::f32, n, c.patch_values());
-    const auto embedded = view(embed_buffer, Format::f32, n, c.embed_dim);
-    const auto position = view(position_buffer, Format::f32, n, c.embed_dim);
-    const auto out = view(out_buffer, Format::f32, n, net.config.hidden);
-
-    device.label("picture", -1);
-    device.write(pixels, patches.values.data());
-    device.write(position, positions.data());
+    const TensorView pixels = view(m.input, Format::f32, n, c.patch_values());
+    const TensorView embedded = view(m.embedded, Format::f32, n, c.embed_dim);
+    const TensorView across = view(m.across, Format::f32, n, c.embed_dim);
+    const TensorView down = view(m.down, Format::f32, n, c.embed_dim);
+    device.layer("picture", -1);
+    device.input_rows(Device::Rows::all, pixels);
     device.layer_norm(pixels, w.ln1_w, w.ln1_b, kLayerNormEps, pixels);
-    const MatmulPart dense{w.dense, embedded, w.dense_b.f32()};
+    const MatmulPart dense{.weights = w.dense, .out = embedded, .bias = w.dense_b};
     device.matmul({&dense, 1}, pixels);
     device.layer_norm(embedded, w.ln2_w, w.ln2_b, kLayerNormEps, embedded);
-    device.add(embedded, position);
+    device.embed_rows(w.pos_x, Entry::ids, 1.0f, across);
+    device.embed_rows(w.pos_y, Entry::second_ids, 1.0f, down);
+    device.add(across, down);
+    device.add(embedded, across);
     device.layer_norm(embedded, w.pos_norm_w, w.pos_norm_b, kLayerNormEps, embedded);
     device.rms_norm(embedded, {}, c.rms_eps, embedded);
-    const MatmulPart projection{w.projection, out};
+    const MatmulPart projection{.weights = w.projection, .out = view(m.out, Format::f32, n, net.config.hidden)};
     device.matmul({&projection, 1}, embedded);
-    LAP_TRY(device.wait(device.submit()));
-    const float* values = device.read(out);
-    return std::vector<float>(values, values + n * net.config.hidden);
+}
+
+Result<void> check_positions(const VisionConfig& c, const Patches& patches) {
+    int32_t longest = 0;
+    for (const auto* side : {&patches.x, &patches.y})
+        for (const int32_t p : *side) longest = std::max(longest, p + 1);
+    if (longest <= c.positions) return {};
+    return Error{Errc::media_unsupported,
+                 "the picture is " + std::to_string(longest) + " patches long, the model knows " +
+                     std::to_string(c.positions) + " positions",
+                 "crop the picture or set EngineOptions::image_tokens to less"};
+}
+
+}  // namespace
+
+Result<std::vector<float>> embed_patches(const Network& net, Device& device, Workspace& ws, const Patches& patches) {
+    const VisionConfig& c = *net.config.vision;
+    LAP_TRY(check_positions(c, patches));
+    LAP_TRY(ws.reserve_media(device, net.config));
+    const auto width = static_cast<size_t>(c.patch_values());
+    const auto fill = [&](const runtime::StepInputs& in, size_t first, size_t n) {
+        std::copy_n(patches.values.data() + first * width, n * width, in.rows());
+        std::copy_n(patches.x.data() + first, n, in.ids());
+        std::copy_n(patches.y.data() + first, n, in.second_ids());
+    };
+    const runtime::StepShape shape{.kind = runtime::StepKind::picture,
+                                   .row_width = c.patch_values(),
+                                   .widest = std::max(c.patch_values(), c.embed_dim)};
+    return embed_media(net, device, ws.media, patches.x.size(), shape, fill,
+                       [&](int64_t n) { note(net, device, ws.media, n); });
 }
 
 }  // namespace lapidary::model

@@ -45,6 +45,7 @@ struct Weights {
     AudioWeights audio;
     std::vector<runtime::Buffer> buffers;  // keeps every view alive (mapped files, converted norms)
     uint64_t bytes = 0;     // of all tensors, in source format
+    uint64_t identity = 0;  // of these tensors where they are placed (runtime::StepKey)
 };
 
 }  // namespace lapidary::model

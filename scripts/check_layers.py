@@ -29,8 +29,9 @@ ALLOWED = {
     "runtime/memory": ("runtime/memory/", "runtime/tensor.h", "base/", "lapidary/result.h"),
     "runtime/file": ("runtime/file/", "runtime/memory/", "runtime/tensor.h", "kernels/", "base/",
                      "lapidary/result.h"),
-    "runtime/cpu": ("runtime/cpu/", "runtime/memory/", "runtime/*.h", "kernels/", "base/", "lapidary/result.h"),
-    "runtime/trace": ("runtime/trace/", "runtime/cpu/thread_pool.h", "runtime/file/output_file.h", "runtime/*.h", "base/",
+    "runtime/cpu": ("runtime/cpu/", "runtime/memory/", "runtime/trace/", "runtime/*.h", "kernels/", "base/",
+                    "lapidary/result.h"),
+    "runtime/trace": ("runtime/trace/", "runtime/file/output_file.h", "runtime/*.h", "base/",
                       "lapidary/result.h"),
     "model/text": ("model/text/", "base/", "lapidary/"),
     "model/media": ("model/media/", "base/", "lapidary/result.h"),
@@ -46,6 +47,9 @@ ALLOWED = {
 HOST_ACCESS = "runtime/memory/host_access.h"
 MAY_ACCESS_HOST = ("runtime/cpu/", "runtime/memory/", "runtime/file/", "model/load/", "model/synth/", "model/tools/",
                    "model/packing/", "tests/", "bench/")
+# The CPU as a device is known to those who make one by make_cpu_device, and named by nobody else.
+CPU_DEVICE = re.compile(r"^runtime/cpu/cpu\w*\.h$")
+MAY_NAME_CPU_DEVICE = ("runtime/cpu/", "tests/", "bench/")
 # Room -> system headers it must not name: kernels know no machine, the model no threads and instructions.
 INTRINSICS = r"immintrin|x86intrin|arm_neon|xsimd"
 FORBIDDEN = {
@@ -98,6 +102,8 @@ def include_violations(name, text):
             yield f'{name}: includes "{target}", which {rooms[0]} must not know'
         if target == HOST_ACCESS and not name.startswith(MAY_ACCESS_HOST):
             yield f'{name}: includes "{target}": views are opaque here'
+        if CPU_DEVICE.match(target) and not name.startswith(MAY_NAME_CPU_DEVICE):
+            yield f'{name}: includes "{target}": only the one who makes it knows the CPU device'
         for room in rooms:
             if kind == "<" and room in FORBIDDEN and re.search(FORBIDDEN[room], target):
                 # Kernels may use intrinsics; model and the others may not.

@@ -276,10 +276,24 @@ struct Reply {
 
 enum class Rows { last, all };
 
+// The residual behind one layer, not normed: f32 [count][width], of positions [position, position + count). Valid during
+// the call.
+struct HiddenRows {
+    int32_t layer = 0;  // 0 is the first
+    uint32_t position = 0;
+    int32_t count = 0, width = 0;
+    std::span<const float> values = {};
+};
+using HiddenSink = std::function<void(const HiddenRows&)>;
+
 struct ForwardOptions {
     Rows rows = Rows::last;      // of the last token, or of every queued one
     std::stop_token cancel = {}; // honoured between layers: the call returns `cancelled`
     ProgressSink progress = {};  // stage "prompt", in tokens, while they are computed; false cancels
+    // Layers that `hidden` hears of, a chunk of tokens at a time, every token that is computed; the same rules as for
+    // the sink of logits.
+    std::vector<int32_t> hidden_layers = {};
+    HiddenSink hidden = {};
 };
 
 // Receives one row of logits [vocab] after the soft cap; row counts from 0. Valid during the call.

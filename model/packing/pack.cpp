@@ -11,6 +11,7 @@
 #include "model/engine_state.h"
 #include "model/packing/pack_plan.h"
 #include "model/tools/layerwise.h"
+#include "runtime/cpu/make_cpu_device.h"
 #include "runtime/file/gguf_parse.h"
 #include "runtime/file/gguf_writer.h"
 #include "runtime/file/json_file.h"
@@ -157,9 +158,9 @@ Result<void> compare(const PackOptions& options, const std::vector<int32_t>& ids
     const auto start = std::chrono::steady_clock::now();
     LAP_ASSIGN(const LoadedModel base, model::load_model({.model = options.model, .mmproj = options.mmproj}));
     LAP_ASSIGN(const LoadedModel other, model::load_model({.model = options.out}));
-    runtime::CpuDevice device(table, threads, /*precise=*/false);
+    LAP_ASSIGN(const auto device, runtime::make_cpu_device({.level = &table, .threads = {threads, threads}, .race = false}, {}));
     LAP_ASSIGN(report.divergence,
-               model::layerwise_divergence(base, other, ids, device, [&](uint64_t done, uint64_t total) {
+               model::layerwise_divergence(base, other, ids, *device, [&](uint64_t done, uint64_t total) {
                    return !options.progress || options.progress("compare", done, total);
                }));
     report.compared = true;

@@ -92,6 +92,36 @@ Result<Sample> Sampler::sample(std::span<const float> logits) {
     return sample;
 }
 
+int32_t Sampler::best_wanted() const {
+    const auto suppressed = static_cast<int32_t>(std::count(suppressed_.begin(), suppressed_.end(), 1));
+    if (options_.want_logprobs) return 0;
+    if (options_.temperature == 0.0f) return 1 + suppressed;
+    return options_.top_k == 0 ? 0 : options_.top_k + 1 + suppressed;  // one more, to see that no equal one is missing
+}
+
+std::optional<Sample> Sampler::sample_best(std::span<const Ranked> best) {
+    // What is no number is a matter of the whole row: its error names the token.
+    if (best.empty() || !std::isfinite(best.front().logit)) return {};
+    const size_t k = options_.temperature == 0.0f ? 1 : static_cast<size_t>(options_.top_k);
+    std::vector<Ranked> kept;  // the k greatest, and those equal to the last of them
+    bool complete = best.size() == static_cast<size_t>(vocabulary_size_);
+    for (const Ranked& token : best) {
+        if (token.logit == kMinusInfinity || (kept.size() >= k && token.logit < kept[k - 1].logit)) {
+            complete = true;
+            break;
+        }
+        if (!is_suppressed(token.id)) kept.push_back(token);
+    }
+    if (kept.empty()) return {};
+    const Ranked first = kept.front();
+    if (options_.temperature == 0.0f) return Sample{first.id, 0.0f, {}};
+    if (!complete) return {};
+    std::sort(kept.begin(), kept.end(), [](const Ranked& a, const Ranked& b) { return a.id < b.id; });
+    candidates_.clear();
+    for (const Ranked& token : kept) add_candidate(token.id, token.logit, first.logit);
+    return Sample{draw_candidate(), 0.0f, {}};
+}
+
 Result<int32_t> Sampler::greatest(std::span<const float> logits) const {
     int32_t best = -1;
     for (int32_t id = 0; id < vocabulary_size_; ++id) {
@@ -111,6 +141,10 @@ Result<int32_t> Sampler::greatest(std::span<const float> logits) const {
 
 int32_t Sampler::draw(std::span<const float> logits, float greatest_logit) {
     collect(logits, greatest_logit);
+    return draw_candidate();
+}
+
+int32_t Sampler::draw_candidate() {
     if (options_.top_p < 1.0f) cut_top_p();
     if (options_.min_p > 0.0f) cut_min_p();
     double mass = 0.0;
@@ -128,14 +162,17 @@ int32_t Sampler::draw(std::span<const float> logits, float greatest_logit) {
 
 void Sampler::collect(std::span<const float> logits, float greatest_logit) {
     const float threshold = top_k_threshold(logits);
-    const double temperature = options_.temperature;
     candidates_.clear();
     for (int32_t id = 0; id < vocabulary_size_; ++id) {
         const float logit = logits[id];
         if (logit < threshold || logit == kMinusInfinity || is_suppressed(id)) continue;
-        const double distance = double{logit} - double{greatest_logit};
-        candidates_.push_back({id, logit, std::exp(distance / temperature)});
+        add_candidate(id, logit, greatest_logit);
     }
+}
+
+void Sampler::add_candidate(int32_t id, float logit, float greatest_logit) {
+    const double distance = double{logit} - double{greatest_logit}, temperature = options_.temperature;
+    candidates_.push_back({id, logit, std::exp(distance / temperature)});
 }
 
 // The k-th greatest logit that can be chosen; -infinity if all can stay.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -38,6 +39,12 @@ struct TokenLogprob {
     float logprob = 0.0f;  // natural logarithm
 };
 
+// A token and its logit.
+struct Ranked {
+    int32_t id = 0;
+    float logit = 0.0f;
+};
+
 struct Sample {
     int32_t id = 0;
     // With want_logprobs: under the model's own distribution (temperature 1, nothing cut but the suppressed).
@@ -52,6 +59,11 @@ class Sampler {
     // `logits` must have vocabulary_size entries. NaN, +infinity or no choosable token is an error.
     Result<Sample> sample(std::span<const float> logits);
 
+    // The same from the best tokens alone, greatest logit first, equal ones by id, NaN before all: how many are enough
+    // (0: only the whole row is), and the choice; nothing where they leave it open after all, as with many equal logits.
+    int32_t best_wanted() const;
+    std::optional<Sample> sample_best(std::span<const Ranked> best);
+
   private:
     struct Candidate {
         int32_t id;
@@ -64,6 +76,8 @@ class Sampler {
     Result<int32_t> greatest(std::span<const float> logits) const;
     int32_t draw(std::span<const float> logits, float greatest_logit);
     void collect(std::span<const float> logits, float greatest_logit);
+    void add_candidate(int32_t id, float logit, float greatest_logit);
+    int32_t draw_candidate();  // one of those collected
     float top_k_threshold(std::span<const float> logits);
     void cut_top_p();
     void cut_min_p();

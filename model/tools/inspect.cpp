@@ -66,15 +66,9 @@ Rows describe(const model::ModelConfig& c) {
     return rows;
 }
 
-// As the start-up race chose: "avx512:panel_matmul_q4_0", and who multiplies few columns, if somebody else.
-std::string panel_kernel(const std::string& type, const ModelInfo& info) {
-    std::string many = info.isa, few = info.isa;
-    for (const PanelKernels& p : info.panels) {
-        if (p.format != type) continue;
-        many = p.many;
-        few = p.few;
-    }
-    return many + ":panel_matmul_" + type + (few == many ? "" : ", few columns " + few);
+// "avx512:panel_matmul_q4_0", and who multiplies few columns, if somebody else.
+std::string in_words(const runtime::KernelChoice& c) {
+    return c.many + ":" + c.operation + (c.few == c.many ? "" : ", few columns " + c.few);
 }
 
 // Two-dimensional tensors are matmul operands, everything else is expanded to f32 at load. Layer matrices and
@@ -88,9 +82,7 @@ std::string kernel_for(const model::SourceTensor& t, const model::EngineState& s
         const auto format = static_cast<kernels::Format>(f);
         if (t.type() != kernels::name(format)) continue;
         const runtime::TensorView matrix{nullptr, 0, format, t.shape[0], t.shape[1], 0};
-        if (packed && state.device->can_pack(matrix)) return panel_kernel(t.type(), state.info);
-        const bool int8_input = !state.options.precise && kernels::is_quantised(format);
-        return state.info.isa + ":matmul_" + t.type() + (int8_input ? "_q8" : "");
+        return in_words(state.device().kernels_of(matrix, packed ? runtime::Use::matrix : runtime::Use::projection));
     }
     return "none";
 }

@@ -3,19 +3,21 @@
 #include "model/tools/layerwise.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/try.h"
 #include "kernels/panels.h"
 #include "model/forward.h"
+#include "model/load/place.h"
 #include "model/tools/kl_stats.h"
-#include "model/load/repack.h"
+#include "runtime/run_recorded.h"
 
 namespace lapidary::model {
 namespace {
 
-using runtime::CpuDevice;
+using runtime::Device;
 using runtime::Format;
+using runtime::StepKey;
+using runtime::StepKind;
 using runtime::view;
 
 constexpr int32_t kHeadTokens = 128;  // logits of both models at 262,144 pieces: 2 x 134 MB
@@ -42,51 +44,44 @@ class Progress {
     uint64_t done_ = 0, total_;
 };
 
-// Layer `index` with its matrices as the device wants them, and the memory that this took.
-Result<void> run_one(const LoadedModel& model, Weights& weights, size_t index, CpuDevice& device,
-                     const Step& step, KvCache& kv, Workspace& ws, Progress& progress) {
-    std::vector<runtime::Buffer> moved;
+// Layer `index` with its weights as the device wants them, and the memory that this took.
+Result<void> run_one(const LoadedModel& model, int32_t index, Device& device, const Step& step, KvCache& kv,
+                     Workspace& ws, Progress& progress) {
+    LAP_ASSIGN(const Weights placed, place_weights(model.weights, {index, index + 1, false}, device, {}));
+    LAP_TRY(run_stage({device, {model.config, placed}, kv, ws, index, index + 1}, step, nullptr, {}));
+    LayerWeights layer = model.weights.layers[static_cast<size_t>(index)];
     int64_t bytes = 0;
-    for (TensorView* matrix : matrices_of(weights.layers[index])) {
+    for (TensorView* matrix : matrices_of(layer)) {
         if (!*matrix) continue;
-        LAP_TRY(arrange(*matrix, device, moved));
+        give_back(*matrix);
         bytes += matrix->bytes();
     }
-    run_layer({model.config, weights}, device, index, step, step.shape.columns, kv, ws);
-    LAP_TRY(device.wait(device.submit()));
-    weights.layers[index] = model.weights.layers[index];
-    for (TensorView* matrix : matrices_of(weights.layers[index]))
-        if (*matrix) give_back(*matrix);
     return progress.add(bytes);
 }
 
 // Normed states before the head, [T, D].
-Result<std::vector<float>> last_states(const LoadedModel& model, std::span<const int32_t> ids,
-                                       CpuDevice& device, Progress& progress) {
+Result<std::vector<float>> last_states(const LoadedModel& model, std::span<const int32_t> ids, Device& device,
+                                       Progress& progress) {
     const ModelConfig& config = model.config;
-    const auto columns = static_cast<int32_t>(ids.size());
-    Weights weights = model.weights;
+    const Step step{.ids = ids, .rows_wanted = static_cast<int32_t>(ids.size()), .head = false};
     Workspace ws;
-    LAP_ASSIGN(KvCache kv, KvCache::create(device, config, runtime::KvFormat::f16, columns));
-    LAP_TRY(ws.reserve(device, config, columns));
-    LAP_TRY(kv.reserve(columns));
-    LAP_TRY(kv.reserve_scratch(ws.kv, columns));
-    Step step;
-    build_step(config, kv, 0, ids, {}, columns, /*blocks_everywhere=*/false, ws, step);
-    device.begin(step.shape, step.params);
-    const TensorView x = view(ws.x, Format::f32, columns, config.hidden);
-    device.embed_rows(weights.embed, std::sqrt(static_cast<float>(config.hidden)), x);
-    for (size_t i = 0; i < weights.layers.size(); i++)
-        LAP_TRY(run_one(model, weights, i, device, step, kv, ws, progress));
-    device.rms_norm(x, weights.final_norm, config.rms_eps, x);
-    device.end();
-    LAP_TRY(device.wait(device.submit()));
-    const float* values = device.read(x);
-    return std::vector<float>(values, values + int64_t{columns} * config.hidden);
+    LAP_ASSIGN(KvCache kv, KvCache::create(device, config, runtime::KvFormat::f16, step.columns()));
+    LAP_TRY(ws.reserve(device, config, step.columns()));
+    LAP_TRY(kv.reserve(step.columns()));
+    LAP_TRY(kv.reserve_scratch(ws.kv, step.columns()));
+    for (int32_t i = 0; i < static_cast<int32_t>(config.layers.size()); i++)
+        LAP_TRY(run_one(model, i, device, step, kv, ws, progress));
+    const TensorView x = view(ws.x, Format::f32, step.columns(), config.hidden);
+    StepKey key{.shape = shape_of(config, step, false), .weights = runtime::new_identity()};
+    key.shape.kind = StepKind::head;
+    LAP_TRY(runtime::run_recorded(device, key, {}, [](const auto&) {},
+                                  [&] { device.rms_norm(x, model.weights.final_norm, config.rms_eps, x); }));
+    const auto* values = reinterpret_cast<const float*>(device.read(x));
+    return std::vector<float>(values, values + x.rows * x.cols);
 }
 
-// out [T, V] = states [T, D] times the tied head.
-Result<void> head(const LoadedModel& model, const TensorView& states, CpuDevice& device,
+// out [T, V] = states [T, D] times the tied head; `input` [T, D] is scratch.
+Result<void> head(const LoadedModel& model, std::span<const float> states, const TensorView& input, Device& device,
                   const TensorView& out, Progress& progress) {
     const ModelConfig& config = model.config;
     for (int64_t begin = 0; begin < config.vocab; begin += kHeadRows) {
@@ -94,17 +89,25 @@ Result<void> head(const LoadedModel& model, const TensorView& states, CpuDevice&
         std::vector<runtime::Buffer> moved;
         const TensorView source = model.weights.embed.row_range(begin, end);
         TensorView rows = source;
-        LAP_TRY(arrange(rows, device, moved));
+        LAP_TRY(place_matrix(rows, device, moved));
         TensorView slice = out.first_cols(end - begin);
         slice.offset += static_cast<size_t>(begin) * sizeof(float);
         const runtime::MatmulPart part{rows, slice};
-        device.matmul({&part, 1}, states);
-        LAP_TRY(device.wait(device.submit()));
+        const auto note = [&] {
+            device.input_rows(Device::Rows::all, input);
+            device.matmul({&part, 1}, input);
+            if (config.soft_cap > 0) device.soft_cap(slice, config.soft_cap);
+        };
+        const runtime::StepShape shape{.kind = StepKind::head,
+                                       .columns = static_cast<int32_t>(input.rows),
+                                       .row_width = config.hidden,
+                                       .widest = config.hidden};
+        LAP_TRY(runtime::run_recorded(device, {.shape = shape, .weights = runtime::new_identity()}, {},
+                                      [&](const auto& in) { std::copy(states.begin(), states.end(), in.rows()); }, note));
         give_back(source);
         LAP_TRY(progress.add(source.bytes()));
     }
-    if (config.soft_cap > 0) device.soft_cap(out, config.soft_cap);
-    return device.wait(device.submit());
+    return {};
 }
 
 uint64_t bytes_read(const LoadedModel& model, size_t tokens) {
@@ -120,7 +123,7 @@ uint64_t bytes_read(const LoadedModel& model, size_t tokens) {
 }  // namespace
 
 Result<Divergence> layerwise_divergence(const LoadedModel& base, const LoadedModel& other,
-                                        std::span<const int32_t> ids, CpuDevice& device,
+                                        std::span<const int32_t> ids, Device& device,
                                         const std::function<bool(uint64_t done, uint64_t total)>& progress) {
     const LoadedModel* models[] = {&base, &other};
     Progress counted(progress, bytes_read(base, ids.size()) + bytes_read(other, ids.size()));
@@ -129,24 +132,27 @@ Result<Divergence> layerwise_divergence(const LoadedModel& base, const LoadedMod
         LAP_ASSIGN(states[m], last_states(*models[m], ids, device, counted));
     }
     const int64_t width = base.config.hidden, vocab = base.config.vocab;
-    LAP_ASSIGN(const runtime::Buffer input,
-               device.allocate(static_cast<size_t>(kHeadTokens * width) * sizeof(float)));
+    const auto rows = [&](int64_t columns) {
+        return device.allocate(static_cast<size_t>(kHeadTokens * columns) * sizeof(float), runtime::MemoryKind::readback);
+    };
+    LAP_ASSIGN(const runtime::Buffer input, rows(width));
     runtime::Buffer logits[2];
     for (runtime::Buffer& buffer : logits) {
-        LAP_ASSIGN(buffer, device.allocate(static_cast<size_t>(kHeadTokens * vocab) * sizeof(float)));
+        LAP_ASSIGN(buffer, rows(vocab));
     }
     KlStats stats;
     for (size_t first = 0; first < ids.size(); first += kHeadTokens) {
         const auto count = std::min<size_t>(kHeadTokens, ids.size() - first);
         const TensorView x = view(input, Format::f32, static_cast<int64_t>(count), width);
         for (size_t m = 0; m < 2; m++) {
-            device.write(x, states[m].data() + static_cast<int64_t>(first) * width);
-            LAP_TRY(head(*models[m], x, device, view(logits[m], Format::f32, x.rows, vocab), counted));
+            const auto part = std::span(states[m]).subspan(first * static_cast<size_t>(width), count * static_cast<size_t>(width));
+            LAP_TRY(head(*models[m], part, x, device, view(logits[m], Format::f32, x.rows, vocab), counted));
         }
         for (size_t t = 0; t < count; t++) {
             const auto row = [&](size_t m) {
-                return std::span(view(logits[m], Format::f32, x.rows, vocab).f32(static_cast<int64_t>(t)),
-                                 static_cast<size_t>(vocab));
+                const auto at = static_cast<int64_t>(t);
+                const TensorView scores = view(logits[m], Format::f32, x.rows, vocab).row_range(at, at + 1);
+                return std::span(reinterpret_cast<const float*>(device.read(scores)), static_cast<size_t>(vocab));
             };
             LAP_TRY(stats.add(row(0), row(1), first + t + 1 < ids.size() ? ids[first + t + 1] : -1));
         }

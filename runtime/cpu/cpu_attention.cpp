@@ -5,6 +5,7 @@
 #include "kernels/kv_rows.h"
 #include "runtime/cpu/cpu_device.h"
 #include "runtime/memory/host_access.h"
+#include "runtime/trace/recorder.h"
 
 namespace lapidary::runtime {
 namespace {
@@ -32,28 +33,32 @@ void keep_rotated(float* key, const KvView& kv) {
 
 }  // namespace
 
-void CpuDevice::norm_rope(const TensorView& q, const TensorView& weight, float eps, const RopeTable& rope) {
-    const int64_t dim = weight.cols, heads = q.cols / dim;
-    const int64_t offset = params_->columns - q.rows;
+void CpuDevice::norm_rope(const TensorView& q, const TensorView& weight, float eps, KvClass angles) {
+    const Recorded op(recorder_, "norm_rope", [&] { return move_cost(q, 2); });
+    const int64_t dim = weight.cols, heads = q.cols / dim, pairs = inputs_.pairs(angles);
+    const float *cosine = inputs_.cosine(angles), *sine = inputs_.sine(angles);
+    const int64_t offset = columns_ - q.rows;
     pool_.run(q.rows, [&](int64_t t, int) {
         for (int64_t h = 0; h < heads; ++h) {
             float* x = host_floats(q, t) + h * dim;
             table_.rms_norm(x, host_floats(weight), dim, eps, x);
-            table_.rope(x, dim, rope.cosine.cols, host_floats(rope.cosine, offset + t),
-                        host_floats(rope.sine, offset + t));
+            table_.rope(x, dim, pairs, cosine + (offset + t) * pairs, sine + (offset + t) * pairs);
         }
     });
 }
 
 void CpuDevice::norm_rope_store(const TensorView& k, const TensorView& v, const TensorView& k_weight, float eps,
-                                const RopeTable& rope, const KvView& kv) {
+                                const KvView& kv) {
+    const Recorded op(recorder_, "norm_rope_store", [&] { return store_cost(kv, k.rows); });
+    const int64_t pairs = inputs_.pairs(kv.kv_class);
+    const float *cosine = inputs_.cosine(kv.kv_class), *sine = inputs_.sine(kv.kv_class);
     const int64_t dim = kv.dim, size = kv.key_pairs > 0 ? 2 * kv.key_pairs : dim;
     const auto store = table_.store_kv[index(kv.format)];
-    const KvStep& step = params_->kv[index(kv.kv_class)];
+    const KvStep& step = inputs_.kv(kv.kv_class);
     const bool keys_as_values = host_bytes(v) == host_bytes(k);
     pool_.run(k.rows * kv.kv_heads, [&](int64_t item, int) {
         const int64_t t = item / kv.kv_heads, head = item % kv.kv_heads;
-        const int32_t position = params_->position + static_cast<int32_t>(t);
+        const int32_t position = inputs_.position() + static_cast<int32_t>(t);
         const KvSpan* span = step.stores.data();
         while (position >= span->position + span->count) ++span;
         std::byte* const base = host_bytes(*kv.segment(span->segment).buffer);
@@ -66,14 +71,14 @@ void CpuDevice::norm_rope_store(const TensorView& k, const TensorView& v, const 
         else  // k and v share their rms: the normed key is the value times the key weight
             for (int64_t i = 0; i < dim; ++i) key[i] *= host_floats(k_weight)[i];
         if (kv.key_pairs > 0) keep_rotated(key, kv);
-        table_.rope(key, size, rope.cosine.cols, host_floats(rope.cosine, t), host_floats(rope.sine, t));
+        table_.rope(key, size, pairs, cosine + t * pairs, sine + t * pairs);
         store(key, size, base + at.k, base + at.k_scales);
     });
 }
 
 // Where the kernels find the rows that the step sees.
 void CpuDevice::find_runs(const KvView& kv) {
-    const KvStep& step = params_->kv[index(kv.kv_class)];
+    const KvStep& step = inputs_.kv(kv.kv_class);
     const bool scales = kv.format == KvFormat::q8_0;
     runs_.clear();
     for (int64_t h = 0; h < kv.kv_heads; ++h)
@@ -87,16 +92,17 @@ void CpuDevice::find_runs(const KvView& kv) {
 }
 
 void CpuDevice::attention(const TensorView& q, const KvView& kv, const TensorView& out) {
+    const Recorded op(recorder_, "attention", [&] { return attention_cost(inputs_, columns_, q, kv); });
     find_runs(kv);
     const int32_t heads = static_cast<int32_t>(q.cols / kv.dim);
-    const int64_t offset = params_->columns - q.rows;
+    const int64_t offset = columns_ - q.rows;
     kernels::AttentionArgs call;
     call.stride = q.cols;
     call.dim = kv.dim;
     call.format = kv.format;
     call.key_pairs = kv.key_pairs;
     call.key_weight = kv.key_pairs > 0 ? host_floats(kv.key_weight) : nullptr;
-    call.run_count = params_->kv[index(kv.kv_class)].span_count;
+    call.run_count = inputs_.kv(kv.kv_class).span_count;
     call.row_bytes = kv.row;
     const auto tile = [&](const Tiling& tiling, int64_t i) {
         const int64_t t = i / tiling.head_tiles * tiling.tokens, slice = i % tiling.head_tiles;
@@ -107,8 +113,8 @@ void CpuDevice::attention(const TensorView& q, const KvView& kv, const TensorVie
         a.q = host_floats(q, t);
         a.out = host_floats(out, t);
         a.tokens = static_cast<int32_t>(std::min<int64_t>(tiling.tokens, q.rows - t));
-        a.first = params_->first[index(kv.kv_class)] + offset + t;
-        a.last = params_->last[index(kv.kv_class)] + offset + t;
+        a.first = inputs_.first(kv.kv_class) + offset + t;
+        a.last = inputs_.last(kv.kv_class) + offset + t;
         a.head_begin = kv_head * group + part * tiling.heads;
         a.head_end = std::min((kv_head + 1) * group, a.head_begin + tiling.heads);
         return a;
@@ -121,7 +127,6 @@ void CpuDevice::attention(const TensorView& q, const KvView& kv, const TensorVie
         if (split_attention(tiles)) return;
     }
     while (tiling.count() < enough && tiling.tokens > 1) tiling.cut_tokens();
-    reserve_scratch(kernels::attention_scratch_bytes(kv.dim, tiling.rows()));
     pool_.run(tiling.count(), [&](int64_t item, int thread) {
         // The last tokens see most: they go first, so that no thread ends on a long item.
         kernels::AttentionArgs a = tile(tiling, tiling.count() - 1 - item);
@@ -133,7 +138,6 @@ void CpuDevice::attention(const TensorView& q, const KvView& kv, const TensorVie
 // Few tiles: their blocks of positions are cut into runs of neighbours, four for each thread, then the blocks of a tile
 // are merged in order. The order of operations of a row is that of the whole tile, so the bits are too.
 bool CpuDevice::split_attention(const std::vector<kernels::AttentionArgs>& tiles) {
-    constexpr int64_t kMaxPartialBytes = int64_t{64} << 20;
     std::vector<int64_t> first_block = {0};  // of each tile, counted over all
     int64_t rows = 0;
     for (const kernels::AttentionArgs& a : tiles) {
@@ -142,11 +146,9 @@ bool CpuDevice::split_attention(const std::vector<kernels::AttentionArgs>& tiles
     }
     const int64_t dim = tiles[0].dim, blocks = first_block.back();
     const int64_t partial_bytes = kernels::attention_partial_bytes(dim, rows);
-    if (blocks <= static_cast<int64_t>(tiles.size()) || blocks * partial_bytes > kMaxPartialBytes) return false;
-    reserve(partials_, blocks * partial_bytes);
-    reserve_scratch(kernels::attention_scratch_bytes(dim, rows));
+    if (blocks <= static_cast<int64_t>(tiles.size()) || blocks * partial_bytes > CpuScratch::kPartialBytes) return false;
     const auto partial = [&](int64_t block) {
-        return reinterpret_cast<float*>(host_bytes(*partials_) + block * partial_bytes);
+        return reinterpret_cast<float*>(host_bytes(*scratch_.partials) + block * partial_bytes);
     };
     const int64_t run = std::max<int64_t>(1, blocks / (4 * pool_.team()));
     std::vector<kernels::AttentionArgs> items;
@@ -189,7 +191,8 @@ bool CpuDevice::split_attention(const std::vector<kernels::AttentionArgs>& tiles
 }
 
 void CpuDevice::commit_kv(const KvView& kv) {
-    const KvStep& step = params_->kv[index(kv.kv_class)];
+    const Recorded op(recorder_, "commit_kv", [&] { return commit_cost(inputs_, kv); });
+    const KvStep& step = inputs_.kv(kv.kv_class);
     if (step.commit_count == 0) return;
     constexpr int32_t kRowsPerItem = 32;
     std::byte *ring = host_bytes(*kv.segment(0).buffer), *chunk = host_bytes(*kv.segment(kScratchSegment).buffer);

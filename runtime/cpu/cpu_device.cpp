@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 
+#include "base/try.h"
 #include "runtime/memory/host_access.h"
 #include "runtime/memory/host_buffer.h"
+#include "runtime/trace/recorder.h"
 
 namespace lapidary::runtime {
 namespace {
@@ -18,43 +19,52 @@ constexpr int64_t kValuesPerItem = 16384;
 }  // namespace
 
 CpuDevice::CpuDevice(const kernels::KernelTable& table, int threads, bool precise, PhaseThreads phases)
-    : table_(table), precise_(precise), phases_(phases), pool_(threads) {
-    scratch_.resize(static_cast<size_t>(pool_.size()));
+    : cpu_(table, threads, precise, phases) {
+    scratch_.threads.resize(static_cast<size_t>(pool_.size()));
 }
 
-Result<Buffer> CpuDevice::allocate(size_t bytes) { return allocate_host(bytes); }
+Result<Buffer> CpuDevice::allocate(size_t bytes, MemoryKind) { return allocate_host(bytes); }
 
-void CpuDevice::begin(const StepShape& shape, const StepParams& params) {
-    params_ = &params;
-    const int threads = shape.columns <= kDecodeColumns ? phases_.decode : phases_.prefill;
-    pool_.use(threads > 0 ? threads : pool_.size());
+Result<Recording> CpuDevice::begin(const StepKey& key, const StepWatch& watch) {
+    const size_t bytes = StepInputs::bytes(key.shape);
+    if (!block_ || block_->bytes < bytes) {
+        LAP_ASSIGN(block_, allocate_host(bytes));
+    }
+    LAP_TRY(scratch_.reserve(key.shape));
+    cpu_.use(key.shape.columns);
+    inputs_ = StepInputs(host_bytes(*block_), key.shape);
+    columns_ = key.shape.columns;
+    watch_ = watch;
+    stopped_ = false;
+    return Recording{inputs_, false};
 }
 
-void CpuDevice::write(const TensorView& to, const float* values) {
-    for (int64_t r = 0; r < to.rows; ++r)
-        std::memcpy(host_floats(to, r), values + r * to.cols, static_cast<size_t>(to.cols) * sizeof(float));
+Result<void> CpuDevice::wait(Ticket) {
+    watch_ = {};
+    if (stopped_) return Error{Errc::cancelled, "stopped on request"};
+    return {};
 }
 
-void CpuDevice::reserve(Buffer& buffer, int64_t bytes) {
-    if (buffer && buffer->bytes >= static_cast<size_t>(bytes)) return;
-    // Operations have no way to fail: a refused mapping is thrown as operator new would, and becomes an
-    // error where the session computes.
-    auto larger = allocate_host(static_cast<size_t>(bytes));
-    if (!larger) throw std::bad_alloc();
-    buffer = std::move(*larger);
+const std::byte* CpuDevice::read(const TensorView& from) { return host_bytes(from); }
+
+void CpuDevice::observe(Recorder* recorder) {
+    recorder_ = recorder;
+    pool_.observe(recorder);
 }
 
-void CpuDevice::reserve_scratch(int64_t bytes) {
-    for (Buffer& buffer : scratch_) reserve(buffer, bytes);
+bool CpuDevice::layer(const char* kind, int32_t number) {
+    if (recorder_) recorder_->layer(kind, number);
+    if (number >= 0 && !stopped_ && watch_) stopped_ = !watch_(number);
+    return !stopped_;
 }
 
-void CpuDevice::embed_rows(const TensorView& table, float scale, const TensorView& out) {
+void CpuDevice::embed_rows(const TensorView& table, Entry entry, float scale, const TensorView& out) {
+    const Recorded op(recorder_, "embed", [&] { return embed_cost(table, out.rows); });
+    const int32_t* ids = entry == Entry::ids ? inputs_.ids() : inputs_.second_ids();
     const auto expand = table_.expand[index(table.format)];
     const auto unpack = table_.unpack_panel_row[index(table.format)];
-    const int64_t blocks_bytes = kernels::row_bytes(table.format, table.cols);
-    if (table.layout == Layout::panels) reserve_scratch(blocks_bytes);
     pool_.run(out.rows, [&](int64_t t, int thread) {
-        const int32_t id = params_->ids[t];
+        const int32_t id = ids[t];
         if (id < 0) return;
         const std::byte* blocks = host_bytes(table) + id * table.row_bytes;
         if (table.layout == Layout::panels) {
@@ -68,33 +78,37 @@ void CpuDevice::embed_rows(const TensorView& table, float scale, const TensorVie
     });
 }
 
+void CpuDevice::input_rows(Rows which, const TensorView& out, int64_t from) {
+    const Recorded op(recorder_, "input_rows", [&] { return move_cost(out, 2); });
+    for (int64_t t = 0; t < out.rows; ++t)
+        if (which == Rows::all || inputs_.ids()[t] < 0)
+            std::memcpy(host_floats(out, t), inputs_.rows() + t * inputs_.row_width() + from, static_cast<size_t>(out.cols) * sizeof(float));
+}
+
 void CpuDevice::rms_norm(const TensorView& x, const TensorView& w, float eps, const TensorView& out) {
+    const Recorded op(recorder_, "rms_norm", [&] { return move_cost(x, 2); });
     const float* weight = w ? host_floats(w) : nullptr;
-    pool_.run(x.rows, [&](int64_t t, int) {
-        table_.rms_norm(host_floats(x, t), weight, x.cols, eps, host_floats(out, t));
-    });
+    pool_.run(x.rows, [&](int64_t t, int) { table_.rms_norm(host_floats(x, t), weight, x.cols, eps, host_floats(out, t)); });
 }
 
 void CpuDevice::layer_norm(const TensorView& x, const TensorView& w, const TensorView& b, float eps,
                            const TensorView& out) {
-    pool_.run(x.rows, [&](int64_t t, int) {
-        table_.layer_norm(host_floats(x, t), host_floats(w), host_floats(b), x.cols, eps,
-                          host_floats(out, t));
-    });
+    const Recorded op(recorder_, "layer_norm", [&] { return move_cost(x, 2); });
+    pool_.run(x.rows, [&](int64_t t, int) { table_.layer_norm(host_floats(x, t), host_floats(w), host_floats(b), x.cols, eps, host_floats(out, t)); });
 }
 
 void CpuDevice::add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps, float scale) {
-    pool_.run(x.rows, [&](int64_t t, int) {
-        table_.add_norm(host_floats(x, t), host_floats(y, t), host_floats(w), x.cols, eps, scale);
-    });
+    const Recorded op(recorder_, "add_norm", [&] { return move_cost(x, 3); });
+    pool_.run(x.rows, [&](int64_t t, int) { table_.add_norm(host_floats(x, t), host_floats(y, t), host_floats(w), x.cols, eps, scale); });
 }
 
 void CpuDevice::add(const TensorView& x, const TensorView& y) {
-    pool_.run(x.rows,
-              [&](int64_t t, int) { table_.scale_add(host_floats(x, t), 1.0f, host_floats(y, t), x.cols); });
+    const Recorded op(recorder_, "add", [&] { return move_cost(x, 3); });
+    pool_.run(x.rows, [&](int64_t t, int) { table_.scale_add(host_floats(x, t), 1.0f, host_floats(y, t), x.cols); });
 }
 
 void CpuDevice::soft_cap(const TensorView& x, float cap) {
+    const Recorded op(recorder_, "soft_cap", [&] { return move_cost(x, 2); });
     const int64_t slices = (x.cols + kValuesPerItem - 1) / kValuesPerItem;
     pool_.run(x.rows * slices, [&](int64_t item, int) {
         const int64_t begin = item % slices * kValuesPerItem;

@@ -6,25 +6,12 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <thread>
 #include <vector>
 
-namespace lapidary::runtime {
+#include "runtime/trace/phases.h"
 
-// What one thread did in a phase, in nanoseconds of steady_clock. items 0: it came too late to find work.
-struct alignas(64) ThreadTimes {
-    int64_t begin_ns = 0, end_ns = 0, items = 0;
-};
-struct PhaseTimes {
-    int64_t begin_ns = 0, end_ns = 0;      // as the caller of run() saw it
-    std::span<const ThreadTimes> threads;  // [0] is the caller
-};
-class PhaseObserver {
-  public:
-    virtual ~PhaseObserver() = default;
-    virtual void phase(const PhaseTimes& times) = 0;  // on the caller's thread, after the phase
-};
+namespace lapidary::runtime {
 
 class ThreadPool {
   public:

@@ -54,13 +54,13 @@ void Recorder::begin(std::string_view op) {
     if (layer_begin_ns_ == 0) layer_begin_ns_ = op_begin_ns_;
 }
 
-void Recorder::end(uint64_t bytes, double macs) {
+void Recorder::end(const OpCost& cost) {
     if (!current_) return;
     const int64_t now = now_ns();
     ++current_->count;
     current_->seconds += seconds(now - op_begin_ns_);
-    current_->bytes += bytes;
-    current_->macs += macs;
+    current_->bytes += cost.bytes;
+    current_->macs += cost.macs;
     current_ = nullptr;
     layer_end_ns_ = now;
 }

@@ -1,5 +1,5 @@
 // What a device did and when: totals per operation and kind of layer for tables, and single events for a trace
-// file. Fed by TracedDevice (operations) and the thread pool (phases), both on the caller's thread.
+// file. Fed by the device that executes (operations) and the thread pool (phases), both on the caller's thread.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "lapidary/result.h"
-#include "runtime/cpu/thread_pool.h"
+#include "runtime/op_cost.h"
+#include "runtime/trace/phases.h"
 
 namespace lapidary::runtime {
 
@@ -37,7 +38,7 @@ class Recorder final : public PhaseObserver {
 
     void layer(const char* kind, int32_t index);  // of the operations that follow; index -1: outside the layers
     void begin(std::string_view op);
-    void end(uint64_t bytes, double macs);
+    void end(const OpCost& cost);
     void phase(const PhaseTimes& times) override;
 
     std::vector<OpTotals> totals() const;  // most seconds first
@@ -70,6 +71,29 @@ class Recorder final : public PhaseObserver {
     OpTotals* current_ = nullptr;                    // the operation that is running
     uint32_t current_name_ = 0;
     int64_t op_begin_ns_ = 0;
+};
+
+// One operation, as long as it lives. Without a recorder neither its name nor its cost is computed. Names and costs
+// are functions; a name may also be a text.
+template <class Cost>
+class Recorded {
+  public:
+    Recorded(Recorder* recorder, const char* name, const Cost& cost) : recorder_(recorder), cost_(cost) {
+        if (recorder_) recorder_->begin(name);
+    }
+    template <class Name>
+    Recorded(Recorder* recorder, const Name& name, const Cost& cost) : recorder_(recorder), cost_(cost) {
+        if (recorder_) recorder_->begin(name());
+    }
+    ~Recorded() {
+        if (recorder_) recorder_->end(cost_());
+    }
+    Recorded(const Recorded&) = delete;
+    Recorded& operator=(const Recorded&) = delete;
+
+  private:
+    Recorder* recorder_;
+    const Cost cost_;
 };
 
 }  // namespace lapidary::runtime

@@ -6,7 +6,9 @@
 
 #include "kernels/select.h"
 #include "model/engine_state.h"
+#include "model/load/place.h"
 #include "tests/support/goldens.h"
+#include "tests/support/open_engine.h"
 
 using namespace lapidary;
 using namespace lapidary::test;
@@ -79,7 +81,7 @@ void check_all(const std::string& level) {
         const Goldens goldens(checkpoint);
         EngineOptions options = precise(goldens.folder);
         options.research.cpu_level = level;
-        const Engine engine = unwrap(Engine::open(options));
+        const Engine engine = unwrap(open_engine(options));
         int cases = 0;
         for (const auto& golden : goldens.json["cases"]) {
             if (skipped(golden)) continue;
@@ -125,8 +127,13 @@ TEST_CASE("forward: logits and greedy ids equal transformers' on every other lev
 TEST_CASE("forward: picture and sound rows equal transformers' features") {
     for (const char* checkpoint : kCheckpoints) {
         const Goldens goldens(checkpoint);
-        const Engine engine = unwrap(Engine::open(precise(goldens.folder)));
+        const Engine engine = unwrap(open_engine(precise(goldens.folder)));
         const auto& state = model::Access::state(engine);
+        model::Weights placed;
+        if (state.loaded.config.vision) unwrap(model::place_vision(state.loaded.weights.vision, state.device(), placed));
+        if (state.loaded.config.audio) unwrap(model::place_audio(state.loaded.weights.audio, state.device(), placed));
+        const model::Network net{state.loaded.config, placed};
+        model::Workspace ws;
         for (const auto& golden : goldens.json["cases"]) {
             const std::string name = golden["name"];
             for (const char* kind : {".image_features", ".audio_features"}) {
@@ -134,8 +141,8 @@ TEST_CASE("forward: picture and sound rows equal transformers' features") {
                 const auto prompt = unwrap(engine.raw(Goldens::parts(golden)));
                 const model::MediaRows& media = *model::Access::data(prompt).media.at(0).rows;
                 const auto got = unwrap(media.picture
-                                            ? model::embed_patches(state.network(), *state.device, media.patches)
-                                            : model::embed_frames(state.network(), *state.device, media.frames));
+                                            ? model::embed_patches(net, state.device(), ws, media.patches)
+                                            : model::embed_frames(net, state.device(), ws, media.frames));
                 const auto& want = goldens.f32(name + kind);
                 REQUIRE(got.size() == want.values.size());
                 CHECK(range_error(got.data(), want.values.data(), static_cast<int64_t>(got.size())) <= kTolerance);

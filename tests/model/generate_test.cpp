@@ -6,6 +6,7 @@
 
 #include "lapidary/tools.h"
 #include "tests/support/goldens.h"
+#include "tests/support/open_engine.h"
 
 using namespace lapidary;
 using namespace lapidary::test;
@@ -13,7 +14,7 @@ using namespace lapidary::test;
 namespace {
 
 const Engine& tiny() {
-    static const Engine engine = unwrap(Engine::open({.model = kTiny, .threads = 2, .precise = true}));
+    static const Engine engine = unwrap(open_engine({.model = kTiny, .threads = 2, .precise = true}));
     return engine;
 }
 
@@ -178,7 +179,7 @@ TEST_CASE("generate: the next turn ends a thought that was cut") {
 
 TEST_CASE("generate: why a reply was cut") {
     EngineOptions options{.model = kTiny, .context = 20, .threads = 1};
-    const Engine engine = unwrap(Engine::open(options));
+    const Engine engine = unwrap(open_engine(options));
     const std::vector<int32_t> ids{2, 15, 928, 484, 468, 313};
     const auto cut = [&](uint32_t max_tokens) {
         Session session = unwrap(engine.new_session());
@@ -200,7 +201,7 @@ TEST_CASE("generate: why a reply was cut") {
 
 TEST_CASE("generate: prompt progress counts up while layers are done, and its answer cancels") {
     EngineOptions options{.model = kTiny, .threads = 1, .research = {.prefill_chunk = 16}};
-    const Engine engine = unwrap(Engine::open(options));
+    const Engine engine = unwrap(open_engine(options));
     std::vector<int32_t> ids(40);
     for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(30 + i);
     const Prompt prompt = unwrap(engine.tokens(ids));

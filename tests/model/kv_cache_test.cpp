@@ -40,9 +40,9 @@ TEST_CASE("kv cache: spans, stores and commits of random step sequences agree wi
         for (int32_t position = 0; position < 9000;) {
             random = random * 1664525 + 1013904223;
             const int32_t columns = 1 + static_cast<int32_t>(random >> 8) % (random & 64 ? 700 : 24);
-            runtime::StepParams params;
-            cache->plan_step(position, columns, params);
-            const auto& window_step = params.kv[static_cast<size_t>(KvClass::window)];
+            runtime::KvStep steps[2];
+            cache->plan_step(position, columns, steps[size_t(KvClass::window)], steps[size_t(KvClass::linear)]);
+            const auto& window_step = steps[static_cast<size_t>(KvClass::window)];
             // A step that fits the slack writes to the ring in front of attention, a longer one behind it.
             const bool straight = columns <= kRingSlack;
             REQUIRE((window_step.commit_count == 0) == straight);
@@ -52,7 +52,7 @@ TEST_CASE("kv cache: spans, stores and commits of random step sequences agree wi
                 for (int32_t r = 0; r < s.count; ++r) ring[s.first_row + r] = s.position + r;
             }
             for (const KvClass c : {KvClass::window, KvClass::linear}) {
-                const auto& step = params.kv[static_cast<size_t>(c)];
+                const auto& step = steps[static_cast<size_t>(c)];
                 int32_t next = c == KvClass::window ? std::max(0, position - window + 1) : 0;
                 for (int i = 0; i < step.span_count; ++i) {
                     const auto& s = step.spans[static_cast<size_t>(i)];

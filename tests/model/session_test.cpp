@@ -5,6 +5,7 @@
 
 #include "model/session_state.h"
 #include "tests/support/goldens.h"
+#include "tests/support/open_engine.h"
 #include "tests/support/small_model.h"
 
 using namespace lapidary;
@@ -29,7 +30,7 @@ nlohmann::json golden_case(const Goldens& goldens, const char* name) {
 
 std::vector<std::vector<float>> rows_of(const EngineOptions& options, const char* name) {
     const Goldens goldens(options.model.filename().string());
-    const Engine engine = unwrap(Engine::open(options));
+    const Engine engine = unwrap(open_engine(options));
     Session session = unwrap(engine.new_session());
     unwrap(session.append(unwrap(engine.raw(Goldens::parts(golden_case(goldens, name))))));
     return all_rows(session);
@@ -75,7 +76,7 @@ TEST_CASE("session: compact caches stay near the exact one") {
     options.model = kTiny;
     options.precise = true;
     const auto rows = [&] {
-        const Engine engine = unwrap(Engine::open(options));
+        const Engine engine = unwrap(open_engine(options));
         Session session = unwrap(engine.new_session());
         unwrap(session.append(unwrap(engine.render({{{Role::user, {Part::text("What is the capital of France?")}}}}))));
         return all_rows(session).back();
@@ -93,7 +94,7 @@ TEST_CASE("session: compact caches stay near the exact one") {
 
 TEST_CASE("session: rewinding, near and far, gives the rows of a fresh session") {
     const EngineOptions options = golden_options("five_layers");
-    const Engine engine = unwrap(Engine::open(options));
+    const Engine engine = unwrap(open_engine(options));
     const auto ids = unwrap(engine.tokenize("one two three four five six seven eight nine ten eleven twelve thirteen "
                                             "fourteen fifteen sixteen seventeen eighteen nineteen twenty"));
     REQUIRE(ids.size() > 40);
@@ -118,7 +119,7 @@ TEST_CASE("session: rewinding, near and far, gives the rows of a fresh session")
 }
 
 TEST_CASE("session: going back by a little again and again does not read rows that were overwritten") {
-    const Engine engine = unwrap(Engine::open(golden_options("five_layers")));
+    const Engine engine = unwrap(open_engine(golden_options("five_layers")));
     std::vector<int32_t> ids;
     for (int32_t i = 0; i < 80; ++i) ids.push_back(100 + i);
     Session session = unwrap(engine.new_session());
@@ -137,7 +138,7 @@ TEST_CASE("session: going back by a little again and again does not read rows th
 }
 
 TEST_CASE("session: rows are those of queued tokens, even when the cache had to start again") {
-    const Engine engine = unwrap(Engine::open(golden_options("five_layers")));
+    const Engine engine = unwrap(open_engine(golden_options("five_layers")));
     const std::vector<int32_t> ids(80, 300);
     Session session = unwrap(engine.new_session());
     unwrap(session.append(unwrap(engine.tokens(ids))));
@@ -157,7 +158,7 @@ TEST_CASE("session: a stopped prefill leaves a session that still gives the righ
     EngineOptions options = golden_options("full_first");
     options.research.prefill_chunk = 40;
     const Goldens goldens("full_first");
-    const Engine engine = unwrap(Engine::open(options));
+    const Engine engine = unwrap(open_engine(options));
     const auto prompt = unwrap(engine.raw(Goldens::parts(golden_case(goldens, "text_long"))));
     Session session = unwrap(engine.new_session());
     unwrap(session.append(prompt));
@@ -211,7 +212,7 @@ TEST_CASE("session: a short step that was stopped midway has overwritten no row 
 TEST_CASE("session: what does not fit is refused with the numbers, and changes nothing") {
     EngineOptions options = golden_options("five_layers");
     options.context = 16;
-    const Engine engine = unwrap(Engine::open(options));
+    const Engine engine = unwrap(open_engine(options));
     Session session = unwrap(engine.new_session());
     const std::vector<int32_t> ids(17, 300);
     const auto refused = session.append(unwrap(engine.tokens(ids)));
@@ -230,7 +231,7 @@ TEST_CASE("session: what does not fit is refused with the numbers, and changes n
 TEST_CASE("session: outlives its engine") {
     std::optional<Session> session;
     {
-        const Engine engine = unwrap(Engine::open(golden_options("five_layers")));
+        const Engine engine = unwrap(open_engine(golden_options("five_layers")));
         session = unwrap(engine.new_session());
         unwrap(session->append(unwrap(engine.raw(std::vector{Part::text("Hello")}))));
     }
@@ -238,7 +239,7 @@ TEST_CASE("session: outlives its engine") {
 }
 
 TEST_CASE("session: memory that runs out inside a step is an error, and the step is taken back") {
-    const Engine engine = unwrap(Engine::open(golden_options("five_layers")));
+    const Engine engine = unwrap(open_engine(golden_options("five_layers")));
     const Prompt prompt = unwrap(engine.tokens(std::vector<int32_t>(60, 300)));
     Session session = unwrap(engine.new_session()), fresh = unwrap(engine.new_session());
     unwrap(session.append(prompt));
@@ -254,8 +255,8 @@ TEST_CASE("session: a prompt of another model is refused, with ids or media that
     const ScratchFolder folder;
     EngineOptions options;
     options.model = folder.write("small.gguf", small_gguf().build());
-    const Engine small = unwrap(Engine::open(options));
-    const Engine other = unwrap(Engine::open(golden_options("five_layers")));
+    const Engine small = unwrap(open_engine(options));
+    const Engine other = unwrap(open_engine(golden_options("five_layers")));
     REQUIRE(small.info().vocab == kSmallVocab);
     CHECK(!small.info().text);  // no piece stands for a space
     const auto no_text = small.tokenize("a");
@@ -271,7 +272,7 @@ TEST_CASE("session: a prompt of another model is refused, with ids or media that
     unwrap(session.append(unwrap(other.tokens(std::vector{kSmallVocab - 1}))));
 
     options.model = kData / "peer/quant3-q8_0.gguf";
-    Session text_only = unwrap(unwrap(Engine::open(options)).new_session());
+    Session text_only = unwrap(unwrap(open_engine(options)).new_session());
     CHECK(!text_only
                .append(unwrap(
                    other.raw(std::vector{Part::image(std::vector<uint8_t>(96 * 96 * 3, 128), 96, 96)})))
@@ -283,7 +284,7 @@ TEST_CASE("session: a prompt of another model is refused, with ids or media that
 }
 
 TEST_CASE("session: two on two threads give what each gives alone, with pictures and cancels between") {
-    const Engine engine = unwrap(Engine::open({.model = kTiny, .threads = 2}));
+    const Engine engine = unwrap(open_engine({.model = kTiny, .threads = 2}));
     const auto reply = [&](const std::vector<Part>& parts) {
         Session session = unwrap(engine.new_session());
         unwrap(session.append(unwrap(engine.render({{{.role = Role::user, .parts = parts}}}))));
@@ -312,7 +313,7 @@ TEST_CASE("session: a projector joins while another thread computes text") {
     pieces[kSmallVocab - 2] = "\u2581";
     const auto model = folder.write("model.gguf", small_gguf().strings("tokenizer.ggml.tokens", pieces).build());
     folder.write("mmproj.gguf", small_projector().build());
-    const Engine engine = unwrap(Engine::open({.model = model, .threads = 1}));
+    const Engine engine = unwrap(open_engine({.model = model, .threads = 1}));
     const auto rows = [&](const std::vector<Part>& parts) {
         Session session = unwrap(engine.new_session());
         unwrap(session.append(unwrap(engine.raw(parts))));
@@ -323,4 +324,56 @@ TEST_CASE("session: a projector joins while another thread computes text") {
     });
     for (int i = 0; i < 8; i++) CHECK(rows({Part::text("abab")}) > 1);
     CHECK(other.get() > 3);
+}
+
+TEST_CASE("session: residuals behind any layer, the same whatever the chunk, and the scores do not change") {
+    const Goldens goldens("five_layers");
+    const auto prompt = Goldens::parts(golden_case(goldens, "mixed"));
+    std::vector<std::vector<float>> first;
+    for (const uint32_t chunk : {512u, 9u}) {
+        EngineOptions options = golden_options("five_layers");
+        options.research.prefill_chunk = chunk;
+        const Engine engine = unwrap(open_engine(options));
+        Session plain = unwrap(engine.new_session()), observed = unwrap(engine.new_session());
+        for (Session* s : {&plain, &observed}) unwrap(s->append(unwrap(engine.raw(prompt))));
+        std::vector<std::vector<float>> layers(5);
+        std::vector<float> last;
+        ForwardOptions how;
+        how.hidden_layers = {4, 0, 2, 2};
+        how.hidden = [&](const HiddenRows& rows) {
+            auto& all = layers[static_cast<size_t>(rows.layer)];
+            CHECK(rows.width == engine.info().hidden);
+            CHECK(rows.values.size() == static_cast<size_t>(rows.count) * static_cast<size_t>(rows.width));
+            CHECK(all.size() == static_cast<size_t>(rows.position) * static_cast<size_t>(rows.width));
+            all.insert(all.end(), rows.values.begin(), rows.values.end());
+        };
+        unwrap(observed.forward(how, [&](int64_t, std::span<const float> row) {
+            last.assign(row.begin(), row.end());
+            return Flow::go;
+        }));
+        CHECK(last == all_rows(plain).back());
+        const size_t values = static_cast<size_t>(observed.position()) * static_cast<size_t>(engine.info().hidden);
+        for (const size_t l : {0, 2, 4}) CHECK(layers[l].size() == values);
+        CHECK(layers[1].empty());
+        CHECK(layers[0] != layers[2]);
+        if (first.empty()) first = layers;
+        CHECK(layers == first);
+    }
+}
+
+TEST_CASE("session: layers that do not exist and residuals that nobody takes are refused") {
+    const Engine engine = unwrap(open_engine(golden_options("five_layers")));
+    Session session = unwrap(engine.new_session());
+    const int32_t id = 3;
+    unwrap(session.append(unwrap(engine.tokens({&id, 1}))));
+    const auto refused = [&](const ForwardOptions& options) {
+        const auto done = session.forward(options, {});
+        REQUIRE(!done);
+        CHECK(done.error().code == Errc::invalid_argument);
+        return done.error().message;
+    };
+    CHECK(refused({.hidden_layers = {5}, .hidden = [](const HiddenRows&) {}}).find("layer 5, the model has 5") != std::string::npos);
+    CHECK(refused({.hidden_layers = {-1}, .hidden = [](const HiddenRows&) {}}).find("-1") != std::string::npos);
+    CHECK(refused({.hidden_layers = {0}}).find("nobody") != std::string::npos);
+    unwrap(session.forward({}, {}));
 }

@@ -7,13 +7,17 @@
 
 #include "kernels/select.h"
 #include "runtime/cpu/cpu_device.h"
+#include "tests/support/device_step.h"
 
 using namespace lapidary::model;
 using lapidary::runtime::KvClass;
 
 namespace {
 
-SoftRows block(int32_t position, int32_t count, bool picture = true) { return {position, count, picture, {}}; }
+// Rows of width 8, all of them the position.
+SoftRows block(int32_t position, int32_t count, bool picture = true) {
+    return {position, count, picture, std::vector<float>(static_cast<size_t>(count) * 8, static_cast<float>(position))};
+}
 
 }  // namespace
 
@@ -43,21 +47,21 @@ TEST_CASE("step: visible positions follow window, blocks and the research switch
     lapidary::runtime::CpuDevice device(*lapidary::kernels::select("ref", nullptr), 1, true);
     auto kv = KvCache::create(device, c, lapidary::runtime::KvFormat::f32, 64);
     REQUIRE(kv);
-    Workspace ws;
-    REQUIRE(ws.reserve(device, c, 20));
     const std::vector<int32_t> ids(20, 3);
     const SoftRows soft[] = {block(4, 9), block(15, 3, false)};
     for (const bool everywhere : {false, true}) {
-        Step step;
-        build_step(c, *kv, 0, ids, soft, 1, everywhere, ws, step);
+        const Step step{.ids = ids, .soft = soft, .rows_wanted = 1, .blocks_everywhere = everywhere};
+        const auto in = lapidary::test::begin_step(device, shape_of(c, step, false));
+        write_inputs(c, *kv, step, nullptr, in);
         for (int32_t q = 0; q < 20; ++q) {
             const bool in_block = q >= 4 && q < 13;
             const size_t i = static_cast<size_t>(q);
-            CHECK(step.first[size_t(KvClass::window)][i] == std::max(0, q - 5));
-            CHECK(step.last[size_t(KvClass::window)][i] == (in_block ? 13 : q + 1));
-            CHECK(step.first[size_t(KvClass::linear)][i] == 0);
-            CHECK(step.last[size_t(KvClass::linear)][i] == (in_block && everywhere ? 13 : q + 1));
-            CHECK(step.ids[i] == (in_block || (q >= 15 && q < 18) ? -1 : 3));
+            CHECK(in.first(KvClass::window)[i] == std::max(0, q - 5));
+            CHECK(in.last(KvClass::window)[i] == (in_block ? 13 : q + 1));
+            CHECK(in.first(KvClass::linear)[i] == 0);
+            CHECK(in.last(KvClass::linear)[i] == (in_block && everywhere ? 13 : q + 1));
+            if (in.ids()[i] < 0) CHECK(in.rows()[i * 8 + 7] == (in_block ? 4.0f : 15.0f));
+            CHECK(in.ids()[i] == (in_block || (q >= 15 && q < 18) ? -1 : 3));
         }
     }
 }
@@ -75,12 +79,11 @@ TEST_CASE("step: rotation at position 262,143 agrees with double precision on th
     lapidary::runtime::CpuDevice device(*lapidary::kernels::select("ref", nullptr), 1, true);
     auto kv = KvCache::create(device, c, lapidary::runtime::KvFormat::f32, 262144);
     REQUIRE(kv);
-    Workspace ws;
-    REQUIRE(ws.reserve(device, c, 1));
-    Step step;
     const int32_t id = 1;
-    build_step(c, *kv, 262143, {&id, 1}, {}, 1, false, ws, step);
-    const auto* cosine = reinterpret_cast<const float*>(ws.cosine[size_t(KvClass::window)]->host);
+    const Step step{.position = 262143, .ids = {&id, 1}, .rows_wanted = 1};
+    const auto in = lapidary::test::begin_step(device, shape_of(c, step, false));
+    write_inputs(c, *kv, step, nullptr, in);
+    const float* cosine = in.cosine(KvClass::window);
     for (int i = 0; i < 128; ++i) {
         const double exact = 262143.0 * std::pow(10000.0, -2.0 * i / 256);
         // The f32 frequency and the f32 product each carry half an ulp: 2^-24 relative, twice.

@@ -57,14 +57,14 @@ double Repetition::seconds() const {
 
 Result<BenchRunner> BenchRunner::create(const Engine& engine, std::stop_token cancel) {
     BenchRunner out(engine, std::move(cancel));
-    LAP_ASSIGN(out.buffer_, model::Access::state(engine).device->allocate(probe_size()));
+    LAP_ASSIGN(out.buffer_, model::Access::state(engine).device().allocate(probe_size(), runtime::MemoryKind::weights));
     std::memset(host_bytes(*out.buffer_), 1, out.buffer_->bytes);  // zero pages would all be one page
     return out;
 }
 
 Probe BenchRunner::probe(Repetition& out) const {
-    auto& device = *model::Access::state(engine_).device;
-    const Probe now{device.read_bandwidth(*buffer_, kBandwidthSeconds), device.int8_peak(kPeakSeconds)};
+    runtime::MachineProbe& machine = model::Access::state(engine_).device().probe();
+    const Probe now{machine.read_bandwidth(buffer_, kBandwidthSeconds), machine.int8_peak(kPeakSeconds)};
     out.probes.push_back(now);
     return now;
 }

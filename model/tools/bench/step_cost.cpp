@@ -26,7 +26,7 @@ StepCost step_cost(const model::SessionState& session, int32_t position, int32_t
     const auto head_bytes = static_cast<uint64_t>(weights.embed.bytes());
     StepCost cost;
     cost.bytes = engine.weight_bytes_per_token - (rows > 0 ? 0 : head_bytes);
-    cost.bytes += session.kv.read_bytes(position + columns - 1);
+    cost.bytes += session.read_bytes(position + columns - 1);
     double body = 0;
     for (const LayerWeights& l : weights.layers)
         for (const auto* matrix : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down})

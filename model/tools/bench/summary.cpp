@@ -93,7 +93,7 @@ void describe_engine(const Engine& engine, BenchRow& row) {
     const ModelInfo& info = engine.info();
     row.cpu = runtime::cpu_name();
     row.isa = info.isa;
-    row.peak_instruction = Access::state(engine).device->peak_instruction();
+    row.peak_instruction = Access::state(engine).device().probe().peak_instruction();
     row.placement = "cpu";
     row.model = info.name;
     row.type = info.type;

@@ -218,4 +218,55 @@ TEST_CASE("a model that forbids all it could say is the file's fault, found befo
     CHECK(Sampler::create({.suppressed = {0, 2, 2}}, 3));
 }
 
+// The best few of a row, as a device gives them.
+std::vector<Ranked> best_of(const std::vector<float>& logits, int32_t count) {
+    std::vector<Ranked> all;
+    for (size_t id = 0; id < logits.size(); ++id) all.push_back({static_cast<int32_t>(id), logits[id]});
+    std::stable_sort(all.begin(), all.end(), [](const Ranked& a, const Ranked& b) {
+        return std::isnan(a.logit) != std::isnan(b.logit) ? std::isnan(a.logit) : a.logit > b.logit;
+    });
+    all.resize(std::min(all.size(), static_cast<size_t>(count)));
+    return all;
+}
+
+TEST_CASE("sampler: the best tokens alone give the choices of whole rows, or none") {
+    uint32_t seed = 9;
+    int chosen = 0, open = 0;
+    for (const int levels : {3, 40, 100000}) {  // how many different logits there are: few make ties
+        for (const auto& options : {SamplerOptions{.temperature = 0.0f}, SamplerOptions{.temperature = 0.0f, .suppressed = {0, 5, 299}},
+                                    SamplerOptions{.temperature = 0.7f, .top_k = 5}, SamplerOptions{.top_k = 20, .top_p = 0.8f},
+                                    SamplerOptions{.top_k = 64, .min_p = 0.01f, .suppressed = {1, 2, 3}},
+                                    SamplerOptions{.top_k = 500}}) {
+            Sampler whole = make(options, 300), few = make(options, 300);
+            REQUIRE(few.best_wanted() > 0);
+            for (int round = 0; round < 50; ++round) {
+                std::vector<float> logits(300);
+                for (float& l : logits) {
+                    seed = seed * 1664525 + 1013904223;
+                    l = static_cast<float>(seed % static_cast<uint32_t>(levels)) * 10.0f / static_cast<float>(levels);
+                    if (seed >> 28 == 0) l = -kInfinity;
+                }
+                const auto quick = few.sample_best(best_of(logits, few.best_wanted()));
+                const int32_t id = quick ? quick->id : few.sample(logits)->id;
+                (quick ? chosen : open)++;
+                REQUIRE(id == whole.sample(logits)->id);
+            }
+        }
+    }
+    CHECK(chosen > 500);
+    CHECK(open > 50);  // rows of few levels have more equal logits than candidates
+}
+
+TEST_CASE("sampler: the best tokens leave it to the whole row to say what is wrong with it") {
+    Sampler sampler = make({.top_k = 3}, 8);
+    std::vector<float> logits = {1, 2, 3, 4, 5, 6, 7, 8};
+    for (const float bad : {std::nanf(""), kInfinity}) {
+        logits[2] = bad;
+        CHECK(!sampler.sample_best(best_of(logits, sampler.best_wanted())));
+    }
+    CHECK(!sampler.sample_best(best_of(std::vector<float>(8, -kInfinity), sampler.best_wanted())));
+    CHECK(make({.top_k = 0}, 8).best_wanted() == 0);
+    CHECK(make({.top_k = 3, .want_logprobs = true}, 8).best_wanted() == 0);
+}
+
 }  // namespace lapidary::model

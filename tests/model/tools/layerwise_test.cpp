@@ -7,6 +7,7 @@
 
 #include "kernels/select.h"
 #include "model/tools/kl_stats.h"
+#include "runtime/cpu/cpu_device.h"
 #include "tests/support/goldens.h"
 #include "tests/support/scratch_folder.h"
 

@@ -8,8 +8,11 @@
 #include "kernels/half.h"
 #include "kernels/select.h"
 #include "runtime/cpu/cpu_device.h"
+#include "runtime/memory/host_access.h"
+#include "tests/support/device_step.h"
 
 using namespace lapidary::runtime;
+using namespace lapidary::test;
 namespace kernels = lapidary::kernels;
 
 namespace {
@@ -24,7 +27,7 @@ struct Case {
     int32_t heads, kv_heads, dim, rows, tokens, columns;
     KvTable table;
     KvView kv;
-    StepParams params;
+    KvStep step;
     std::vector<int32_t> first, last;
     Buffer q_buffer, out_buffer;
     TensorView q, out;
@@ -39,11 +42,10 @@ struct Case {
         kv.layer_bytes = 64;  // another layer lies in front
         for (const int64_t segment_rows : {rows, rows - cut + 7}) {
             const int64_t bytes = segment_rows * (kv.layer_bytes + kv.position_bytes());
-            table.segments.push_back({*device.allocate(static_cast<size_t>(bytes)), segment_rows});
-            std::memset(table.segments.back().buffer->host, 0xff, static_cast<size_t>(bytes));  // NaN in every format
+            table.segments.push_back({allocate(device, bytes), segment_rows});
+            std::memset(host_bytes(*table.segments.back().buffer), 0xff, static_cast<size_t>(bytes));  // NaN in every format
         }
         kv.table = &table;
-        auto& step = params.kv[static_cast<size_t>(KvClass::linear)];
         step.spans[0] = {0, 0, 0, cut};
         step.spans[1] = {1, 7, cut, rows - cut};
         step.span_count = 2;
@@ -53,47 +55,42 @@ struct Case {
                 for (int64_t value = 0; value < int64_t{kv_heads} * span.count * dim; ++value) {
                     const int64_t line = value / dim, at = span.first_row + line % span.count;
                     const uint16_t half = kernels::float_to_half(random_value(seed));
-                    std::byte* row = table.segments[static_cast<size_t>(i)].buffer->host +
+                    std::byte* row = host_bytes(*table.segments[static_cast<size_t>(i)].buffer) +
                                      kv.offsets(i, line / span.count, at).*plane;
                     std::memcpy(row + value % dim * 2, &half, 2);
                 }
         }
-        params.columns = columns;
-        params.position = rows - columns;
         for (int32_t t = 0; t < columns; ++t) {
             first.push_back(t % 3 == 1 ? 2 : 0);
-            last.push_back(params.position + t + 1);
+            last.push_back(rows - columns + t + 1);
         }
-        params.first[1] = first.data();
-        params.last[1] = last.data();
         const auto matrix = [&](Buffer& buffer) {
-            buffer = *device.allocate(static_cast<size_t>(tokens * heads * dim) * 4);
+            buffer = allocate(device, int64_t{tokens} * heads * dim * 4);
             return view(buffer, Format::f32, tokens, int64_t{heads} * dim);
         };
         q = matrix(q_buffer);
         out = matrix(out_buffer);
-        for (int64_t i = 0; i < q.rows * q.cols; ++i) q.f32()[i] = random_value(seed);
+        for (int64_t i = 0; i < q.rows * q.cols; ++i) host_floats(q)[i] = random_value(seed);
     }
 
     // One kernel call per token and head.
     std::vector<float> plain(const kernels::KernelTable& level) const {
         std::vector<float> result(static_cast<size_t>(q.rows * q.cols));
         std::vector<float> scratch(static_cast<size_t>(kernels::attention_scratch_bytes(dim, 1) / 4) + 16);
-        const auto& step = params.kv[static_cast<size_t>(KvClass::linear)];
         for (int32_t item = 0; item < tokens * heads; ++item) {
             const int32_t t = item / heads, head = item % heads;
             kernels::KvRun runs[2];
             for (size_t i = 0; i < 2; ++i) {
                 const KvSpan& s = step.spans[i];
                 const int64_t n = table.segments[i].rows, kv_head = head / (heads / kv_heads);
-                const std::byte* planes = table.segments[i].buffer->host + 64 * n;
+                const std::byte* planes = host_bytes(*table.segments[i].buffer) + 64 * n;
                 runs[i].k = planes + (kv_head * n + s.first_row) * dim * 2;
                 runs[i].v = planes + ((kv_heads + kv_head) * n + s.first_row) * dim * 2;
                 runs[i].position = s.position;
                 runs[i].count = s.count;
             }
             kernels::AttentionArgs a;
-            a.q = q.f32(t);
+            a.q = host_floats(q, t);
             a.out = result.data() + t * q.cols;
             a.stride = q.cols;
             a.tokens = 1;
@@ -132,9 +129,12 @@ TEST_CASE("cpu device: the bits of attention do not depend on threads, tiles or 
                 Case c(device, s.heads, s.kv_heads, s.dim, s.rows, s.tokens);
                 if (expected.empty()) expected = c.plain(table);
                 for (const float value : expected) REQUIRE(std::isfinite(value));
-                device.begin({c.columns, 0}, c.params);
+                const StepInputs in = begin_step(device, {.columns = c.columns, .head_dim = s.dim});
+                in.kv(KvClass::linear) = c.step;
+                std::copy(c.first.begin(), c.first.end(), in.first(KvClass::linear));
+                std::copy(c.last.begin(), c.last.end(), in.last(KvClass::linear));
                 device.attention(c.q, c.kv, c.out);
-                CHECK(std::memcmp(c.out.f32(), expected.data(), expected.size() * sizeof(float)) == 0);
+                CHECK(std::memcmp(host_floats(c.out), expected.data(), expected.size() * sizeof(float)) == 0);
             }
         }
     }
@@ -147,40 +147,36 @@ TEST_CASE("cpu device: short key rows give the attention of complete ones") {
         std::vector<Buffer> buffers;
         uint32_t seed = 3;
         const auto matrix = [&](int64_t rows, int64_t cols) {
-            buffers.push_back(*device.allocate(static_cast<size_t>(rows * cols) * 4));
+            buffers.push_back(allocate(device, rows * cols * 4));
             const TensorView m = view(buffers.back(), Format::f32, rows, cols);
-            for (int64_t i = 0; i < rows * cols; ++i) m.f32()[i] = random_value(seed);
+            for (int64_t i = 0; i < rows * cols; ++i) host_floats(m)[i] = random_value(seed);
             return m;
         };
         const TensorView keys = matrix(kTokens, kKvHeads * kDim), q = matrix(kTokens, kHeads * kDim);
         const TensorView weight = matrix(1, kDim), cosine = matrix(kTokens, kPairs), sine = matrix(kTokens, kPairs);
-        StepParams params;
-        params.columns = kTokens;
-        auto& step = params.kv[static_cast<size_t>(KvClass::linear)];
+        const StepInputs in = begin_step(device, {.columns = kTokens, .pairs = {0, kPairs}, .head_dim = kDim});
+        std::memcpy(in.cosine(KvClass::linear), host_floats(cosine), kTokens * kPairs * 4);
+        std::memcpy(in.sine(KvClass::linear), host_floats(sine), kTokens * kPairs * 4);
+        KvStep& step = in.kv(KvClass::linear);
         step.spans[0] = step.stores[0] = {0, 0, 0, kTokens};
         step.span_count = step.store_count = 1;
-        const std::vector<int32_t> first(kTokens, 0);
-        std::vector<int32_t> last;
-        for (int32_t t = 0; t < kTokens; ++t) last.push_back(t + 1);
-        params.first[1] = first.data();
-        params.last[1] = last.data();
-        device.begin({kTokens, 0}, params);
+        for (int32_t t = 0; t < kTokens; ++t) in.last(KvClass::linear)[t] = t + 1;
         TensorView outs[2];
         for (const bool compact : {false, true}) {
             const TensorView k = matrix(kTokens, keys.cols);
-            std::memcpy(k.f32(), keys.f32(), static_cast<size_t>(kTokens * keys.cols) * 4);
+            std::memcpy(host_floats(k), host_floats(keys), static_cast<size_t>(kTokens * keys.cols) * 4);
             KvView kv;
             kv.format = KvFormat::f32;
             kv.kv_heads = kKvHeads;
             kv.dim = kDim;
             kv.row = {(compact ? 2 * kPairs : kDim) * 4, kDim * 4, 0, 0};
-            const KvTable table{1, {{*device.allocate(static_cast<size_t>(kTokens * kv.position_bytes())), kTokens}}};
+            const KvTable table{1, {{allocate(device, kTokens * kv.position_bytes()), kTokens}}};
             kv.table = &table;
             if (compact) {
                 kv.key_pairs = kPairs;
                 kv.key_weight = weight;
             }
-            device.norm_rope_store(k, k, weight, 1e-6f, {cosine, sine}, kv);
+            device.norm_rope_store(k, k, weight, 1e-6f, kv);
             outs[compact] = matrix(kTokens, q.cols);
             device.attention(q, kv, outs[compact]);
         }
@@ -189,7 +185,7 @@ TEST_CASE("cpu device: short key rows give the attention of complete ones") {
         // by (cos, sin) in [-1, 1] at most doubles it, and |v| <= sqrt(dim).
         const double tolerance = 2 * 2 * 0x1p-24 * ((kDim + 4) * 2.0 * kDim + kTokens + 24) * std::sqrt(kDim);
         for (int64_t i = 0; i < q.rows * q.cols; ++i) {
-            REQUIRE(std::abs(outs[0].f32()[i] - outs[1].f32()[i]) <= tolerance);
+            REQUIRE(std::abs(host_floats(outs[0])[i] - host_floats(outs[1])[i]) <= tolerance);
         }
     }
 }

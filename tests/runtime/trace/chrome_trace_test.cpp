@@ -18,7 +18,7 @@ TEST_CASE("chrome trace: tracks, slices and layers") {
     recorder.layer("sliding", 7);
     recorder.begin("odd \"name\"");
     recorder.phase({2'000'000, 2'002'000, times});
-    recorder.end(0, 0);
+    recorder.end({0, 0});
     recorder.layer("output", -1);
     const auto file = folder.path() / "trace.json";
     REQUIRE(recorder.write_trace(file));

@@ -13,7 +13,7 @@ namespace {
 void operation(Recorder& recorder, const char* name, const PhaseTimes& phase) {
     recorder.begin(name);
     recorder.phase(phase);
-    recorder.end(1000, 5000.0);
+    recorder.end({1000, 5000.0});
 }
 
 }  // namespace
@@ -51,14 +51,14 @@ TEST_CASE("recorder: off, it records nothing; longest first") {
     Recorder recorder(100);
     recorder.enable(false);
     recorder.begin("geglu");
-    recorder.end(1, 1);
+    recorder.end({1, 1});
     CHECK(recorder.totals().empty());
     recorder.enable(true);
     recorder.begin("short");
-    recorder.end(1, 1);
+    recorder.end({1, 1});
     recorder.begin("long");
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    recorder.end(1, 1);
+    recorder.end({1, 1});
     REQUIRE(recorder.totals().size() == 2);
     CHECK(recorder.totals()[0].op == "long");
 }

@@ -1,29 +1,32 @@
 // The probes: figures of a plausible size, within the time allowed, with every thread of the device.
+#include "runtime/cpu/cpu_probe.h"
+
 #include <doctest/doctest.h>
 
 #include <chrono>
 #include <cstring>
 
 #include "kernels/select.h"
-#include "runtime/cpu/cpu_device.h"
 #include "runtime/memory/host_access.h"
+#include "runtime/memory/host_buffer.h"
 
 using namespace lapidary;
 using namespace lapidary::runtime;
 
-TEST_CASE("peak: probes take the time they are given and count what they did") {
+TEST_CASE("cpu probe: probes take the time they are given and count what they did") {
     struct Watch final : PhaseObserver {
         void phase(const PhaseTimes& times) override { team = times.threads.size(); }
         size_t team = 0;
     } watch;
-    CpuDevice device(*kernels::select("", nullptr), 2, false, {2, 1});
-    device.begin({1, 0}, {});  // a decoding step: one thread
-    device.observe(&watch);
-    const Buffer buffer = std::move(*device.allocate(size_t{8} << 20));
+    Cpu cpu(*kernels::select("", nullptr), 2, false, {2, 1});
+    cpu.use(1);  // a decoding step: one thread
+    cpu.pool.observe(&watch);
+    CpuProbe probe(cpu);
+    const Buffer buffer = std::move(*allocate_host(size_t{8} << 20));
     std::memset(host_bytes(*buffer), 1, buffer->bytes);
     for (int i = 0; i < 3; ++i) {
         const auto start = std::chrono::steady_clock::now();
-        const double gbps = device.read_bandwidth(*buffer, 0.01), gmacs = device.int8_peak(0.01);
+        const double gbps = probe.read_bandwidth(buffer, 0.01), gmacs = probe.int8_peak(0.01);
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
         CHECK(watch.team == 2);
         CHECK(gbps > 0.01);    // a hundredth of any memory still in use

@@ -1,5 +1,5 @@
-// The decorator computes what the device computes, and counts weights in their source format.
-#include "runtime/trace/traced_device.h"
+// What a recorder hears of operations: names, weights in their source format, visible rows of the cache.
+#include "runtime/op_cost.h"
 
 #include <doctest/doctest.h>
 
@@ -8,28 +8,33 @@
 
 #include "kernels/select.h"
 #include "runtime/cpu/cpu_device.h"
+#include "runtime/memory/host_access.h"
+#include "runtime/trace/recorder.h"
+#include "tests/support/device_step.h"
 
 using namespace lapidary::runtime;
+using namespace lapidary::test;
 
-TEST_CASE("traced device: results of the inner device; bytes, multiplications and names of its operations") {
-    CpuDevice inner(*lapidary::kernels::select("ref", nullptr), 2, true);
+TEST_CASE("op cost: bytes, multiplications and names of its operations") {
+    CpuDevice device(*lapidary::kernels::select("ref", nullptr), 2, true);
     Recorder recorder(1000);
-    TracedDevice device(inner, recorder);
-    inner.observe(&recorder);
-    constexpr int64_t kT = 3, kK = 64, kR = 128;
-    const auto buffer = [&](int64_t values) { return std::move(*device.allocate(static_cast<size_t>(values) * 4)); };
+    device.observe(&recorder);
+    constexpr int32_t kT = 3;
+    constexpr int64_t kK = 64, kR = 128;
+    const auto buffer = [&](int64_t values) { return allocate(device, values * 4); };
     const Buffer w = buffer(kR * kK), x = buffer(kT * kK), y = buffer(kT * kR), z = buffer(kT * kR);
-    std::fill_n(reinterpret_cast<float*>(w->host), kR * kK, 0.5f);
-    std::fill_n(reinterpret_cast<float*>(x->host), kT * kK, 2.0f);
+    std::fill_n(reinterpret_cast<float*>(host_bytes(*w)), kR * kK, 0.5f);
+    std::fill_n(reinterpret_cast<float*>(host_bytes(*x)), kT * kK, 2.0f);
     const TensorView weights = view(w, Format::f32, kR, kK), in = view(x, Format::f32, kT, kK);
     const TensorView out = view(y, Format::f32, kT, kR), more = view(z, Format::f32, kT, kR);
-    device.label("sliding", 0);
+    begin_step(device, {.columns = kT});
+    device.layer("sliding", 0);
     const MatmulPart parts[] = {{.weights = weights, .out = out, .name = "gate"},
-                                {.weights = weights, .out = more, .row_begin = 0, .row_end = 64, .name = "up"}};
+                                {.weights = weights, .out = more, .rows = {0, 64}, .name = "up"}};
     device.matmul(parts, in);
     device.add(out, more);
-    CHECK(out.f32(2)[0] == 128.0f);
-    CHECK(out.f32(2)[kR - 1] == 64.0f);
+    CHECK(host_floats(out, 2)[0] == 128.0f);
+    CHECK(host_floats(out, 2)[kR - 1] == 64.0f);
     const auto totals = recorder.totals();
     REQUIRE(totals.size() == 2);
     const auto product = std::find_if(totals.begin(), totals.end(), [](const auto& t) { return t.op == "matmul gate+up"; });
@@ -40,12 +45,12 @@ TEST_CASE("traced device: results of the inner device; bytes, multiplications an
     CHECK(recorder.events() > 0);
 }
 
-TEST_CASE("traced device: attention counts the visible rows once and its products per token") {
-    CpuDevice inner(*lapidary::kernels::select("ref", nullptr), 1, true);
+TEST_CASE("op cost: attention counts the visible rows once and its products per token") {
+    CpuDevice device(*lapidary::kernels::select("ref", nullptr), 1, true);
     Recorder recorder(0);
-    TracedDevice device(inner, recorder);
+    device.observe(&recorder);
     constexpr int32_t kDim = 32, kHeads = 2, kRows = 8, kT = 2;
-    const auto buffer = [&](int64_t values) { return std::move(*device.allocate(static_cast<size_t>(values) * 4)); };
+    const auto buffer = [&](int64_t values) { return allocate(device, values * 4); };
     const KvTable table{1, {{buffer(2 * kRows * kDim), kRows}}};
     KvView kv;
     kv.table = &table;
@@ -54,16 +59,11 @@ TEST_CASE("traced device: attention counts the visible rows once and its product
     kv.dim = kDim;
     kv.row = {kDim * 4, kDim * 4, 0, 0};
     const int32_t first[kT] = {1, 2}, last[kT] = {7, 8};
-    StepParams params;
-    params.columns = kT;
-    params.position = 6;
-    for (size_t c = 0; c < 2; ++c) {
-        params.first[c] = first;
-        params.last[c] = last;
-        params.kv[c].spans[0] = {0, 0, 0, kRows};
-        params.kv[c].span_count = 1;
-    }
-    device.begin({kT, 0}, params);
+    const StepInputs in = begin_step(device, {.columns = kT, .head_dim = kDim});
+    std::copy_n(first, kT, in.first(kv.kv_class));
+    std::copy_n(last, kT, in.last(kv.kv_class));
+    in.kv(kv.kv_class).spans[0] = {0, 0, 0, kRows};
+    in.kv(kv.kv_class).span_count = 1;
     const Buffer q = buffer(kT * kHeads * kDim), out = buffer(kT * kHeads * kDim);
     device.attention(view(q, Format::f32, kT, kHeads * kDim), kv, view(out, Format::f32, kT, kHeads * kDim));
     REQUIRE(recorder.totals().size() == 1);

@@ -1,10 +1,9 @@
-// What the machine could do at this moment: bytes read and int8 multiply-adds per second, by all threads of the
-// device together. The bench measures both between its repetitions.
+// Short looks at memory and arithmetic; see cpu_probe.h.
+#include "runtime/cpu/cpu_probe.h"
+#include "runtime/memory/host_access.h"
+
 #include <atomic>
 #include <chrono>
-
-#include "runtime/cpu/cpu_device.h"
-#include "runtime/memory/host_access.h"
 
 namespace lapidary::runtime {
 namespace {
@@ -28,31 +27,30 @@ uint64_t read_piece(const std::byte* piece) {
 
 }  // namespace
 
-double CpuDevice::read_bandwidth(const BufferData& buffer, double seconds) {
-    const int64_t pieces = static_cast<int64_t>(buffer.bytes) / kPieceBytes;
+double CpuProbe::read_bandwidth(const Buffer& buffer, double seconds) {
+    const int64_t pieces = static_cast<int64_t>(buffer->bytes) / kPieceBytes;
     std::atomic<int64_t> next{0}, read{0};
     std::atomic<uint64_t> checksum{0};  // keeps the reads from being optimised away
-    pool_.use(pool_.size());
+    cpu_.pool.use(cpu_.pool.size());
     const auto start = Clock::now();
-    pool_.run(pool_.size(), [&](int64_t, int) {
+    cpu_.pool.run(cpu_.pool.size(), [&](int64_t, int) {
         uint64_t sum = 0;
         int64_t mine = 0;
         for (; seconds_since(start) < seconds; ++mine)
-            sum ^= read_piece(host_bytes(buffer) +
-                              next.fetch_add(1, std::memory_order_relaxed) % pieces * kPieceBytes);
+            sum ^= read_piece(host_bytes(*buffer) + next.fetch_add(1, std::memory_order_relaxed) % pieces * kPieceBytes);
         read.fetch_add(mine, std::memory_order_relaxed);
         checksum.fetch_xor(sum, std::memory_order_relaxed);
     });
     return static_cast<double>(read * kPieceBytes) / seconds_since(start) / 1e9;
 }
 
-double CpuDevice::int8_peak(double seconds) {
+double CpuProbe::int8_peak(double seconds) {
     std::atomic<int64_t> macs{0};
-    pool_.use(pool_.size());
+    cpu_.pool.use(cpu_.pool.size());
     const auto start = Clock::now();
-    pool_.run(pool_.size(), [&](int64_t, int) {
+    cpu_.pool.run(cpu_.pool.size(), [&](int64_t, int) {
         int64_t mine = 0;
-        while (seconds_since(start) < seconds) mine += table_.peak(kPeakIterations).macs;
+        while (seconds_since(start) < seconds) mine += cpu_.table.peak(kPeakIterations).macs;
         macs.fetch_add(mine, std::memory_order_relaxed);
     });
     return static_cast<double>(macs) / seconds_since(start) / 1e9;

@@ -1,11 +1,12 @@
 // Panels at load: which matrices move, that their source's pages are given back, and that the model still
 // says the same, bit for bit, whatever the chunks and threads.
-#include "model/load/repack.h"
+#include "model/load/place.h"
 
 #include <doctest/doctest.h>
 
 #include "kernels/select.h"
 #include "model/engine_state.h"
+#include "runtime/cpu/cpu_device.h"
 #include "tests/support/goldens.h"
 
 using namespace lapidary;
@@ -27,39 +28,41 @@ std::vector<std::vector<float>> rows_of(EngineOptions options) {
 
 }  // namespace
 
-TEST_CASE("repack: layer matrices of a panel format move, everything else stays") {
+TEST_CASE("place: layer matrices of a panel format move, everything else stays") {
     for (const auto& level : kernels::levels()) {
         if (!level.table) continue;
         auto loaded = unwrap(model::load_model({.model = kQ4}));
         runtime::CpuDevice device(*level.table, 2, false);
-        uint64_t last = 0, total = 0;
-        unwrap(model::repack(loaded.weights, device, [&](uint64_t done, uint64_t all) {
+        const model::Share all{.first = 0, .last = static_cast<int32_t>(loaded.weights.layers.size())};
+        const uint64_t total = model::bytes_to_move(loaded.weights, all, device);
+        uint64_t last = 0;
+        const auto placed = unwrap(model::place_weights(loaded.weights, all, device, [&](uint64_t done) {
             CHECK(done > last);
             last = done;
-            total = all;
             return true;
         }));
         CHECK(last == total);
         CHECK(total > 0);
-        for (const auto& l : loaded.weights.layers)
+        for (const auto& l : placed.layers)
             for (const auto* t : {&l.q, &l.k, &l.o, &l.gate, &l.up, &l.down})
                 CHECK((t->layout == Layout::panels) == kernels::has_panels(t->format));
-        CHECK((loaded.weights.embed.layout == Layout::panels) == kernels::has_panels(loaded.weights.embed.format));
+        CHECK((placed.embed.layout == Layout::panels) == kernels::has_panels(placed.embed.format));
+        CHECK(placed.identity > 0);
     }
 }
 
-TEST_CASE("repack: precise mode keeps the file's rows; a refusal stops with cancelled") {
+TEST_CASE("place: precise mode keeps the file's rows; a refusal stops with cancelled") {
     auto loaded = unwrap(model::load_model({.model = kQ4}));
     runtime::CpuDevice precise(*kernels::select("", nullptr), 1, true);
-    unwrap(model::repack(loaded.weights, precise, nullptr));
-    CHECK(loaded.weights.layers[0].q.layout == Layout::rows);
+    const model::Share all{.first = 0, .last = static_cast<int32_t>(loaded.weights.layers.size())};
+    CHECK(unwrap(model::place_weights(loaded.weights, all, precise, {})).layers[0].q.layout == Layout::rows);
     runtime::CpuDevice device(*kernels::select("ref", nullptr), 1, false);
-    const auto stopped = model::repack(loaded.weights, device, [](uint64_t, uint64_t) { return false; });
+    const auto stopped = model::place_weights(loaded.weights, all, device, [](uint64_t) { return false; });
     REQUIRE(!stopped);
     CHECK(stopped.error().code == Errc::cancelled);
 }
 
-TEST_CASE("repack: chunks and threads never change a bit of a panel model") {
+TEST_CASE("place: chunks and threads never change a bit of a panel model") {
     EngineOptions options;
     options.threads = 2;
     const auto whole = rows_of(options);

@@ -1,0 +1,21 @@
+// One step from begin to wait: the inputs filled, the operations noted where they are not known yet.
+#pragma once
+
+#include "base/try.h"
+#include "runtime/device.h"
+
+namespace lapidary::runtime {
+
+// fill(const StepInputs&) writes the block; note() names the operations.
+template <class Fill, class Note>
+Result<void> run_recorded(Device& device, const StepKey& key, const StepWatch& watch, const Fill& fill, const Note& note) {
+    LAP_ASSIGN(const Recording recording, device.begin(key, watch));
+    fill(recording.inputs);
+    if (!recording.replays) {
+        note();
+        device.end();
+    }
+    return device.wait(device.submit());
+}
+
+}  // namespace lapidary::runtime
