@@ -123,7 +123,7 @@ Result<runtime::PhaseThreads> phase_threads(const EngineOptions& options) {
 }
 
 // The weights of every part to its device.
-Result<void> place_parts(const EngineOptions& options, const model::Weights& host, std::vector<model::Part>& parts) {
+Result<void> place_parts(const EngineOptions& options, const model::Weights& host, std::vector<model::DevicePart>& parts) {
     const auto share = [&](size_t i) {
         const bool is_first = i == 0, is_last = i + 1 == parts.size();
         return model::Share{.first = parts[i].first,
@@ -145,13 +145,13 @@ Result<void> place_parts(const EngineOptions& options, const model::Weights& hos
 
 }  // namespace
 
-Result<std::vector<model::Part>> cpu_part(const EngineOptions& options, const LoadedModel& loaded) {
+Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, const LoadedModel& loaded) {
     runtime::CpuSettings settings;
     LAP_ASSIGN(settings.level, kernel_table(options.research.cpu_level));
     LAP_ASSIGN(settings.threads, phase_threads(options));
     settings.precise = options.precise;
     settings.race = options.research.cpu_level.empty() && environment("LAPIDARY_CPU").empty();
-    std::vector<model::Part> parts(1);
+    std::vector<model::DevicePart> parts(1);
     LAP_ASSIGN(parts[0].device, runtime::make_cpu_device(settings, panel_formats(loaded.weights)));
     parts[0].last = static_cast<int32_t>(loaded.config.layers.size());
     return parts;
@@ -259,7 +259,7 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     LAP_ASSIGN(state->parts, make_parts(options, state->loaded));
     if (options.research.profile || options.research.trace_events > 0) {
         state->recorder = std::make_unique<runtime::Recorder>(options.research.trace_events);
-        for (const model::Part& part : state->parts) part.device->observe(state->recorder.get());
+        for (const model::DevicePart& part : state->parts) part.device->observe(state->recorder.get());
     }
     state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);
     state->info.panels = panel_kernels(state->device(), state->loaded.weights);

@@ -40,7 +40,7 @@ struct PromptData {
 
 // A device and the layers [first, last) that it computes, with the weights as it wants them. The first part has the
 // embedding and the projections of pictures and sound, the last one the head.
-struct Part {
+struct DevicePart {
     std::unique_ptr<runtime::Device> device;
     int32_t first = 0, last = 0;
     Weights weights = {};
@@ -52,7 +52,7 @@ struct EngineState {
     LoadedModel loaded;  // its weights are sources, of which some are given back; its media parts may come later
     std::mutex media_lock;
     std::optional<Tokenizer> tokenizer;
-    std::vector<Part> parts;                      // in the order of their layers
+    std::vector<DevicePart> parts;                      // in the order of their layers
     std::unique_ptr<runtime::Recorder> recorder;  // null unless somebody profiles
     ModelInfo info;
     Turns turns;             // guards devices and workspaces
@@ -94,8 +94,8 @@ Result<void> check_engine(const EngineOptions& options, int32_t model_context);
 enum class Packing { now, never };
 
 // The devices of an engine and what each computes, without weights yet.
-using PartsMaker = std::function<Result<std::vector<model::Part>>(const EngineOptions&, const model::LoadedModel&)>;
-Result<std::vector<model::Part>> cpu_part(const EngineOptions& options, const model::LoadedModel& loaded);
+using PartsMaker = std::function<Result<std::vector<model::DevicePart>>(const EngineOptions&, const model::LoadedModel&)>;
+Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, const model::LoadedModel& loaded);
 
 // Builds an engine around a model that is already loaded (files or synthetic weights). `started` is when
 // loading began.

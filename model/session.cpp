@@ -20,7 +20,7 @@ Result<Session> Engine::new_session() const try {
                      "open an engine without prompts_only for that"};
     auto state = std::make_unique<model::SessionState>();
     state->engine = state_;
-    for (const model::Part& part : state_->parts) {
+    for (const model::DevicePart& part : state_->parts) {
         LAP_ASSIGN(auto cache, model::KvCache::create(*part.device, state_->loaded.config, state_->kv_format(),
                                                       static_cast<int32_t>(state_->info.context)));
         state->caches.push_back(std::move(cache));
@@ -167,7 +167,7 @@ uint64_t model::SessionState::read_bytes(int32_t position) const {
 Result<void> model::SessionState::compute_media() {
     if (pending.empty()) return {};
     LAP_TRY(engine->place_media());
-    model::Part& part = engine->parts.front();
+    model::DevicePart& part = engine->parts.front();
     const model::Network net{engine->loaded.config, part.weights};
     for (const Pending& p : pending) {
         auto rows = p.rows->picture ? model::embed_patches(net, *part.device, part.workspace, p.rows->patches)
@@ -185,7 +185,7 @@ Result<void> model::SessionState::compute_step(int32_t end, Step step, const Row
     const int32_t begin = computed, columns = end - begin;
     std::vector<Stage> stages;
     for (size_t i = 0; i < caches.size(); ++i) {
-        model::Part& part = e.parts[i];
+        model::DevicePart& part = e.parts[i];
         LAP_TRY(part.workspace.reserve(*part.device, e.loaded.config, columns));
         LAP_TRY(caches[i].reserve(end));
         LAP_TRY(caches[i].reserve_scratch(part.workspace.kv, columns));

@@ -24,17 +24,17 @@ struct TestDevice {
 
 // `cuts`: the first layer of every device but the first, ascending; empty: shared evenly.
 inline PartsMaker parts_of(std::vector<TestDevice> devices, std::vector<int32_t> cuts = {}) {
-    return [devices, cuts](const EngineOptions& options, const model::LoadedModel& loaded) -> Result<std::vector<model::Part>> {
+    return [devices, cuts](const EngineOptions& options, const model::LoadedModel& loaded) -> Result<std::vector<model::DevicePart>> {
         const auto layers = static_cast<int32_t>(loaded.config.layers.size()), count = static_cast<int32_t>(devices.size());
         const auto first_of = [&](int32_t i) {
             if (i == 0 || i == count) return i == 0 ? 0 : layers;
             return cuts.empty() ? layers * i / count : cuts[static_cast<size_t>(i) - 1];
         };
-        std::vector<model::Part> parts;
+        std::vector<model::DevicePart> parts;
         for (int32_t i = 0; i < count; ++i) {
             auto made = cpu_part(options, loaded);
             if (!made) return made.error();
-            model::Part part = std::move(made->front());
+            model::DevicePart part = std::move(made->front());
             if (devices[static_cast<size_t>(i)].far) {
                 const auto table = kernel_table(options.research.cpu_level);
                 if (!table) return table.error();
