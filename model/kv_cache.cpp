@@ -69,9 +69,6 @@ Result<KvCache> KvCache::create(runtime::Device& device, const ModelConfig& conf
     cache.context_ = context;
     cache.window_ = config.window;
     cache.ring_rows_ = ring_rows(config, context);
-    cache.tables_ = std::make_unique<Tables>();
-    const uint64_t id = runtime::new_identity();
-    for (auto& table : cache.tables_->of) table.cache = id;
     for (const LayerConfig& l : config.layers) {
         if (format == KvFormat::q8_0 && l.head_dim % 32 != 0)
             return Error{Errc::invalid_argument,
@@ -79,14 +76,51 @@ Result<KvCache> KvCache::create(runtime::Device& device, const ModelConfig& conf
                              std::to_string(l.head_dim),
                          "set EngineOptions::kv to f16"};
         KvView layer = layer_view(config, l, format);
-        layer.table = &cache.table(layer.kv_class);
         int64_t& bytes = cache.position_bytes_[static_cast<size_t>(layer.kv_class)];
         layer.layer_bytes = bytes;
         bytes += layer.position_bytes();
         cache.layers_.push_back(layer);
     }
+    cache.make_tables();
     LAP_TRY(cache.add_segment(KvClass::window, cache.ring_rows_));
     return cache;
+}
+
+void KvCache::make_tables() {
+    tables_ = std::make_unique<Tables>();
+    const uint64_t id = runtime::new_identity();
+    for (auto& t : tables_->of) t.cache = id;
+    for (KvView& layer : layers_) layer.table = &table(layer.kv_class);
+}
+
+Result<KvCache> KvCache::fork(int32_t end) const {
+    KvCache fork;
+    fork.device_ = device_;
+    fork.context_ = context_;
+    fork.window_ = window_;
+    fork.ring_rows_ = ring_rows_;
+    std::copy(std::begin(position_bytes_), std::end(position_bytes_), fork.position_bytes_);
+    fork.layers_ = layers_;
+    fork.make_tables();
+    const auto& segments = table(KvClass::linear).segments;
+    for (int32_t first = 0; first < end; first += kSegmentRows) {
+        runtime::KvSegment segment = segments[static_cast<size_t>(first / kSegmentRows)];
+        if (end - first < kSegmentRows) {
+            LAP_ASSIGN(segment, copy_of(segment));
+        }
+        fork.table(KvClass::linear).segments.push_back(std::move(segment));
+    }
+    LAP_ASSIGN(auto ring, copy_of(table(KvClass::window).segments[0]));
+    fork.table(KvClass::window).segments.push_back(std::move(ring));
+    return fork;
+}
+
+Result<runtime::KvSegment> KvCache::copy_of(const runtime::KvSegment& segment) const {
+    runtime::KvSegment copy{nullptr, segment.rows};
+    if (!segment.buffer) return copy;
+    LAP_ASSIGN(copy.buffer, device_->allocate(segment.buffer->bytes, runtime::MemoryKind::state));
+    LAP_TRY(device_->copy(segment.buffer, 0, copy.buffer, 0, segment.buffer->bytes));
+    return copy;
 }
 
 Result<void> KvCache::add_segment(KvClass c, int32_t rows) {
@@ -99,8 +133,14 @@ Result<void> KvCache::add_segment(KvClass c, int32_t rows) {
     return {};
 }
 
-Result<void> KvCache::reserve(int32_t end) {
-    const auto& segments = table(KvClass::linear).segments;
+Result<void> KvCache::reserve(int32_t begin, int32_t end) {
+    auto& segments = table(KvClass::linear).segments;
+    for (size_t i = static_cast<size_t>(begin / kSegmentRows); i < segments.size(); ++i) {
+        if (static_cast<int32_t>(i) * kSegmentRows >= end) break;
+        if (segments[i].buffer.use_count() > 1) {  // a fork's too
+            LAP_ASSIGN(segments[i], copy_of(segments[i]));
+        }
+    }
     while (static_cast<int32_t>(segments.size()) * kSegmentRows < end) {
         const int32_t first = static_cast<int32_t>(segments.size()) * kSegmentRows;
         LAP_TRY(add_segment(KvClass::linear, std::min(kSegmentRows, context_ - first)));

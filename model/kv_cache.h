@@ -35,17 +35,23 @@ class KvCache {
     static Result<KvCache> create(runtime::Device& device, const ModelConfig& config, runtime::KvFormat format,
                                   int32_t context);
 
-    // Makes room for positions [0, end). Existing rows stay where they are.
-    Result<void> reserve(int32_t end);
+    // A cache of its own with the rows of positions [0, end): complete segments are shared until one of the two writes
+    // to them, the last one and the ring are copied.
+    Result<KvCache> fork(int32_t end) const;
+
+    // Makes room for positions [0, end) and the rows from `begin` on free to be written: what a fork shares of them is
+    // copied. Other rows stay where they are.
+    Result<void> reserve(int32_t begin, int32_t end);
     Result<void> reserve_scratch(KvScratch& scratch, int32_t columns) const;
 
-    // Spans, stores and commits of a step of `columns` tokens at `position`, for both classes.
+    // Spans, stores and commits of a step of `columns` tokens at `position`, for both classes. No columns: the step of
+    // another model that reads this cache and stores nothing sees the rows in front of `position`.
     void plan_step(int32_t position, int32_t columns, runtime::KvStep& window, runtime::KvStep& linear) const;
 
     // Whether the rows below `position` are all still there when `computed` positions were stored.
     bool can_rewind(int32_t computed, int32_t position) const;
 
-    // One layer as a step of `columns` tokens sees it; without a scratch where that step writes straight to its place.
+    // One layer as a step of `columns` tokens (of this plan) sees it; without a scratch where that step writes straight to its place.
     runtime::KvView layer(size_t index, int32_t columns, const KvScratch& scratch) const;
 
     uint64_t identity() const { return tables_->of[0].cache; }
@@ -60,7 +66,9 @@ class KvCache {
         runtime::KvTable of[2];
     };
     runtime::KvTable& table(runtime::KvClass c) const { return tables_->of[static_cast<size_t>(c)]; }
+    void make_tables();
     Result<void> add_segment(runtime::KvClass c, int32_t rows);
+    Result<runtime::KvSegment> copy_of(const runtime::KvSegment& segment) const;
 
     runtime::Device* device_ = nullptr;
     int32_t context_ = 0, window_ = 0, ring_rows_ = 0;

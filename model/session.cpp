@@ -83,6 +83,29 @@ Result<void> Session::append(const Prompt& prompt) try {
 
 uint32_t Session::position() const { return static_cast<uint32_t>(state_->ids.size()); }
 
+Result<Session> Session::fork() const try {
+    const model::SessionState& s = *state_;
+    if (model::Turn::held_here(s.engine->turns))
+        return Error{Errc::invalid_argument, "a sink of forward or a progress sink forks a session of the engine that computes",
+                     "fork when it has returned; only the sink of generate's tokens may"};
+    const model::Turn turn(s.engine->turns, {});  // its devices copy
+    auto fork = std::make_unique<model::SessionState>();
+    fork->engine = s.engine;
+    fork->ids = s.ids;
+    fork->soft = s.soft;
+    fork->pending = s.pending;
+    fork->computed = s.computed;
+    fork->stored = s.stored;
+    fork->delivered = s.delivered;
+    for (const model::KvCache& cache : s.caches) {
+        LAP_ASSIGN(auto copy, cache.fork(s.computed));
+        fork->caches.push_back(std::move(copy));
+    }
+    return model::Access::session(std::move(fork));
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
+}
+
 Result<void> Session::rewind(uint32_t position) {
     if (position > state_->ids.size())
         return Error{Errc::invalid_argument,
@@ -187,7 +210,7 @@ Result<void> model::SessionState::compute_step(int32_t end, Step step, const Row
     for (size_t i = 0; i < caches.size(); ++i) {
         model::DevicePart& part = e.parts[i];
         LAP_TRY(part.workspace.reserve(*part.device, e.loaded.config, columns));
-        LAP_TRY(caches[i].reserve(end));
+        LAP_TRY(caches[i].reserve(begin, end));
         LAP_TRY(caches[i].reserve_scratch(part.workspace.kv, columns));
         stages.push_back({*part.device, {e.loaded.config, part.weights}, caches[i], part.workspace, part.first, part.last});
     }

@@ -97,6 +97,8 @@ class Device {
 
     // Zeroed memory, 64-byte aligned. out_of_memory names the size.
     virtual Result<Buffer> allocate(size_t bytes, MemoryKind kind) = 0;
+    // Bytes from one buffer of this device to another, at once and outside of steps.
+    virtual Result<void> copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset, size_t bytes) = 0;
 
     // A weight from host memory to where it serves best: copied, rearranged or left. out_of_memory, or `cancelled` by
     // the sink.

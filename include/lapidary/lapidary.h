@@ -317,6 +317,9 @@ class Session {
     uint32_t position() const;      // tokens in the sequence, queued ones included
     // Forgets everything from `position` on. Positions the cache cannot go back to are computed again.
     Result<void> rewind(uint32_t position);
+    // A session of its own with the same sequence, computed as far: both go on from here, and neither sees the other.
+    // Keys and values of whole stretches of 4096 tokens are shared, the rest is copied.
+    Result<Session> fork() const;
 
     Session(Session&&) noexcept;
     Session& operator=(Session&&) noexcept;

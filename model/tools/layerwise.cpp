@@ -67,7 +67,7 @@ Result<std::vector<float>> last_states(const LoadedModel& model, std::span<const
     Workspace ws;
     LAP_ASSIGN(KvCache kv, KvCache::create(device, config, runtime::KvFormat::f16, step.columns()));
     LAP_TRY(ws.reserve(device, config, step.columns()));
-    LAP_TRY(kv.reserve(step.columns()));
+    LAP_TRY(kv.reserve(0, step.columns()));
     LAP_TRY(kv.reserve_scratch(ws.kv, step.columns()));
     for (int32_t i = 0; i < static_cast<int32_t>(config.layers.size()); i++)
         LAP_TRY(run_one(model, i, device, step, kv, ws, progress));

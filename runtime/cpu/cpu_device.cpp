@@ -58,6 +58,15 @@ bool CpuDevice::layer(const char* kind, int32_t number) {
     return !stopped_;
 }
 
+Result<void> CpuDevice::copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset, size_t bytes) {
+    constexpr size_t kPiece = size_t{1} << 20;
+    pool_.run(static_cast<int64_t>((bytes + kPiece - 1) / kPiece), [&](int64_t item, int) {
+        const size_t at = static_cast<size_t>(item) * kPiece;
+        std::memcpy(host_bytes(*to) + to_offset + at, host_bytes(*from) + from_offset + at, std::min(kPiece, bytes - at));
+    });
+    return {};
+}
+
 void CpuDevice::embed_rows(const TensorView& table, Entry entry, float scale, const TensorView& out) {
     const Recorded op(recorder_, "embed", [&] { return embed_cost(table, out.rows); });
     const int32_t* ids = entry == Entry::ids ? inputs_.ids() : inputs_.second_ids();

@@ -3,10 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <cstring>
 #include <map>
 
 #include "kernels/select.h"
 #include "runtime/cpu/cpu_device.h"
+#include "runtime/memory/host_access.h"
+#include "tests/support/device_step.h"
 
 using namespace lapidary;
 using namespace lapidary::model;
@@ -93,6 +96,115 @@ TEST_CASE("kv cache: rewinding is possible within the slack, to the start, and n
     CHECK(cache->can_rewind(40, 3));  // nothing was overwritten yet
 }
 
+TEST_CASE("kv cache: a fork shares complete segments until one of the two writes, and copies the rest") {
+    auto cache = KvCache::create(device(), small(50), runtime::KvFormat::f16, 3 * kSegmentRows);
+    REQUIRE(cache);
+    REQUIRE(cache->reserve(0, 2 * kSegmentRows + 800));
+    const KvScratch none;
+    const auto buffer = [&](const KvCache& c, size_t layer, int32_t segment) {
+        return c.layer(layer, 1, none).segment(segment).buffer.get();
+    };
+    const auto mark = [&](const KvCache& c, size_t layer, int32_t segment, int seed) {
+        auto& b = *buffer(c, layer, segment);
+        for (size_t i = 0; i < b.bytes; ++i) runtime::host_bytes(b)[i] = static_cast<std::byte>(seed + i % 83);
+    };
+    const auto marked = [&](const KvCache& c, size_t layer, int32_t segment, int seed) {
+        const auto& b = *buffer(c, layer, segment);
+        for (size_t i = 0; i < b.bytes; ++i)
+            if (runtime::host_bytes(b)[i] != static_cast<std::byte>(seed + i % 83)) return false;
+        return true;
+    };
+    for (int32_t s = 0; s < 3; ++s) mark(*cache, 1, s, 10 * s);
+    mark(*cache, 0, 0, 99);
+
+    auto fork = cache->fork(2 * kSegmentRows + 700);
+    REQUIRE(fork);
+    CHECK(fork->layer(1, 1, none).table->cache != cache->layer(1, 1, none).table->cache);
+    CHECK(buffer(*fork, 1, 0) == buffer(*cache, 1, 0));
+    CHECK(buffer(*fork, 1, 1) == buffer(*cache, 1, 1));
+    CHECK(buffer(*fork, 1, 2) != buffer(*cache, 1, 2));
+    CHECK(buffer(*fork, 0, 0) != buffer(*cache, 0, 0));
+    CHECK(marked(*fork, 1, 2, 20));
+    CHECK(marked(*fork, 0, 0, 99));
+
+    // The fork goes back into a shared segment and writes; the other keeps what it has and need not copy then.
+    REQUIRE(fork->reserve(kSegmentRows + 5, kSegmentRows + 9));
+    CHECK(buffer(*fork, 1, 0) == buffer(*cache, 1, 0));
+    CHECK(buffer(*fork, 1, 1) != buffer(*cache, 1, 1));
+    CHECK(marked(*fork, 1, 1, 10));
+    mark(*fork, 1, 1, 77);
+    CHECK(marked(*cache, 1, 1, 10));
+    const auto* own = buffer(*cache, 1, 1);
+    REQUIRE(cache->reserve(kSegmentRows + 5, kSegmentRows + 9));
+    CHECK(buffer(*cache, 1, 1) == own);
+    REQUIRE(cache->reserve(kSegmentRows - 1, kSegmentRows));  // and the other way round
+    CHECK(buffer(*fork, 1, 0) != buffer(*cache, 1, 0));
+    CHECK(marked(*cache, 1, 0, 0));
+
+    auto whole = cache->fork(kSegmentRows);  // ends where a segment ends: nothing but the ring to copy
+    REQUIRE(whole);
+    CHECK(buffer(*whole, 1, 0) == buffer(*cache, 1, 0));
+    CHECK(whole->bytes() < fork->bytes());
+    REQUIRE(whole->reserve(kSegmentRows, kSegmentRows + 1));
+    CHECK(buffer(*whole, 1, 0) == buffer(*cache, 1, 0));
+}
+
+TEST_CASE("kv cache: a step that stores nothing attends to the rows of another model's cache as their owner does") {
+    ModelConfig c = small(20);
+    auto cache = KvCache::create(device(), c, runtime::KvFormat::f16, 100);
+    REQUIRE(cache);
+    REQUIRE(cache->reserve(0, 60));
+    KvScratch scratch;
+    REQUIRE(cache->reserve_scratch(scratch, 40));
+    std::vector<runtime::Buffer> buffers;
+    uint32_t random = 9;
+    const auto fill = [&](float* values, int64_t count) {
+        for (int64_t i = 0; i < count; ++i) {
+            random = random * 1664525 + 1013904223;
+            values[i] = static_cast<float>(static_cast<int32_t>(random)) * 0x1p-31f;
+        }
+    };
+    const auto matrix = [&](int64_t rows, int64_t cols) {
+        buffers.push_back(test::allocate(device(), rows * cols * 4));
+        const runtime::TensorView m = runtime::view(buffers.back(), runtime::Format::f32, rows, cols);
+        fill(runtime::host_floats(m), rows * cols);
+        return m;
+    };
+    // A step of `queries` tokens of which `columns` are stored; those that store nothing see what token 40 did.
+    const auto begin = [&](int32_t position, int32_t columns, int32_t queries) {
+        runtime::StepShape shape;
+        shape.columns = queries;
+        shape.pairs = {2, 2};
+        shape.head_dim = 32;
+        const runtime::StepInputs inputs = test::begin_step(device(), shape);
+        inputs.position() = position;
+        cache->plan_step(position, columns, inputs.kv(KvClass::window), inputs.kv(KvClass::linear));
+        for (const KvClass kv : {KvClass::window, KvClass::linear}) {
+            fill(inputs.cosine(kv), queries * 2);
+            fill(inputs.sine(kv), queries * 2);
+            for (int32_t t = 0; t < queries; ++t) {
+                inputs.last(kv)[t] = columns == 0 ? position : position + t + 1;
+                inputs.first(kv)[t] = kv == KvClass::window ? std::max(0, inputs.last(kv)[t] - 20) : 0;
+            }
+        }
+    };
+    for (const size_t index : {size_t{0}, size_t{1}}) {
+        const int64_t dim = c.layers[index].head_dim;
+        const runtime::TensorView weight = matrix(1, dim), q = matrix(1, 2 * dim), own = matrix(1, 2 * dim), other = matrix(1, 2 * dim);
+        // A prompt through the scratch, then a token straight to its place; the owner's query is that token's.
+        for (const auto& [position, columns] : {std::pair{0, 40}, std::pair{40, 1}}) {
+            begin(position, columns, columns);
+            const runtime::KvView view = cache->layer(index, columns, scratch);
+            device().norm_rope_store(matrix(columns, dim), matrix(columns, dim), weight, 1e-6f, view);
+            if (columns == 1) device().attention(q, view, own);
+            if (view.scratch) device().commit_kv(view);
+        }
+        begin(41, 0, 1);
+        device().attention(q, cache->layer(index, 0, scratch), other);
+        CHECK(std::memcmp(runtime::host_floats(own), runtime::host_floats(other), static_cast<size_t>(2 * dim) * 4) == 0);
+    }
+}
+
 TEST_CASE("kv cache: q8_0 needs heads of whole blocks, and says so") {
     const auto cache = KvCache::create(device(), small(8), runtime::KvFormat::q8_0, 64);
     REQUIRE(!cache);
@@ -115,7 +227,7 @@ TEST_CASE("kv cache: the 12B cache has the size of the specification") {
     CHECK(KvCache::bytes_for(c, runtime::KvFormat::f16, 4096) == 360 * mib + slack);
     auto cache = KvCache::create(device(), c, runtime::KvFormat::f16, 64);
     REQUIRE(cache);
-    REQUIRE(cache->reserve(64));
+    REQUIRE(cache->reserve(0, 64));
     CHECK(cache->bytes() == KvCache::bytes_for(c, runtime::KvFormat::f16, 64));
     CHECK(cache->read_bytes(63) == 64 * (40 * 8192 + 8 * 1280));
 }

@@ -283,6 +283,68 @@ TEST_CASE("session: a prompt of another model is refused, with ids or media that
     CHECK(text_only.position() == 0);
 }
 
+TEST_CASE("session: a fork goes on as its original would, and neither sees what the other does") {
+    const Engine engine = unwrap(open_engine(golden_options("five_layers")));
+    std::vector<int32_t> ids;
+    for (int32_t i = 0; i < 120; ++i) ids.push_back(200 + i * 11 % 97);
+    const auto queue = [&](Session& session, size_t from, size_t count) {
+        unwrap(session.append(unwrap(engine.tokens(std::span(ids).subspan(from, count)))));
+    };
+    const auto direct = [&](std::initializer_list<std::pair<size_t, size_t>> pieces) {
+        Session session = unwrap(engine.new_session());
+        for (const auto& [from, count] : pieces) queue(session, from, count);
+        return all_rows(session).back();
+    };
+    for (const uint32_t back : {0u, 1u, 9u, 40u}) {  // from nothing to far behind the ring
+        CAPTURE(back);
+        Session session = unwrap(engine.new_session());
+        queue(session, 0, 70);
+        all_rows(session);
+        queue(session, 70, 3);  // queued, not computed
+        Session fork = unwrap(session.fork());
+        CHECK(fork.position() == 73);
+        queue(session, 80, 20);
+        CHECK(all_rows(session).back() == direct({{0, 73}, {80, 20}}));
+        unwrap(fork.rewind(73 - back));
+        queue(fork, 100, 18);
+        CHECK(all_rows(fork).back() == direct({{0, 73 - back}, {100, 18}}));
+        unwrap(session.rewind(93 - back));
+        queue(session, 5, 4);
+        CHECK(all_rows(session).back() == direct({{0, std::min(73u, 93 - back)}, {80, 20 - std::min(back, 20u)}, {5, 4}}));
+        Session again = unwrap(fork.fork());
+        CHECK(all_rows(again).back() == all_rows(fork).back());
+        fork = unwrap(engine.new_session());  // what it shared stays with the other
+        CHECK(all_rows(again).back() == direct({{0, 73 - back}, {100, 18}}));
+    }
+    CHECK(unwrap(unwrap(engine.new_session()).fork()).position() == 0);
+}
+
+TEST_CASE("session: pictures come along into a fork, computed or not, and a sink cannot fork while it computes") {
+    const Engine engine = unwrap(open_engine({.model = kTiny, .threads = 2}));
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(unwrap(engine.render(
+        {{{.role = Role::user, .parts = {Part::image(kTiny / "samples/image_2.png"), Part::text("What do you see?")}}}}))));
+    Session early = unwrap(session.fork());  // its picture is still to be computed
+    const auto expected = unwrap(session.generate(greedy(12))).tokens;
+    unwrap(session.rewind(early.position()));
+    Session late = unwrap(session.fork());
+    CHECK(unwrap(early.generate(greedy(12))).tokens == expected);
+    CHECK(unwrap(late.generate(greedy(12))).tokens == expected);
+    unwrap(late.rewind(0));
+    unwrap(late.append(unwrap(engine.render({{{.role = Role::user, .parts = {Part::text("Who are you?")}}}}))));
+    CHECK(unwrap(late.generate(greedy(12))).tokens != expected);
+    CHECK(unwrap(session.generate(greedy(12))).tokens == expected);
+
+    int refused = 0;
+    unwrap(session.forward({}, [&](int64_t, std::span<const float>) {
+        refused += !session.fork() && session.fork().error().code == Errc::invalid_argument;
+        return Flow::go;
+    }));
+    CHECK(refused == 1);
+    GenerateOptions options = greedy(2);
+    unwrap(session.generate(options, [&](const Token&) { return session.fork() ? Flow::go : Flow::stop; }));
+}
+
 TEST_CASE("session: two on two threads give what each gives alone, with pictures and cancels between") {
     const Engine engine = unwrap(open_engine({.model = kTiny, .threads = 2}));
     const auto reply = [&](const std::vector<Part>& parts) {

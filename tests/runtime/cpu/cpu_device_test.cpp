@@ -169,6 +169,17 @@ TEST_CASE("cpu device: embedding rows are scaled, negative ids leave the row to 
     CHECK(host_floats(out.v, 2)[7] == 23.0f);
 }
 
+TEST_CASE("cpu device: copies bytes between buffers, whole pieces and the rest") {
+    CpuDevice device(*kernels::select("", nullptr), 3, true);
+    constexpr size_t kBytes = (size_t{5} << 19) + 77;
+    const Buffer from = allocate(device, kBytes), to = allocate(device, kBytes);
+    for (size_t i = 0; i < kBytes; ++i) host_bytes(*from)[i] = static_cast<std::byte>(1 + i * i % 251);
+    REQUIRE(device.copy(from, 5, to, 9, kBytes - 20));
+    CHECK(std::memcmp(host_bytes(*from) + 5, host_bytes(*to) + 9, kBytes - 20) == 0);
+    for (size_t i = 0; i < 9; ++i) CHECK(host_bytes(*to)[i] == std::byte{0});
+    for (size_t i = kBytes - 11; i < kBytes; ++i) CHECK(host_bytes(*to)[i] == std::byte{0});
+}
+
 TEST_CASE("cpu device: scratch rows enter the ring where the step says") {
     CpuDevice device(*kernels::select("", nullptr), 1, true);
     // Two kv heads of a q8_0 layer, 100 bytes a position behind the layers in front; a number for each byte of a row.

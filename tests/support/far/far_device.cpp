@@ -79,6 +79,11 @@ Result<Buffer> FarDevice::allocate(size_t bytes, MemoryKind kind) {
     return wrap(std::move(buffer));
 }
 
+Result<void> FarDevice::copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset, size_t bytes) {
+    if (open_) misuse_ = "copy() while a step is being noted";
+    return inner_.copy(inner(from), from_offset, inner(to), to_offset, bytes);
+}
+
 Result<Placed> FarDevice::place(const TensorView& host, Use use, const ByteSink& progress) {
     LAP_ASSIGN(Placed placed, inner_.place(host, use, progress));
     if (!placed.memory) {  // rows in their source: these are copied

@@ -34,6 +34,8 @@ class FarDevice final : public runtime::Device {
     const Counts& counts() const { return counts_; }
 
     Result<runtime::Buffer> allocate(size_t bytes, runtime::MemoryKind kind) override;
+    Result<void> copy(const runtime::Buffer& from, size_t from_offset, const runtime::Buffer& to, size_t to_offset,
+                      size_t bytes) override;
     Result<runtime::Placed> place(const runtime::TensorView& host, runtime::Use use,
                                   const runtime::ByteSink& progress) override;
     bool moves(const runtime::TensorView&, runtime::Use) const override { return true; }
