@@ -20,9 +20,6 @@ LAP_INLINE F dot(F x, F y, F sum) { return F(_mm512_dpbf16_ps(sum, bits<__m512bh
 LAP_INLINE F8 dot(F8 x, F8 y, F8 sum) {
     return F8(_mm256_dpbf16_ps(sum, bits<__m256bh>(x.data), bits<__m256bh>(y.data)));
 }
-LAP_INLINE F4 dot(F4 x, F4 y, F4 sum) {
-    return F4(_mm_dpbf16_ps(sum, bits<__m128bh>(x.data), bits<__m128bh>(y.data)));
-}
 
 // Two vectors rounded to bf16; lane i of the result is the pair (low[i], high[i]).
 LAP_INLINE F pairs(F low, F high) {
