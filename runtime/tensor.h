@@ -13,16 +13,19 @@ namespace lapidary::runtime {
 using kernels::Format;
 using kernels::KvFormat;
 
-// Memory that a device can compute on. `host` is its address for the CPU, null if the CPU cannot see it.
-// Shared ownership: views keep nothing alive, whoever holds the Buffer does.
+// Memory that a device can compute on. Shared ownership: views keep nothing alive, whoever holds the Buffer
+// does.
 struct BufferData {
-    std::byte* host = nullptr;
     size_t bytes = 0;
     virtual ~BufferData() = default;
     // The bytes will not be read again: a mapped file gives its pages back, private memory loses its content.
     virtual void discard(size_t, size_t) {}
     // They will be read next: a mapped file begins to fetch them.
     virtual void will_need(size_t, size_t) {}
+
+  protected:
+    friend struct HostAccess;    // runtime/memory/host_access.h
+    std::byte* host_ = nullptr;  // its address for the CPU; stays null where the CPU cannot see it
 };
 using Buffer = std::shared_ptr<BufferData>;
 
@@ -39,13 +42,6 @@ struct TensorView {
     Layout layout = Layout::rows;
 
     explicit operator bool() const { return buffer != nullptr; }
-    std::byte* data() const { return buffer->host + offset; }
-    float* f32(int64_t row = 0) const { return reinterpret_cast<float*>(data() + row * row_bytes); }
-    TensorView first_rows(int64_t n) const {
-        TensorView v = *this;
-        v.rows = n;
-        return v;
-    }
     TensorView row_range(int64_t begin, int64_t end) const {
         TensorView v = *this;
         v.offset += static_cast<size_t>(begin * row_bytes);

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <new>
 
+#include "runtime/memory/host_access.h"
+
 namespace lapidary::model {
 namespace {
 
@@ -13,10 +15,10 @@ constexpr size_t kAlignment = 64;
 
 struct Chunk final : runtime::BufferData {
     explicit Chunk(size_t size) {
-        host = static_cast<std::byte*>(::operator new (size, std::align_val_t{kAlignment}));
+        host_ = static_cast<std::byte*>(::operator new (size, std::align_val_t{kAlignment}));
         bytes = size;
     }
-    ~Chunk() override { ::operator delete (host, std::align_val_t{kAlignment}); }
+    ~Chunk() override { ::operator delete (host_, std::align_val_t{kAlignment}); }
 };
 
 }  // namespace
@@ -41,7 +43,7 @@ runtime::TensorView FloatStore::allocate(int64_t rows, int64_t cols) {
 runtime::TensorView FloatStore::copy(runtime::Format format, int64_t rows, int64_t cols,
                                      const std::byte* from) {
     const auto out = reserve(format, rows, cols);
-    std::memcpy(out.data(), from, static_cast<size_t>(out.bytes()));
+    std::memcpy(host_bytes(out), from, static_cast<size_t>(out.bytes()));
     return out;
 }
 

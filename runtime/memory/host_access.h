@@ -8,7 +8,7 @@
 namespace lapidary::runtime {
 
 struct HostAccess {
-    static std::byte* of(const BufferData& buffer) { return buffer.host; }
+    static std::byte* of(const BufferData& buffer) { return buffer.host_; }
 };
 
 // Null where the CPU cannot see the memory.

@@ -8,10 +8,17 @@ namespace lapidary::runtime {
 namespace {
 
 struct HostBuffer final : BufferData {
-    ~HostBuffer() override {
-        if (host) munmap(host, bytes);
+    HostBuffer() = default;
+    HostBuffer(void* at, size_t size) {
+        host_ = static_cast<std::byte*>(at);
+        bytes = size;
     }
-    void discard(size_t offset, size_t count) override { give_back_pages(host + offset, count); }
+    HostBuffer(const HostBuffer&) = delete;
+    HostBuffer& operator=(const HostBuffer&) = delete;
+    ~HostBuffer() override {
+        if (host_) munmap(host_, bytes);
+    }
+    void discard(size_t offset, size_t count) override { give_back_pages(host_ + offset, count); }
 };
 
 }  // namespace
@@ -24,8 +31,7 @@ void give_back_pages(std::byte* at, size_t bytes) {
 }
 
 Result<Buffer> allocate_host(size_t bytes) {
-    auto buffer = std::make_shared<HostBuffer>();
-    if (bytes == 0) return Buffer(buffer);
+    if (bytes == 0) return Buffer(std::make_shared<HostBuffer>());
     void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return Error{Errc::out_of_memory, "the system refused " + std::to_string((bytes + 1023) >> 10) + " KiB of memory",
@@ -34,9 +40,7 @@ Result<Buffer> allocate_host(size_t bytes) {
     // take a part of that. Where the system has none to give, small pages serve.
     constexpr size_t kHugePage = 2 << 20;
     if (bytes >= kHugePage) madvise(p, bytes, MADV_HUGEPAGE);
-    buffer->host = static_cast<std::byte*>(p);
-    buffer->bytes = bytes;
-    return Buffer(buffer);
+    return Buffer(std::make_shared<HostBuffer>(p, bytes));
 }
 
 }  // namespace lapidary::runtime

@@ -53,22 +53,22 @@ Result<std::shared_ptr<Mapping>> Mapping::open(const std::filesystem::path& path
         return Error{Errc::out_of_memory, concat("cannot map ", in_quotes(path.string()), " of ", size,
                                                  " bytes into memory: ", std::strerror(errno))};
     std::shared_ptr<Mapping> mapping(new Mapping);
-    mapping->host = static_cast<std::byte*>(address);
+    mapping->host_ = static_cast<std::byte*>(address);
     mapping->bytes = size;
     return mapping;
 }
 
-void Mapping::discard(size_t offset, size_t count) { give_back_pages(host + offset, count); }
+void Mapping::discard(size_t offset, size_t count) { give_back_pages(host_ + offset, count); }
 
 void Mapping::will_need(size_t offset, size_t count) {
     const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-    const uintptr_t begin = reinterpret_cast<uintptr_t>(host + offset) / page * page;
-    ::madvise(reinterpret_cast<void*>(begin), reinterpret_cast<uintptr_t>(host + offset + count) - begin,
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(host_ + offset) / page * page;
+    ::madvise(reinterpret_cast<void*>(begin), reinterpret_cast<uintptr_t>(host_ + offset + count) - begin,
               MADV_WILLNEED);
 }
 
 Mapping::~Mapping() {
-    if (host) ::munmap(host, bytes);
+    if (host_) ::munmap(host_, bytes);
 }
 
 }  // namespace lapidary::runtime

@@ -11,7 +11,7 @@
 
 namespace lapidary::runtime {
 
-// Writing through `host` is a fault of the caller: the pages are read-only.
+// Writing to its bytes is a fault of the caller: the pages are read-only.
 class Mapping final : public BufferData {
   public:
     static Result<std::shared_ptr<Mapping>> open(const std::filesystem::path& path);
@@ -21,7 +21,7 @@ class Mapping final : public BufferData {
 
     void discard(size_t offset, size_t count) override;
     void will_need(size_t offset, size_t count) override;
-    std::string_view text() const { return {reinterpret_cast<const char*>(host), bytes}; }
+    std::string_view text() const { return {reinterpret_cast<const char*>(host_), bytes}; }
 
   private:
     Mapping() = default;

@@ -411,7 +411,7 @@ TEST_CASE("a matrix that its file does not align is copied") {
     const auto model = load(folder.path());
     if (!model) FAIL(model.error().message);
     const TensorView& gate = model->weights.layers[0].gate;
-    CHECK(reinterpret_cast<uintptr_t>(gate.data()) % 4 == 0);
+    CHECK(reinterpret_cast<uintptr_t>(host_bytes(gate)) % 4 == 0);
     CHECK(host_floats(gate, 15)[7] == 0.5f);
 }
 
@@ -442,8 +442,8 @@ TEST_CASE("the bundled model, saved in two shards, is the same model") {
     CHECK(two->weights.bytes == one->weights.bytes);
     for (size_t i = 0; i < 8; i++) {
         const auto &a = one->weights.layers[i].down, &b = two->weights.layers[i].down;
-        CHECK(std::string_view(reinterpret_cast<char*>(a.data()), static_cast<size_t>(a.bytes())) ==
-              std::string_view(reinterpret_cast<char*>(b.data()), static_cast<size_t>(b.bytes())));
+        CHECK(std::string_view(reinterpret_cast<char*>(host_bytes(a)), static_cast<size_t>(a.bytes())) ==
+              std::string_view(reinterpret_cast<char*>(host_bytes(b)), static_cast<size_t>(b.bytes())));
         CHECK(one->weights.layers[i].scale == two->weights.layers[i].scale);
     }
     CHECK(*one->vocabulary == *two->vocabulary);

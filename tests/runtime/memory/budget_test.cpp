@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "runtime/memory/host_access.h"
 #include "runtime/memory/host_buffer.h"
 
 using namespace lapidary::runtime;
@@ -17,6 +18,6 @@ TEST_CASE("budget: plausible figures, and the peak grows with touched memory") {
     // More than the peak so far, whatever ran before in this process.
     const auto buffer = allocate_host(before + (size_t{64} << 20));
     REQUIRE(buffer);
-    for (size_t i = 0; i < (*buffer)->bytes; i += 4096) (*buffer)->host[i] = std::byte{1};
+    for (size_t i = 0; i < (*buffer)->bytes; i += 4096) host_bytes(**buffer)[i] = std::byte{1};
     CHECK(peak_rss_bytes() >= before + (uint64_t{32} << 20));
 }
