@@ -2,6 +2,7 @@
 #include "tests/fuzz/model_check.h"
 
 #include "base/utf8.h"
+#include "runtime/memory/host_access.h"
 
 namespace lapidary::fuzz {
 namespace {
@@ -19,7 +20,8 @@ void check_view(const TensorView& view) {
     promise(view.offset <= view.buffer->bytes && bytes <= view.buffer->bytes - view.offset,
             "a tensor of " + std::to_string(bytes) + " bytes at " + std::to_string(view.offset) +
                 " leaves its buffer of " + std::to_string(view.buffer->bytes));
-    g_read = static_cast<uint8_t>(view.data()[0]) ^ static_cast<uint8_t>(view.data()[bytes - 1]);
+    const std::byte* data = host_bytes(view);
+    g_read = static_cast<uint8_t>(data[0]) ^ static_cast<uint8_t>(data[bytes - 1]);
 }
 
 void check_views(const model::Weights& weights) {
