@@ -15,6 +15,7 @@ struct Access {
 
     static const EngineState& state(const Engine& engine) { return *engine.state_; }
     static const SessionState& state(const Session& session) { return *session.state_; }
+    static SessionState& state(Session& session) { return *session.state_; }
     static const PromptData& data(const Prompt& prompt) { return *prompt.data_; }
 };
 

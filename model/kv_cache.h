@@ -39,6 +39,9 @@ class KvCache {
     // to them, the last one and the ring are copied.
     Result<KvCache> fork(int32_t end) const;
 
+    // Rows of all positions [0, end) that are numbers and nothing else, for measurements of speed.
+    Result<void> make_up(int32_t end);
+
     // Makes room for positions [0, end) and the rows from `begin` on free to be written: what a fork shares of them is
     // copied. Other rows stay where they are.
     Result<void> reserve(int32_t begin, int32_t end);

@@ -168,18 +168,25 @@ Result<std::vector<int32_t>> observed_layers(const ForwardOptions& options, int3
     std::sort(out.begin(), out.end());
     out.erase(std::unique(out.begin(), out.end()), out.end());
     if (!out.empty() && !options.hidden)
-        return Error{Errc::invalid_argument, "ForwardOptions::hidden_layers names layers, but nobody hears of them",
-                     "set ForwardOptions::hidden"};
+        return Error{Errc::invalid_argument, "residuals behind layers are asked for, but nobody takes them",
+                     "give forward a HiddenSink"};
     for (const int32_t layer : out)
         if (layer < 0 || layer >= layers)
             return Error{Errc::invalid_argument,
-                         "ForwardOptions::hidden_layers names layer " + std::to_string(layer) + ", the model has " +
-                             std::to_string(layers),
+                         "residuals behind layer " + std::to_string(layer) + " are asked for, the model has " +
+                             std::to_string(layers) + " layers",
                          "name layers from 0 to " + std::to_string(layers - 1)};
     return out;
 }
 
 }  // namespace
+
+Result<void> model::SessionState::pretend(std::vector<int32_t> made_up) {
+    ids = std::move(made_up);
+    for (KvCache& cache : caches) LAP_TRY(cache.make_up(size()));
+    computed = stored = delivered = size();
+    return {};
+}
 
 uint64_t model::SessionState::read_bytes(int32_t position) const {
     uint64_t total = 0;

@@ -39,6 +39,8 @@ struct SessionState {
     // Makes position `target` (or an earlier one the cache can go back to) the next to be computed.
     void roll_back(int32_t target);
     Result<void> rewind(int32_t position);
+    // Of a new session: as if these were computed, on made-up keys and values.
+    Result<void> pretend(std::vector<int32_t> made_up);
     uint64_t read_bytes(int32_t position) const;  // of the caches, by one decoded token there
 
   private:

@@ -99,6 +99,8 @@ class Device {
     virtual Result<Buffer> allocate(size_t bytes, MemoryKind kind) = 0;
     // Bytes from one buffer of this device to another, at once and outside of steps.
     virtual Result<void> copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset, size_t bytes) = 0;
+    // The whole buffer full of one word, at once and outside of steps.
+    virtual Result<void> fill(const Buffer& buffer, uint32_t word) = 0;
 
     // A weight from host memory to where it serves best: copied, rearranged or left. out_of_memory, or `cancelled` by
     // the sink.

@@ -26,6 +26,7 @@ class SplitDevice final : public Device {
     Result<void> copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset, size_t bytes) override {
         return main_->copy(from, from_offset, to, to_offset, bytes);
     }
+    Result<void> fill(const Buffer& buffer, uint32_t word) override { return main_->fill(buffer, word); }
     Result<Placed> place(const TensorView& host, Use use, const ByteSink& progress) override;
     bool moves(const TensorView& host, Use use) const override { return main_->moves(host, use); }
     KernelChoice kernels_of(const TensorView& host, Use use) const override { return main_->kernels_of(host, use); }

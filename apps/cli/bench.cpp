@@ -41,6 +41,7 @@ void describe(Command& command, BenchVerbOptions& options, Console& console) {
                 "generated tokens; 0: none (default 32)");
     sweep_option(command, "-d,--depth", options.bench.depth, 0, kMaxBenchTokens,
                 "tokens in the context before (default 0)");
+    command.flag("--fill", options.bench.fill, "make those up instead of computing them: for speed alone");
     sweep_option(command, "--columns", options.bench.columns, 1, kMaxBenchColumns,
                 "steps of so many tokens, against one of one token");
     command.count("-r,--repetitions", options.bench.repetitions, 1, 1000, "of each test (default 5)");

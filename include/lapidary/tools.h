@@ -87,6 +87,7 @@ struct BenchOptions {
     int layers = 0;
     std::vector<int> prompt = {512}, generate = {32}, depth = {0};
     std::vector<int> columns = {};          // cost of a step of so many tokens, all rows of logits wanted
+    bool fill = false;                      // what lies in front (depth) is made up: quick, for speed alone
     int repetitions = 5;
     std::filesystem::path trace = {};       // written when all tests are done
     std::stop_token cancel = {};

@@ -143,7 +143,8 @@ class Tile {
         const auto multiply_rows = [&](auto count_of_rows) {
             constexpr int R = decltype(count_of_rows)::value;
             Ahead ahead;
-            if (begin + count < last) ahead = next_block(a, &cursor, begin + count, last, units * dim_ / (kValueVectors<R> * kLanes));
+            const int64_t steps = units * dim_ / (kValueVectors<R> * kLanes);
+            if (begin + count < last) ahead = next_block(a, &cursor, begin + count, last, steps > 0 ? steps : 1);
             multiply_all_values<Math, R>(a.format, s_.scores, kWidth, rows, units, dim_, ahead, s_.values, acc);
         };
         if constexpr (kFew) {
@@ -151,7 +152,7 @@ class Tile {
         }
         multiply_rows(Rows<kWidth>());
     }
-    // Where the rows lie that the next block's scores mostly read, in `steps` steps.
+    // Where the rows lie that the next block's scores mostly read, in `steps` steps, one or more.
     Ahead next_block(const AttentionArgs& a, KvCursor* cursor, int position, int last, int64_t steps) const {
         const bool from_values = a.key_pairs > 0;
         const KvRow row = from_values ? value_row(a, cursor, position) : key_row(a, cursor, position);

@@ -46,15 +46,16 @@ Result<Engine> open(const BenchOptions& o) {
 class Rounds {
   public:
     explicit Rounds(const BenchOptions& options) : sink_(options.progress) {
-        for (const BenchCase& c : model::bench_cases(options)) total_ += c.work() * options.repetitions;
+        total_ = model::all_work(options);
         rounds_ = model::bench_cases(options).size() * static_cast<size_t>(options.repetitions);
     }
 
     Result<Repetition> run(BenchRunner& runner, const BenchCase& what) {
         stage_ = std::to_string(++round_) + "/" + std::to_string(rounds_) + " " + what.name();
         if (what.depth > 0) stage_ += " @ d" + std::to_string(what.depth);
-        const int64_t end = done_ + what.work();
         if (!tell(0)) return Error{Errc::cancelled, "the bench was stopped"};
+        LAP_TRY(runner.prepare(what.depth, [&](int64_t work) { return tell(work); }));
+        const int64_t end = done_ + what.work();
         LAP_ASSIGN(Repetition repetition, runner.run(what, [&](int64_t work) { return tell(work); }));
         if (!tell(end - done_)) return Error{Errc::cancelled, "the bench was stopped"};
         return repetition;
@@ -73,7 +74,7 @@ class Rounds {
 };
 
 Result<BenchRow> measure(const Engine& engine, BenchRunner& runner, Rounds& rounds, const BenchCase& what,
-                         int repetitions) {
+                         int repetitions, bool made_up) {
     auto* recorder = model::Access::state(engine).recorder.get();
     if (recorder) recorder->clear_totals();
     const runtime::Conditions before = runtime::read_conditions("/");
@@ -87,6 +88,9 @@ Result<BenchRow> measure(const Engine& engine, BenchRunner& runner, Rounds& roun
     row.probe_bytes = runner.probe_bytes();
     row.warnings = model::bench_warnings(done, before, runtime::read_conditions("/"), row.threads,
                                          row.peak_instruction);
+    if (what.depth > 0 && made_up)
+        row.warnings.push_back("the " + std::to_string(what.depth) +
+                               " tokens in front are made up: speed only, the logits mean nothing");
     row.profile = profile(engine);
     return row;
 }
@@ -97,12 +101,13 @@ Result<TraceReport> bench(const BenchOptions& options, const BenchSink& sink) tr
     LAP_TRY(model::check_bench(options));
     LAP_ASSIGN(const Engine engine, open(options));
     if (options.opened) options.opened(engine.info());
-    LAP_ASSIGN(BenchRunner runner, BenchRunner::create(engine, options.cancel));
+    LAP_ASSIGN(BenchRunner runner, BenchRunner::create(engine, options.fill, options.cancel));
     const int warm_up = std::min(model::kWarmUpTokens, static_cast<int>(engine.info().context));
+    LAP_TRY(runner.prepare(0));
     LAP_TRY(runner.run({BenchCase::Kind::prompt, warm_up, 0}));  // pages, caches, clocks
     Rounds rounds(options);
     for (const BenchCase& what : model::bench_cases(options)) {
-        LAP_ASSIGN(const BenchRow row, measure(engine, runner, rounds, what, options.repetitions));
+        LAP_ASSIGN(const BenchRow row, measure(engine, runner, rounds, what, options.repetitions, options.fill));
         if (sink && sink(row) != Flow::go) break;
     }
     if (options.trace.empty()) return TraceReport{};

@@ -58,6 +58,11 @@ bool CpuDevice::layer(const char* kind, int32_t number) {
     return !stopped_;
 }
 
+Result<void> CpuDevice::fill(const Buffer& buffer, uint32_t word) {
+    std::fill_n(reinterpret_cast<uint32_t*>(host_bytes(*buffer)), buffer->bytes / sizeof word, word);
+    return {};
+}
+
 Result<void> CpuDevice::copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset, size_t bytes) {
     constexpr size_t kPiece = size_t{1} << 20;
     pool_.run(static_cast<int64_t>((bytes + kPiece - 1) / kPiece), [&](int64_t item, int) {

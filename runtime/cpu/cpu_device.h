@@ -21,6 +21,7 @@ class CpuDevice final : public Device {
 
     Result<Buffer> allocate(size_t bytes, MemoryKind kind) override;
     Result<void> copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset, size_t bytes) override;
+    Result<void> fill(const Buffer& buffer, uint32_t word) override;
     Result<Placed> place(const TensorView& host, Use use, const ByteSink& progress) override {
         return weights_.place(host, use, progress);
     }

@@ -91,6 +91,10 @@ class Bench(CliTest):
         rows = self.rows(TINY, "-p", "0", "-n", "2", "-d", "0,16", "-r", "1", "-t", "1,2")
         self.assertEqual([(r["threads"], r["depth"]) for r in rows], [(1, 0), (1, 16), (2, 0), (2, 16)])
 
+    def test_a_made_up_past(self):
+        row, = self.rows(TINY, "-p", "0", "-n", "2", "-d", "100", "-r", "1", "--fill")
+        self.assertIn("made up", "".join(row["warnings"]))
+
     def test_threads_from_environment(self):
         for threads in ("1", "2"):
             line = self.ok("bench", TINY, "-p", "16", "-n", "0", "-r", "1", "--json",

@@ -434,7 +434,7 @@ TEST_CASE("session: layers that do not exist and residuals that nobody takes are
         CHECK(done.error().code == Errc::invalid_argument);
         return done.error().message;
     };
-    CHECK(refused({.hidden_layers = {5}, .hidden = [](const HiddenRows&) {}}).find("layer 5, the model has 5") != std::string::npos);
+    CHECK(refused({.hidden_layers = {5}, .hidden = [](const HiddenRows&) {}}).find("layer 5 are asked for, the model has 5") != std::string::npos);
     CHECK(refused({.hidden_layers = {-1}, .hidden = [](const HiddenRows&) {}}).find("-1") != std::string::npos);
     CHECK(refused({.hidden_layers = {0}}).find("nobody") != std::string::npos);
     unwrap(session.forward({}, {}));

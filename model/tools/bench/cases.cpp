@@ -18,11 +18,11 @@ int64_t BenchCase::length() const { return kind == Kind::columns ? int64_t{n + 1
 
 int64_t BenchCase::work() const {
     switch (kind) {
-        case Kind::prompt: return int64_t{depth} + n;
-        case Kind::generate: return depth + int64_t{n} * kGeneratedWork;
+        case Kind::prompt: return n;
+        case Kind::generate: return int64_t{n} * kGeneratedWork;
         case Kind::columns: break;
     }
-    return depth + int64_t{kGeneratedWork + std::max(kGeneratedWork, n)} * kColumnSteps;
+    return int64_t{kGeneratedWork + std::max(kGeneratedWork, n)} * kColumnSteps;
 }
 
 Result<void> check_bench(const BenchOptions& o) {
@@ -48,6 +48,16 @@ std::vector<BenchCase> bench_cases(const BenchOptions& o) {
         for (const int n : o.columns) cases.push_back({Kind::columns, n, depth});
     }
     return cases;
+}
+
+int64_t all_work(const BenchOptions& o) {
+    int64_t work = 0;
+    const std::vector<BenchCase> cases = bench_cases(o);
+    for (size_t i = 0; i < cases.size(); ++i) {
+        work += cases[i].work() * o.repetitions;
+        if (!o.fill && (i == 0 || cases[i].depth != cases[i - 1].depth)) work += cases[i].depth;
+    }
+    return work;
 }
 
 uint32_t bench_context(const BenchOptions& o) {

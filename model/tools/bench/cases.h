@@ -18,7 +18,7 @@ struct BenchCase {
 
     std::string name() const;  // pp512, tg32, cols4
     int64_t length() const;    // tokens that it adds behind its depth
-    int64_t work() const;      // of one repetition, for progress: see BenchOptions::progress
+    int64_t work() const;      // of one repetition behind its depth, for progress: see BenchOptions::progress
 };
 
 inline constexpr int kGeneratedWork = 8;  // in tokens of a prompt
@@ -28,6 +28,8 @@ inline constexpr int kColumnSteps = 2;  // steps of n tokens in one repetition o
 // invalid_argument names the list and the number.
 Result<void> check_bench(const BenchOptions& options);
 std::vector<BenchCase> bench_cases(const BenchOptions& options);
+// For progress: of every repetition, and the filling of each depth.
+int64_t all_work(const BenchOptions& options);
 // Tokens of context that the longest case fills.
 uint32_t bench_context(const BenchOptions& options);
 

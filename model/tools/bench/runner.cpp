@@ -55,8 +55,8 @@ double Repetition::seconds() const {
     return sum;
 }
 
-Result<BenchRunner> BenchRunner::create(const Engine& engine, std::stop_token cancel) {
-    BenchRunner out(engine, std::move(cancel));
+Result<BenchRunner> BenchRunner::create(const Engine& engine, bool made_up, std::stop_token cancel) {
+    BenchRunner out(engine, made_up, std::move(cancel));
     LAP_ASSIGN(out.buffer_, model::Access::state(engine).device().allocate(probe_size(), runtime::MemoryKind::weights));
     std::memset(host_bytes(*out.buffer_), 1, out.buffer_->bytes);  // zero pages would all be one page
     return out;
@@ -161,13 +161,26 @@ Result<void> BenchRunner::fill(Session& session, std::span<const int32_t> ids, c
     });
 }
 
+Result<void> BenchRunner::prepare(int depth, const WorkSink& done) {
+    if (past_ && past_->position() == static_cast<uint32_t>(depth)) return {};
+    past_.reset();  // its memory may be needed
+    LAP_ASSIGN(Session session, engine_.new_session());
+    const auto ids = random_ids(depth, engine_.info().vocab);
+    if (auto* recorder = model::Access::state(engine_).recorder.get()) recorder->enable(false);
+    if (made_up_)
+        LAP_TRY(model::Access::state(session).pretend(ids));
+    else
+        LAP_TRY(fill(session, ids, done));
+    past_ = std::move(session);
+    return {};
+}
+
 Result<Repetition> BenchRunner::run(const BenchCase& what, const WorkSink& done) {
     using Kind = BenchCase::Kind;
-    LAP_ASSIGN(Session session, engine_.new_session());
+    LAP_ASSIGN(Session session, past_->fork());
     const auto ids = random_ids(what.depth + what.length(), engine_.info().vocab);
     const auto timed = std::span(ids).subspan(static_cast<size_t>(what.depth));
     if (auto* recorder = model::Access::state(engine_).recorder.get()) recorder->enable(false);
-    LAP_TRY(fill(session, std::span(ids).first(static_cast<size_t>(what.depth)), done));
     Repetition out;
     switch (what.kind) {
         case Kind::prompt: LAP_TRY(run_prompt(session, timed, out)); break;

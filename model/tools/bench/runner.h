@@ -2,6 +2,7 @@
 // machine could do at that moment. Used by model/tools/bench.cpp.
 #pragma once
 
+#include <optional>
 #include <functional>
 #include <optional>
 #include <span>
@@ -42,15 +43,21 @@ using WorkSink = std::function<bool(int64_t work)>;
 
 class BenchRunner {
   public:
-    static Result<BenchRunner> create(const Engine& engine, std::stop_token cancel);
+    // made_up: the past of tests at depth is not computed.
+    static Result<BenchRunner> create(const Engine& engine, bool made_up, std::stop_token cancel);
 
-    // A session of its own: `depth` tokens, then the pieces. What is left of the work when it returns is not told.
+    // The past of the runs that follow, unless it is that of the runs before: so many tokens.
+    Result<void> prepare(int depth, const WorkSink& done = {});
+
+    // Goes on from the past, which was prepared, in a session of its own. What is left of the work when it returns is
+    // not told.
     Result<Repetition> run(const BenchCase& what, const WorkSink& done = {});
 
     uint64_t probe_bytes() const { return buffer_->bytes; }
 
   private:
-    BenchRunner(const Engine& engine, std::stop_token cancel) : engine_(engine), cancel_(std::move(cancel)) {}
+    BenchRunner(const Engine& engine, bool made_up, std::stop_token cancel)
+        : engine_(engine), made_up_(made_up), cancel_(std::move(cancel)) {}
 
     Probe probe(Repetition& out) const;
     // Appends the tokens and computes them as one step; the time and the cost are added to the piece.
@@ -64,7 +71,9 @@ class BenchRunner {
     Result<void> run_columns(Session& session, std::span<const int32_t> ids, int n, Repetition& out);
 
     const Engine& engine_;
+    bool made_up_;
     std::stop_token cancel_;
+    std::optional<Session> past_;
     runtime::Buffer buffer_;     // what the bandwidth probe reads
     std::vector<float> logits_;  // of the last token; hashed outside the timing
 };

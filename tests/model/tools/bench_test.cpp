@@ -60,6 +60,30 @@ TEST_CASE("bench: one row per test and depth, with consistent figures and repeat
     }
 }
 
+TEST_CASE("bench: a made-up past is as long as a computed one, and the row says what it is") {
+    BenchOptions o{.synthetic = "tiny", .prompt = {8}, .generate = {4}, .depth = {0, 5000}, .repetitions = 1};
+    o.engine.threads = 2;
+    std::vector<BenchRow> rows;
+    for (const bool fill : {false, true}) {
+        o.fill = fill;
+        unwrap(bench(o, [&](const BenchRow& row) {
+            rows.push_back(row);
+            return Flow::go;
+        }));
+    }
+    REQUIRE(rows.size() == 8);
+    for (size_t i = 0; i < 4; ++i) {
+        const BenchRow &computed = rows[i], &made_up = rows[i + 4];
+        const auto says = [](const BenchRow& row) {
+            return std::any_of(row.warnings.begin(), row.warnings.end(),
+                               [](const std::string& w) { return w.find("5000 tokens in front are made up") != std::string::npos; });
+        };
+        CHECK(!says(computed));
+        CHECK(says(made_up) == (made_up.depth > 0));
+        CHECK((computed.logits_hash == made_up.logits_hash) == (made_up.depth == 0));
+    }
+}
+
 TEST_CASE("bench: progress names every repetition and ends at the whole work, and its answer cancels") {
     BenchOptions o{.synthetic = "tiny", .prompt = {8}, .generate = {9}, .depth = {0, 5}, .columns = {3}, .repetitions = 2};
     o.engine.threads = 2;

@@ -36,6 +36,7 @@ class FarDevice final : public runtime::Device {
     Result<runtime::Buffer> allocate(size_t bytes, runtime::MemoryKind kind) override;
     Result<void> copy(const runtime::Buffer& from, size_t from_offset, const runtime::Buffer& to, size_t to_offset,
                       size_t bytes) override;
+    Result<void> fill(const runtime::Buffer& buffer, uint32_t word) override { return inner_.fill(inner(buffer), word); }
     Result<runtime::Placed> place(const runtime::TensorView& host, runtime::Use use,
                                   const runtime::ByteSink& progress) override;
     bool moves(const runtime::TensorView&, runtime::Use) const override { return true; }
