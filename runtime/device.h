@@ -1,7 +1,7 @@
 // Where CPU and GPU meet: some 14 operations on opaque views, noted once per StepKey and then replayed. A device that
 // computes at once (the CPU) runs them as they come. What changes from step to step lies in StepInputs, never in an
 // operation's arguments. Operations neither fail nor throw: begin() reserves, wait() says what went wrong.
-// One caller at a time.
+// One caller at a time; only allocate(), and the end of a Buffer, may come from any thread at any time.
 #pragma once
 
 #include <cstdint>

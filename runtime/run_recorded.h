@@ -10,10 +10,15 @@ namespace lapidary::runtime {
 template <class Fill, class Note>
 Result<void> run_recorded(Device& device, const StepKey& key, const StepWatch& watch, const Fill& fill, const Note& note) {
     LAP_ASSIGN(const Recording recording, device.begin(key, watch));
-    fill(recording.inputs);
-    if (!recording.replays) {
-        note();
-        device.end();
+    try {
+        fill(recording.inputs);
+        if (!recording.replays) {
+            note();
+            device.end();
+        }
+    } catch (...) {  // of a caller's watch, or memory that ran out
+        device.abort();
+        throw;
     }
     return device.wait(device.submit());
 }

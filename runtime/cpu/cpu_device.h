@@ -29,7 +29,7 @@ class CpuDevice final : public Device {
     KernelChoice kernels_of(const TensorView& host, Use use) const override { return weights_.kernels_of(host, use); }
     Result<Recording> begin(const StepKey& key, const StepWatch& watch) override;
     void end() override {}
-    void abort() override {}
+    void abort() override { watch_ = {}; }
     Ticket submit() override { return 0; }
     Result<void> wait(Ticket ticket) override;
     const std::byte* read(const TensorView& from) override;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 #include "base/try.h"
@@ -24,10 +25,12 @@ constexpr auto kInputPoison = std::byte{0xA5};  // a huge negative id
 
 // Freed memory stays for a while, full of NaN, so that a recording that still names it gives NaN and not a crash.
 struct FarDevice::Memory {
+    std::mutex lock;  // sessions end on any thread
     std::deque<Buffer> freed;
     size_t bytes = 0;
 
     void take(Buffer buffer) {
+        const std::lock_guard guard(lock);
         std::fill_n(host_bytes(*buffer), buffer->bytes, kPoison);
         bytes += buffer->bytes;
         freed.push_back(std::move(buffer));
