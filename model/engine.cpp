@@ -123,7 +123,8 @@ Result<runtime::PhaseThreads> phase_threads(const EngineOptions& options) {
 }
 
 // The weights of every part to its device.
-Result<void> place_parts(const EngineOptions& options, const model::Weights& host, std::vector<model::DevicePart>& parts) {
+Result<void> place_parts(const EngineOptions& options, const model::Weights& host,
+                         std::vector<model::DevicePart>& parts) {
     const auto share = [&](size_t i) {
         const bool is_first = i == 0, is_last = i + 1 == parts.size();
         return model::Share{.first = parts[i].first,

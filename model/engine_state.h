@@ -94,7 +94,8 @@ Result<void> check_engine(const EngineOptions& options, int32_t model_context);
 enum class Packing { now, never };
 
 // The devices of an engine and what each computes, without weights yet.
-using PartsMaker = std::function<Result<std::vector<model::DevicePart>>(const EngineOptions&, const model::LoadedModel&)>;
+using PartsMaker =
+    std::function<Result<std::vector<model::DevicePart>>(const EngineOptions&, const model::LoadedModel&)>;
 Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, const model::LoadedModel& loaded);
 
 // Builds an engine around a model that is already loaded (files or synthetic weights). `started` is when

@@ -58,7 +58,7 @@ Result<void> forward(std::span<const Stage> stages, const Step& step, const runt
     const float* x = nullptr;
     for (const Stage& s : pieces) {
         LAP_TRY(run_stage(s, step, x, watch));
-        if (std::count(step.observed.begin(), step.observed.end(), s.last - 1) > 0)
+        if (s.first < s.last && std::count(step.observed.begin(), step.observed.end(), s.last - 1) > 0)
             residuals(s.last - 1, {read_residual(s, step), static_cast<size_t>(step.columns()) * s.net.config.hidden});
         if (&s == &pieces.back()) return hand_out(s, step, sink);
         x = &(&s + 1)->ws == &s.ws ? nullptr : read_residual(s, step);

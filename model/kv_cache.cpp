@@ -195,7 +195,9 @@ void KvCache::plan_step(int32_t position, int32_t columns, KvStep& window, KvSte
     ring_pieces(std::max(0, position - window_ + 1), straight ? end : position,
                 [&](int32_t p, int32_t slot, int32_t count) { push(window, {0, slot, p, count}); });
     if (straight) {
-        ring_pieces(position, end, [&](int32_t p, int32_t slot, int32_t count) { push_store(window, {0, slot, p, count}); });
+        ring_pieces(position, end, [&](int32_t p, int32_t slot, int32_t count) {
+            push_store(window, {0, slot, p, count});
+        });
         return;
     }
     push(window, {runtime::kScratchSegment, 0, position, columns});

@@ -54,7 +54,8 @@ class KvCache {
     // Whether the rows below `position` are all still there when `computed` positions were stored.
     bool can_rewind(int32_t computed, int32_t position) const;
 
-    // One layer as a step of `columns` tokens (of this plan) sees it; without a scratch where that step writes straight to its place.
+    // One layer as a step of `columns` tokens (of this plan) sees it; without a scratch where that step writes straight
+    // to its place.
     runtime::KvView layer(size_t index, int32_t columns, const KvScratch& scratch) const;
 
     uint64_t identity() const { return tables_->of[0].cache; }

@@ -1,4 +1,5 @@
-// The head of a step, and its rows brought back a few at a time. Axes: T tokens of the step, D width, V vocabulary.
+// The head of a step, and its rows brought back a few at a time. Axes: T tokens of the step, D width, V
+// vocabulary.
 #include "model/scores.h"
 
 #include <algorithm>
@@ -33,14 +34,15 @@ namespace {
 // The head of further rows, from `row` on among those wanted, in a recording of its own.
 Result<void> run_head(const Stage& s, const Step& step, int32_t row, int32_t count) {
     StepKey key = key_of(s, step, false);
-    key.shape.kind = StepKind::head;
+    key.shape.kind = StepKind::rows;
     key.shape.row_width = 0;
     key.shape.scored = count;
     key.first_row = row;
     const auto fill = [&](const runtime::StepInputs& inputs) {
         std::copy(step.mask.begin(), step.mask.end(), inputs.mask());
     };
-    return runtime::run_recorded(s.device, key, {}, fill, [&] { note_head(s, key, step.columns() - step.rows_wanted + row, count); });
+    return runtime::run_recorded(s.device, key, {}, fill,
+                                 [&] { note_head(s, key, step.columns() - step.rows_wanted + row, count); });
 }
 
 }  // namespace
@@ -52,10 +54,12 @@ Result<void> hand_out(const Stage& s, const Step& step, const RowSink& sink) {
         const auto k = static_cast<size_t>(step.candidates);
         const Candidate* best = nullptr;
         if (k > 0)
-            best = reinterpret_cast<const Candidate*>(s.device.read(view(s.ws.candidates, Format::f32, n, step.candidates * 2)));
+            best = reinterpret_cast<const Candidate*>(
+                s.device.read(view(s.ws.candidates, Format::f32, n, step.candidates * 2)));
         const TensorView logits = view(s.ws.logits, Format::f32, n, s.net.config.vocab);
         for (int32_t i = 0; i < n; ++i)
-            if (!sink(row + i, Scores(s.device, logits.row_range(i, i + 1), {best + (best ? i * k : 0), k}))) return {};
+            if (!sink(row + i, Scores(s.device, logits.row_range(i, i + 1), {best + (best ? i * k : 0), k})))
+                return {};
     }
     return {};
 }

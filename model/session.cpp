@@ -86,7 +86,8 @@ uint32_t Session::position() const { return static_cast<uint32_t>(state_->ids.si
 Result<Session> Session::fork() const try {
     const model::SessionState& s = *state_;
     if (model::Turn::held_here(s.engine->turns))
-        return Error{Errc::invalid_argument, "a sink of forward or a progress sink forks a session of the engine that computes",
+        return Error{Errc::invalid_argument,
+                     "a sink of forward or a progress sink forks a session of the engine that computes",
                      "fork when it has returned; only the sink of generate's tokens may"};
     const model::Turn turn(s.engine->turns, {});  // its devices copy
     auto fork = std::make_unique<model::SessionState>();
@@ -219,7 +220,12 @@ Result<void> model::SessionState::compute_step(int32_t end, Step step, const Row
         LAP_TRY(part.workspace.reserve(*part.device, e.loaded.config, columns));
         LAP_TRY(caches[i].reserve(begin, end));
         LAP_TRY(caches[i].reserve_scratch(part.workspace.kv, columns));
-        stages.push_back({*part.device, {e.loaded.config, part.weights}, caches[i], part.workspace, part.first, part.last});
+        stages.push_back({*part.device,
+                          {e.loaded.config, part.weights},
+                          caches[i],
+                          part.workspace,
+                          part.first,
+                          part.last});
     }
     step.position = begin;
     step.ids = std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(columns));

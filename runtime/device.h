@@ -121,7 +121,6 @@ class Device {
 
     virtual void observe(Recorder* recorder) = 0;  // told of every operation executed; null: nobody
     virtual MachineProbe& probe() = 0;
-    virtual int threads() const = 0;
 
     // The operations that follow belong to this kind of layer (a string that lives for ever) and number; -1: to none.
     // False: the step was stopped, and what follows would not run.

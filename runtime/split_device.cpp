@@ -12,7 +12,9 @@ namespace lapidary::runtime {
 class SplitDevice::SplitBuffer final : public BufferData {
   public:
     SplitBuffer(Placed main, Placed helper) : main_(std::move(main)), helper_(std::move(helper)) {}
-    static const SplitBuffer* of(const TensorView& view) { return dynamic_cast<const SplitBuffer*>(view.buffer); }
+    static const SplitBuffer* of(const TensorView& view) {
+        return dynamic_cast<const SplitBuffer*>(view.buffer);
+    }
 
     const TensorView& main() const { return main_.view; }
     const TensorView& helper() const { return helper_.view; }
@@ -58,9 +60,11 @@ Result<Placed> SplitDevice::place(const TensorView& host, Use use, const ByteSin
     const int64_t boundary = use == Use::matrix ? boundary_(host.rows, host.cols) : host.rows;
     if (boundary >= host.rows) return main_->place(host, use, progress);
     const TensorView upper = host.row_range(0, boundary), lower = host.row_range(boundary, host.rows);
-    LAP_ASSIGN(Placed main, boundary > 0 ? main_->place(upper, use, progress) : Result<Placed>(Placed{nullptr, upper, false}));
+    LAP_ASSIGN(Placed main, boundary > 0 ? main_->place(upper, use, progress)
+                                         : Result<Placed>(Placed{nullptr, upper, false}));
     const int64_t done = upper.bytes();
-    LAP_ASSIGN(Placed helper, helper_->place(lower, use, [&](int64_t part) { return !progress || progress(done + part); }));
+    LAP_ASSIGN(Placed helper,
+               helper_->place(lower, use, [&](int64_t part) { return !progress || progress(done + part); }));
     Placed out{nullptr, host, main.in_source || helper.in_source};
     out.memory = std::make_shared<SplitBuffer>(std::move(main), std::move(helper));
     out.view.buffer = out.memory.get();
@@ -91,7 +95,8 @@ Ticket SplitDevice::submit() {
 
 Result<void> SplitDevice::wait(Ticket) { return outcome_; }
 
-// The pieces of the main device run one after the other; the last but one of each product runs beside the helper.
+// The pieces of the main device run one after the other; the last but one of each product runs beside the
+// helper.
 Result<void> SplitDevice::run_all() {
     for (size_t i = 0; i < pieces_.size(); ++i) LAP_TRY(run_piece(i));
     return {};
@@ -157,7 +162,7 @@ Result<void> SplitDevice::reserve_help(const Help& help) {
 Result<void> SplitDevice::run_help(const Help& help, int32_t piece) {
     LAP_TRY(reserve_help(help));
     const int64_t columns = help.input.rows, k = help.input.cols;
-    StepKey key{.shape = {.kind = StepKind::head,
+    StepKey key{.shape = {.kind = StepKind::rows,
                           .columns = static_cast<int32_t>(columns),
                           .row_width = static_cast<int32_t>(k),
                           .widest = static_cast<int32_t>(k)},
@@ -176,8 +181,8 @@ Result<void> SplitDevice::run_help(const Help& help, int32_t piece) {
         helper_->input_rows(Rows::all, x, 0);
         std::vector<MatmulPart> parts = help.parts;
         if (help.gated) {
-            helper_->gated_matmul(parts[0].weights, parts[1].weights, x, view(scratch_.up, Format::f32, columns, outs[0].cols),
-                                  outs[0], {});
+            helper_->gated_matmul(parts[0].weights, parts[1].weights, x,
+                                  view(scratch_.up, Format::f32, columns, outs[0].cols), outs[0], {});
         } else {
             for (size_t i = 0; i < parts.size(); ++i) parts[i].out = outs[i];
             helper_->matmul(parts, x);
@@ -217,7 +222,8 @@ void SplitDevice::matmul(std::span<const MatmulPart> parts, const MatmulInput& i
             mine.push_back(p);
             continue;
         }
-        const RowRange main = split->on_main(p.rows, p.weights.rows), other = split->on_helper(p.rows, p.weights.rows);
+        const RowRange main = split->on_main(p.rows, p.weights.rows),
+                       other = split->on_helper(p.rows, p.weights.rows);
         if (!is_empty(main)) mine.push_back({split->main(), p.out, p.bias, main, p.name});
         if (is_empty(other)) continue;
         const int64_t first = split->main().rows;
@@ -238,7 +244,10 @@ void SplitDevice::gated_matmul(const TensorView& gate, const TensorView& up, con
     if (!g || !u)
         return note([=, this] { main_->gated_matmul(gate, up, in, scratch, out, rows); });
     const RowRange main = g->on_main(rows, gate.rows), other = g->on_helper(rows, gate.rows);
-    if (is_empty(other)) return note([=, this, gm = g->main(), um = u->main()] { main_->gated_matmul(gm, um, in, scratch, out, main); });
+    if (is_empty(other))
+        return note([=, this, gm = g->main(), um = u->main()] {
+            main_->gated_matmul(gm, um, in, scratch, out, main);
+        });
     auto help = std::make_shared<Help>();
     help->gated = true;
     help->input = in.norm ? in.normed : in.x;
@@ -272,8 +281,8 @@ void SplitDevice::layer_norm(const TensorView& x, const TensorView& w, const Ten
 void SplitDevice::norm_rope(const TensorView& q, const TensorView& weight, float eps, KvClass angles) {
     note([=, this] { main_->norm_rope(q, weight, eps, angles); });
 }
-void SplitDevice::norm_rope_store(const TensorView& k, const TensorView& v, const TensorView& k_weight, float eps,
-                                  const KvView& kv) {
+void SplitDevice::norm_rope_store(const TensorView& k, const TensorView& v, const TensorView& k_weight,
+                                  float eps, const KvView& kv) {
     note([=, this] { main_->norm_rope_store(k, v, k_weight, eps, kv); });
 }
 void SplitDevice::attention(const TensorView& q, const KvView& kv, const TensorView& out) {
@@ -282,7 +291,8 @@ void SplitDevice::attention(const TensorView& q, const KvView& kv, const TensorV
 void SplitDevice::commit_kv(const KvView& kv) {
     note([=, this] { main_->commit_kv(kv); });
 }
-void SplitDevice::add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps, float scale) {
+void SplitDevice::add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps,
+                           float scale) {
     note([=, this] { main_->add_norm(x, y, w, eps, scale); });
 }
 void SplitDevice::add(const TensorView& x, const TensorView& y) {

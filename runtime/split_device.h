@@ -1,7 +1,7 @@
-// Two devices that share every product by rows: each matrix has a boundary, the rows in front of it are multiplied by
-// the main device, the others by the helper, at the same time where the main device works behind the caller's back.
-// Everything else, and all memory that is not a weight, belongs to the main device. Of a product's input and of the
-// helper's rows of its result a copy crosses.
+// Two devices that share every product by rows: each matrix has a boundary, the rows in front of it are
+// multiplied by the main device, the others by the helper, at the same time where the main device works
+// behind the caller's back. Everything else, and all memory that is not a weight, belongs to the main device.
+// Of a product's input and of the helper's rows of its result a copy crosses.
 #pragma once
 
 #include <deque>
@@ -15,21 +15,24 @@ namespace lapidary::runtime {
 
 class SplitDevice final : public Device {
   public:
-    // The first row of a matrix [rows, cols] that the helper multiplies: 0 to rows, a multiple of 16 unless it is `rows`.
-    // Gate and up have one shape, so also one boundary.
+    // The first row of a matrix [rows, cols] that the helper multiplies: 0 to rows, a multiple of 16 unless
+    // it is `rows`. Gate and up have one shape, so also one boundary.
     using Boundary = std::function<int64_t(int64_t rows, int64_t cols)>;
 
     SplitDevice(std::unique_ptr<Device> main, std::unique_ptr<Device> helper, Boundary boundary);
     ~SplitDevice() override;
 
     Result<Buffer> allocate(size_t bytes, MemoryKind kind) override { return main_->allocate(bytes, kind); }
-    Result<void> copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset, size_t bytes) override {
+    Result<void> copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset,
+                      size_t bytes) override {
         return main_->copy(from, from_offset, to, to_offset, bytes);
     }
     Result<void> fill(const Buffer& buffer, uint32_t word) override { return main_->fill(buffer, word); }
     Result<Placed> place(const TensorView& host, Use use, const ByteSink& progress) override;
     bool moves(const TensorView& host, Use use) const override { return main_->moves(host, use); }
-    KernelChoice kernels_of(const TensorView& host, Use use) const override { return main_->kernels_of(host, use); }
+    KernelChoice kernels_of(const TensorView& host, Use use) const override {
+        return main_->kernels_of(host, use);
+    }
     Result<Recording> begin(const StepKey& key, const StepWatch& watch) override;
     void end() override {}
     void abort() override { pieces_.clear(); }
@@ -38,7 +41,6 @@ class SplitDevice final : public Device {
     const std::byte* read(const TensorView& from) override { return main_->read(from); }
     void observe(Recorder* recorder) override;
     MachineProbe& probe() override { return main_->probe(); }
-    int threads() const override { return main_->threads(); }
     bool layer(const char* kind, int32_t number) override;
 
     void embed_rows(const TensorView& table, Entry entry, float scale, const TensorView& out) override;
@@ -47,14 +49,15 @@ class SplitDevice final : public Device {
     void layer_norm(const TensorView& x, const TensorView& w, const TensorView& b, float eps,
                     const TensorView& out) override;
     void matmul(std::span<const MatmulPart> parts, const MatmulInput& in) override;
-    void gated_matmul(const TensorView& gate, const TensorView& up, const MatmulInput& in, const TensorView& scratch,
-                      const TensorView& out, RowRange rows) override;
+    void gated_matmul(const TensorView& gate, const TensorView& up, const MatmulInput& in,
+                      const TensorView& scratch, const TensorView& out, RowRange rows) override;
     void norm_rope(const TensorView& q, const TensorView& weight, float eps, KvClass angles) override;
     void norm_rope_store(const TensorView& k, const TensorView& v, const TensorView& k_weight, float eps,
                          const KvView& kv) override;
     void attention(const TensorView& q, const KvView& kv, const TensorView& out) override;
     void commit_kv(const KvView& kv) override;
-    void add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps, float scale) override;
+    void add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps,
+                  float scale) override;
     void add(const TensorView& x, const TensorView& y) override;
     void soft_cap(const TensorView& x, float cap) override;
     void top_k(const TensorView& scores, int32_t k, const TensorView& out) override;
@@ -69,7 +72,8 @@ class SplitDevice final : public Device {
         std::vector<TensorView> outs;   // columns of the main device's results
         int64_t width() const;          // of all results together
     };
-    // What the main device does without a look at the helper, and what the helper does while it does the last of it.
+    // What the main device does without a look at the helper, and what the helper does while it does the last
+    // of it.
     struct Piece {
         std::vector<std::function<void()>> operations;
         std::shared_ptr<const Help> takes;  // whose results it starts with

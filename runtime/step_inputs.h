@@ -10,9 +10,9 @@
 
 namespace lapidary::runtime {
 
-// What a recording does: a chunk of the sequence, rows of a picture or of a recording of sound, or only the head on
-// rows of the chunk before.
-enum class StepKind : uint8_t { tokens, picture, sound, head };
+// What a recording does: a chunk of the sequence, rows of a picture or of a recording of sound, or some operations on
+// rows that are there already or that the host gives (the head of further rows, a helper's products).
+enum class StepKind : uint8_t { tokens, picture, sound, rows };
 
 // Everything that decides which operations a step runs and how large its inputs are.
 struct StepShape {
@@ -35,7 +35,7 @@ struct StepShape {
 struct StepKey {
     StepShape shape;
     int32_t first_layer = 0, last_layer = 0;  // [first, last)
-    int32_t first_row = 0;                    // kind head: of the rows wanted
+    int32_t first_row = 0;                    // kind rows: of those wanted
     int32_t piece = 0;                        // of a step that a device cuts into several
     uint64_t weights = 0, cache = 0, workspace = 0;
 

@@ -113,7 +113,7 @@ struct BenchRow {                           // the fields of `bench --json`
     std::string peak_instruction;           // "vpdpbusd zmm": the fastest one that these kernels have for it
     std::string cpu, isa, placement, model, type, kv, logits_hash, version, compiler;
     int threads = 0, prefill_threads = 0, decode_threads = 0;
-    uint64_t model_bytes = 0, peak_rss_bytes = 0, probe_bytes = 0;  // probe: part of the peak
+    uint64_t model_bytes = 0, peak_rss_bytes = 0, probe_bytes = 0;  // probe: part of the peak, as is a second cache
     std::vector<std::string> warnings;      // why not to trust the figures; empty: nothing noticed
     std::vector<ProfileRow> profile;        // of the timed steps, with ResearchOptions::profile
 };

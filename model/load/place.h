@@ -23,7 +23,8 @@ struct Share {
 using PlaceSink = std::function<bool(uint64_t done)>;
 
 // The share of the weights as the device wants them; the others stay as they are and must not be computed with.
-Result<Weights> place_weights(const Weights& host, const Share& share, runtime::Device& device, const PlaceSink& progress);
+Result<Weights> place_weights(const Weights& host, const Share& share, runtime::Device& device,
+                              const PlaceSink& progress);
 // The source bytes that this moves.
 uint64_t bytes_to_move(const Weights& host, const Share& share, const runtime::Device& device);
 

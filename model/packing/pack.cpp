@@ -158,7 +158,8 @@ Result<void> compare(const PackOptions& options, const std::vector<int32_t>& ids
     const auto start = std::chrono::steady_clock::now();
     LAP_ASSIGN(const LoadedModel base, model::load_model({.model = options.model, .mmproj = options.mmproj}));
     LAP_ASSIGN(const LoadedModel other, model::load_model({.model = options.out}));
-    LAP_ASSIGN(const auto device, runtime::make_cpu_device({.level = &table, .threads = {threads, threads}, .race = false}, {}));
+    LAP_ASSIGN(const auto device,
+               runtime::make_cpu_device({.level = &table, .threads = {threads, threads}, .race = false}, {}));
     LAP_ASSIGN(report.divergence,
                model::layerwise_divergence(base, other, ids, *device, [&](uint64_t done, uint64_t total) {
                    return !options.progress || options.progress("compare", done, total);

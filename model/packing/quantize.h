@@ -13,8 +13,8 @@ namespace lapidary::model {
 
 using kernels::Format;
 
-// format: f32, f16, bf16, q4_0, q8_0, q4_k or q6_k. count: a multiple of block_values(format). Values must be finite and, for all but f32 and bf16, of at most
-// kLargestQuantised in magnitude: scales are f16.
+// format: f32, f16, bf16, q4_0, q8_0, q4_k or q6_k. count: a multiple of block_values(format). Values must be finite
+// and, for all but f32 and bf16, of at most kLargestQuantised in magnitude: scales are f16.
 void quantise_row(Format format, const float* x, int64_t count, std::byte* blocks);
 inline constexpr float kLargestQuantised = 65504.0f;
 

@@ -73,7 +73,7 @@ Result<std::vector<float>> last_states(const LoadedModel& model, std::span<const
         LAP_TRY(run_one(model, i, device, step, kv, ws, progress));
     const TensorView x = view(ws.x, Format::f32, step.columns(), config.hidden);
     StepKey key{.shape = shape_of(config, step, false), .weights = runtime::new_identity()};
-    key.shape.kind = StepKind::head;
+    key.shape.kind = StepKind::rows;
     LAP_TRY(runtime::run_recorded(device, key, {}, [](const auto&) {},
                                   [&] { device.rms_norm(x, model.weights.final_norm, config.rms_eps, x); }));
     const auto* values = reinterpret_cast<const float*>(device.read(x));
@@ -81,8 +81,8 @@ Result<std::vector<float>> last_states(const LoadedModel& model, std::span<const
 }
 
 // out [T, V] = states [T, D] times the tied head; `input` [T, D] is scratch.
-Result<void> head(const LoadedModel& model, std::span<const float> states, const TensorView& input, Device& device,
-                  const TensorView& out, Progress& progress) {
+Result<void> head(const LoadedModel& model, std::span<const float> states, const TensorView& input,
+                  Device& device, const TensorView& out, Progress& progress) {
     const ModelConfig& config = model.config;
     for (int64_t begin = 0; begin < config.vocab; begin += kHeadRows) {
         const int64_t end = std::min<int64_t>(begin + kHeadRows, config.vocab);
@@ -98,12 +98,13 @@ Result<void> head(const LoadedModel& model, std::span<const float> states, const
             device.matmul({&part, 1}, input);
             if (config.soft_cap > 0) device.soft_cap(slice, config.soft_cap);
         };
-        const runtime::StepShape shape{.kind = StepKind::head,
+        const runtime::StepShape shape{.kind = StepKind::rows,
                                        .columns = static_cast<int32_t>(input.rows),
                                        .row_width = config.hidden,
                                        .widest = config.hidden};
-        LAP_TRY(runtime::run_recorded(device, {.shape = shape, .weights = runtime::new_identity()}, {},
-                                      [&](const auto& in) { std::copy(states.begin(), states.end(), in.rows()); }, note));
+        LAP_TRY(runtime::run_recorded(
+            device, {.shape = shape, .weights = runtime::new_identity()}, {},
+            [&](const auto& in) { std::copy(states.begin(), states.end(), in.rows()); }, note));
         give_back(source);
         LAP_TRY(progress.add(source.bytes()));
     }
@@ -133,7 +134,8 @@ Result<Divergence> layerwise_divergence(const LoadedModel& base, const LoadedMod
     }
     const int64_t width = base.config.hidden, vocab = base.config.vocab;
     const auto rows = [&](int64_t columns) {
-        return device.allocate(static_cast<size_t>(kHeadTokens * columns) * sizeof(float), runtime::MemoryKind::readback);
+        return device.allocate(static_cast<size_t>(kHeadTokens * columns) * sizeof(float),
+                               runtime::MemoryKind::readback);
     };
     LAP_ASSIGN(const runtime::Buffer input, rows(width));
     runtime::Buffer logits[2];
@@ -145,14 +147,16 @@ Result<Divergence> layerwise_divergence(const LoadedModel& base, const LoadedMod
         const auto count = std::min<size_t>(kHeadTokens, ids.size() - first);
         const TensorView x = view(input, Format::f32, static_cast<int64_t>(count), width);
         for (size_t m = 0; m < 2; m++) {
-            const auto part = std::span(states[m]).subspan(first * static_cast<size_t>(width), count * static_cast<size_t>(width));
+            const auto part = std::span(states[m]).subspan(first * static_cast<size_t>(width),
+                                                           count * static_cast<size_t>(width));
             LAP_TRY(head(*models[m], part, x, device, view(logits[m], Format::f32, x.rows, vocab), counted));
         }
         for (size_t t = 0; t < count; t++) {
             const auto row = [&](size_t m) {
                 const auto at = static_cast<int64_t>(t);
                 const TensorView scores = view(logits[m], Format::f32, x.rows, vocab).row_range(at, at + 1);
-                return std::span(reinterpret_cast<const float*>(device.read(scores)), static_cast<size_t>(vocab));
+                return std::span(reinterpret_cast<const float*>(device.read(scores)),
+                                 static_cast<size_t>(vocab));
             };
             LAP_TRY(stats.add(row(0), row(1), first + t + 1 < ids.size() ? ids[first + t + 1] : -1));
         }

@@ -63,11 +63,13 @@ Result<void> CpuDevice::fill(const Buffer& buffer, uint32_t word) {
     return {};
 }
 
-Result<void> CpuDevice::copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset, size_t bytes) {
+Result<void> CpuDevice::copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset,
+                             size_t bytes) {
     constexpr size_t kPiece = size_t{1} << 20;
     pool_.run(static_cast<int64_t>((bytes + kPiece - 1) / kPiece), [&](int64_t item, int) {
         const size_t at = static_cast<size_t>(item) * kPiece;
-        std::memcpy(host_bytes(*to) + to_offset + at, host_bytes(*from) + from_offset + at, std::min(kPiece, bytes - at));
+        std::memcpy(host_bytes(*to) + to_offset + at, host_bytes(*from) + from_offset + at,
+                    std::min(kPiece, bytes - at));
     });
     return {};
 }
@@ -96,29 +98,39 @@ void CpuDevice::input_rows(Rows which, const TensorView& out, int64_t from) {
     const Recorded op(recorder_, "input_rows", [&] { return move_cost(out, 2); });
     for (int64_t t = 0; t < out.rows; ++t)
         if (which == Rows::all || inputs_.ids()[t] < 0)
-            std::memcpy(host_floats(out, t), inputs_.rows() + t * inputs_.row_width() + from, static_cast<size_t>(out.cols) * sizeof(float));
+            std::memcpy(host_floats(out, t), inputs_.rows() + t * inputs_.row_width() + from,
+                        static_cast<size_t>(out.cols) * sizeof(float));
 }
 
 void CpuDevice::rms_norm(const TensorView& x, const TensorView& w, float eps, const TensorView& out) {
     const Recorded op(recorder_, "rms_norm", [&] { return move_cost(x, 2); });
     const float* weight = w ? host_floats(w) : nullptr;
-    pool_.run(x.rows, [&](int64_t t, int) { table_.rms_norm(host_floats(x, t), weight, x.cols, eps, host_floats(out, t)); });
+    pool_.run(x.rows, [&](int64_t t, int) {
+        table_.rms_norm(host_floats(x, t), weight, x.cols, eps, host_floats(out, t));
+    });
 }
 
 void CpuDevice::layer_norm(const TensorView& x, const TensorView& w, const TensorView& b, float eps,
                            const TensorView& out) {
     const Recorded op(recorder_, "layer_norm", [&] { return move_cost(x, 2); });
-    pool_.run(x.rows, [&](int64_t t, int) { table_.layer_norm(host_floats(x, t), host_floats(w), host_floats(b), x.cols, eps, host_floats(out, t)); });
+    pool_.run(x.rows, [&](int64_t t, int) {
+        table_.layer_norm(host_floats(x, t), host_floats(w), host_floats(b), x.cols, eps,
+                          host_floats(out, t));
+    });
 }
 
-void CpuDevice::add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps, float scale) {
+void CpuDevice::add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps,
+                         float scale) {
     const Recorded op(recorder_, "add_norm", [&] { return move_cost(x, 3); });
-    pool_.run(x.rows, [&](int64_t t, int) { table_.add_norm(host_floats(x, t), host_floats(y, t), host_floats(w), x.cols, eps, scale); });
+    pool_.run(x.rows, [&](int64_t t, int) {
+        table_.add_norm(host_floats(x, t), host_floats(y, t), host_floats(w), x.cols, eps, scale);
+    });
 }
 
 void CpuDevice::add(const TensorView& x, const TensorView& y) {
     const Recorded op(recorder_, "add", [&] { return move_cost(x, 3); });
-    pool_.run(x.rows, [&](int64_t t, int) { table_.scale_add(host_floats(x, t), 1.0f, host_floats(y, t), x.cols); });
+    pool_.run(x.rows,
+              [&](int64_t t, int) { table_.scale_add(host_floats(x, t), 1.0f, host_floats(y, t), x.cols); });
 }
 
 void CpuDevice::soft_cap(const TensorView& x, float cap) {

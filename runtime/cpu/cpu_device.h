@@ -35,7 +35,7 @@ class CpuDevice final : public Device {
     const std::byte* read(const TensorView& from) override;
     void observe(Recorder* recorder) override;
     MachineProbe& probe() override { return probe_; }
-    int threads() const override { return cpu_.pool.size(); }
+    int threads() const { return cpu_.pool.size(); }
     bool layer(const char* kind, int32_t number) override;
 
     void embed_rows(const TensorView& table, Entry entry, float scale, const TensorView& out) override;

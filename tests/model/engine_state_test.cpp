@@ -122,6 +122,29 @@ TEST_CASE("parts: every split of the layers over two devices gives the bits of o
     }
 }
 
+TEST_CASE("parts: residuals are handed out once, also where a device has no layers of its own") {
+    const Goldens goldens("old_form");
+    const EngineOptions options = options_of("old_form");
+    const auto residuals = [&](const Engine& engine) {
+        Session session = unwrap(engine.new_session());
+        unwrap(session.append(unwrap(engine.raw(parts_of_case(goldens, "mixed")))));
+        std::vector<std::pair<int32_t, std::vector<float>>> out;
+        ForwardOptions how;
+        how.hidden_layers = {2, 3, 6};
+        how.hidden = [&](const HiddenRows& rows) {
+            out.emplace_back(rows.layer, std::vector<float>(rows.values.begin(), rows.values.end()));
+        };
+        unwrap(session.forward(how, {}));
+        return out;
+    };
+    const auto want = residuals(unwrap(Engine::open(options)));
+    CHECK(want.size() % 3 == 0);
+    for (const auto& cuts : {std::vector<int32_t>{3, 3}, {4, 7}, {0, 4}}) {
+        const Engine three = unwrap(open_on(options, parts_of({{true}, {false}, {true}}, cuts)));
+        CHECK(residuals(three) == want);
+    }
+}
+
 TEST_CASE("parts: rows of every matrix shared by two devices give the bits of one") {
     const Goldens goldens("old_form");
     for (const bool precise : {false, true}) {

@@ -47,7 +47,7 @@ const StepShape kShapes[] = {
     {.columns = 1, .pairs = {128, 64}},
     {.columns = 7, .row_width = 33, .pairs = {3, 0}, .mask_words = 5},
     {.kind = StepKind::picture, .columns = 9, .row_width = 48},
-    {.kind = StepKind::head, .columns = 3, .mask_words = 1},
+    {.kind = StepKind::rows, .columns = 3, .mask_words = 1},
 };
 
 }  // namespace

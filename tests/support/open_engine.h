@@ -1,5 +1,6 @@
-// Opens an engine on the devices that the environment names: LAPIDARY_TEST_DEVICES is a list of "cpu" and "far", the
-// layers shared evenly; without it, whatever Engine::open takes. So whole test files run on devices unlike the host.
+// Opens an engine on the devices that the environment names: LAPIDARY_TEST_DEVICES is a list of "cpu" and
+// "far", the layers shared evenly; without it, whatever Engine::open takes. So whole test files run on
+// devices unlike the host.
 #pragma once
 
 #include <cstdlib>
@@ -14,8 +15,8 @@
 
 namespace lapidary::test {
 
-// One device of a test engine: the CPU, or a FarDevice with a mistake; alone, or with a far helper that multiplies the
-// rows of every matrix from this share on.
+// One device of a test engine: the CPU, or a FarDevice with a mistake; alone, or with a far helper that
+// multiplies the rows of every matrix from this share on.
 struct TestDevice {
     bool far = true;
     FarFault fault = FarFault::none;
@@ -24,8 +25,10 @@ struct TestDevice {
 
 // `cuts`: the first layer of every device but the first, ascending; empty: shared evenly.
 inline PartsMaker parts_of(std::vector<TestDevice> devices, std::vector<int32_t> cuts = {}) {
-    return [devices, cuts](const EngineOptions& options, const model::LoadedModel& loaded) -> Result<std::vector<model::DevicePart>> {
-        const auto layers = static_cast<int32_t>(loaded.config.layers.size()), count = static_cast<int32_t>(devices.size());
+    return [devices, cuts](const EngineOptions& options,
+                           const model::LoadedModel& loaded) -> Result<std::vector<model::DevicePart>> {
+        const auto layers = static_cast<int32_t>(loaded.config.layers.size()),
+                   count = static_cast<int32_t>(devices.size());
         const auto first_of = [&](int32_t i) {
             if (i == 0 || i == count) return i == 0 ? 0 : layers;
             return cuts.empty() ? layers * i / count : cuts[static_cast<size_t>(i) - 1];
@@ -38,8 +41,10 @@ inline PartsMaker parts_of(std::vector<TestDevice> devices, std::vector<int32_t>
             if (devices[static_cast<size_t>(i)].far) {
                 const auto table = kernel_table(options.research.cpu_level);
                 if (!table) return table.error();
-                const int threads = part.device->threads();
-                part.device = std::make_unique<FarDevice>(**table, threads, options.precise, devices[static_cast<size_t>(i)].fault);
+                const auto threads = thread_count(options.threads);
+                if (!threads) return threads.error();
+                part.device = std::make_unique<FarDevice>(**table, *threads, options.precise,
+                                                          devices[static_cast<size_t>(i)].fault);
             }
             if (const double from = devices[static_cast<size_t>(i)].helper_from; from < 1.0) {
                 const auto table = kernel_table(options.research.cpu_level);
@@ -68,7 +73,11 @@ inline Result<Engine> open_engine(const EngineOptions& options) {
     if (!wanted) return Engine::open(options);
     std::vector<TestDevice> devices;
     std::istringstream names(wanted);
-    for (std::string name; std::getline(names, name, ',');) devices.push_back({name == "far"});
+    for (std::string name; std::getline(names, name, ',');) {
+        if (name != "far" && name != "cpu")
+            FAIL("LAPIDARY_TEST_DEVICES names '", name, "', neither cpu nor far");
+        devices.push_back({name == "far"});
+    }
     return open_on(options, parts_of(devices));
 }
 

@@ -167,7 +167,7 @@ Result<void> BenchRunner::prepare(int depth, const WorkSink& done) {
     LAP_ASSIGN(Session session, engine_.new_session());
     const auto ids = random_ids(depth, engine_.info().vocab);
     if (auto* recorder = model::Access::state(engine_).recorder.get()) recorder->enable(false);
-    if (made_up_)
+    if (made_up_ && depth > 0)
         LAP_TRY(model::Access::state(session).pretend(ids));
     else
         LAP_TRY(fill(session, ids, done));

@@ -23,7 +23,8 @@ constexpr auto kInputPoison = std::byte{0xA5};  // a huge negative id
 
 }  // namespace
 
-// Freed memory stays for a while, full of NaN, so that a recording that still names it gives NaN and not a crash.
+// Freed memory stays for a while, full of NaN, so that a recording that still names it gives NaN and not a
+// crash.
 struct FarDevice::Memory {
     std::mutex lock;  // sessions end on any thread
     std::deque<Buffer> freed;
@@ -43,7 +44,8 @@ struct FarDevice::Memory {
 
 class FarDevice::FarBuffer final : public BufferData {
   public:
-    FarBuffer(std::shared_ptr<Memory> memory, Buffer inner) : memory_(std::move(memory)), inner_(std::move(inner)) {
+    FarBuffer(std::shared_ptr<Memory> memory, Buffer inner)
+        : memory_(std::move(memory)), inner_(std::move(inner)) {
         bytes = inner_->bytes;  // and no address
     }
     ~FarBuffer() override { memory_->take(std::move(inner_)); }
@@ -82,7 +84,8 @@ Result<Buffer> FarDevice::allocate(size_t bytes, MemoryKind kind) {
     return wrap(std::move(buffer));
 }
 
-Result<void> FarDevice::copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset, size_t bytes) {
+Result<void> FarDevice::copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset,
+                             size_t bytes) {
     if (open_) misuse_ = "copy() while a step is being noted";
     return inner_.copy(inner(from), from_offset, inner(to), to_offset, bytes);
 }
@@ -93,7 +96,8 @@ Result<Placed> FarDevice::place(const TensorView& host, Use use, const ByteSink&
         const auto row = static_cast<size_t>(kernels::row_bytes(host.format, host.cols));
         LAP_ASSIGN(placed.memory, allocate_host(static_cast<size_t>(host.rows) * row));
         for (int64_t r = 0; r < host.rows; ++r)
-            std::memcpy(host_bytes(*placed.memory) + static_cast<size_t>(r) * row, host_bytes(host) + r * host.row_bytes, row);
+            std::memcpy(host_bytes(*placed.memory) + static_cast<size_t>(r) * row,
+                        host_bytes(host) + r * host.row_bytes, row);
         placed.view.offset = 0;
         placed.view.row_bytes = static_cast<int64_t>(row);
         if (progress && !progress(host.bytes())) return Error{Errc::cancelled, "placing was stopped"};
@@ -159,7 +163,8 @@ Ticket FarDevice::submit() {
         outcome_ = began.error();
     } else {
         auto* const block = reinterpret_cast<std::byte*>(&began->inputs.position());
-        if (!replays_ || fault_ != FarFault::stale_inputs) step.inputs.assign(upload, upload + StepInputs::bytes(shape));
+        if (!replays_ || fault_ != FarFault::stale_inputs)
+            step.inputs.assign(upload, upload + StepInputs::bytes(shape));
         const bool no_rows = replays_ && fault_ == FarFault::stale_rows && shape.row_width > 0;
         if (no_rows)
             upload_.copy_to(began->inputs);

@@ -51,7 +51,6 @@ class FarDevice final : public runtime::Device {
     const std::byte* read(const runtime::TensorView& from) override;
     void observe(runtime::Recorder* recorder) override { inner_.observe(recorder); }
     runtime::MachineProbe& probe() override { return probe_; }
-    int threads() const override { return inner_.threads(); }
     bool layer(const char* kind, int32_t number) override;
 
     void embed_rows(const runtime::TensorView& table, runtime::Entry entry, float scale,

@@ -65,7 +65,9 @@ void FarDevice::rms_norm(const TensorView& x, const TensorView& w, float eps, co
 
 void FarDevice::layer_norm(const TensorView& x, const TensorView& w, const TensorView& b, float eps,
                            const TensorView& out) {
-    note([=, this, ix = inner(x), iw = inner(w), ib = inner(b), o = inner(out)] { inner_.layer_norm(ix, iw, ib, eps, o); });
+    note([=, this, ix = inner(x), iw = inner(w), ib = inner(b), o = inner(out)] {
+        inner_.layer_norm(ix, iw, ib, eps, o);
+    });
 }
 
 void FarDevice::matmul(std::span<const MatmulPart> parts, const MatmulInput& in) {
@@ -106,7 +108,8 @@ void FarDevice::commit_kv(const KvView& kv) {
     note([this, view = inner(kv)] { inner_.commit_kv(view()); });
 }
 
-void FarDevice::add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps, float scale) {
+void FarDevice::add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps,
+                         float scale) {
     note([=, this, ix = inner(x), iy = inner(y), iw = inner(w)] { inner_.add_norm(ix, iy, iw, eps, scale); });
 }
 
