@@ -1,4 +1,6 @@
 // The public face of the recorder: rows for tables, and the trace file.
+#include <algorithm>
+
 #include "base/try.h"
 #include "lapidary/tools.h"
 #include "model/engine_state.h"

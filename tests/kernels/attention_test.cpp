@@ -2,6 +2,7 @@
 // on how the cache is cut into runs, the rows into tiles or the blocks into partials.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/kv_rows.h"

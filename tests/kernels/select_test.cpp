@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "kernels/cpu.h"
 #include "tests/kernels/fixtures.h"

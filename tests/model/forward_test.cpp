@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "kernels/select.h"
 #include "model/engine_state.h"
 #include "model/load/place.h"

@@ -1,6 +1,7 @@
 // A sequence in time: the same bits however it is cut, rewound, threaded or interrupted.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <future>
 
 #include "model/session_state.h"

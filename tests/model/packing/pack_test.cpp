@@ -1,6 +1,8 @@
 // Whole models packed and opened again: the same logits, bit for bit, at every level; refusals; checksums.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "kernels/select.h"
 #include "lapidary/tools.h"
 #include "runtime/file/lapidary_file.h"
