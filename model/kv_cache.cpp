@@ -62,14 +62,16 @@ int32_t key_pairs(const ModelConfig& config, const LayerConfig& layer, KvFormat 
     return layer.k_eq_v && layer.kind == LayerKind::full && fits ? pairs : 0;
 }
 
-Result<KvCache> KvCache::create(runtime::Device& device, const ModelConfig& config, KvFormat format,
-                                int32_t context) {
+Result<KvCache> KvCache::create(runtime::Device& device, const ModelConfig& config, int32_t first, int32_t last,
+                                KvFormat format, int32_t context) {
     KvCache cache;
     cache.device_ = &device;
     cache.context_ = context;
     cache.window_ = config.window;
     cache.ring_rows_ = ring_rows(config, context);
-    for (const LayerConfig& l : config.layers) {
+    cache.first_layer_ = first;
+    for (int32_t i = first; i < last; ++i) {
+        const LayerConfig& l = config.layers[static_cast<size_t>(i)];
         if (format == KvFormat::q8_0 && l.head_dim % 32 != 0)
             return Error{Errc::invalid_argument,
                          "a q8_0 cache needs head sizes that are multiples of 32, this model has " +
@@ -99,6 +101,7 @@ Result<KvCache> KvCache::fork(int32_t end) const {
     fork.context_ = context_;
     fork.window_ = window_;
     fork.ring_rows_ = ring_rows_;
+    fork.first_layer_ = first_layer_;
     std::copy(std::begin(position_bytes_), std::end(position_bytes_), fork.position_bytes_);
     fork.layers_ = layers_;
     fork.make_tables();
@@ -214,8 +217,8 @@ bool KvCache::can_rewind(int32_t computed, int32_t position) const {
     return std::max(0, position - window_ + 1) >= computed - ring_rows_;
 }
 
-KvView KvCache::layer(size_t index, int32_t columns, const KvScratch& scratch) const {
-    KvView view = layers_[index];
+KvView KvCache::layer(int32_t index, int32_t columns, const KvScratch& scratch) const {
+    KvView view = layers_[static_cast<size_t>(index - first_layer_)];
     if (view.kv_class == KvClass::window && columns > kRingSlack) view.scratch = &scratch.segment;
     return view;
 }

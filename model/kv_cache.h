@@ -32,8 +32,9 @@ struct KvScratch {
 
 class KvCache {
   public:
-    static Result<KvCache> create(runtime::Device& device, const ModelConfig& config, runtime::KvFormat format,
-                                  int32_t context);
+    // Of the layers [first, last), which one device computes; there may be none.
+    static Result<KvCache> create(runtime::Device& device, const ModelConfig& config, int32_t first, int32_t last,
+                                  runtime::KvFormat format, int32_t context);
 
     // A cache of its own with the rows of positions [0, end): complete segments are shared until one of the two writes
     // to them, the last one and the ring are copied.
@@ -54,15 +55,16 @@ class KvCache {
     // Whether the rows below `position` are all still there when `computed` positions were stored.
     bool can_rewind(int32_t computed, int32_t position) const;
 
-    // One layer as a step of `columns` tokens (of this plan) sees it; without a scratch where that step writes straight
-    // to its place.
-    runtime::KvView layer(size_t index, int32_t columns, const KvScratch& scratch) const;
+    // Layer `index` of the model, one of this cache's, as a step of `columns` tokens (of this plan) sees it; without a
+    // scratch where that step writes straight to its place.
+    runtime::KvView layer(int32_t index, int32_t columns, const KvScratch& scratch) const;
 
     uint64_t identity() const { return tables_->of[0].cache; }
     uint64_t bytes() const;                        // allocated
     uint64_t read_bytes(int32_t position) const;   // that one decoded token at `position` reads
     int32_t context() const { return context_; }
 
+    // That the caches of all layers have together at their longest.
     static uint64_t bytes_for(const ModelConfig& config, runtime::KvFormat format, int32_t context);
 
   private:
@@ -75,7 +77,7 @@ class KvCache {
     Result<runtime::KvSegment> copy_of(const runtime::KvSegment& segment) const;
 
     runtime::Device* device_ = nullptr;
-    int32_t context_ = 0, window_ = 0, ring_rows_ = 0;
+    int32_t context_ = 0, window_ = 0, ring_rows_ = 0, first_layer_ = 0;
     int64_t position_bytes_[2] = {};        // of all layers of a class
     std::vector<runtime::KvView> layers_;   // without key weights
     std::unique_ptr<Tables> tables_;

@@ -36,7 +36,7 @@ void attend(const Stage& s, int32_t index, int32_t columns, int32_t rows) {
     if (!l.k_eq_v) parts[count++] = {.weights = w.v, .out = v, .name = "v"};
     if (all) parts[count++] = {.weights = w.q, .out = q, .name = "q"};
     device.matmul({parts.data(), count}, in);
-    runtime::KvView cache = s.kv.layer(static_cast<size_t>(index), columns, ws.kv);
+    runtime::KvView cache = s.kv.layer(index, columns, ws.kv);
     cache.key_weight = w.k_norm;
     device.norm_rope_store(k, v, w.k_norm, c.rms_eps, cache);
     if (rows > 0) {

@@ -21,8 +21,8 @@ Result<Session> Engine::new_session() const try {
     auto state = std::make_unique<model::SessionState>();
     state->engine = state_;
     for (const model::DevicePart& part : state_->parts) {
-        LAP_ASSIGN(auto cache, model::KvCache::create(*part.device, state_->loaded.config, state_->kv_format(),
-                                                      static_cast<int32_t>(state_->info.context)));
+        LAP_ASSIGN(auto cache, model::KvCache::create(*part.device, state_->loaded.config, part.first, part.last,
+                                                      state_->kv_format(), static_cast<int32_t>(state_->info.context)));
         state->caches.push_back(std::move(cache));
     }
     return model::Access::session(std::move(state));

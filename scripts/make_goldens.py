@@ -7,7 +7,7 @@
     goldens-venv/bin/pip install --no-deps torchvision==0.28.0
     goldens-venv/bin/python scripts/make_goldens.py [part ...] [--template FILE] [--vocabulary FILE]
 
-Parts (default: all): checkpoints processor tokenizer chat. CPU builds of torch do; the whole run takes about a minute.
+Parts (default: all): checkpoints hidden processor tokenizer chat. CPU builds of torch do; the whole run takes about a minute.
 On one machine a second run gives the same bytes; another CPU may differ in the last bits of the logits.
 Two inputs are not in this repository, and what needs them keeps its committed results when they are not given:
   --template    the canonical Gemma 4 chat template (model/renderers/testdata/gemma4_31b_chat_template.jinja2 of
@@ -30,6 +30,11 @@ def make_checkpoints(_):
                   f"{case['cached_minus_whole_max']:.1e}, margin {case['smallest_greedy_margin']:.1e}")
 
 
+def make_hidden(_):
+    for name in checkpoints.SHAPES:
+        print(f"{name}: {cases.write_hidden(name)}")
+
+
 def make_processor(_):
     media.write()
     print(f"processor: {processor.write()}")
@@ -50,7 +55,8 @@ def make_chat(arguments):
         print("chat: kept as committed, no --template given")
 
 
-PARTS = {"checkpoints": make_checkpoints, "processor": make_processor, "tokenizer": make_tokenizer, "chat": make_chat}
+PARTS = {"checkpoints": make_checkpoints, "hidden": make_hidden, "processor": make_processor,
+         "tokenizer": make_tokenizer, "chat": make_chat}
 
 
 def main():

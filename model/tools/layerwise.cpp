@@ -65,11 +65,12 @@ Result<std::vector<float>> last_states(const LoadedModel& model, std::span<const
     const ModelConfig& config = model.config;
     const Step step{.ids = ids, .rows_wanted = static_cast<int32_t>(ids.size()), .head = false};
     Workspace ws;
-    LAP_ASSIGN(KvCache kv, KvCache::create(device, config, runtime::KvFormat::f16, step.columns()));
+    const auto layers = static_cast<int32_t>(config.layers.size());
+    LAP_ASSIGN(KvCache kv, KvCache::create(device, config, 0, layers, runtime::KvFormat::f16, step.columns()));
     LAP_TRY(ws.reserve(device, config, step.columns()));
     LAP_TRY(kv.reserve(0, step.columns()));
     LAP_TRY(kv.reserve_scratch(ws.kv, step.columns()));
-    for (int32_t i = 0; i < static_cast<int32_t>(config.layers.size()); i++)
+    for (int32_t i = 0; i < layers; i++)
         LAP_TRY(run_one(model, i, device, step, kv, ws, progress));
     const TensorView x = view(ws.x, Format::f32, step.columns(), config.hidden);
     StepKey key{.shape = shape_of(config, step, false), .weights = runtime::new_identity()};

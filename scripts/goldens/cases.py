@@ -17,6 +17,7 @@ STEPS = 64  # cached steps after the prefill
 DECODE_STRIDE = 8  # every 8th of them is stored in full
 TOP = 4  # of the others the best four
 STORED_FEATURES = ("image_one", "audio_one")
+STORED_HIDDEN = ("text_long", "mixed")
 
 STORY = ("The weather in Paris is sunny today, and the capital of France is full of people. Monday comes before "
          "Tuesday; three plus four is seven, five plus six is eleven. A red circle, a blue square and a green "
@@ -140,6 +141,10 @@ def _features(model, arguments):
         yield "audio_features", output.pooler_output[arguments["input_features_mask"]].numpy()
 
 
+def _some_rows(prompt):
+    return sorted({0, prompt // 3, 2 * prompt // 3, prompt - 2, prompt - 1} & set(range(prompt)))
+
+
 def _run(model, processor, name, suppressed):
     case = CASES[name]
     inputs = _inputs(processor, case)
@@ -158,7 +163,7 @@ def _run(model, processor, name, suppressed):
     if set(ids) & set(special + suppressed):
         raise SystemExit(f"{name}: a placeholder or a suppressed id was generated: {ids}")
 
-    rows = sorted({0, prompt // 3, 2 * prompt // 3, prompt - 2, prompt - 1} & set(range(prompt)))
+    rows = _some_rows(prompt)
     steps = list(range(DECODE_STRIDE - 1, STEPS, DECODE_STRIDE))
     top_prefill, top_decode = _top(prefill), _top(decoded[1:])
     integers = lambda values: np.asarray(values, np.int32)
@@ -182,25 +187,53 @@ def _run(model, processor, name, suppressed):
     return facts, {f"{name}.{key}": np.ascontiguousarray(value) for key, value in tensors.items()}
 
 
+def _save(tensors, path):
+    save_file(tensors, path)
+    path.chmod(0o644)
+
+
+def _load(folder):
+    """(model, processor, the names of its cases)"""
+    model = Gemma4UnifiedForConditionalGeneration.from_pretrained(folder, dtype=torch.float32,
+                                                                  attn_implementation="eager").eval()
+    with_media = (folder / "processor_config.json").exists()
+    processor = Gemma4UnifiedProcessor.from_pretrained(folder if with_media else TINY)
+    return model, processor, [name for name in CASES if with_media or name.startswith("text")]
+
+
+@torch.no_grad()
+def write_hidden(checkpoint):
+    """Writes hidden.safetensors: the residual behind every layer, [layers, rows, hidden], of some prompt positions."""
+    model, processor, names = _load(OUT / checkpoint)
+    tensors, found = {}, []
+    for layer in model.model.language_model.layers:
+        layer.register_forward_hook(lambda _, __, out: found.append(out[0] if isinstance(out, tuple) else out))
+    for name in names:
+        if name not in STORED_HIDDEN:
+            continue
+        found.clear()
+        arguments = _model_arguments(_inputs(processor, CASES[name]))
+        _forward(model, arguments, [])
+        rows = _some_rows(arguments["input_ids"].shape[1])
+        tensors[f"{name}.rows"] = np.asarray(rows, np.int32)
+        tensors[f"{name}.hidden"] = np.ascontiguousarray(torch.stack([x.reshape(-1, x.shape[-1])[rows] for x in found]).numpy())
+    _save(tensors, OUT / checkpoint / "hidden.safetensors")
+    return {name: value.shape for name, value in tensors.items()}
+
+
 @torch.no_grad()
 def write(checkpoint):
     """Runs all cases on one checkpoint; writes goldens.safetensors and goldens.json beside its weights."""
     folder = OUT / checkpoint
-    model = Gemma4UnifiedForConditionalGeneration.from_pretrained(folder, dtype=torch.float32,
-                                                                  attn_implementation="eager").eval()
+    model, processor, names = _load(folder)
     suppressed = list(model.generation_config.suppress_tokens)
     model.generation_config.eos_token_id = None  # 65 tokens, whatever they are
-    with_media = (folder / "processor_config.json").exists()
-    processor = Gemma4UnifiedProcessor.from_pretrained(folder if with_media else TINY)
     cases, tensors = [], {}
-    for name in CASES:
-        if not with_media and not name.startswith("text"):
-            continue
+    for name in names:
         facts, found = _run(model, processor, name, suppressed)
         cases.append(facts)
         tensors.update(found)
-    save_file(tensors, folder / "goldens.safetensors")
-    (folder / "goldens.safetensors").chmod(0o644)
+    _save(tensors, folder / "goldens.safetensors")
     write_json(folder / "goldens.json", {
         "checkpoint": checkpoint, "arithmetic": "float32 on the stored weights, eager attention",
         "vision_blocks": "sliding layers only", "suppressed_ids": suppressed, "cached_steps": STEPS}, cases=cases)

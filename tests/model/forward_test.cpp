@@ -154,6 +154,46 @@ TEST_CASE("forward: picture and sound rows equal transformers' features") {
     }
 }
 
+TEST_CASE("forward: the residual behind every layer equals transformers', whatever the layers that are asked for") {
+    for (const char* checkpoint : kCheckpoints) {
+        const Goldens goldens(checkpoint);
+        const TensorFile hidden(goldens.folder / "hidden.safetensors");
+        const Engine engine = unwrap(open_engine(precise(goldens.folder)));
+        const int64_t width = engine.info().hidden;
+        for (const auto& golden : goldens.json["cases"]) {
+            const std::string name = golden["name"];
+            if (!hidden.has(name + ".hidden")) continue;
+            const auto& positions = hidden.i32(name + ".rows").values;
+            const auto& want = hidden.f32(name + ".hidden");  // [layers, rows, hidden]
+            REQUIRE(want.shape == std::vector<int64_t>{engine.info().layers, static_cast<int64_t>(positions.size()), width});
+            ForwardOptions how;
+            std::vector<std::vector<float>> got(static_cast<size_t>(engine.info().layers));
+            how.hidden = [&](const HiddenRows& rows) {
+                auto& all = got[static_cast<size_t>(rows.layer)];
+                all.insert(all.end(), rows.values.begin(), rows.values.end());
+            };
+            for (const int32_t step : {1, 2}) {  // all layers, and every other one
+                how.hidden_layers.clear();
+                for (auto& all : got) all.clear();
+                for (int32_t l = 0; l < engine.info().layers; l += step) how.hidden_layers.push_back(l);
+                Session session = unwrap(engine.new_session());
+                unwrap(session.append(unwrap(engine.raw(Goldens::parts(golden)))));
+                unwrap(session.forward(how, {}));
+                for (const int32_t layer : how.hidden_layers) {
+                    for (size_t i = 0; i < positions.size(); ++i) {
+                        CAPTURE(std::string(checkpoint));
+                        CAPTURE(name);
+                        CAPTURE(layer);
+                        const int64_t row = layer * static_cast<int64_t>(positions.size()) + static_cast<int64_t>(i);
+                        const float* mine = got[static_cast<size_t>(layer)].data() + positions[i] * width;
+                        CHECK(range_error(mine, want.values.data() + row * width, width) <= kTolerance);
+                    }
+                }
+            }
+        }
+    }
+}
+
 // Each known mistake must be far outside the tolerance, or the tests above prove nothing.
 TEST_CASE("forward: negative controls") {
     const double far = 10 * kTolerance;

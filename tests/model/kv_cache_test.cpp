@@ -31,12 +31,16 @@ runtime::CpuDevice& device() {
     return d;
 }
 
+Result<KvCache> whole_cache(const ModelConfig& config, runtime::KvFormat format, int32_t context) {
+    return KvCache::create(device(), config, 0, static_cast<int32_t>(config.layers.size()), format, context);
+}
+
 }  // namespace
 
 TEST_CASE("kv cache: spans, stores and commits of random step sequences agree with a plain map") {
     for (const int32_t window : {1, 5, 16, 100}) {
         const ModelConfig config = small(window);
-        auto cache = KvCache::create(device(), config, runtime::KvFormat::f16, 10000);
+        auto cache = whole_cache(config, runtime::KvFormat::f16, 10000);
         REQUIRE(cache);
         std::map<int32_t, int32_t> ring;  // slot -> position it holds
         uint32_t random = 12345;
@@ -87,7 +91,7 @@ TEST_CASE("kv cache: spans, stores and commits of random step sequences agree wi
 }
 
 TEST_CASE("kv cache: rewinding is possible within the slack, to the start, and nowhere else") {
-    auto cache = KvCache::create(device(), small(50), runtime::KvFormat::f32, 1000);
+    auto cache = whole_cache(small(50), runtime::KvFormat::f32, 1000);
     REQUIRE(cache);
     CHECK(cache->can_rewind(500, 500));
     CHECK(cache->can_rewind(500, 500 - kRingSlack - 1));
@@ -97,11 +101,11 @@ TEST_CASE("kv cache: rewinding is possible within the slack, to the start, and n
 }
 
 TEST_CASE("kv cache: a fork shares complete segments until one of the two writes, and copies the rest") {
-    auto cache = KvCache::create(device(), small(50), runtime::KvFormat::f16, 3 * kSegmentRows);
+    auto cache = whole_cache(small(50), runtime::KvFormat::f16, 3 * kSegmentRows);
     REQUIRE(cache);
     REQUIRE(cache->reserve(0, 2 * kSegmentRows + 800));
     const KvScratch none;
-    const auto buffer = [&](const KvCache& c, size_t layer, int32_t segment) {
+    const auto buffer = [&](const KvCache& c, int32_t layer, int32_t segment) {
         return c.layer(layer, 1, none).segment(segment).buffer.get();
     };
     const auto mark = [&](const KvCache& c, size_t layer, int32_t segment, int seed) {
@@ -151,7 +155,7 @@ TEST_CASE("kv cache: a fork shares complete segments until one of the two writes
 
 TEST_CASE("kv cache: a step that stores nothing attends to the rows of another model's cache as their owner does") {
     ModelConfig c = small(20);
-    auto cache = KvCache::create(device(), c, runtime::KvFormat::f16, 100);
+    auto cache = whole_cache(c, runtime::KvFormat::f16, 100);
     REQUIRE(cache);
     REQUIRE(cache->reserve(0, 60));
     KvScratch scratch;
@@ -188,8 +192,8 @@ TEST_CASE("kv cache: a step that stores nothing attends to the rows of another m
             }
         }
     };
-    for (const size_t index : {size_t{0}, size_t{1}}) {
-        const int64_t dim = c.layers[index].head_dim;
+    for (const int32_t index : {0, 1}) {
+        const int64_t dim = c.layers[static_cast<size_t>(index)].head_dim;
         const runtime::TensorView weight = matrix(1, dim), q = matrix(1, 2 * dim), own = matrix(1, 2 * dim), other = matrix(1, 2 * dim);
         // A prompt through the scratch, then a token straight to its place; the owner's query is that token's.
         for (const auto& [position, columns] : {std::pair{0, 40}, std::pair{40, 1}}) {
@@ -206,7 +210,7 @@ TEST_CASE("kv cache: a step that stores nothing attends to the rows of another m
 }
 
 TEST_CASE("kv cache: q8_0 needs heads of whole blocks, and says so") {
-    const auto cache = KvCache::create(device(), small(8), runtime::KvFormat::q8_0, 64);
+    const auto cache = whole_cache(small(8), runtime::KvFormat::q8_0, 64);
     REQUIRE(!cache);
     CHECK(cache.error().code == Errc::invalid_argument);
     CHECK(cache.error().message.find("16") != std::string::npos);
@@ -225,11 +229,32 @@ TEST_CASE("kv cache: the 12B cache has the size of the specification") {
     CHECK(KvCache::bytes_for(c, runtime::KvFormat::f16, 4096) == 384 * mib + slack);
     c.full_rope.pairs = 64;
     CHECK(KvCache::bytes_for(c, runtime::KvFormat::f16, 4096) == 360 * mib + slack);
-    auto cache = KvCache::create(device(), c, runtime::KvFormat::f16, 64);
+    auto cache = whole_cache(c, runtime::KvFormat::f16, 64);
     REQUIRE(cache);
     REQUIRE(cache->reserve(0, 64));
     CHECK(cache->bytes() == KvCache::bytes_for(c, runtime::KvFormat::f16, 64));
     CHECK(cache->read_bytes(63) == 64 * (40 * 8192 + 8 * 1280));
+}
+
+TEST_CASE("kv cache: the caches of the parts of a model hold together what one cache of all its layers holds") {
+    ModelConfig c = small(50);
+    c.layers.insert(c.layers.end(), 3, c.layers[0]);
+    const auto whole = whole_cache(c, runtime::KvFormat::f16, 200);
+    REQUIRE(whole);
+    const auto layers = static_cast<int32_t>(c.layers.size());
+    for (int32_t cut = 0; cut <= layers; ++cut) {
+        uint64_t bytes = 0, read = 0;
+        for (const auto& [first, last] : {std::pair{0, cut}, {cut, layers}}) {
+            auto part = KvCache::create(device(), c, first, last, runtime::KvFormat::f16, 200);
+            REQUIRE(part);
+            REQUIRE(part->reserve(0, 200));
+            bytes += part->bytes();
+            read += part->read_bytes(99);
+            for (int32_t l = first; l < last; ++l) CHECK(part->layer(l, 1, {}).dim == c.layers[static_cast<size_t>(l)].head_dim);
+        }
+        CHECK(bytes == KvCache::bytes_for(c, runtime::KvFormat::f16, 200));
+        CHECK(read == whole->read_bytes(99));
+    }
 }
 
 TEST_CASE("kv cache: key rows are short only where a layer's keys are its values and the pieces are whole units") {

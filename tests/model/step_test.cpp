@@ -45,7 +45,7 @@ TEST_CASE("step: visible positions follow window, blocks and the research switch
     c.sliding_rope = {10000.0, 4};
     c.full_rope = {1000000.0, 1};
     lapidary::runtime::CpuDevice device(*lapidary::kernels::select("ref", nullptr), 1, true);
-    auto kv = KvCache::create(device, c, lapidary::runtime::KvFormat::f32, 64);
+    auto kv = KvCache::create(device, c, 0, static_cast<int32_t>(c.layers.size()), lapidary::runtime::KvFormat::f32, 64);
     REQUIRE(kv);
     const std::vector<int32_t> ids(20, 3);
     const SoftRows soft[] = {block(4, 9), block(15, 3, false)};
@@ -77,7 +77,7 @@ TEST_CASE("step: rotation at position 262,143 agrees with double precision on th
     c.sliding_rope = {10000.0, 128};
     c.full_rope = {1000000.0, 64};
     lapidary::runtime::CpuDevice device(*lapidary::kernels::select("ref", nullptr), 1, true);
-    auto kv = KvCache::create(device, c, lapidary::runtime::KvFormat::f32, 262144);
+    auto kv = KvCache::create(device, c, 0, static_cast<int32_t>(c.layers.size()), lapidary::runtime::KvFormat::f32, 262144);
     REQUIRE(kv);
     const int32_t id = 1;
     const Step step{.position = 262143, .ids = {&id, 1}, .rows_wanted = 1};
