@@ -1,5 +1,5 @@
-// Matrices in rows, every format: f32 input (matmul) and int8 input (matmul_q8).
-// Names: matmul/<format>/<level>/k:<K>/rows:<R>/columns:<T>.
+// Matrices in rows, every format: f32 input, and int8 where weights are quantised.
+// Names: matmul/<format>/<level>/k:<K>/rows:<R>/columns:<T>/int8:<0|1>.
 #include "bench/support.h"
 
 namespace lapidary::bench {
@@ -9,10 +9,10 @@ constexpr int64_t kK = 3840, kRows = 4096;  // 12B's width; 9 MB in 4 bits, so t
 constexpr int64_t kChecked = 16;
 
 void matmul(benchmark::State& state, const KernelRow& row, const KernelTable& table) {
-    const bool int8 = row.op == "matmul_q8";
     const Format format = format_of(row);
     const int64_t columns = state.range(2);
-    const auto kernel = (int8 ? table.matmul_q8 : table.matmul)[static_cast<size_t>(format)];
+    const bool int8 = state.range(3) != 0;
+    const auto kernel = table.matmul[static_cast<size_t>(format)];
     const KernelTable& ref = *select("ref", nullptr);
     const auto weights = random_weights(format, kRows, kK);
     const Aligned<float> x = random_values(columns * kK), y(columns * kRows), expected(columns * kRows);
@@ -34,7 +34,7 @@ void matmul(benchmark::State& state, const KernelRow& row, const KernelTable& ta
     a.scratch = scratch.data();
     a.y = expected.data();
     a.row_end = kChecked;
-    (int8 ? ref.matmul_q8 : ref.matmul)[static_cast<size_t>(format)](a);
+    ref.matmul[static_cast<size_t>(format)](a);
     a.y = y.data();
     a.row_end = kRows;
     kernel(a);
@@ -50,10 +50,12 @@ void matmul(benchmark::State& state, const KernelRow& row, const KernelTable& ta
 }  // namespace
 
 void register_matmul(const KernelRow& row, const KernelTable& table) {
-    if (row.op != "matmul" && row.op != "matmul_q8") return;
+    if (row.op != "matmul") return;
     auto* bench = benchmark::RegisterBenchmark(name_of(row).c_str(), [&row, &table](benchmark::State& s) { matmul(s, row, table); });
-    bench->ArgNames({"k", "rows", "columns"})->Unit(benchmark::kMillisecond);
-    for (const int64_t columns : {1, 8, 128}) bench->Args({kK, kRows, columns});
+    bench->ArgNames({"k", "rows", "columns", "int8"})->Unit(benchmark::kMillisecond);
+    for (const int64_t columns : {1, 8, 128})
+        for (const int int8 : {0, 1})
+            if (!int8 || is_quantised(format_of(row))) bench->Args({kK, kRows, columns, int8});
 }
 
 }  // namespace lapidary::bench

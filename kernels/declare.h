@@ -19,7 +19,6 @@ struct FunctionOf<Function*> {
     }
 using KernelOp_expand = ExpandFn;
 using KernelOp_matmul = MatmulFn;
-using KernelOp_matmul_q8 = MatmulFn;
 using KernelOp_pack_panel = PackPanelFn;
 using KernelOp_unpack_panel_row = UnpackPanelRowFn;
 using KernelOp_panel_matmul = PanelMatmulFn;

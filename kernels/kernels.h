@@ -16,7 +16,7 @@ using ExpandFn = void (*)(const void* blocks, int64_t count, float* out);
 // ---- matmul ---------------------------------------------------------------------------------------
 // y[t][r] = sum over k of W[r][k] * x[t][k] (+ bias[r]), for rows [row_begin, row_end) and all T columns.
 // Accumulates in f32, one accumulator per (t, r), K ascending, so that the bits of a row do not depend
-// on T, on the slice or on the thread. Input is f32 (`x`) or int8 (`xq`, `x_scales`), never both.
+// on T, on the slice or on the thread. Input is f32 (`x`) or, with quantised weights, int8 (`xq`, `x_scales`), never both.
 struct MatmulArgs {
     const void* weights = nullptr;   // [R][row_bytes]
     int64_t row_bytes = 0;           // from one weight row to the next
@@ -128,8 +128,7 @@ using PeakFn = Peak (*)(int64_t iterations);
 struct KernelTable {
     const char* isa = "";              // "ref", "avx2", "avx512", "neon"
     ExpandFn expand[kFormats] = {};    // by Format
-    MatmulFn matmul[kFormats] = {};    // f32 input
-    MatmulFn matmul_q8[kFormats] = {}; // int8 input; null for f32, f16, bf16
+    MatmulFn matmul[kFormats] = {};
     PackPanelFn pack_panel[kFormats] = {};      // null: the format has no panels
     UnpackPanelRowFn unpack_panel_row[kFormats] = {};
     PanelMatmulFn panel_matmul[kFormats] = {};

@@ -95,7 +95,7 @@ void CpuDevice::multiply_rows(const TensorView& w, const TensorView& bias, const
     a.row_begin = begin;
     a.row_end = end;
     a.scratch = scratch(thread);
-    (int8_input ? table_.matmul_q8 : table_.matmul)[index(w.format)](a);
+    table_.matmul[index(w.format)](a);
 }
 
 void CpuDevice::multiply_panels(const TensorView& w, const Input& in, const TensorView& out, int64_t begin,

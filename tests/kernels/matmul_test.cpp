@@ -56,8 +56,7 @@ struct Problem {
     }
     std::vector<float> run(const KernelTable& table, bool int8) const {
         std::fill(y.begin(), y.end(), NAN);
-        const auto i = static_cast<int>(format);
-        (int8 ? table.matmul_q8 : table.matmul)[i](args(int8));
+        table.matmul[static_cast<int>(format)](args(int8));
         return {y.begin(), y.end()};
     }
 
@@ -144,7 +143,7 @@ TEST_CASE("the bits of an output value do not depend on columns or slices") {
             const int64_t rows = 35, columns = 17, k = 1536;
             const Problem p(format, rows, k, columns);
             const bool int8 = kernels::is_quantised(format);
-            const auto matmul = (int8 ? table->matmul_q8 : table->matmul)[static_cast<int>(format)];
+            const auto matmul = table->matmul[static_cast<int>(format)];
             const std::vector<float> whole = p.run(*table, int8);
             CAPTURE(table->isa);
             CAPTURE(kernels::name(format));

@@ -117,7 +117,6 @@ TEST_CASE("the table of a runnable level is complete") {
             CAPTURE(kernels::name(format));
             CHECK((t->expand[i] != nullptr));
             CHECK((t->matmul[i] != nullptr));
-            CHECK((t->matmul_q8[i] != nullptr) == kernels::is_quantised(format));
             const bool panels = kernels::has_panels(format);
             CHECK((t->pack_panel[i] != nullptr) == panels);
             CHECK((t->unpack_panel_row[i] != nullptr) == panels);
