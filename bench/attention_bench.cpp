@@ -1,18 +1,15 @@
-// Google Benchmark of attention: a tile of a prompt and one decoded token, in the shapes of the 12B's sliding and
-// full layers, for every level and cache format. Names: attention/<layer>/<format>/<level>/tokens:<T>/depth:<C>.
-// Counters: multiply-adds and cache bytes per second. Each case checks a row once against the scalar kernel.
-#include <benchmark/benchmark.h>
-
+// Attention: a tile of a prompt and one decoded token, in the shapes of the 12B's sliding and full layers, for every cache
+// format; and the merge of a decoded token's partials. Names: attention/<layer>/<format>/<level>/tokens:<T>/depth:<C>,
+// attention_merge/<layer>/<level>/depth:<C>. Bytes are those of the cache, or of the partials.
 #include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
 
-#include "kernels/select.h"
+#include "bench/support.h"
 
+namespace lapidary::bench {
 namespace {
-
-using namespace lapidary::kernels;
 
 struct Layer {
     const char* name;
@@ -44,7 +41,7 @@ struct Plane {
     const uint8_t* head_scales(int32_t h) const { return scales.data() + h * rows * scale_row_bytes; }
 };
 
-void attention(benchmark::State& state, const KernelTable* table, const Layer& layer, KvFormat format) {
+void attention(benchmark::State& state, const KernelRow& function, const Layer& layer, KvFormat format) {
     const auto tokens = static_cast<int32_t>(state.range(0)), depth = static_cast<int32_t>(state.range(1));
     const int32_t group = layer.heads / layer.kv_heads, begin = std::max(0, depth + 1 - layer.window);
     const Plane k(layer.kv_heads, layer.key_pairs > 0 ? 2 * layer.key_pairs : layer.dim, format, depth + tokens - begin, 1);
@@ -63,7 +60,7 @@ void attention(benchmark::State& state, const KernelTable* table, const Layer& l
     std::vector<KvRun> runs;
     for (int32_t h = 0; h < layer.kv_heads; ++h)
         runs.push_back({k.head(h), v.head(h), k.head_scales(h), v.head_scales(h), begin, depth + tokens - begin});
-    std::vector<float> scratch(static_cast<size_t>(attention_scratch_bytes(layer.dim, tokens * group) / 4) + 16);
+    const Aligned<float> scratch(attention_scratch_bytes(layer.dim, tokens * group) / 4);
     AttentionArgs a;
     a.q = q.data();
     a.out = out.data();
@@ -78,13 +75,13 @@ void attention(benchmark::State& state, const KernelTable* table, const Layer& l
     a.row_bytes = {k.row_bytes, v.row_bytes, k.scale_row_bytes, v.scale_row_bytes};
     a.first = first.data();
     a.last = last.data();
-    a.scratch = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64 / 4;
+    a.scratch = scratch.data();
     const auto all_heads = [&] {
         for (int32_t h = 0; h < layer.heads; h += group) {
             a.runs = &runs[static_cast<size_t>(h / group)];
             a.head_begin = h;
             a.head_end = h + group;
-            table->attention(a);
+            function.table->attention(a);
         }
     };
     all_heads();
@@ -101,31 +98,60 @@ void attention(benchmark::State& state, const KernelTable* table, const Layer& l
         all_heads();
         benchmark::ClobberMemory();
     }
-    state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(k.values.size() + k.scales.size() +
-                                                                      v.values.size() + v.scales.size()));
-    state.counters["MAC/s"] = benchmark::Counter(static_cast<double>(2 * positions * row),
-                                                 benchmark::Counter::kIsIterationInvariantRate);
+    count(state, function, static_cast<double>(k.values.size() + k.scales.size() + v.values.size() + v.scales.size()),
+          static_cast<double>(2 * positions * row));
 }
 
-[[maybe_unused]] const bool kRegistered = [] {
-    for (const Level& level : levels()) {
-        for (const Layer& layer : kLayers) {
-            for (const KvFormat format : {KvFormat::f32, KvFormat::f16, KvFormat::q8_0}) {
-                if (!level.table || level.name == "ref") continue;
-                const std::string name = std::string("attention/") + layer.name + "/" + lapidary::kernels::name(format) +
-                                         "/" + std::string(level.name);
-                const int64_t tile = kAttentionRows / (layer.heads / layer.kv_heads);
-                benchmark::RegisterBenchmark(name.c_str(), attention, level.table, layer, format)
-                    ->ArgNames({"tokens", "depth"})
-                    ->Args({1, 8192})
-                    ->Args({tile / 4, 8192})
-                    ->Args({tile, 256})
-                    ->Args({tile, 8192})
-                    ->Unit(benchmark::kMillisecond);
-            }
-        }
+void merge(benchmark::State& state, const KernelRow& function, const Layer& layer) {
+    const int32_t group = layer.heads / layer.kv_heads;
+    const int64_t values = int64_t{group} * layer.dim;
+    AttentionMergeArgs m;
+    m.count = static_cast<int32_t>(state.range(0)) / kAttentionBlock;
+    m.partial_floats = attention_partial_bytes(layer.dim, group) / 4;
+    const Aligned<float> partials(m.count * m.partial_floats), out(values),
+        scratch(attention_scratch_bytes(layer.dim, group) / 4);
+    // A level lays out its partials as it likes. Where a block's sums are all its maximum, every mean is one.
+    for (int64_t i = 0; i < m.count * m.partial_floats; ++i) partials[i] = 1 + static_cast<float>(i / m.partial_floats) / 8;
+    m.partials = partials.data();
+    m.out = out.data();
+    m.stride = values;
+    m.tokens = 1;
+    m.dim = m.dim_end = layer.dim;
+    m.head_end = group;
+    m.scratch = scratch.data();
+    function.table->attention_merge(m);
+    for (const float v : out.span())
+        if (!(std::abs(v - 1) <= 1e-4f)) return state.SkipWithError("wrong result");
+    for (auto _ : state) {
+        function.table->attention_merge(m);
+        benchmark::ClobberMemory();
     }
-    return true;
-}();
+    count(state, function, static_cast<double>(partials.span().size_bytes()), 0);
+}
 
 }  // namespace
+
+bool register_attention(const KernelRow& row) {
+    for (const Layer& layer : kLayers) {
+        if (row.op == "attention_merge")
+            add(row, "attention_merge/" + std::string(layer.name) + "/" + std::string(row.isa),
+                [=](auto& state, const KernelRow& r) { merge(state, r, layer); })
+                ->ArgName("depth")->Arg(8192);
+        if (row.op != "attention" || row.isa == "ref") continue;
+        for (const KvFormat format : {KvFormat::f32, KvFormat::f16, KvFormat::q8_0}) {
+            const std::string name =
+                std::string("attention/") + layer.name + "/" + kernels::name(format) + "/" + std::string(row.isa);
+            const int64_t tile = kAttentionRows / (layer.heads / layer.kv_heads);
+            add(row, name, [=](auto& state, const KernelRow& r) { attention(state, r, layer, format); })
+                ->ArgNames({"tokens", "depth"})
+                ->Args({1, 8192})
+                ->Args({tile / 4, 8192})
+                ->Args({tile, 256})
+                ->Args({tile, 8192})
+                ->Unit(benchmark::kMillisecond);
+        }
+    }
+    return row.op == "attention" || row.op == "attention_merge";
+}
+
+}  // namespace lapidary::bench

@@ -8,11 +8,11 @@ namespace {
 constexpr int64_t kK = 3840, kRows = 4096;  // 12B's width; 9 MB in 4 bits, so that one column streams from L3
 constexpr int64_t kChecked = 16;
 
-void matmul(benchmark::State& state, const KernelRow& row, const KernelTable& table) {
-    const Format format = format_of(row);
+void matmul(benchmark::State& state, const KernelRow& row) {
+    const Format format = row.weights;
     const int64_t columns = state.range(2);
     const bool int8 = state.range(3) != 0;
-    const auto kernel = table.matmul[static_cast<size_t>(format)];
+    const auto kernel = row.table->matmul[static_cast<size_t>(format)];
     const KernelTable& ref = *select("ref", nullptr);
     const auto weights = random_weights(format, kRows, kK);
     const Aligned<float> x = random_values(columns * kK), y(columns * kRows), expected(columns * kRows);
@@ -20,7 +20,7 @@ void matmul(benchmark::State& state, const KernelRow& row, const KernelTable& ta
     const Aligned<float> scales(columns * kK / kActivationBlock);
     for (int64_t t = 0; int8 && t < columns; ++t)
         ref.quantize(x.data() + t * kK, kK, xq.data() + t * kK, scales.data() + t * kK / kActivationBlock);
-    const Aligned<uint8_t> scratch(matmul_scratch_bytes(columns));
+    const Aligned<uint8_t> scratch(matmul_scratch_bytes());
     MatmulArgs a;
     a.weights = weights.data();
     a.row_bytes = row_bytes(format, kK);
@@ -44,18 +44,19 @@ void matmul(benchmark::State& state, const KernelRow& row, const KernelTable& ta
         kernel(a);
         benchmark::ClobberMemory();
     }
-    count(state, row, table, static_cast<double>(weights.size()), static_cast<double>(kK * kRows * columns));
+    count(state, row, static_cast<double>(weights.size()), static_cast<double>(kK * kRows * columns));
 }
 
 }  // namespace
 
-void register_matmul(const KernelRow& row, const KernelTable& table) {
-    if (row.op != "matmul") return;
-    auto* bench = benchmark::RegisterBenchmark(name_of(row).c_str(), [&row, &table](benchmark::State& s) { matmul(s, row, table); });
+bool register_matmul(const KernelRow& row) {
+    if (row.op != "matmul") return false;
+    auto* bench = add(row, name_of(row), matmul);
     bench->ArgNames({"k", "rows", "columns", "int8"})->Unit(benchmark::kMillisecond);
     for (const int64_t columns : {1, 8, 128})
         for (const int int8 : {0, 1})
-            if (!int8 || is_quantised(format_of(row))) bench->Args({kK, kRows, columns, int8});
+            if (!int8 || is_quantised(row.weights)) bench->Args({kK, kRows, columns, int8});
+    return true;
 }
 
 }  // namespace lapidary::bench

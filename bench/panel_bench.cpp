@@ -57,8 +57,9 @@ struct Activations {
     }
 };
 
-void panel_matmul(benchmark::State& state, const KernelRow& row, const KernelTable& table) {
-    const Format format = format_of(row);
+void panel_matmul(benchmark::State& state, const KernelRow& row) {
+    const KernelTable& table = *row.table;
+    const Format format = row.weights;
     const int64_t k = state.range(0), columns = state.range(1);
     const KernelTable& ref = *select("ref", nullptr);
     const auto kernel = table.panel_matmul[static_cast<size_t>(format)];
@@ -94,10 +95,11 @@ void panel_matmul(benchmark::State& state, const KernelRow& row, const KernelTab
         kernel(a);
         benchmark::ClobberMemory();
     }
-    count(state, row, table, static_cast<double>(kRows * row_bytes(format, k)), static_cast<double>(kRows * k * columns));
+    count(state, row, static_cast<double>(kRows * row_bytes(format, k)), static_cast<double>(kRows * k * columns));
 }
 
-void quantize_panel(benchmark::State& state, const KernelRow& row, const KernelTable& table) {
+void quantize_panel(benchmark::State& state, const KernelRow& row) {
+    const KernelTable& table = *row.table;
     const int64_t k = state.range(0);
     const Activations mine(table, Format::q4_0, 1, k), expected(*select("ref", nullptr), Format::q4_0, 1, k);
     if (!std::equal(mine.q.span().begin(), mine.q.span().begin() + k, expected.q.span().begin()))
@@ -106,10 +108,11 @@ void quantize_panel(benchmark::State& state, const KernelRow& row, const KernelT
         table.quantize_panel(mine.x.data(), 0, mine.input);
         benchmark::ClobberMemory();
     }
-    count(state, row, table, static_cast<double>(k * 4), 0);
+    count(state, row, static_cast<double>(k * 4), 0);
 }
 
-void round_bf16(benchmark::State& state, const KernelRow& row, const KernelTable& table) {
+void round_bf16(benchmark::State& state, const KernelRow& row) {
+    const KernelTable& table = *row.table;
     const int64_t k = state.range(0);
     const Activations mine(table, Format::bf16, 1, k);
     for (int64_t i = 0; i < k; ++i) {
@@ -122,25 +125,22 @@ void round_bf16(benchmark::State& state, const KernelRow& row, const KernelTable
         table.round_bf16(mine.x.data(), k, mine.rounded.data());
         benchmark::ClobberMemory();
     }
-    count(state, row, table, static_cast<double>(k * 4), 0);
+    count(state, row, static_cast<double>(k * 4), 0);
 }
 
 }  // namespace
 
-void register_panels(const KernelRow& row, const KernelTable& table) {
-    const auto add = [&](auto function) {
-        return benchmark::RegisterBenchmark(name_of(row).c_str(),
-                                            [&row, &table, function](benchmark::State& s) { function(s, row, table); });
-    };
-    if (row.op == "quantize_panel") add(quantize_panel)->ArgName("k")->Arg(3840)->Arg(15360);
-    if (row.op == "round_bf16") add(round_bf16)->ArgName("k")->Arg(3840)->Arg(15360);
-    if (row.op != "panel_matmul") return;
-    auto* bench = add(panel_matmul);
+bool register_panels(const KernelRow& row) {
+    if (row.op == "quantize_panel") return add(row, name_of(row), quantize_panel)->ArgName("k")->Arg(3840)->Arg(15360);
+    if (row.op == "round_bf16") return add(row, name_of(row), round_bf16)->ArgName("k")->Arg(3840)->Arg(15360);
+    if (row.op != "panel_matmul") return false;
+    auto* bench = add(row, name_of(row), panel_matmul);
     bench->ArgNames({"k", "columns", "cold"})->Unit(benchmark::kMicrosecond);
     for (const int64_t k : {3840, 15360}) {
         bench->Args({k, 1, 1});
-        for (const int64_t columns : {1, 2, 4, 8, 16, 64, 512}) bench->Args({k, columns, 0});
+        for (const int64_t columns : {1, 2, 4, 8, 16, 32, 64, 512}) bench->Args({k, columns, 0});
     }
+    return true;
 }
 
 }  // namespace lapidary::bench

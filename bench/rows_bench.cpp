@@ -17,12 +17,6 @@ struct Operation {
     double bytes_per_value;
 };
 
-KvFormat kv_format(std::string_view name) {
-    for (const KvFormat f : {KvFormat::f32, KvFormat::f16, KvFormat::q8_0})
-        if (name == kernels::name(f)) return f;
-    return KvFormat::f32;
-}
-
 struct Inputs {
     int64_t n;
     Aligned<float> a, b, w;
@@ -32,13 +26,13 @@ struct Inputs {
 
     Inputs(int64_t count, Format format)
         : n(count), a(random_values(n)), b(random_values(n)), w(random_values(n)), row(4 * n), scales(n), q(n),
-          weights(random_weights(format, 1, n)) {}
+          weights(random_weights(format, kPanel, n)) {}
 };
 
-// `out` holds n floats: a copy of the input where the operation works in place, else what it writes.
+// `out` holds 16 n floats; the first n are a copy of the input, for operations that work in place.
 Operation operation(const KernelRow& row, const Inputs& in) {
     const int64_t n = in.n;
-    const auto format = static_cast<size_t>(format_of(row));
+    const auto format = static_cast<size_t>(row.weights);
     if (row.op == "rms_norm") return {[=, &in](const auto& t, float* out) { t.rms_norm(in.a.data(), in.w.data(), n, kEps, out); }, 12};
     if (row.op == "layer_norm")
         return {[=, &in](const auto& t, float* out) { t.layer_norm(in.a.data(), in.w.data(), in.b.data(), n, kEps, out); }, 16};
@@ -49,43 +43,45 @@ Operation operation(const KernelRow& row, const Inputs& in) {
         return {[=, &in](const auto& t, float* out) { t.rope(out, n, n / 2, in.a.data(), in.b.data()); }, 12};
     if (row.op == "soft_cap") return {[=](const auto& t, float* out) { t.soft_cap(out, n, 30.0f); }, 8};
     if (row.op == "scale_add") return {[=, &in](const auto& t, float* out) { t.scale_add(out, 0.5f, in.b.data(), n); }, 12};
-    if (row.op == "expand") {
-        const double bytes = static_cast<double>(in.weights.size()) / static_cast<double>(n);
-        return {[=, &in](const auto& t, float* out) { t.expand[format](in.weights.data(), n, out); }, 4 + bytes};
-    }
+    const int64_t row_size = row_bytes(row.weights, n);
+    const double bytes = static_cast<double>(row_size) / static_cast<double>(n);
+    if (row.op == "expand") return {[=, &in](const auto& t, float* out) { t.expand[format](in.weights.data(), n, out); }, 4 + bytes};
+    if (row.op == "pack_panel")
+        return {[=, &in](const auto& t, float* out) { t.pack_panel[format](in.weights.data(), row_size, n, kPanel, out); }, 32 * bytes};
+    if (row.op == "unpack_panel_row")
+        return {[=, &in](const auto& t, float* out) { t.unpack_panel_row[format](in.weights.data(), n, 0, out); }, 2 * bytes};
     if (row.op == "quantize")
         return {[=, &in](const auto& t, float* out) { t.quantize(in.a.data(), n, in.q.data(), out); }, 5};
     if (row.op == "store_kv") {
-        const auto kv = static_cast<size_t>(kv_format(row.format));
+        const auto kv = static_cast<size_t>(row.cache);
         return {[=, &in](const auto& t, float* out) { t.store_kv[kv](in.a.data(), n, out, in.scales.data()); }, 6};
     }
     return {};
 }
 
-void run(benchmark::State& state, const KernelRow& row, const KernelTable& table) {
+void run(benchmark::State& state, const KernelRow& row) {
     const int64_t n = state.range(0);
-    const Inputs in(n, row.op == "expand" ? format_of(row) : Format::f32);
+    const Inputs in(n, row.weights);
     const Operation op = operation(row, in);
-    const Aligned<float> out(n), expected(n);
+    const Aligned<float> out(kPanel * n), expected(kPanel * n);
     for (const Aligned<float>* buffer : {&out, &expected}) std::memcpy(buffer->data(), in.a.data(), static_cast<size_t>(n) * 4);
     op.call(*select("ref", nullptr), expected.data());
-    op.call(table, out.data());
-    // Cache rows are bytes, the same at every level; all else is floats.
-    const bool same = row.op == "store_kv" ? std::memcmp(out.data(), expected.data(), static_cast<size_t>(n)) == 0
-                                           : agree(out.data(), expected.data(), n);
+    op.call(*row.table, out.data());
+    const bool same = row.exact ? std::memcmp(out.data(), expected.data(), out.span().size_bytes()) == 0
+                                : agree(out.data(), expected.data(), n);
     if (!same) return state.SkipWithError("wrong result");
     for (auto _ : state) {
-        op.call(table, out.data());
+        op.call(*row.table, out.data());
         benchmark::ClobberMemory();
     }
-    count(state, row, table, op.bytes_per_value * static_cast<double>(n), 0);
+    count(state, row, op.bytes_per_value * static_cast<double>(n), 0);
 }
 
 }  // namespace
 
-void register_rows(const KernelRow& row, const KernelTable& table) {
-    if (!operation(row, Inputs(256, Format::f32)).call) return;
-    benchmark::RegisterBenchmark(name_of(row).c_str(), [&row, &table](benchmark::State& s) { run(s, row, table); })
+bool register_rows(const KernelRow& row) {
+    if (!operation(row, Inputs(256, row.weights)).call) return false;
+    return add(row, name_of(row), run)
         ->ArgName("n")
         ->Arg(row.op == "rope" || row.op == "store_kv" ? 512 : row.op == "geglu" ? 15360 : 3840);
 }

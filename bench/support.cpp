@@ -32,24 +32,6 @@ std::vector<int64_t> scale_offsets(Format f) {
 
 }  // namespace
 
-const KernelTable* table_of(const KernelRow& row) {
-    if (!row.function.starts_with(std::string(row.isa).append("::"))) return nullptr;
-    std::vector<const KernelTable*> own, extended;
-    for (const KernelTable* table : runnable_tables()) {
-        const std::string_view isa = table->isa;
-        if (isa == row.isa) own.push_back(table);
-        if (row.isa.starts_with(isa) && row.isa.size() > isa.size() && row.isa[isa.size()] == '_') extended.push_back(table);
-    }
-    if (!own.empty()) return own.front();
-    return extended.size() > 1 ? extended.back() : nullptr;  // a level's table before and with its extension
-}
-
-Format format_of(const KernelRow& row) {
-    for (int i = 0; i < kFormats; ++i)
-        if (row.format == kernels::name(static_cast<Format>(i))) return static_cast<Format>(i);
-    return Format::f32;
-}
-
 std::string name_of(const KernelRow& row) {
     std::string name(row.op);
     if (row.format != "any") name.append("/").append(row.format);
@@ -69,13 +51,13 @@ double peak_macs(const KernelTable& table) {
     return known[&table] = best;
 }
 
-void count(benchmark::State& state, const KernelRow& row, const KernelTable& table, double bytes, double macs) {
+void count(benchmark::State& state, const KernelRow& row, double bytes, double macs) {
     constexpr auto kRate = benchmark::Counter::kIsIterationInvariantRate;
     state.SetLabel(std::string(row.function));
     state.counters["GB/s"] = benchmark::Counter(bytes * 1e-9, kRate);
     if (macs == 0) return;
     state.counters["GMAC/s"] = benchmark::Counter(macs * 1e-9, kRate);
-    state.counters["%peak"] = benchmark::Counter(100 * macs / peak_macs(table), kRate);
+    state.counters["%peak"] = benchmark::Counter(100 * macs / peak_macs(*row.table), kRate);
 }
 
 Aligned<float> random_values(int64_t count) {

@@ -1,4 +1,4 @@
-// What the kernel benchmarks share: which table serves a row, inputs of a normal size, counters.
+// What the kernel benchmarks share: names, inputs of a normal size, counters.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -16,10 +16,6 @@ namespace lapidary::bench {
 
 using namespace lapidary::kernels;
 
-// The table in which the row's function stands, if this CPU can run it; null for rows that a level has from its
-// base, which are timed there.
-const KernelTable* table_of(const KernelRow& row);
-Format format_of(const KernelRow& row);
 // "panel_matmul/q4_0/avx512", or "geglu/avx512" where there is no format.
 std::string name_of(const KernelRow& row);
 
@@ -27,7 +23,7 @@ std::string name_of(const KernelRow& row);
 double peak_macs(const KernelTable& table);
 
 // Bytes, multiply-adds (0: none) per iteration as rates, the share of the peak, and the function as label.
-void count(benchmark::State& state, const KernelRow& row, const KernelTable& table, double bytes, double macs);
+void count(benchmark::State& state, const KernelRow& row, double bytes, double macs);
 
 // 64-byte aligned values, zeroed.
 template <class T>
@@ -55,9 +51,15 @@ std::vector<uint8_t> random_weights(Format format, int64_t rows, int64_t k);
 // Whether the first `count` values agree within a part in a thousand of their size (of 1, where they are small).
 bool agree(const float* got, const float* expected, int64_t count);
 
-// Register the benchmarks of a row, if they have some for its operation.
-void register_matmul(const KernelRow& row, const KernelTable& table);
-void register_panels(const KernelRow& row, const KernelTable& table);
-void register_rows(const KernelRow& row, const KernelTable& table);
+// Registers `time` for a row; the shapes are for the caller to add.
+template <class Time>
+auto* add(const KernelRow& row, const std::string& name, Time time) {
+    return benchmark::RegisterBenchmark(name.c_str(), [&row, time](benchmark::State& state) { time(state, row); });
+}
+// Register the benchmarks of a row; false where its operation is not of that file.
+bool register_matmul(const KernelRow& row);
+bool register_panels(const KernelRow& row);
+bool register_rows(const KernelRow& row);
+bool register_attention(const KernelRow& row);
 
 }  // namespace lapidary::bench

@@ -30,7 +30,7 @@ struct MatmulArgs {
     float* y = nullptr;              // [T][y_stride]
     int64_t y_stride = 0;
     int64_t row_begin = 0, row_end = 0;
-    void* scratch = nullptr;         // matmul_scratch_bytes(columns), 64-byte aligned, one per thread
+    void* scratch = nullptr;         // matmul_scratch_bytes(), 64-byte aligned, one per thread
 };
 using MatmulFn = void (*)(const MatmulArgs&);
 
@@ -149,9 +149,10 @@ struct KernelTable {
     PeakFn peak = nullptr;
 };
 
-// Per-thread scratch that any kernel of any table may need for these sizes.
-int64_t matmul_scratch_bytes(int64_t columns);
+// Per-thread scratch of one operation, and the most that any asks for (operations.inc).
+int64_t matmul_scratch_bytes();
 int64_t attention_scratch_bytes(int64_t dim, int64_t rows);
 int64_t attention_partial_bytes(int64_t dim, int64_t rows);
+int64_t scratch_bytes(int64_t dim, int64_t rows);
 
 }  // namespace lapidary::kernels

@@ -65,6 +65,11 @@ using QuantizePanelFn = void (*)(const float* x, int64_t column, const PanelInpu
 // y = x rounded to bf16, to the nearest even; denormals become zero.
 using RoundBf16Fn = void (*)(const float* x, int64_t n, uint16_t* y);
 
+// The register tile of a product: at most so many columns beside one panel of 16 rows, and beside two.
+struct TileShape {
+    int columns = 1, paired = 0;
+};
+
 // y[t][r] for rows [16 panel_begin, min(16 panel_end, rows)) and all columns. Groups g of 256 K and blocks b of
 // 32 K ascend; fma is fused, in f32; sums of integers are exact.
 //   q4_0, q8_0: total = fma(scales[g], sum_g, total), sum_g = fma(d[b], float(sum of (weight - offset) q), sum_g)

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <deque>
 #include <iterator>
+#include <map>
 
 #include "kernels/cpu.h"
 #include "kernels/declare.h"
@@ -30,9 +31,9 @@ void put(Fn (&slots)[3], std::string_view format, Fn function) {
 
 // The rows of a level over those of its base.
 void fill(std::string_view level, KernelTable& table) {
-#define LAP_LEVEL(name, base) \
+#define LAP_LEVEL(name, base, numbers) \
     if (level == #name && level != #base) fill(#base, table);
-#define LAP_KERNEL(op, format, isa, function) \
+#define LAP_KERNEL(op, format, isa, function, ...) \
     if (level == #isa) put(table.op, #format, &isa::function);
 #include "kernels/kernels.inc"
 #undef LAP_KERNEL
@@ -49,9 +50,9 @@ KernelTable make_table(const char* level, const char* rows_of) {
 
 // Whether the build compiled the level in.
 bool built(std::string_view level) {
-#define LAP_LEVEL(name, base) \
+#define LAP_LEVEL(name, base, numbers) \
     if (level == #name) return true;
-#define LAP_KERNEL(op, format, isa, function)
+#define LAP_KERNEL(op, format, isa, function, ...)
 #include "kernels/kernels.inc"
 #undef LAP_KERNEL
 #undef LAP_LEVEL
@@ -82,15 +83,15 @@ struct Tables {
     std::deque<KernelTable> owned;  // addresses stay
     std::vector<Level> levels;
     std::vector<const KernelTable*> runnable;
+    std::map<std::string_view, const KernelTable*> serving;  // by the level that has given the rows
 
     Tables() {
         for (const Candidate& c : candidates()) {
             Level level{c.level, built(c.level), c.supported, nullptr};
             if (level.built && level.supported) {
-                level.table = add(make_table(c.level, c.level));
-                const KernelTable* plain = level.table;
+                const KernelTable* plain = level.table = serving[c.level] = add(make_table(c.level, c.level));
                 if (c.extended && built(c.extended) && c.extension_supported) {
-                    level.table = add(make_table(c.level, c.extended));
+                    level.table = serving[c.extended] = add(make_table(c.level, c.extended));
                     if (!c.extended_attention) {
                         KernelTable mixed = *level.table;
                         mixed.attention = plain->attention;
@@ -112,26 +113,57 @@ const Tables& tables() {
     return kTables;
 }
 
-// All rows of a level: its base's, replaced by and completed with its own.
-std::vector<KernelRow> rows_of(std::string_view level) {
-    std::vector<KernelRow> out;
-    const auto put_row = [&](const KernelRow& row) {
-        for (KernelRow& old : out)
-            if (old.op == row.op && old.format == row.format) return void(old = row);
-        out.push_back(row);
-    };
-#define LAP_LEVEL(name, base)                                   \
-    if (level == #name && level != #base) {                     \
-        out = rows_of(#base);                                   \
-        for (KernelRow & row : out) row.isa = #name;            \
+// All rows, level by level: each begins with those of its base, which it completes and replaces.
+class Rows {
+  public:
+    std::vector<KernelRow> all;
+
+    void add_level(std::string_view name, std::string_view base, bool bf16) {
+        const auto& serving = tables().serving;
+        const auto found = serving.find(name);
+        level_ = {};
+        level_.isa = name;
+        level_.own = true;
+        level_.bf16 = bf16;
+        level_.table = found == serving.end() ? nullptr : found->second;
+        begin_ = all.size();
+        for (size_t i = 0; i < begin_; ++i) {
+            if (all[i].isa != base) continue;
+            KernelRow row = all[i];
+            row.isa = name;
+            row.own = false;
+            row.table = level_.table;
+            all.push_back(row);
+        }
     }
-#define LAP_KERNEL(op, format, isa, function) \
-    if (level == #isa) put_row({#op, #format, #isa, #isa "::" #function});
-#include "kernels/kernels.inc"
-#undef LAP_KERNEL
-#undef LAP_LEVEL
-    return out;
-}
+    void add(std::string_view op, std::string_view format_name, std::string_view function, TileShape tile) {
+        KernelRow row = level_;
+        row.op = op;
+        row.format = format_name;
+        row.function = function;
+        row.tile = tile;
+        for (int i = 0; i < kFormats; ++i)
+            if (format_name == name(static_cast<Format>(i))) row.weights = static_cast<Format>(i);
+        for (int i = 0; i < 3; ++i)
+            if (format_name == name(static_cast<KvFormat>(i))) row.cache = static_cast<KvFormat>(i);
+        constexpr bool exact = true, rounded = false;
+        const Format format = row.weights;
+#define LAP_OPERATION(name, type, bits, values, scratch) \
+    if (op == #name) {                                   \
+        row.exact = bits && !row.bf16;                   \
+        row.multiple = values;                           \
+    }
+#include "kernels/operations.inc"
+#undef LAP_OPERATION
+        for (size_t i = begin_; i < all.size(); ++i)
+            if (all[i].op == op && all[i].format == format_name) return void(all[i] = row);
+        all.push_back(row);
+    }
+
+  private:
+    size_t begin_ = 0;  // of the level being added
+    KernelRow level_;   // what its own rows share
+};
 
 }  // namespace
 
@@ -161,14 +193,13 @@ const KernelTable* select(std::string_view level, std::string* why) {
 
 const std::vector<KernelRow>& rows() {
     static const std::vector<KernelRow> kRows = [] {
-        std::vector<KernelRow> all;
-#define LAP_LEVEL(name, base) \
-    for (const KernelRow& row : rows_of(#name)) all.push_back(row);
-#define LAP_KERNEL(op, format, isa, function)
+        Rows rows;
+#define LAP_LEVEL(name, base, numbers) rows.add_level(#name, #base, std::string_view(#numbers) == "bf16");
+#define LAP_KERNEL(op, format, isa, function, ...) rows.add(#op, #format, #isa "::" #function, isa::kTile_##function);
 #include "kernels/kernels.inc"
 #undef LAP_KERNEL
 #undef LAP_LEVEL
-        return all;
+        return rows.all;
     }();
     return kRows;
 }

@@ -24,10 +24,18 @@ const std::vector<const KernelTable*>& runnable_tables();
 // Null when the name is unknown or that level cannot run here; `why` then says so and lists what works.
 const KernelTable* select(std::string_view level, std::string* why);
 
-// Every operation of every level in this build, and the function that serves it (also one of its base's):
-// for `doctor`, tests and benches.
+// Every operation of every level in this build, the function that serves it, and what holds for that: for `doctor`,
+// tests and benches.
 struct KernelRow {
     std::string_view op, format, isa, function;
+    Format weights = Format::f32;        // `format`, where it is one of weights
+    KvFormat cache = KvFormat::f32;      // or of cache rows
+    bool own = false;                    // of the level itself; else its base's
+    bool bf16 = false;                   // multiplies in bf16
+    bool exact = false;                  // gives the bits of `ref`
+    int64_t multiple = 1;                // of which K, or the values of a row, must be
+    TileShape tile;                      // of products
+    const KernelTable* table = nullptr;  // holds the function; null where this CPU cannot run it
 };
 const std::vector<KernelRow>& rows();
 

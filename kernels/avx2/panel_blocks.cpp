@@ -16,7 +16,7 @@ LAP_INLINE void add_product(__m256i& sum, __m256i weights, __m256i four) {
 
 struct Q4_0 {
     using Weights = WeightsQ4_0;
-    static constexpr int kMaxColumns = 6, kTwoPanelColumns = 2;
+    static constexpr TileShape kTile = kTile_panel_matmul_q4_0;
 
     // exact[column][strip]: sums of (nibble - 8) times q over a block.
     template <int kStrips, int kColumns, class Source>
@@ -50,7 +50,7 @@ struct Q4_0 {
 // A byte is 16 times its high nibble and its low one.
 struct Q8_0 {
     using Weights = WeightsQ8_0;
-    static constexpr int kMaxColumns = 3, kTwoPanelColumns = 1;
+    static constexpr TileShape kTile = kTile_panel_matmul_q8_0;
 
     template <int kStrips, int kColumns, class Source>
     LAP_INLINE static void block(const Source& source, const Inputs& in, int64_t b, __m256i* exact) {
@@ -93,7 +93,7 @@ struct Q8_0 {
 template <class Blocks>
 struct BlockGroup {
     using Weights = typename Blocks::Weights;
-    static constexpr int kMaxColumns = Blocks::kMaxColumns, kTwoPanelColumns = Blocks::kTwoPanelColumns;
+    static constexpr TileShape kTile = Blocks::kTile;
 
     template <int kStrips, int kColumns, class Source>
     LAP_INLINE static void group(const Source& source, const Inputs& in, __m256* sums) {
@@ -122,7 +122,7 @@ struct WideQ8_0 {
             return _mm256_sub_epi16(half, _mm256_set1_epi16(128));
         }
     };
-    static constexpr int kMaxColumns = 6;
+    static constexpr TileShape kTile{6};
     static constexpr int64_t kPreparedBytes = 2 * kActivationGroup + 64;  // an odd number of cache lines
 
     // Per block of 32 K: the pairs (0, 2) of its eight words, then the pairs (1, 3).

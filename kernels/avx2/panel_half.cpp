@@ -8,7 +8,7 @@ namespace {
 
 struct Bf16 {
     static constexpr Format kFormat = Format::bf16;
-    static constexpr int kMaxColumns = 6;
+    static constexpr TileShape kTile = kTile_panel_matmul_bf16;
     // The even K is the low half of each lane.
     LAP_INLINE static __m256 value(const uint8_t* pair, int strip, int odd) {
         const __m256i both = load(pair + strip * 32);
@@ -19,7 +19,7 @@ struct Bf16 {
 
 struct F16 {
     static constexpr Format kFormat = Format::f16;
-    static constexpr int kMaxColumns = 4;  // six measured 37 GMAC/s, four 51
+    static constexpr TileShape kTile = kTile_panel_matmul_f16;
     LAP_INLINE static __m256 value(const uint8_t* pair, int strip, int odd) {
         return load_half(pair + odd * 32 + strip * 16);
     }
@@ -32,13 +32,17 @@ LAP_INLINE void multiply_value(const __m256* weights, const float* x, int64_t st
     for (int c = 0; c < kColumns; ++c) {
         const __m256 value = _mm256_set1_ps(x[c * stride]);
         LAP_UNROLL
-        for (int s = 0; s < kStrips; ++s)
-            totals[c * kStrips + s] = _mm256_fmadd_ps(weights[s], value, totals[c * kStrips + s]);
+        for (int s = 0; s < kStrips; ++s) {
+            __m256& total = totals[c * kStrips + s];
+            total = _mm256_fmadd_ps(weights[s], value, total);
+            __asm__("" : "+x"(total));  // keeps this order: GCC would broadcast ahead, and spill
+        }
     }
 }
 
+// A function of its own, so that each width has all registers.
 template <class Values, int kPanels, int kColumns>
-void multiply(const PanelMatmulArgs& a, int64_t panel, int64_t column) {
+__attribute__((noinline)) void multiply(const PanelMatmulArgs& a, int64_t panel, int64_t column) {
     constexpr int kStrips = kPanels * kStripsOfPanel;
     const int64_t stride = panel_bytes(Values::kFormat, a.x.k);
     const uint8_t* at = static_cast<const uint8_t*>(a.panels) + panel * stride;
@@ -63,20 +67,11 @@ void multiply(const PanelMatmulArgs& a, int64_t panel, int64_t column) {
 
 template <class Values>
 void multiply_halves(const PanelMatmulArgs& a) {
-    const int64_t step = panels_of_tile(Values::kFormat, a.x.k);
-    for (int64_t begin = a.panel_begin; begin < a.panel_end; begin += step) {
-        const int64_t end = begin + step < a.panel_end ? begin + step : a.panel_end;
-        for (int64_t c = 0; c < a.x.columns;) {
-            const int n = tile_columns(a.x.columns - c, Values::kMaxColumns);
-            with_columns<Values::kMaxColumns>(n, [&](auto count) {
-                constexpr int kColumns = decltype(count)::value, kPanels = kColumns <= 2 ? 2 : 1;
-                int64_t p = begin;
-                for (; p + kPanels <= end; p += kPanels) multiply<Values, kPanels, kColumns>(a, p, c);
-                if (p < end) multiply<Values, 1, kColumns>(a, p, c);
-            });
-            c += n;
-        }
-    }
+    for_panels(a, panels_of_tile(Values::kFormat, a.x.k), [&](int64_t begin, int64_t end) {
+        for_tiles<Values::kTile>(a, begin, end, [&](auto panels, auto columns, int64_t panel, int64_t column) {
+            multiply<Values, panels.value, columns.value>(a, panel, column);
+        });
+    });
 }
 
 }  // namespace

@@ -4,33 +4,18 @@
 #define LAP_PANEL_LEVEL avx2
 #include "kernels/avx2/panel_tile.inl"
 #include "kernels/avx2/panel_weights.inl"
+#include "kernels/avx2/panel_k.inl"
 
 namespace lapidary::kernels::avx2 {
 namespace {
 
-template <int kSums>
-LAP_INLINE void clear(__m256i* sums) {
-    LAP_UNROLL
-    for (int i = 0; i < kSums; ++i) sums[i] = _mm256_setzero_si256();
-}
-
-// Pairs of 16-bit factors, one pair per 16 K of a block of 32, times the activation sums: total[column][strip] +=.
-template <int kStrips, int kColumns>
-LAP_INLINE void add_sums(const __m256i* factors, const Inputs& in, int64_t block, __m256i* total) {
-    LAP_UNROLL
-    for (int c = 0; c < kColumns; ++c) {
-        const __m256i pair = broadcast(in.sums + c * in.sums_stride + 2 * block);
-        LAP_UNROLL
-        for (int s = 0; s < kStrips; ++s) {
-            __m256i& sum = total[c * kStrips + s];
-            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(factors[s], pair));
-        }
-    }
-}
+struct Pairs {
+    LAP_INLINE static __m256i add(__m256i sum, __m256i a, __m256i b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
+};
 
 struct Q4K {
     using Weights = WeightsQ4K;
-    static constexpr int kMaxColumns = 6, kTwoPanelColumns = 2;
+    static constexpr TileShape kTile = kTile_panel_matmul_q4_k;
 
     // The bytes of 8 rows as two equal 16-bit numbers each.
     LAP_INLINE static __m256i twice(const uint8_t* bytes, int strip) {
@@ -84,21 +69,16 @@ struct Q4K {
             __m256i factors[kStrips];
             LAP_UNROLL
             for (int s = 0; s < kStrips; ++s) factors[s] = twice(Weights::minima(source.table(s), b), s);
-            add_sums<kStrips, kColumns>(factors, in, b, minimum);
+            add_sums<Pairs, kStrips, kColumns>(factors, in, b, minimum);
         }
-        LAP_UNROLL
-        for (int i = 0; i < kSums; ++i) {
-            const uint8_t* unit = source.panel(i % kStrips) + i % kStrips % kStripsOfPanel * 16;
-            const __m256 scaled = _mm256_mul_ps(load_half(unit), _mm256_cvtepi32_ps(total[i]));
-            sums[i] = _mm256_fnmadd_ps(load_half(unit + kPanelScaleBytes), _mm256_cvtepi32_ps(minimum[i]), scaled);
-        }
+        finish_q4_k<kStrips, kColumns>(source, total, minimum, sums);
     }
 };
 
 // Two steps of 2 x 63 x 127 are 32004: they are added before the scale of their 16 K multiplies them.
 struct Q6K {
     using Weights = WeightsQ6K;
-    static constexpr int kMaxColumns = 4, kTwoPanelColumns = 2;
+    static constexpr TileShape kTile = kTile_panel_matmul_q6_k;
 
     template <int kStrips, int kColumns, class Source>
     LAP_INLINE static void group(const Source& source, const Inputs& in, __m256* sums) {
@@ -137,20 +117,7 @@ struct Q6K {
                 }
             }
         }
-        __m256i offset[kSums];
-        clear<kSums>(offset);
-        for (int64_t b = 0; b < kGroupBlocks; ++b) {
-            __m256i factors[kStrips];
-            LAP_UNROLL
-            for (int s = 0; s < kStrips; ++s) factors[s] = Weights::scale_pairs(source.panel(s), b, s);
-            add_sums<kStrips, kColumns>(factors, in, b, offset);
-        }
-        LAP_UNROLL
-        for (int i = 0; i < kSums; ++i) {
-            const __m256i exact = _mm256_sub_epi32(total[i], _mm256_slli_epi32(offset[i], 5));
-            const __m256 d = load_half(source.panel(i % kStrips) + i % kStrips % kStripsOfPanel * 16);
-            sums[i] = _mm256_mul_ps(d, _mm256_cvtepi32_ps(exact));
-        }
+        finish_q6_k<Pairs, kStrips, kColumns>(source, in, total, sums);
     }
 };
 

@@ -4,14 +4,13 @@
 #include <immintrin.h>
 
 #include "kernels/declare.h"
-#include "kernels/panel_units.h"
+#include "kernels/panel_tiles.h"
 
 #ifdef __clang__
 #define LAP_UNROLL _Pragma("unroll")
 #else
 #define LAP_UNROLL _Pragma("GCC unroll 16")
 #endif
-#define LAP_INLINE __attribute__((always_inline)) inline
 
 namespace lapidary::kernels::LAP_PANEL_LEVEL {
 namespace {
@@ -132,7 +131,7 @@ struct Expanded {
     }
 };
 
-// A Group has Weights, kMaxColumns and group<kStrips, kColumns>(source, inputs, sums): sums of a group of 256 K,
+// A Group has Weights, kTile and group<kStrips, kColumns>(source, inputs, sums): sums of a group of 256 K,
 // without the activation scales. For unpacked weights it may have prepare(inputs, columns, to [columns]
 // [kPreparedBytes]), which writes activations in the form it wants.
 template <class Group, int kPanels, int kColumns>
@@ -157,33 +156,6 @@ void multiply_packed(const PanelMatmulArgs& a, int64_t panel, int64_t column) {
         source.at += panel_group_bytes(Weights::kFormat);
     }
     store_tile<kPanels, kColumns>(a, panel, column, totals);
-}
-
-// One or two columns take two panels at a time: more sums that do not wait for each other.
-template <class Group, int kColumns>
-void multiply_columns(const PanelMatmulArgs& a, int64_t begin, int64_t end, int64_t column) {
-    constexpr int kPanels = kColumns <= Group::kTwoPanelColumns ? 2 : 1;
-    for (; begin + kPanels <= end; begin += kPanels) multiply_packed<Group, kPanels, kColumns>(a, begin, column);
-    if (begin < end) multiply_packed<Group, 1, kColumns>(a, begin, column);
-}
-
-// How many of `columns` make the next tile: full tiles, the last two cut evenly.
-LAP_INLINE int tile_columns(int64_t columns, int most) {
-    if (columns >= 2 * most) return most;
-    return static_cast<int>(columns > most ? (columns + 1) / 2 : columns);
-}
-
-// Calls visit with an integral constant for `columns`, 1 to kMost.
-template <int kValue>
-struct Constant {
-    static constexpr int value = kValue;
-};
-template <int kMost, class Visit>
-LAP_INLINE void with_columns(int columns, const Visit& visit) {
-    if constexpr (kMost > 1) {
-        if (columns < kMost) return with_columns<kMost - 1>(columns, visit);
-    }
-    visit(Constant<kMost>());
 }
 
 constexpr int64_t kExpandColumns = 12;  // from so many on unpacking pays its stores
@@ -236,12 +208,12 @@ void multiply_expanded(const PanelMatmulArgs& a, int64_t begin, int64_t end, int
             if (p + 1 < end)
                 for (int64_t i = 0; i < group_bytes; i += 64) prefetch(at + stride + i);
             for (int64_t c = 0; c < columns;) {
-                const int n = tile_columns(columns - c, Group::kMaxColumns);
+                const int64_t width = tile_width(columns - c, Group::kTile.columns);
                 const Inputs in = from_column(all, c);
                 float* total = totals + ((p - begin) * columns + c) * kPanel;
-                with_columns<Group::kMaxColumns>(
-                    n, [&](auto count) { add_group<Group, decltype(count)::value>(source, in, total); });
-                c += n;
+                with_constant<1, Group::kTile.columns>(
+                    width, [&](auto count) { add_group<Group, count.value>(source, in, total); });
+                c += width;
             }
         }
     }
@@ -252,30 +224,19 @@ void multiply_expanded(const PanelMatmulArgs& a, int64_t begin, int64_t end, int
     }
 }
 
-template <class Group>
-void multiply_tile(const PanelMatmulArgs& a, int64_t begin, int64_t end) {
-    for (int64_t c = 0; c < a.x.columns;) {
-        const int n = tile_columns(a.x.columns - c, Group::kMaxColumns);
-        with_columns<Group::kMaxColumns>(
-            n, [&](auto count) { multiply_columns<Group, decltype(count)::value>(a, begin, end, c); });
-        c += n;
-    }
-}
-
-// Few: the Group for few columns; Many: the one for unpacked weights.
+// Few: the Group for few columns; Many: the one for unpacked weights. One or two columns take two panels at a time: more
+// sums that do not wait for each other.
 template <class Few, class Many = Few>
 void multiply_panels(const PanelMatmulArgs& a) {
     const bool expand = Many::Weights::kUnpacks && a.x.columns >= kExpandColumns;
-    const int64_t step = expand ? kBlockPanels : panels_of_tile(Few::Weights::kFormat, a.x.k);
-    for (int64_t begin = a.panel_begin; begin < a.panel_end; begin += step) {
-        const int64_t end = smaller(begin + step, a.panel_end);
-        if (!expand) {
-            multiply_tile<Few>(a, begin, end);
-            continue;
-        }
-        for (int64_t c = 0; c < a.x.columns; c += kBlockColumns)
+    for_panels(a, expand ? kBlockPanels : panels_of_tile(Few::Weights::kFormat, a.x.k), [&](int64_t begin, int64_t end) {
+        for (int64_t c = 0; expand && c < a.x.columns; c += kBlockColumns)
             multiply_expanded<Many>(a, begin, end, c, smaller(a.x.columns - c, kBlockColumns));
-    }
+        if (expand) return;
+        for_tiles<Few::kTile>(a, begin, end, [&](auto panels, auto columns, int64_t panel, int64_t column) {
+            multiply_packed<Few, panels.value, columns.value>(a, panel, column);
+        });
+    });
 }
 
 }  // namespace

@@ -8,6 +8,7 @@ namespace {
 
 struct Q4_0 {
     static constexpr Format kFormat = Format::q4_0;
+    static constexpr TileShape kTile = kTile_panel_matmul_q4_0;
     static constexpr int kOffsetShift = 0;  // of "-8 times the sum"
     static constexpr int64_t kEightBytes = kPanelWordBytes;
     LAP_INLINE static void unpack(const uint8_t* at, __m512i& even, __m512i& odd) { unpack_nibbles(at, even, odd); }
@@ -15,6 +16,7 @@ struct Q4_0 {
 
 struct Q8_0 {
     static constexpr Format kFormat = Format::q8_0;
+    static constexpr TileShape kTile = kTile_panel_matmul_q8_0;
     static constexpr int kOffsetShift = 4;
     static constexpr int64_t kEightBytes = 2 * kPanelWordBytes;
     LAP_INLINE static void unpack(const uint8_t* at, __m512i& even, __m512i& odd) {
@@ -24,8 +26,8 @@ struct Q8_0 {
 };
 
 template <class Block>
-struct BlockGroup {
-    static constexpr Format kFormat = Block::kFormat;
+struct BlockGroup : Block {
+    using Block::kFormat;
     static constexpr int64_t kSteps = kGroupBlocks, kKeepFrom = 3;
 
     template <int kPanels>

@@ -17,45 +17,27 @@ LAP_INLINE void multiply_value(const __m512* weights, const float* x, int64_t st
     }
 }
 
+// A panel at two K: of bf16 the even one is the low half of each lane.
 struct Bf16 {
     static constexpr Format kFormat = Format::bf16;
-
-    // Two K: the even one is the low half of each lane.
-    template <int kPanels, int kColumns>
-    LAP_INLINE static void pair(Panels panels, const float* x, int64_t stride, __m512* totals) {
-        __m512 even[kPanels], odd[kPanels];
-        LAP_UNROLL
-        for (int p = 0; p < kPanels; ++p) {
-            const uint8_t* at = panels.at + p * panels.stride;
-            const __m512i both = load(at);
-            even[p] = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
-            odd[p] = _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(static_cast<int>(0xffff0000))));
-        }
-        multiply_value<kPanels, kColumns>(even, x, stride, totals);
-        multiply_value<kPanels, kColumns>(odd, x + 1, stride, totals);
+    static constexpr TileShape kTile = kTile_panel_matmul_bf16;
+    LAP_INLINE static void pair(const uint8_t* at, __m512& even, __m512& odd) {
+        const __m512i both = load(at);
+        even = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
+        odd = _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(static_cast<int>(0xffff0000))));
     }
 };
-
 struct F16 {
     static constexpr Format kFormat = Format::f16;
-
-    template <int kPanels, int kColumns>
-    LAP_INLINE static void pair(Panels panels, const float* x, int64_t stride, __m512* totals) {
-        __m512 even[kPanels], odd[kPanels];
-        LAP_UNROLL
-        for (int p = 0; p < kPanels; ++p) {
-            const uint8_t* at = panels.at + p * panels.stride;
-            even[p] = load_half(at);
-            odd[p] = load_half(at + 32);
-        }
-        multiply_value<kPanels, kColumns>(even, x, stride, totals);
-        multiply_value<kPanels, kColumns>(odd, x + 1, stride, totals);
+    static constexpr TileShape kTile = kTile_panel_matmul_f16;
+    LAP_INLINE static void pair(const uint8_t* at, __m512& even, __m512& odd) {
+        even = load_half(at);
+        odd = load_half(at + 32);
     }
 };
 
 template <class Pairs>
-struct Half {
-    static constexpr Format kFormat = Pairs::kFormat;
+struct Half : Pairs {
     static constexpr int64_t kSteps = kHalfSteps, kKeepFrom = kNeverKept;
 
     template <int kPanels>
@@ -65,7 +47,11 @@ struct Half {
     LAP_INLINE static void add(const PanelMatmulArgs& a, const Tile& tile, Nothing, __m512* totals) {
         multiply_pairs<kTurn, kPanels, kWidth>(
             tile, a.x.x + tile.column * a.x.x_stride + tile.k, totals, [&](Panels panels, const float* x, __m512* sums) {
-                Pairs::template pair<kPanels, kWidth>(panels, x, a.x.x_stride, sums);
+                __m512 even[kPanels], odd[kPanels];
+                LAP_UNROLL
+                for (int p = 0; p < kPanels; ++p) Pairs::pair(panels.at + p * panels.stride, even[p], odd[p]);
+                multiply_value<kPanels, kWidth>(even, x, a.x.x_stride, sums);
+                multiply_value<kPanels, kWidth>(odd, x + 1, a.x.x_stride, sums);
             });
     }
 };

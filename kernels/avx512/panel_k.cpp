@@ -47,6 +47,7 @@ struct ScalesMinima {
 
 struct Q4K {
     static constexpr Format kFormat = Format::q4_k;
+    static constexpr TileShape kTile = kTile_panel_matmul_q4_k;
     static constexpr int64_t kSteps = kGroupBlocks, kKeepFrom = 2;
 
     template <int kPanels>
@@ -112,6 +113,7 @@ struct Q4K {
 
 struct Q6K {
     static constexpr Format kFormat = Format::q6_k;
+    static constexpr TileShape kTile = kTile_panel_matmul_q6_k;
     static constexpr int64_t kSteps = kGroupBlocks, kKeepFrom = 2;
 
     template <int kPanels>

@@ -1,6 +1,6 @@
 // What the AVX-512 panel kernels share: how panels, columns and K are cut into register tiles and slices of 256 K, and who
 // fetches what comes later. Included once by each panel_<format>.cpp, hence the unnamed namespace. A Kernel has
-//   kFormat
+//   kFormat, kTile
 //   kSteps     in which the tiles of a slice fetch a later one
 //   kKeepFrom  from so many tiles on the first unpacks the weights of a slice for all
 //   Kept<kPanels>, where it leaves them
@@ -8,7 +8,7 @@
 #include <immintrin.h>
 
 #include "kernels/declare.h"
-#include "kernels/panel_units.h"
+#include "kernels/panel_tiles.h"
 
 #ifdef __clang__
 #define LAP_UNROLL _Pragma("unroll")
@@ -17,7 +17,6 @@
 #define LAP_UNROLL _Pragma("GCC unroll 32")
 #define LAP_NO_UNROLL _Pragma("GCC unroll 1")
 #endif
-#define LAP_INLINE __attribute__((always_inline)) inline
 
 namespace lapidary::kernels::avx512 {
 namespace {
@@ -60,30 +59,6 @@ LAP_INLINE void store_tile(const PanelMatmulArgs& a, int64_t panel, int64_t colu
 // The part of a register tile: the only one of its slice, or one of several that take turns there. Of these each unpacks
 // the weights for itself, or the first for all.
 enum class Turn { only, each, first, later };
-
-template <int kValue>
-struct Constant {
-    static constexpr int value = kValue;
-};
-
-constexpr int64_t kTileColumns = 6;  // twelve sums of products and twelve totals, next to the weights of two panels
-constexpr int64_t tiles_of(int64_t columns) { return (columns + kTileColumns - 1) / kTileColumns; }
-
-// `left` columns as few tiles of nearly equal width: calls visit with the width of the first as a constant, and returns it.
-// It is kLeast at least.
-template <int kLeast, class Visit>
-LAP_INLINE int64_t with_tile(int64_t left, const Visit& visit) {
-    const int64_t tiles = tiles_of(left), width = (left + tiles - 1) / tiles;
-    switch (width) {
-        case 1: if constexpr (kLeast <= 1) visit(Constant<1>()); break;
-        case 2: if constexpr (kLeast <= 2) visit(Constant<2>()); break;
-        case 3: visit(Constant<3>()); break;
-        case 4: visit(Constant<4>()); break;
-        case 5: visit(Constant<5>()); break;
-        default: visit(Constant<6>()); break;
-    }
-    return width;
-}
 
 // What a register tile works on.
 struct Tile {
@@ -136,9 +111,9 @@ LAP_INLINE void walk(const PanelMatmulArgs& a, int64_t panel, int64_t column, co
     }
 }
 
-// All K of a register tile.
+// All K of a register tile. A function of its own like add_tile, so that each width has all registers.
 template <class Kernel, int kPanels, int kWidth>
-void multiply_alone(const PanelMatmulArgs& a, int64_t panel, int64_t column) {
+__attribute__((noinline)) void multiply_alone(const PanelMatmulArgs& a, int64_t panel, int64_t column) {
     __m512 totals[kPanels * kWidth];
     LAP_UNROLL
     for (int i = 0; i < kPanels * kWidth; ++i) totals[i] = _mm512_setzero_ps();
@@ -156,59 +131,44 @@ void multiply_together(const PanelMatmulArgs& a, int64_t panel) {
     __m512 totals[kPanels * kTogether];
     for (int64_t i = 0; i < kPanels * a.x.columns; ++i) totals[i] = _mm512_setzero_ps();
     typename Kernel::template Kept<kPanels> kept;
-    const int64_t steps = tiles_of(a.x.columns) * Kernel::kSteps;
+    constexpr int kMost = Kernel::kTile.columns;
+    const int64_t steps = tiles_of(a.x.columns, kMost) * Kernel::kSteps;
     const int64_t lines = (panel_group_bytes(Kernel::kFormat) / 64 + steps - 1) / steps;
     walk<Kernel, kPanels>(a, panel, 0, [&](Tile tile) {
         tile.lines = lines;
         __m512* sums = totals;
-        const auto next = [&](int64_t width) {
+        const auto add_next = [&](auto turn) {
+            const int64_t width = tile_width(a.x.columns - tile.column, kMost);
+            with_constant<kMost / 2, kMost>(width, [&](auto columns) {
+                add_tile<Kernel, decltype(turn)::value, kPanels, columns.value>(a, tile, kept, sums);
+            });
             tile.column += width;
             sums += width * kPanels;
             tile.panels.ahead += lines * Kernel::kSteps * 64;
         };
-        next(with_tile<3>(a.x.columns, [&](auto width) {
-            add_tile<Kernel, kFirst, kPanels, decltype(width)::value>(a, tile, kept, sums);
-        }));
-        while (tile.column < a.x.columns)
-            next(with_tile<3>(a.x.columns - tile.column, [&](auto width) {
-                add_tile<Kernel, kLater, kPanels, decltype(width)::value>(a, tile, kept, sums);
-            }));
+        add_next(Constant<kFirst>());
+        while (tile.column < a.x.columns) add_next(Constant<kLater>());
     });
     for (int64_t c = 0; c < a.x.columns; ++c) store_tile<kPanels, 1>(a, panel, c, totals + c * kPanels);
 }
 
-// Two panels at a time, so that a broadcast activation serves twice: visit(panels as a constant, first panel).
-template <class Visit>
-LAP_INLINE void in_pairs(int64_t begin, int64_t end, const Visit& visit) {
-    for (; begin + 2 <= end; begin += 2) visit(Constant<2>(), begin);
-    if (begin < end) visit(Constant<1>(), begin);
-}
-
-// From so many columns on that arithmetic is the limit, panels stay in the second-level cache while all columns pass by.
-template <class Kernel>
-void multiply_tile(const PanelMatmulArgs& a, int64_t begin, int64_t end) {
-    if (a.x.columns > kTileColumns && a.x.columns <= kTogether) {
-        in_pairs(begin, end, [&](auto panels, int64_t p) {
-            if (tiles_of(a.x.columns) < Kernel::kKeepFrom)
-                multiply_together<Kernel, decltype(panels)::value, Turn::each, Turn::each>(a, p);
-            else if constexpr (Kernel::kKeepFrom <= kTogether)
-                multiply_together<Kernel, decltype(panels)::value, Turn::first, Turn::later>(a, p);
-        });
-        return;
-    }
-    for (int64_t c = 0; c < a.x.columns;)
-        c += with_tile<1>(a.x.columns - c, [&](auto width) {
-            in_pairs(begin, end, [&](auto panels, int64_t p) {
-                multiply_alone<Kernel, decltype(panels)::value, decltype(width)::value>(a, p, c);
-            });
-        });
-}
-
+// Two panels at a time, so that a broadcast activation serves twice. From so many columns on that arithmetic is the limit,
+// panels stay in the second-level cache while all columns pass by.
 template <class Kernel>
 void multiply_panels(const PanelMatmulArgs& a) {
-    const int64_t step = panels_of_tile(Kernel::kFormat, a.x.k);
-    for (int64_t begin = a.panel_begin; begin < a.panel_end; begin += step)
-        multiply_tile<Kernel>(a, begin, begin + step < a.panel_end ? begin + step : a.panel_end);
+    constexpr TileShape kTile = Kernel::kTile;
+    for_panels(a, panels_of_tile(Kernel::kFormat, a.x.k), [&](int64_t begin, int64_t end) {
+        if (a.x.columns <= kTile.columns || a.x.columns > kTogether)
+            return for_tiles<kTile>(a, begin, end, [&](auto panels, auto columns, int64_t panel, int64_t column) {
+                multiply_alone<Kernel, panels.value, columns.value>(a, panel, column);
+            });
+        side_by_side<2>(begin, end, [&](auto panels, int64_t panel) {
+            if (tiles_of(a.x.columns, kTile.columns) < Kernel::kKeepFrom)
+                multiply_together<Kernel, panels.value, Turn::each, Turn::each>(a, panel);
+            else if constexpr (Kernel::kKeepFrom <= kTogether)
+                multiply_together<Kernel, panels.value, Turn::first, Turn::later>(a, panel);
+        });
+    });
 }
 
 }  // namespace

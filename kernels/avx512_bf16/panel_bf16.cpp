@@ -9,6 +9,7 @@ using namespace avx512;
 
 struct Bf16Pairs {
     static constexpr Format kFormat = Format::bf16;
+    static constexpr TileShape kTile = kTile_panel_matmul_bf16;
     static constexpr int64_t kSteps = kHalfSteps, kKeepFrom = kNeverKept;
 
     template <int kPanels>

@@ -11,10 +11,10 @@ namespace lapidary::kernels::LAP_PANEL_LEVEL {
 namespace {
 
 // d times exact sums of (weight - offset) q, block after block; the offset is 8 << kShift.
-template <class BlockFormat, int kShift>
+template <class BlockFormat, int kShift, TileShape kShape>
 struct BlockGroup {
     using Weights = BlockFormat;
-    static constexpr int kMaxColumns = 6, kTwoPanelColumns = 2;
+    static constexpr TileShape kTile = kShape;
 
     template <int kStrips, int kColumns, class Source>
     LAP_INLINE static void group(const Source& source, const Inputs& in, __m256* sums) {
@@ -33,7 +33,11 @@ struct BlockGroup {
 
 }  // namespace
 
-void panel_matmul_q4_0(const PanelMatmulArgs& a) { multiply_panels<BlockGroup<WeightsQ4_0, 0>>(a); }
-void panel_matmul_q8_0(const PanelMatmulArgs& a) { multiply_panels<BlockGroup<WeightsQ8_0, 4>>(a); }
+void panel_matmul_q4_0(const PanelMatmulArgs& a) {
+    multiply_panels<BlockGroup<WeightsQ4_0, 0, avxvnni::kTile_panel_matmul_q4_0>>(a);
+}
+void panel_matmul_q8_0(const PanelMatmulArgs& a) {
+    multiply_panels<BlockGroup<WeightsQ8_0, 4, avxvnni::kTile_panel_matmul_q8_0>>(a);
+}
 
 }  // namespace lapidary::kernels::LAP_PANEL_LEVEL

@@ -1,16 +1,10 @@
-// What the AVX-VNNI panel kernels share: a step of vpdpbusd over a register tile, and sums of activations.
+// What the AVX-VNNI panel kernels share: a step of vpdpbusd over a register tile.
 // Tiles and weights are those of AVX2 (kernels/avx2/panel_tile.inl, panel_weights.inl).
 #include "kernels/avx2/panel_tile.inl"
 #include "kernels/avx2/panel_weights.inl"
 
 namespace lapidary::kernels::LAP_PANEL_LEVEL {
 namespace {
-
-template <int kSums>
-LAP_INLINE void clear(__m256i* sums) {
-    LAP_UNROLL
-    for (int i = 0; i < kSums; ++i) sums[i] = _mm256_setzero_si256();
-}
 
 // exact[column][strip] += four K.
 template <int kStrips, int kColumns, class Source>
@@ -38,20 +32,6 @@ LAP_INLINE void start_at_offset(const Inputs& in, int64_t block, __m256i* exact)
         const __m256i offset = _mm256_slli_epi32(broadcast(in.offsets + c * in.offsets_stride + block), kShift);
         LAP_UNROLL
         for (int s = 0; s < kStrips; ++s) exact[c * kStrips + s] = offset;
-    }
-}
-
-// Pairs of 16-bit factors, one pair per 16 K of a block of 32, times the activation sums: total[column][strip] +=.
-template <int kStrips, int kColumns>
-LAP_INLINE void add_sums(const __m256i* factors, const Inputs& in, int64_t block, __m256i* total) {
-    LAP_UNROLL
-    for (int c = 0; c < kColumns; ++c) {
-        const __m256i pair = broadcast(in.sums + c * in.sums_stride + 2 * block);
-        LAP_UNROLL
-        for (int s = 0; s < kStrips; ++s) {
-            __m256i& sum = total[c * kStrips + s];
-            sum = _mm256_dpwssd_epi32(sum, factors[s], pair);
-        }
     }
 }
 

@@ -6,15 +6,20 @@
 #define LAP_PANEL_LEVEL avxvnni
 #endif
 #include "kernels/avxvnni/panel_dot.inl"
+#include "kernels/avx2/panel_k.inl"
 
 namespace lapidary::kernels::LAP_PANEL_LEVEL {
 namespace {
+
+struct Pairs {
+    LAP_INLINE static __m256i add(__m256i sum, __m256i a, __m256i b) { return _mm256_dpwssd_epi32(sum, a, b); }
+};
 
 // A block without its offset, sum of (nibble - 8) q, is at most 32 x 8 x 127 = 32512: it fits the low 16 bits of
 // its lane, so that vpdpwssd multiplies it by the scale and adds it up. 8 scale (sum of q) comes on top.
 struct Q4K {
     using Weights = WeightsQ4K;
-    static constexpr int kMaxColumns = 6, kTwoPanelColumns = 2;
+    static constexpr TileShape kTile = avxvnni::kTile_panel_matmul_q4_k;
 
     // The bytes of 8 rows as 32-bit numbers.
     LAP_INLINE static __m256i wide(const uint8_t* bytes, int strip) {
@@ -41,34 +46,28 @@ struct Q4K {
             }
             LAP_UNROLL
             for (int i = 0; i < kSums; ++i) total[i] = _mm256_dpwssd_epi32(total[i], exact[i], scale[i % kStrips]);
-            add_sums<kStrips, kColumns>(offset, in, b, total);
+            add_sums<Pairs, kStrips, kColumns>(offset, in, b, total);
         }
         clear<kSums>(minimum);
         for (int64_t b = 0; b < kGroupBlocks; ++b) {
             __m256i factors[kStrips];
             LAP_UNROLL
             for (int s = 0; s < kStrips; ++s) factors[s] = twice(wide(Weights::minima(source.table(s), b), s));
-            add_sums<kStrips, kColumns>(factors, in, b, minimum);
+            add_sums<Pairs, kStrips, kColumns>(factors, in, b, minimum);
         }
-        LAP_UNROLL
-        for (int i = 0; i < kSums; ++i) {
-            const uint8_t* unit = source.panel(i % kStrips) + i % kStrips % kStripsOfPanel * 16;
-            const __m256 scaled = _mm256_mul_ps(load_half(unit), _mm256_cvtepi32_ps(total[i]));
-            sums[i] = _mm256_fnmadd_ps(load_half(unit + kPanelScaleBytes), _mm256_cvtepi32_ps(minimum[i]), scaled);
-        }
+        finish_q4_k<kStrips, kColumns>(source, total, minimum, sums);
     }
 };
 
 struct Q6K {
     using Weights = WeightsQ6K;
-    static constexpr int kMaxColumns = 6, kTwoPanelColumns = 2;
+    static constexpr TileShape kTile = avxvnni::kTile_panel_matmul_q6_k;
 
     template <int kStrips, int kColumns, class Source>
     LAP_INLINE static void group(const Source& source, const Inputs& in, __m256* sums) {
         constexpr int kSums = kStrips * kColumns;
-        __m256i total[kSums], offset[kSums];
+        __m256i total[kSums];
         clear<kSums>(total);
-        clear<kSums>(offset);
         for (int64_t b = 0; b < kGroupBlocks; ++b) {
             source.template fetch<kColumns>(in, b);
             __m256i pair[kStrips];  // scales of the two halves of the block, 16 bits each
@@ -89,18 +88,7 @@ struct Q6K {
                 }
             }
         }
-        for (int64_t b = 0; b < kGroupBlocks; ++b) {
-            __m256i factors[kStrips];
-            LAP_UNROLL
-            for (int s = 0; s < kStrips; ++s) factors[s] = Weights::scale_pairs(source.panel(s), b, s);
-            add_sums<kStrips, kColumns>(factors, in, b, offset);
-        }
-        LAP_UNROLL
-        for (int i = 0; i < kSums; ++i) {
-            const __m256i exact = _mm256_sub_epi32(total[i], _mm256_slli_epi32(offset[i], 5));
-            const __m256 d = load_half(source.panel(i % kStrips) + i % kStrips % kStripsOfPanel * 16);
-            sums[i] = _mm256_mul_ps(d, _mm256_cvtepi32_ps(exact));
-        }
+        finish_q6_k<Pairs, kStrips, kColumns>(source, in, total, sums);
     }
 };
 

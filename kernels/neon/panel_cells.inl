@@ -4,7 +4,7 @@
 // A cell is a vector of four sums: 4 rows x 1 column, or (kPairs) 2 rows x 2 columns, lane 2r + c. A Step is
 // how a level multiplies (panel_plain.inl, panel_dot.inl, panel_matrix.inl); it has
 //   kPairs, kUnsigned     the shape of a cell; whether whole bytes of weights multiply as unsigned
-//   kCells, kMostCells    cells of a register tile, and columns of cells in it, at most
+//   kCells                cells of a register tile at most
 //   Activations<J>        16 x 16 K of J columns of cells, as the step wants to read them
 //   Block<kLargest, N, J> the sums of N x J cells over a block of K, whose weights are at most kLargest
 // A Group is a weight format (panel_formats.inl): its sums over 256 K.
@@ -155,32 +155,21 @@ void multiply_tile(const PanelMatmulArgs& a, int64_t begin, int64_t end, Inputs 
     for (int64_t p = 0; p < end - begin; ++p) store_panel<Step::kPairs, J>(a, begin + p, in, totals[p]);
 }
 
-template <class Step, class Group, int J>
-void multiply_columns(const PanelMatmulArgs& a, int64_t begin, int64_t end, const Inputs& in) {
-    const int64_t cells = Step::kPairs ? (in.columns + 1) / 2 : in.columns;
-    if constexpr (J > 1) {
-        if (cells < J) return multiply_columns<Step, Group, J - 1>(a, begin, end, in);
-    }
-    for (; begin < end; begin += kTilePanels)
-        multiply_tile<Step, Group, J>(a, begin, begin + kTilePanels < end ? begin + kTilePanels : end, in);
-}
-
-// The columns are cut evenly; a tile of panels stays in the cache while all of them pass by.
-template <class Step, class Group, int kMostCells>
+// The columns are cut evenly, into whole cells.
+template <class Step, class Group, int kMost>
 void multiply_panels(const PanelMatmulArgs& a) {
-    constexpr int64_t kColumnsOfCell = Step::kPairs ? 2 : 1, kMost = kMostCells * kColumnsOfCell;
-    const int64_t step = panels_of_tile(Group::kFormat, a.x.k);
-    for (int64_t begin = a.panel_begin; begin < a.panel_end; begin += step) {
-        const int64_t end = begin + step < a.panel_end ? begin + step : a.panel_end;
-        int64_t parts = (a.x.columns + kMost - 1) / kMost;
-        for (int64_t column = 0; column < a.x.columns; --parts) {
-            const int64_t left = a.x.columns - column, even = (left + parts - 1) / parts;
-            const int64_t whole = (even + kColumnsOfCell - 1) / kColumnsOfCell * kColumnsOfCell;
-            const int64_t columns = whole < left ? whole : left;
-            multiply_columns<Step, Group, kMostCells>(a, begin, end, {a.x, column, columns, 0});
-            column += columns;
+    constexpr int kColumnsOfCell = Step::kPairs ? 2 : 1;
+    for_panels(a, panels_of_tile(Group::kFormat, a.x.k), [&](int64_t begin, int64_t end) {
+        for (int64_t column = 0, columns; column < a.x.columns; column += columns) {
+            const int64_t left = a.x.columns - column, cells = tiles_of(tile_width(left, kMost), kColumnsOfCell);
+            columns = cells * kColumnsOfCell < left ? cells * kColumnsOfCell : left;
+            const Inputs in = {a.x, column, columns, 0};
+            with_constant<1, kMost / kColumnsOfCell>(cells, [&](auto count) {
+                for (int64_t p = begin; p < end; p += kTilePanels)
+                    multiply_tile<Step, Group, count.value>(a, p, p + kTilePanels < end ? p + kTilePanels : end, in);
+            });
         }
-    }
+    });
 }
 
 }  // namespace

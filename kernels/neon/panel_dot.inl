@@ -4,7 +4,7 @@ namespace {
 
 struct Dot {
     static constexpr bool kPairs = false, kUnsigned = false;
-    static constexpr int kCells = 16, kMostCells = 8;
+    static constexpr int kCells = 16;
 
     // Read where they lie.
     template <int J>

@@ -6,11 +6,11 @@ namespace lapidary::kernels::neon {
 namespace {
 
 constexpr int kQuads = kPanel / 4;
-constexpr int64_t kMostColumns = 5;  // 20 sums and 5 activations fit beside the weights in 32 registers
 
 // Four rows at two K.
 struct Bf16 {
     static constexpr Format kFormat = Format::bf16;
+    static constexpr TileShape kTile = kTile_panel_matmul_bf16;
     LAP_INLINE static void pair(const uint8_t* at, int quad, float32x4_t& even, float32x4_t& odd) {
         const uint32x4_t both = vreinterpretq_u32_u8(vld1q_u8(at + 16 * quad));
         even = vreinterpretq_f32_u32(vshlq_n_u32(both, 16));
@@ -19,6 +19,7 @@ struct Bf16 {
 };
 struct F16 {
     static constexpr Format kFormat = Format::f16;
+    static constexpr TileShape kTile = kTile_panel_matmul_f16;
     LAP_INLINE static void pair(const uint8_t* at, int quad, float32x4_t& even, float32x4_t& odd) {
         even = vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(at + 8 * quad)));
         odd = vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(at + 32 + 8 * quad)));
@@ -73,31 +74,12 @@ void multiply_panel(const PanelMatmulArgs& a, int64_t panel, int64_t column) {
 }
 
 template <class Pairs>
-void multiply_columns(const PanelMatmulArgs& a, int64_t begin, int64_t end, int64_t column, int64_t columns) {
-    for (; begin < end; ++begin) {
-        switch (columns) {
-            case 1: multiply_panel<Pairs, 1>(a, begin, column); break;
-            case 2: multiply_panel<Pairs, 2>(a, begin, column); break;
-            case 3: multiply_panel<Pairs, 3>(a, begin, column); break;
-            case 4: multiply_panel<Pairs, 4>(a, begin, column); break;
-            default: multiply_panel<Pairs, kMostColumns>(a, begin, column);
-        }
-    }
-}
-
-// The columns are cut evenly; a tile of panels stays in the cache while all of them pass by.
-template <class Pairs>
 void multiply(const PanelMatmulArgs& a) {
-    const int64_t step = panels_of_tile(Pairs::kFormat, a.x.k);
-    for (int64_t begin = a.panel_begin; begin < a.panel_end; begin += step) {
-        int64_t parts = (a.x.columns + kMostColumns - 1) / kMostColumns;
-        for (int64_t column = 0; column < a.x.columns; --parts) {
-            const int64_t columns = (a.x.columns - column + parts - 1) / parts;
-            multiply_columns<Pairs>(a, begin, begin + step < a.panel_end ? begin + step : a.panel_end, column,
-                                    columns);
-            column += columns;
-        }
-    }
+    for_panels(a, panels_of_tile(Pairs::kFormat, a.x.k), [&](int64_t begin, int64_t end) {
+        for_tiles<Pairs::kTile>(a, begin, end, [&](auto, auto columns, int64_t panel, int64_t column) {
+            multiply_panel<Pairs, columns.value>(a, panel, column);
+        });
+    });
 }
 
 }  // namespace

@@ -4,7 +4,7 @@ namespace {
 
 struct Matrix {
     static constexpr bool kPairs = true, kUnsigned = true;
-    static constexpr int kCells = 16, kMostCells = 8;
+    static constexpr int kCells = 16;
 
     // Two columns side by side, each with the K that the operands of panel_formats.inl have in a half.
     template <int J>

@@ -4,7 +4,7 @@ namespace {
 
 struct Plain {
     static constexpr bool kPairs = false, kUnsigned = false;
-    static constexpr int kCells = 8, kMostCells = 4;
+    static constexpr int kCells = 8;
 
     // The four K of a word, in all lanes.
     template <int J>

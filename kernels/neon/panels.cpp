@@ -10,16 +10,16 @@ namespace lapidary::kernels::neon {
 
 namespace {
 
-template <class Group>
+template <class Group, TileShape kTile>
 void multiply(const PanelMatmulArgs& a) {
-    multiply_panels<Plain, Group, Plain::kMostCells>(a);
+    multiply_panels<Plain, Group, kTile.columns>(a);
 }
 
 }  // namespace
 
-void panel_matmul_q4_0(const PanelMatmulArgs& a) { multiply<BlockGroup<Q4_0>>(a); }
-void panel_matmul_q8_0(const PanelMatmulArgs& a) { multiply<BlockGroup<Q8_0>>(a); }
-void panel_matmul_q4_k(const PanelMatmulArgs& a) { multiply<Q4K>(a); }
-void panel_matmul_q6_k(const PanelMatmulArgs& a) { multiply<Q6K>(a); }
+void panel_matmul_q4_0(const PanelMatmulArgs& a) { multiply<BlockGroup<Q4_0>, kTile_panel_matmul_q4_0>(a); }
+void panel_matmul_q8_0(const PanelMatmulArgs& a) { multiply<BlockGroup<Q8_0>, kTile_panel_matmul_q8_0>(a); }
+void panel_matmul_q4_k(const PanelMatmulArgs& a) { multiply<Q4K, kTile_panel_matmul_q4_k>(a); }
+void panel_matmul_q6_k(const PanelMatmulArgs& a) { multiply<Q6K, kTile_panel_matmul_q6_k>(a); }
 
 }  // namespace lapidary::kernels::neon

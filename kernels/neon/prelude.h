@@ -4,7 +4,7 @@
 #include <arm_neon.h>
 
 #include "kernels/declare.h"
-#include "kernels/panel_units.h"
+#include "kernels/panel_tiles.h"
 
 // Loops over registers must unroll completely, or the accumulators would live in memory.
 #ifdef __clang__
@@ -12,4 +12,3 @@
 #else
 #define LAP_UNROLL _Pragma("GCC unroll 16")
 #endif
-#define LAP_INLINE __attribute__((always_inline)) inline

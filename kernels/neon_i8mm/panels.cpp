@@ -11,17 +11,16 @@ namespace lapidary::kernels::neon_i8mm {
 
 namespace {
 
-template <class Group>
+template <class Group, TileShape kTile>
 void multiply(const PanelMatmulArgs& a) {
-    a.x.columns == 1 ? multiply_panels<Dot, Group, 1>(a)
-                     : multiply_panels<Matrix, Group, Matrix::kMostCells>(a);
+    a.x.columns == 1 ? multiply_panels<Dot, Group, 1>(a) : multiply_panels<Matrix, Group, kTile.columns>(a);
 }
 
 }  // namespace
 
-void panel_matmul_q4_0(const PanelMatmulArgs& a) { multiply<BlockGroup<Q4_0>>(a); }
-void panel_matmul_q8_0(const PanelMatmulArgs& a) { multiply<BlockGroup<Q8_0>>(a); }
-void panel_matmul_q4_k(const PanelMatmulArgs& a) { multiply<Q4K>(a); }
-void panel_matmul_q6_k(const PanelMatmulArgs& a) { multiply<Q6K>(a); }
+void panel_matmul_q4_0(const PanelMatmulArgs& a) { multiply<BlockGroup<Q4_0>, kTile_panel_matmul_q4_0>(a); }
+void panel_matmul_q8_0(const PanelMatmulArgs& a) { multiply<BlockGroup<Q8_0>, kTile_panel_matmul_q8_0>(a); }
+void panel_matmul_q4_k(const PanelMatmulArgs& a) { multiply<Q4K, kTile_panel_matmul_q4_k>(a); }
+void panel_matmul_q6_k(const PanelMatmulArgs& a) { multiply<Q6K, kTile_panel_matmul_q6_k>(a); }
 
 }  // namespace lapidary::kernels::neon_i8mm

@@ -7,7 +7,6 @@ using I = xsimd::batch<int32_t, Arch>;
 struct Words {
     I w[4];
 };
-constexpr int kColumnGroup = 6;  // two registers per column: 12 accumulators, 2 weights, 1 broadcast of 16
 
 // Narrower vectors, for few rows.
 using F8 = F;

@@ -7,7 +7,6 @@ using I = xsimd::batch<int32_t, Arch>;
 struct Words {
     I w[4];
 };
-constexpr int kColumnGroup = 8;  // accumulators of the matmul: one register per column
 
 // Narrower vectors, for few rows.
 using F8 = xsimd::batch<float, xsimd::fma3<xsimd::avx2>>;

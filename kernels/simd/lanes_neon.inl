@@ -7,7 +7,6 @@ using I = xsimd::batch<int32_t, Arch>;
 struct Words {
     I w[4];
 };
-constexpr int kColumnGroup = 4;  // four registers per column: 16 accumulators of 32
 
 using F8 = F;  // nothing is narrower
 using F4 = F;

@@ -4,6 +4,7 @@
 // ascending K, so its bits do not depend on the number of columns, the slice of rows or the thread.
 namespace {
 
+constexpr int kColumnGroup = kTile_matmul_f32.columns;  // the same for all formats
 constexpr int kVectors = static_cast<int>(kPanelRows) / kLanes;  // registers that hold one value of a panel
 
 // Scratch, divided as kernels/tiles.h says.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <vector>
 
 #include "base/try.h"
 #include "kernels/select.h"
@@ -50,13 +51,14 @@ Result<DoctorReport> doctor() {
     for (const auto& level : kernels::levels())
         report.isa.push_back({std::string(level.name), level.built, level.supported, level.name == selected->isa,
                               level.table ? level.table->peak(0).instruction : ""});
-    for (const auto& row : kernels::rows())
+    std::vector<kernels::Format> panels;
+    for (const auto& row : kernels::rows()) {
         report.kernels.push_back({std::string(row.op), std::string(row.isa), std::string(row.function)});
+        if (row.op == "panel_matmul" && row.isa == "ref") panels.push_back(row.weights);
+    }
     if (!wanted || !*wanted) {
-        constexpr kernels::Format kFormats[] = {kernels::Format::q4_0, kernels::Format::q8_0, kernels::Format::q4_k,
-                                                kernels::Format::q6_k, kernels::Format::bf16, kernels::Format::f16};
         kernels::KernelTable table = *selected;
-        for (const auto& r : runtime::race(runtime::racers(), kFormats, table))
+        for (const auto& r : runtime::race(runtime::racers(), panels, table))
             report.race.push_back({kernels::name(r.format), r.isa, r.few, r.won, r.gmacs});
     }
     const runtime::Memory memory = runtime::memory();

@@ -28,9 +28,8 @@ ImageBytes::ImageBytes(int64_t columns, int64_t k)
 
 Result<void> CpuScratch::reserve(const StepShape& shape) {
     const int64_t columns = shape.columns, width = shape.widest;
-    const int64_t thread = std::max({kernels::matmul_scratch_bytes(columns),
-                                     kernels::attention_scratch_bytes(shape.head_dim, kernels::kAttentionRows),
-                                     width * static_cast<int64_t>(sizeof(float))});
+    const int64_t thread = std::max(kernels::scratch_bytes(shape.head_dim, kernels::kAttentionRows),
+                                    width * static_cast<int64_t>(sizeof(float)));
     for (Buffer& buffer : threads) LAP_TRY(grow(buffer, thread));
     LAP_TRY(grow(image, ImageBytes(columns, width).all()));
     LAP_TRY(grow(q8, columns * width));

@@ -7,12 +7,15 @@
 
 #include "kernels/kv_rows.h"
 #include "tests/kernels/fixtures.h"
+#include "tests/kernels/walk.h"
 #include "tests/support/check_close.h"
 
 namespace lapidary::test {
 namespace {
 
 using kernels::KvFormat;
+
+const Walk kAttention({"attention", "attention_merge"}, Compare::values);
 
 struct Range {
     int first, last;
@@ -220,13 +223,8 @@ Cut largest_tile(const Shape& s) {
     return {kernels::kAttentionRows / heads, heads};
 }
 
-// Whether the table multiplies f16 and q8_0 caches in bf16: its attention is not that of the first table of its level.
-bool multiplies_bf16(const kernels::KernelTable& table, KvFormat format) {
-    if (format == KvFormat::f32) return false;
-    for (const kernels::KernelTable* plain : runnable_levels())
-        if (std::string_view(plain->isa) == table.isa) return plain->attention != table.attention;
-    return false;
-}
+// Whether f16 and q8_0 caches are multiplied in bf16.
+bool multiplies_bf16(const KernelRow& row, KvFormat format) { return row.bf16 && format != KvFormat::f32; }
 double to_bf16(double value) {
     const uint32_t bits = kernels::float_bits(static_cast<float>(value));
     return kernels::bits_float((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000);
@@ -314,10 +312,10 @@ TEST_CASE("attention agrees with a softmax in double") {
             Guarded<float> q(s.values()), out(q.size());
             const Expected exact = expected_attention(s, cache, queries(q), false);
             const Expected short_floats = expected_attention(s, cache, q, true);
-            for (const kernels::KernelTable* table : runnable_levels()) {
-                const Expected& e = multiplies_bf16(*table, format) ? short_floats : exact;
-                attend(*table, s, format, cache, q, largest_tile(s), out.data());
-                CAPTURE(table->isa);
+            for (const KernelRow& row : kAttention.rows()) {
+                const Expected& e = multiplies_bf16(row, format) ? short_floats : exact;
+                attend(*row.table, s, format, cache, q, largest_tile(s), out.data());
+                CAPTURE(row.isa);
                 CAPTURE(s.dim);
                 CAPTURE(kernels::name(format));
                 CHECK(first_difference(out, e.out, out.size(), [&](int64_t) { return e.tolerance; }) == "");
@@ -332,16 +330,16 @@ void check_bits(const Shape& s) {
     const int end = s.end();
     const std::vector<std::vector<int>> runs = {{s.begin(), 150, 255, 256, 257, end}, {3, 100, 511, 513, 699, end}};
     const std::vector<Cut> cuts = {{1, 1}, {1, 3}, {2, 2}, {5, 3}, {8, 3}, {12, 3}, {1, 3, true}, {7, 2, true}};
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kAttention.rows()) {
         for (const KvFormat format : {KvFormat::f32, KvFormat::f16, KvFormat::q8_0}) {
-            CAPTURE(table->isa);
+            CAPTURE(row.isa);
             CAPTURE(kernels::name(format));
             Guarded<float> q(s.values()), whole(q.size()), other(q.size());
             queries(q);
             const Cache cache(s, format, {0, end});
-            attend(*table, s, format, cache, q, largest_tile(s), whole.data());
+            attend(*row.table, s, format, cache, q, largest_tile(s), whole.data());
             for (const auto& cut_runs : runs) {
-                attend(*table, s, format, Cache(s, format, cut_runs), q, largest_tile(s), other.data());
+                attend(*row.table, s, format, Cache(s, format, cut_runs), q, largest_tile(s), other.data());
                 CHECK(other.same_bytes(whole));
             }
             for (const Cut& cut : cuts) {
@@ -349,7 +347,7 @@ void check_bits(const Shape& s) {
                 CAPTURE(cut.heads);
                 CAPTURE(cut.partials);
                 std::fill(other.begin(), other.end(), NAN);
-                attend(*table, s, format, cache, q, cut, other.data());
+                attend(*row.table, s, format, cache, q, cut, other.data());
                 CHECK(other.same_bytes(whole));
             }
         }
@@ -365,7 +363,7 @@ TEST_CASE("the bits of attention do not depend on the cut into runs, tiles, head
 
 TEST_CASE("a tile of attention leaves the other heads alone") {
     const Shape s = {4, 2, 32, window(5, 2, 16)};
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kAttention.rows()) {
         Guarded<float> q(s.values()), out(q.size());
         std::fill(out.begin(), out.end(), 7.0f);
         const Cache cache(s, KvFormat::f16, {0, s.end()});
@@ -383,19 +381,19 @@ TEST_CASE("a tile of attention leaves the other heads alone") {
         a.last = last.data();
         a.head_begin = 1;
         a.head_end = 2;
-        attend_tile(*table, a, false);
+        attend_tile(*row.table, a, false);
         for (int64_t i = 0; i < out.size(); ++i) CHECK((out[i] == 7.0f) == (i / s.dim % s.heads != 1));
     }
 }
 
 TEST_CASE("attention stays finite with scores far apart, and picks the largest") {
     const Shape s = {1, 1, 32, {{0, 600}}};
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kAttention.rows()) {
         const Cache cache(s, KvFormat::f32, {0, 600});
         Guarded<float> q(32), out(32);
         queries(q);
         for (float& v : q) v *= 1e4f;
-        attend(*table, s, KvFormat::f32, cache, q, {1, 1}, out.data());
+        attend(*row.table, s, KvFormat::f32, cache, q, {1, 1}, out.data());
         int best = 0;
         double best_score = -INFINITY;
         for (int p = 0; p < 600; ++p) {
@@ -409,12 +407,12 @@ TEST_CASE("attention stays finite with scores far apart, and picks the largest")
 
 TEST_CASE("attention over no positions is zero") {
     const Shape s = {2, 1, 32, {{4, 4}, {0, 3}}};
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kAttention.rows()) {
         const Cache cache(s, KvFormat::f16, {0, 4});
         for (const Cut& cut : {Cut{1, 2}, Cut{2, 2}, Cut{2, 2, true}}) {
             Guarded<float> q(128), out(128);
             std::fill(out.begin(), out.end(), 1.0f);
-            attend(*table, s, KvFormat::f16, cache, queries(q), cut, out.data());
+            attend(*row.table, s, KvFormat::f16, cache, queries(q), cut, out.data());
             for (int i = 0; i < 128; ++i) CHECK((out[i] == 0.0f) == (i < 64));
         }
     }
@@ -422,11 +420,11 @@ TEST_CASE("attention over no positions is zero") {
 
 TEST_CASE("a query that is not a number makes its own row not a number, and no other") {
     const Shape s = {2, 1, 32, {{0, 300}}};
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kAttention.rows()) {
         const Cache cache(s, KvFormat::f16, {0, 300});
         Guarded<float> q(64), out(64);
         queries(q)[40] = NAN;
-        attend(*table, s, KvFormat::f16, cache, q, {1, 2}, out.data());
+        attend(*row.table, s, KvFormat::f16, cache, q, {1, 2}, out.data());
         for (int i = 0; i < 64; ++i) CHECK(std::isnan(out[i]) == (i >= 32));
     }
 }

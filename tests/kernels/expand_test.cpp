@@ -5,20 +5,23 @@
 
 #include "kernels/blocks.h"
 #include "tests/kernels/fixtures.h"
+#include "tests/kernels/walk.h"
 
 namespace lapidary::test {
 namespace {
 
 using kernels::Format;
 
+const Walk kExpand({"expand"}, Compare::bits);
+
 template <class Block>
 std::vector<float> expand(Format format, const Block& block) {
     Guarded<uint8_t> bytes(sizeof block);
     memcpy(bytes.data(), &block, sizeof block);
     std::vector<float> first;
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kExpand.of(format)) {
         Guarded<float> out(kernels::block_values(format));
-        table->expand[static_cast<int>(format)](bytes.data(), out.size(), out.data());
+        row.table->expand[static_cast<int>(format)](bytes.data(), out.size(), out.data());
         if (first.empty()) first.assign(out.begin(), out.end());
         CHECK(std::equal(first.begin(), first.end(), out.begin()));
     }
@@ -34,19 +37,23 @@ int nibble(int j) { return j % 32 < 16 ? j % 16 : 15 - j % 16; }
 }  // namespace
 
 TEST_CASE("expand: plain formats") {
-    for (const kernels::KernelTable* table : runnable_levels()) {
-        const float f32[3] = {1.5f, -0.0f, 3e38f};
-        const uint16_t f16[5] = {0x3c00, 0xc000, 0x0001, 0x7bff, 0xfc00}, bf16[3] = {0x3f80, 0xc040, 0x7f80};
-        float out[5];
-        table->expand[static_cast<int>(Format::f32)](f32, 3, out);
+    const float f32[3] = {1.5f, -0.0f, 3e38f};
+    const uint16_t f16[5] = {0x3c00, 0xc000, 0x0001, 0x7bff, 0xfc00}, bf16[3] = {0x3f80, 0xc040, 0x7f80};
+    float out[5];
+    for (const KernelRow& row : kExpand.of(Format::f32)) {
+        row.table->expand[static_cast<int>(Format::f32)](f32, 3, out);
         CHECK(memcmp(out, f32, sizeof f32) == 0);
-        table->expand[static_cast<int>(Format::f16)](f16, 5, out);
+    }
+    for (const KernelRow& row : kExpand.of(Format::f16)) {
+        row.table->expand[static_cast<int>(Format::f16)](f16, 5, out);
         CHECK(out[0] == 1.0f);
         CHECK(out[1] == -2.0f);
         CHECK(out[2] == std::ldexp(1.0f, -24));
         CHECK(out[3] == 65504.0f);
         CHECK(out[4] == -INFINITY);
-        table->expand[static_cast<int>(Format::bf16)](bf16, 3, out);
+    }
+    for (const KernelRow& row : kExpand.of(Format::bf16)) {
+        row.table->expand[static_cast<int>(Format::bf16)](bf16, 3, out);
         CHECK(out[0] == 1.0f);
         CHECK(out[1] == -3.0f);
         CHECK(out[2] == INFINITY);
@@ -180,17 +187,18 @@ TEST_CASE("expand: iq4_xs") {
 
 TEST_CASE("expanding many blocks is expanding each, without touching what follows") {
     Random random(3);
-    for (const Format format : all_formats()) {
-        const int64_t values = kernels::block_values(format), bytes = kernels::block_bytes(format);
+    for (const KernelRow& row : kExpand.rows()) {
+        const int64_t values = row.multiple, bytes = kernels::row_bytes(row.weights, values);
         Guarded<uint8_t> weights(5 * bytes);
-        random_weights(random, format, 5 * values, weights.data());
-        for (const kernels::KernelTable* table : runnable_levels()) {
-            const auto expand_fn = table->expand[static_cast<int>(format)];
-            Guarded<float> together(5 * values), single(5 * values);
-            expand_fn(weights.data(), 5 * values, together.data());
-            for (int i = 0; i < 5; ++i) expand_fn(weights.data() + i * bytes, values, single.data() + i * values);
-            CHECK(together.same_bytes(single));
-        }
+        random_weights(random, row.weights, 5 * values, weights.data());
+        const auto slot = static_cast<size_t>(row.weights);
+        Guarded<float> together(5 * values), single(5 * values), expected(5 * values);
+        row.table->expand[slot](weights.data(), 5 * values, together.data());
+        for (int i = 0; i < 5; ++i) row.table->expand[slot](weights.data() + i * bytes, values, single.data() + i * values);
+        reference().expand[slot](weights.data(), 5 * values, expected.data());
+        CAPTURE(row.function);
+        CHECK(together.same_bytes(single));
+        CHECK(together.same_bytes(expected));
     }
 }
 

@@ -1,4 +1,5 @@
-// What the kernel tests share: levels that run here, random values, random blocks of every format, scratch.
+// What the kernel tests share: the reference, random values, random blocks of every format, scratch. The walk over all
+// kernels is in walk.h.
 #pragma once
 
 #include <cstdlib>
@@ -13,16 +14,7 @@
 
 namespace lapidary::test {
 
-inline const std::vector<const kernels::KernelTable*>& runnable_levels() { return kernels::runnable_tables(); }
-
 inline const kernels::KernelTable& reference() { return *kernels::select("ref", nullptr); }
-
-// The weight formats, for loops.
-inline std::vector<kernels::Format> all_formats() {
-    std::vector<kernels::Format> formats;
-    for (int f = 0; f < kernels::kFormats; ++f) formats.push_back(static_cast<kernels::Format>(f));
-    return formats;
-}
 
 class Random {
   public:
@@ -82,8 +74,8 @@ inline void random_weights(Random& random, kernels::Format format, int64_t value
 
 // Scratch memory, aligned to 64 bytes and guarded at its end (the sizes are multiples of 64).
 using Scratch = Guarded<float>;
-inline std::unique_ptr<Scratch> matmul_scratch(int64_t columns) {
-    return std::make_unique<Scratch>(kernels::matmul_scratch_bytes(columns) / 4);
+inline std::unique_ptr<Scratch> matmul_scratch() {
+    return std::make_unique<Scratch>(kernels::matmul_scratch_bytes() / 4);
 }
 
 }  // namespace lapidary::test

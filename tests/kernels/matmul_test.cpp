@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "tests/kernels/fixtures.h"
+#include "tests/kernels/walk.h"
 #include "tests/support/check_close.h"
 
 namespace lapidary::test {
@@ -14,6 +15,8 @@ namespace {
 using kernels::Format;
 using kernels::KernelTable;
 
+const Walk kMatmul({"matmul"}, Compare::values);
+
 // One product with all its buffers against guard pages. Activations exist as f32 and as int8.
 struct Problem {
     Format format;
@@ -21,7 +24,7 @@ struct Problem {
     Guarded<uint8_t> weights;
     Guarded<float> x, x_scales, bias, y;
     Guarded<int8_t> xq;
-    std::unique_ptr<Scratch> scratch = matmul_scratch(columns);
+    std::unique_ptr<Scratch> scratch = matmul_scratch();
 
     Problem(Format f, int64_t row_count, int64_t k_values, int64_t column_count)
         : format(f), rows(row_count), k(k_values), columns(column_count),
@@ -88,10 +91,6 @@ struct Problem {
 // partial sums, products round once more in the reference (Higham, Accuracy and Stability, 3.1).
 double chain_tolerance(int64_t k, double magnitude) { return static_cast<double>(k + 3) * kUnitRoundoff * magnitude; }
 
-struct Shape {
-    int64_t rows, blocks, columns;
-};
-
 void check_against_double(const KernelTable& table, const Problem& p, bool int8) {
     CAPTURE(table.isa);
     CAPTURE(kernels::name(p.format));
@@ -109,102 +108,90 @@ void check_against_double(const KernelTable& table, const Problem& p, bool int8)
 }  // namespace
 
 TEST_CASE("every matmul of every level agrees with Eigen in double") {
-    const Shape shapes[] = {{1, 1, 1}, {2, 2, 2}, {7, 3, 5}, {15, 1, 9}, {16, 2, 8}, {17, 1, 17}, {33, 9, 3}, {35, 4, 6}};
-    for (const KernelTable* table : runnable_levels()) {
-        for (const Format format : all_formats()) {
-            for (const Shape& s : shapes) {
-                const Problem p(format, s.rows, s.blocks * kernels::block_values(format), s.columns);
-                check_against_double(*table, p, false);
-                if (kernels::is_quantised(format)) check_against_double(*table, p, true);
-            }
+    const int64_t rows[] = {1, 2, 7, 15, 16, 17, 33, 35};
+    for (const KernelRow& row : kMatmul.rows()) {
+        for (int64_t columns = 1; columns <= 2 * row.tile.columns + 1; ++columns) {  // two register tiles and every rest
+            const Problem p(row.weights, rows[columns % 8], (columns % 4 * 3 + 1) * row.multiple, columns);
+            check_against_double(*row.table, p, false);
+            if (kernels::is_quantised(row.weights)) check_against_double(*row.table, p, true);
         }
     }
 }
 
 TEST_CASE("matmul copes with long rows, many columns and every remainder of the plain formats") {
-    for (const KernelTable* table : runnable_levels()) {
-        for (const Format format : all_formats()) {
-            check_against_double(*table, Problem(format, 17, 15360, 1), false);
-            check_against_double(*table, Problem(format, 3, 2560, 131), kernels::is_quantised(format));
-        }
-        for (const Format format : {Format::f32, Format::f16, Format::bf16}) {
-            for (const int64_t k : {3, 5, 9, 31, 37, 255, 257, 300}) {
-                check_against_double(*table, Problem(format, 5, k, 1), false);
-                check_against_double(*table, Problem(format, 18, k, 4), false);
-            }
+    for (const KernelRow& row : kMatmul.rows()) {
+        check_against_double(*row.table, Problem(row.weights, 17, 15360, 1), false);
+        check_against_double(*row.table, Problem(row.weights, 3, 2560, 131), kernels::is_quantised(row.weights));
+        if (row.multiple > 1) continue;
+        for (const int64_t k : {3, 5, 9, 31, 37, 255, 257, 300}) {
+            check_against_double(*row.table, Problem(row.weights, 5, k, 1), false);
+            check_against_double(*row.table, Problem(row.weights, 18, k, 4), false);
         }
     }
 }
 
 // Rows do not influence each other, so any slice, any set of columns gives the same bits as the whole.
 TEST_CASE("the bits of an output value do not depend on columns or slices") {
-    for (const KernelTable* table : runnable_levels()) {
-        for (const Format format : all_formats()) {
-            const int64_t rows = 35, columns = 17, k = 1536;
-            const Problem p(format, rows, k, columns);
-            const bool int8 = kernels::is_quantised(format);
-            const auto matmul = table->matmul[static_cast<int>(format)];
-            const std::vector<float> whole = p.run(*table, int8);
-            CAPTURE(table->isa);
-            CAPTURE(kernels::name(format));
+    const int64_t rows = 35, columns = 17, k = 1536;
+    for (const KernelRow& row : kMatmul.rows()) {
+        const Problem p(row.weights, rows, k, columns);
+        const bool int8 = kernels::is_quantised(row.weights);
+        const auto matmul = row.table->matmul[static_cast<int>(row.weights)];
+        const std::vector<float> whole = p.run(*row.table, int8);
+        CAPTURE(row.function);
 
-            std::fill(p.y.begin(), p.y.end(), NAN);
-            const int64_t cuts[] = {0, 3, 4, 20, rows};
-            for (int i = 0; i < 4; ++i) {
-                kernels::MatmulArgs a = p.args(int8);
-                a.row_begin = cuts[i];
-                a.row_end = cuts[i + 1];
-                matmul(a);
-            }
-            CHECK(std::equal(whole.begin(), whole.end(), p.y.begin()));
-
-            std::fill(p.y.begin(), p.y.end(), NAN);
-            for (int64_t first = 0, count = 1; first < columns; first += count, count = count % 7 + 1) {
-                kernels::MatmulArgs a = p.args(int8);
-                a.columns = std::min(count, columns - first);
-                if (int8) {
-                    a.xq += first * k;
-                    a.x_scales += first * k / 32;
-                } else {
-                    a.x += first * k;
-                }
-                a.y += first * rows;
-                matmul(a);
-            }
-            CHECK(std::equal(whole.begin(), whole.end(), p.y.begin()));
+        std::fill(p.y.begin(), p.y.end(), NAN);
+        const int64_t cuts[] = {0, 3, 4, 20, rows};
+        for (int i = 0; i < 4; ++i) {
+            kernels::MatmulArgs a = p.args(int8);
+            a.row_begin = cuts[i];
+            a.row_end = cuts[i + 1];
+            matmul(a);
         }
+        CHECK(std::equal(whole.begin(), whole.end(), p.y.begin()));
+
+        std::fill(p.y.begin(), p.y.end(), NAN);
+        for (int64_t first = 0, count = 1; first < columns; first += count, count = count % 7 + 1) {
+            kernels::MatmulArgs a = p.args(int8);
+            a.columns = std::min(count, columns - first);
+            if (int8) {
+                a.xq += first * k;
+                a.x_scales += first * k / 32;
+            } else {
+                a.x += first * k;
+            }
+            a.y += first * rows;
+            matmul(a);
+        }
+        CHECK(std::equal(whole.begin(), whole.end(), p.y.begin()));
     }
 }
 
 TEST_CASE("a slice leaves the other rows alone, and strides and odd addresses are respected") {
-    for (const KernelTable* table : runnable_levels()) {
-        for (const Format format : all_formats()) {
-            const int64_t k = 256, rows = 21, columns = 3, pad = 5;
-            const int64_t row_bytes = kernels::row_bytes(format, k) + 3;
-            const Problem tight(format, rows, k, columns);
-            Guarded<uint8_t> weights(rows * row_bytes - 3);
-            for (int64_t r = 0; r < rows; ++r) {
-                memcpy(weights.data() + r * row_bytes, tight.weights.data() + r * (row_bytes - 3),
-                       static_cast<size_t>(row_bytes - 3));
-            }
-            Guarded<float> y(columns * (rows + pad) - pad);
-            std::fill(y.begin(), y.end(), -7.0f);
-            kernels::MatmulArgs a = tight.args(false);
-            a.weights = weights.data();
-            a.row_bytes = row_bytes;
-            a.y = y.data();
-            a.y_stride = rows + pad;
-            a.row_begin = 2;
-            a.row_end = 20;
-            table->matmul[static_cast<int>(format)](a);
-            const std::vector<float> whole = tight.run(*table, false);
-            CAPTURE(table->isa);
-            CAPTURE(kernels::name(format));
-            for (int64_t i = 0; i < y.size(); ++i) {
-                const int64_t column = i / (rows + pad), row = i % (rows + pad);
-                const bool inside = row >= 2 && row < 20;
-                REQUIRE(y[i] == (inside ? whole[static_cast<size_t>(column * rows + row)] : -7.0f));
-            }
+    const int64_t k = 256, rows = 21, columns = 3, pad = 5;
+    for (const KernelRow& row : kMatmul.rows()) {
+        const int64_t row_bytes = kernels::row_bytes(row.weights, k) + 3;
+        const Problem tight(row.weights, rows, k, columns);
+        Guarded<uint8_t> weights(rows * row_bytes - 3);
+        for (int64_t r = 0; r < rows; ++r) {
+            memcpy(weights.data() + r * row_bytes, tight.weights.data() + r * (row_bytes - 3),
+                   static_cast<size_t>(row_bytes - 3));
+        }
+        Guarded<float> y(columns * (rows + pad) - pad);
+        std::fill(y.begin(), y.end(), -7.0f);
+        kernels::MatmulArgs a = tight.args(false);
+        a.weights = weights.data();
+        a.row_bytes = row_bytes;
+        a.y = y.data();
+        a.y_stride = rows + pad;
+        a.row_begin = 2;
+        a.row_end = 20;
+        row.table->matmul[static_cast<int>(row.weights)](a);
+        const std::vector<float> whole = tight.run(*row.table, false);
+        CAPTURE(row.function);
+        for (int64_t i = 0; i < y.size(); ++i) {
+            const int64_t column = i / (rows + pad), r = i % (rows + pad);
+            REQUIRE(y[i] == (r >= 2 && r < 20 ? whole[static_cast<size_t>(column * rows + r)] : -7.0f));
         }
     }
 }

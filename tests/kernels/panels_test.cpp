@@ -2,14 +2,15 @@
 // against the reference bit for bit, the reference against double on weights expanded from the source.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "kernels/blocks.h"
 #include "kernels/panel_units.h"
-#include "tests/kernels/avxvnni_emulated.h"
 #include "tests/kernels/fixtures.h"
+#include "tests/kernels/walk.h"
 #include "tests/support/check_close.h"
 
 namespace lapidary::test {
@@ -19,8 +20,8 @@ using kernels::Format;
 using kernels::KernelTable;
 using kernels::kPanel;
 
-constexpr Format kPanelFormats[] = {Format::q4_0, Format::q8_0, Format::q4_k,
-                                    Format::q6_k, Format::bf16, Format::f16};
+const Walk kPack({"pack_panel", "unpack_panel_row"}, Compare::bits), kQuantizePanel({"quantize_panel"}, Compare::bits),
+    kRoundBf16({"round_bf16"}, Compare::values), kPanelMatmul({"panel_matmul"}, Compare::bits);
 
 int slot(Format f) { return static_cast<int>(f); }
 int64_t panel_count(int64_t rows) { return (rows + kPanel - 1) / kPanel; }
@@ -31,7 +32,7 @@ struct Matrix {
     int64_t rows, k;
     Guarded<uint8_t> blocks, panels;
 
-    Matrix(Format f, int64_t row_count, int64_t k_values, uint32_t seed)
+    Matrix(Format f, int64_t row_count, int64_t k_values, uint32_t seed, const KernelTable& table = reference())
         : format(f),
           rows(row_count),
           k(k_values),
@@ -39,12 +40,12 @@ struct Matrix {
           panels(panel_count(rows) * kernels::panel_bytes(f, k)) {
         Random random(seed);
         random_weights(random, f, rows * k, blocks.data());
-        pack();
+        pack(table);
     }
-    void pack() const {
+    void pack(const KernelTable& table) const {
         const int64_t stride = kernels::row_bytes(format, k);
         for (int64_t p = 0; p < panel_count(rows); ++p) {
-            reference().pack_panel[slot(format)](blocks.data() + p * kPanel * stride, stride, k,
+            table.pack_panel[slot(format)](blocks.data() + p * kPanel * stride, stride, k,
                                                  std::min(kPanel, rows - p * kPanel), panel(p));
         }
     }
@@ -124,29 +125,29 @@ struct Product {
     }
 };
 
-// Levels whose products have the bits of the reference; bf16 activations are another function.
-std::vector<const KernelTable*> exact_levels(Format f) {
-    std::vector<const KernelTable*> tables;
-    for (const KernelTable* t : runnable_levels())
-        if (f != Format::bf16 || !t->round_bf16) tables.push_back(t);
-    if (const KernelTable* t = avxvnni_emulated()) tables.push_back(t);
-    return tables;
+// Products that have the bits of the reference; those of bf16 activations are another function.
+std::vector<KernelRow> exact_rows(Format f) {
+    auto rows = kPanelMatmul.of(f);
+    std::erase_if(rows, [](const KernelRow& row) { return !row.exact; });
+    return rows;
 }
 
 }  // namespace
 
 TEST_CASE("a panel gives back the blocks of its rows, and zeros where there is no row") {
-    for (const Format f : kPanelFormats) {
+    for (const KernelRow& functions : kPack.rows()) {
         for (const int64_t rows : {1, 7, 15, 16, 17, 33}) {
-            const int64_t k = 768;
-            const Matrix m(f, rows, k, static_cast<uint32_t>(rows));
-            CAPTURE(kernels::name(f));
+            const Format f = functions.weights;
+            const int64_t k = 3 * 256;
+            const Matrix m(f, rows, k, static_cast<uint32_t>(rows), *functions.table);
+            CAPTURE(functions.function);
             CAPTURE(rows);
+            CHECK(m.panels.same_bytes(Matrix(f, rows, k, static_cast<uint32_t>(rows)).panels));
             Guarded<uint8_t> row_blocks(kernels::row_bytes(f, k));
             std::vector<float> values(static_cast<size_t>(k));
             for (int64_t row = 0; row < panel_count(rows) * kPanel; ++row) {
                 std::fill(row_blocks.begin(), row_blocks.end(), uint8_t{0xa5});
-                reference().unpack_panel_row[slot(f)](m.panel(row / kPanel), k, row % kPanel, row_blocks.data());
+                functions.table->unpack_panel_row[slot(f)](m.panel(row / kPanel), k, row % kPanel, row_blocks.data());
                 if (row < rows) {
                     REQUIRE(memcmp(row_blocks.data(), m.blocks.data() + row * row_blocks.size(),
                                    static_cast<size_t>(row_blocks.size())) == 0);
@@ -160,7 +161,7 @@ TEST_CASE("a panel gives back the blocks of its rows, and zeros where there is n
 }
 
 TEST_CASE("a panel takes the bytes of its source, but for the padding to 64") {
-    for (const Format f : kPanelFormats) {
+    for (const Format f : kPanelMatmul.formats()) {
         for (int64_t k = 256; k < 4096; k += 256) {
             const int64_t source = 16 * kernels::row_bytes(f, k);
             CHECK(kernels::panel_bytes(f, k) >= source);
@@ -225,11 +226,11 @@ TEST_CASE("quantize_panel: every level gives the same bits, also for zeros, ties
     CHECK(expected.scales[3] == 0.0f);
     CHECK(std::isnan(expected.scales[5]));
     CHECK(expected.scales[6] == INFINITY);
-    for (const KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kQuantizePanel.rows()) {
         Activations a(2, expected.k);
         memcpy(a.x.data(), expected.x.data(), static_cast<size_t>(a.x.size()) * sizeof(float));
-        a.quantize(*table);
-        CAPTURE(table->isa);
+        a.quantize(*row.table);
+        CAPTURE(row.isa);
         CHECK(a.q.same_bytes(expected.q));
         CHECK(a.sums.same_bytes(expected.sums));
         CHECK(a.offsets.same_bytes(expected.offsets));
@@ -242,28 +243,32 @@ TEST_CASE("quantize_panel: every level gives the same bits, also for zeros, ties
 }
 
 TEST_CASE("panel_matmul: every level gives the bits of the reference, whatever rows, columns and K") {
-    for (const Format f : kPanelFormats) {
-        for (int64_t i = 0; i < 36; ++i) {
-            const int64_t rows = i * 7 % 50 + 1, columns = i < 20 ? i + 1 : 3 * i - 40;
-            const int64_t k = kernels::is_quantised(f) ? 256 * (i % 5 + 1) : 16 * (i % 17 + 1);
+    for (const Format f : kPanelMatmul.formats()) {
+        int64_t tiles = 0;  // columns of two register tiles of any level
+        for (const KernelRow& row : kPanelMatmul.of(f)) tiles = std::max<int64_t>(tiles, 2 * row.tile.columns);
+        for (int64_t i = 0; i < tiles + 18; ++i) {  // every rest of a tile, then more columns than share anything
+            const int64_t rows = i * 7 % 50 + (i % 9 == 8 ? 130 : 1), columns = i <= tiles ? i + 1 : tiles + (i - tiles) * 5;
+            const int64_t multiple = kPanelMatmul.of(f).front().multiple;
+            const int64_t k = multiple * (i % std::max<int64_t>(5, 272 / multiple) + 1);
             const Matrix w(f, rows, k, static_cast<uint32_t>(i));
             Activations x(columns, k);
             const Product expected(w, random_activations(x, static_cast<uint32_t>(i)));
             expected.run(reference());
-            for (const KernelTable* table : exact_levels(f)) {
+            for (const KernelRow& row : exact_rows(f)) {
                 CAPTURE(kernels::name(f));
-                CAPTURE(table->isa);
+                CAPTURE(row.isa);
                 CAPTURE(rows);
                 CAPTURE(columns);
                 CAPTURE(k);
-                REQUIRE(Product(w, x).run(*table).y.same_bytes(expected.y));
+                REQUIRE(Product(w, x).run(*row.table).y.same_bytes(expected.y));
             }
         }
     }
 }
 
 TEST_CASE("panel_matmul: the largest sums of integers") {
-    for (const Format f : {Format::q4_0, Format::q8_0, Format::q4_k, Format::q6_k}) {
+    for (const Format f : kPanelMatmul.formats()) {
+        if (!kernels::is_quantised(f)) continue;
         for (int64_t rows = 1; rows <= 50; rows += 7) {
             for (const int64_t columns : {1, 2, 3, 4, 5, 6, 7, 8, 9}) {
                 const Matrix w(f, rows, 512, 5);
@@ -275,7 +280,7 @@ TEST_CASE("panel_matmul: the largest sums of integers") {
                                       (halves.second >= 0 && at >= halves.second && at < halves.second + 2);
                     if (!half) w.blocks[i] = rows % 3 == 0 ? 0x00 : rows % 3 == 1 ? 0xff : random.byte() & 1 ? 0x80 : 0x7f;
                 }
-                w.pack();
+                w.pack(reference());
                 Activations x(columns, 512);
                 random_activations(x, 6);
                 const bool positive = rows % 2 == 1;
@@ -285,12 +290,12 @@ TEST_CASE("panel_matmul: the largest sums of integers") {
                 std::fill(x.eighths.begin(), x.eighths.end(), positive ? -32 * 8 * 127 : 32 * 8 * 127);
                 const Product expected(w, x);
                 expected.run(reference());
-                for (const KernelTable* table : exact_levels(f)) {
+                for (const KernelRow& row : exact_rows(f)) {
                     CAPTURE(kernels::name(f));
-                    CAPTURE(table->isa);
+                    CAPTURE(row.isa);
                     CAPTURE(rows);
                     CAPTURE(columns);
-                    REQUIRE(Product(w, x).run(*table).y.same_bytes(expected.y));
+                    REQUIRE(Product(w, x).run(*row.table).y.same_bytes(expected.y));
                 }
             }
         }
@@ -299,27 +304,27 @@ TEST_CASE("panel_matmul: the largest sums of integers") {
 
 TEST_CASE("panel_matmul: slices of panels and of columns give the bits of the whole, and touch nothing else") {
     const int64_t rows = 75, columns = 13, k = 768;
-    for (const Format f : kPanelFormats) {
+    for (const Format f : kPanelMatmul.formats()) {
         const Matrix w(f, rows, k, 8);
         Activations x(columns, k);
         random_activations(x, 9);
-        for (const KernelTable* table : runnable_levels()) {
-            x.quantize(*table);
+        for (const KernelRow& functions : kPanelMatmul.of(f)) {
+            x.quantize(*functions.table);
             CAPTURE(kernels::name(f));
-            CAPTURE(table->isa);
+            CAPTURE(functions.isa);
             const Product whole(w, x), cut(w, x), middle(w, x);
-            whole.run(*table);
+            whole.run(*functions.table);
             for (const auto& [begin, end] : {std::pair{0, 1}, {1, 4}, {4, 4}, {4, 5}}) {
                 kernels::PanelMatmulArgs a = cut.args();
                 a.panel_begin = begin;
                 a.panel_end = end;
-                table->panel_matmul[slot(f)](a);
+                functions.table->panel_matmul[slot(f)](a);
             }
             CHECK(cut.y.same_bytes(whole.y));
             kernels::PanelMatmulArgs a = middle.args();
             a.panel_begin = 1;
             a.panel_end = 3;
-            table->panel_matmul[slot(f)](a);
+            functions.table->panel_matmul[slot(f)](a);
             for (int64_t i = 0; i < middle.y.size(); ++i) {
                 const int64_t row = i % middle.stride;
                 REQUIRE(middle.y[i] == (row >= 16 && row < 48 ? whole.y[i] : -7.0f));
@@ -327,9 +332,9 @@ TEST_CASE("panel_matmul: slices of panels and of columns give the bits of the wh
             for (int64_t c = 0; c < columns; ++c) {
                 Activations one(1, k);
                 memcpy(one.x.data(), x.x.data() + c * k, static_cast<size_t>(k) * sizeof(float));
-                one.quantize(*table);
+                one.quantize(*functions.table);
                 const Product alone(w, one);
-                alone.run(*table);
+                alone.run(*functions.table);
                 REQUIRE(memcmp(alone.y.data(), whole.y.data() + c * whole.stride,
                                static_cast<size_t>(rows) * 4) == 0);
             }
@@ -342,7 +347,7 @@ TEST_CASE("panel_matmul: slices of panels and of columns give the bits of the wh
 // Each rounding is relative to the sum of magnitudes (Higham, Accuracy and Stability, 3.1).
 TEST_CASE("panel_matmul: the reference agrees with double") {
     const int64_t rows = 21, columns = 5, k = 1536;
-    for (const Format f : kPanelFormats) {
+    for (const Format f : kPanelMatmul.formats()) {
         const Matrix w(f, rows, k, 10);
         Activations x(columns, k);
         const Product product(w, random_activations(x, 11));
@@ -378,15 +383,14 @@ TEST_CASE("panel_matmul: the reference agrees with double") {
 
 // To the nearest bf16, ties to even; denormal inputs may become zero.
 TEST_CASE("round_bf16: the nearest value, and infinities and NaN as they are") {
-    for (const KernelTable* table : runnable_levels()) {
-        if (!table->round_bf16) continue;
+    for (const KernelRow& row : kRoundBf16.rows()) {
         for (const int64_t n : {1, 15, 16, 31, 32, 33, 100}) {
             Guarded<float> x(n);
             Guarded<uint16_t> y(n);
             Random random(static_cast<uint32_t>(n));
             random.fill(x.data(), n, 100);
             x[0] = kernels::bits_float(0x3f808000);  // 1 + 2^-8: halfway, goes to the even 1
-            table->round_bf16(x.data(), n, y.data());
+            row.table->round_bf16(x.data(), n, y.data());
             CHECK(y[0] == 0x3f80);
             for (int64_t i = 1; i < n; ++i) {
                 const double error = std::abs(double{kernels::bfloat_to_float(y[i])} - double{x[i]});
@@ -395,7 +399,7 @@ TEST_CASE("round_bf16: the nearest value, and infinities and NaN as they are") {
         }
         const float special[] = {INFINITY, -INFINITY, NAN, 0.0f};
         uint16_t out[4];
-        table->round_bf16(special, 4, out);
+        row.table->round_bf16(special, 4, out);
         CHECK(out[0] == 0x7f80);
         CHECK(out[1] == 0xff80);
         CHECK(std::isnan(kernels::bfloat_to_float(out[2])));
@@ -405,15 +409,15 @@ TEST_CASE("round_bf16: the nearest value, and infinities and NaN as they are") {
 
 // Products of two bf16 are exact in f32; each of the K additions rounds once.
 TEST_CASE("panel_matmul: bf16 activations agree with double on the rounded values") {
-    for (const KernelTable* table : runnable_levels()) {
-        if (!table->round_bf16) continue;
+    for (const KernelRow& functions : kPanelMatmul.of(Format::bf16)) {
+        if (!functions.bf16) continue;
         for (int64_t i = 0; i < 24; ++i) {
             const int64_t rows = i * 5 % 40 + 1, columns = i % 13 + 1, k = 16 * (i % 9 + 1);
             const Matrix w(Format::bf16, rows, k, static_cast<uint32_t>(i));
             Activations x(columns, k);
-            random_activations(x, static_cast<uint32_t>(i)).quantize(*table);
+            random_activations(x, static_cast<uint32_t>(i)).quantize(*functions.table);
             const Product product(w, x);
-            product.run(*table);
+            product.run(*functions.table);
             Guarded<float> weights(rows * k);
             reference().expand[slot(Format::bf16)](w.blocks.data(), rows * k, weights.data());
             const auto compare = [&](int64_t c, int64_t row) {
@@ -436,15 +440,15 @@ TEST_CASE("panel_matmul: bf16 activations agree with double on the rounded value
 }
 
 TEST_CASE("panel_matmul: a bad activation spoils its own column only") {
-    for (const Format f : kPanelFormats) {
+    for (const Format f : kPanelMatmul.formats()) {
         const Matrix w(f, 18, 512, 14);
         Activations x(10, 512);
         random_activations(x, 15);
         x.x[3 * 512 + 300] = NAN;
-        for (const KernelTable* table : runnable_levels()) {
-            x.quantize(*table);
+        for (const KernelRow& functions : kPanelMatmul.of(f)) {
+            x.quantize(*functions.table);
             const Product product(w, x);
-            product.run(*table);
+            product.run(*functions.table);
             for (int64_t c = 0; c < 10; ++c) {
                 for (int64_t row = 0; row < 18; ++row) {
                     REQUIRE(std::isnan(product.y[c * product.stride + row]) == (c == 3));

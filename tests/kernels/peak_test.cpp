@@ -5,18 +5,13 @@
 #include <algorithm>
 #include <string>
 
-#include "kernels/select.h"
-#include "tests/kernels/avxvnni_emulated.h"
+#include "tests/kernels/walk.h"
 
 using namespace lapidary::kernels;
 
 namespace {
 
-std::vector<const KernelTable*> tables() {
-    auto out = runnable_tables();
-    if (const KernelTable* emulated = lapidary::test::avxvnni_emulated()) out.push_back(emulated);
-    return out;
-}
+const lapidary::test::Walk kPeak({"peak"}, lapidary::test::Compare::values);
 
 // What a probe must keep in flight: the instructions that the widest core known starts per cycle, times the cycles
 // that a sum then waits.
@@ -37,25 +32,25 @@ const std::vector<Need> kNeeds = {
 }  // namespace
 
 TEST_CASE("peak: multiply-adds in proportion to the iterations") {
-    for (const KernelTable* table : tables()) {
-        CAPTURE(table->isa);
-        REQUIRE(static_cast<bool>(table->peak));
-        CHECK(table->peak(0).macs == 0);
-        CHECK(table->peak(1).macs > 0);
-        CHECK(table->peak(7).macs == 7 * table->peak(1).macs);
-        CHECK(table->peak(2000).macs == 2000 * table->peak(1).macs);
+    for (const KernelRow& row : kPeak.rows()) {
+        CAPTURE(row.isa);
+        REQUIRE(static_cast<bool>(row.table->peak));
+        CHECK(row.table->peak(0).macs == 0);
+        CHECK(row.table->peak(1).macs > 0);
+        CHECK(row.table->peak(7).macs == 7 * row.table->peak(1).macs);
+        CHECK(row.table->peak(2000).macs == 2000 * row.table->peak(1).macs);
     }
 }
 
 TEST_CASE("peak: names its instruction, and has more sums than any core makes wait") {
-    for (const KernelTable* table : tables()) {
-        const Peak peak = table->peak(0);
-        CAPTURE(table->isa);
+    for (const KernelRow& row : kPeak.rows()) {
+        const Peak peak = row.table->peak(0);
+        CAPTURE(row.isa);
         CAPTURE(peak.instruction);
         const auto need = std::find_if(kNeeds.begin(), kNeeds.end(), [&](const Need& n) { return n.instruction == peak.instruction; });
         REQUIRE(need != kNeeds.end());
         CHECK(peak.sums >= need->per_cycle * need->cycles);
         CHECK(peak.macs == 0);
-        CHECK(table->peak(1).macs % peak.sums == 0);  // every sum as often as the others
+        CHECK(row.table->peak(1).macs % peak.sums == 0);  // every sum as often as the others
     }
 }

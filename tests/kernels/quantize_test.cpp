@@ -6,9 +6,12 @@
 
 #include "kernels/kv_rows.h"
 #include "tests/kernels/fixtures.h"
+#include "tests/kernels/walk.h"
 
 namespace lapidary::test {
 namespace {
+
+const Walk kQuantize({"quantize"}, Compare::bits), kStoreKv({"store_kv"}, Compare::bits);
 
 struct Quantized {
     Guarded<int8_t> q;
@@ -21,11 +24,11 @@ struct Quantized {
 }  // namespace
 
 TEST_CASE("quantize keeps every value within half a step") {
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kQuantize.rows()) {
         Guarded<float> x(32 * 19);
         Random random(1);
         for (int64_t i = 0; i < x.size(); ++i) x[i] = random.uniform(-1, 1) * std::ldexp(1.0f, static_cast<int>(i / 32) * 5 - 50);
-        const Quantized result(*table, x);
+        const Quantized result(*row.table, x);
         for (int64_t i = 0; i < x.size(); ++i) {
             const double scale = result.scales[i / 32];
             // Half a step, and the roundings of the scale and the quotient at up to 127 steps.
@@ -50,21 +53,21 @@ TEST_CASE("quantize: every level gives the same bits, also for zeros, ties and t
     CHECK(expected.scales[1] == 0.0f);
     CHECK(expected.scales[3] == 0.0f);
     CHECK(expected.q[129] == 127);
-    for (const kernels::KernelTable* table : runnable_levels()) {
-        const Quantized result(*table, x);
-        CAPTURE(table->isa);
+    for (const KernelRow& row : kQuantize.rows()) {
+        const Quantized result(*row.table, x);
+        CAPTURE(row.isa);
         CHECK(result.q.same_bytes(expected.q));
         CHECK(result.scales.same_bytes(expected.scales));
     }
 }
 
 TEST_CASE("quantize: NaN and infinity stay visible in the scale of their block only") {
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kQuantize.rows()) {
         Guarded<float> x(96);
         Random(3).fill(x.data(), 96);
         x[5] = NAN;
         x[40] = -INFINITY;
-        const Quantized result(*table, x);
+        const Quantized result(*row.table, x);
         CHECK(std::isnan(result.scales[0]));
         CHECK(result.scales[1] == INFINITY);
         CHECK(std::isfinite(result.scales[2]));
@@ -78,29 +81,26 @@ TEST_CASE("store_kv: every level writes the bits of the reference") {
     Guarded<float> x(n);
     Random(4).fill(x.data(), n, 70000.0f);  // some beyond f16
     for (int64_t i = 0; i < 64; ++i) x[i] *= 1e-9f;
-    for (int format = 0; format < 3; ++format) {
-        const int64_t bytes = format == 0 ? 4 : format == 1 ? 2 : 1;
-        Guarded<uint8_t> expected(n * bytes), expected_scales(n / 32 * 2);
-        reference().store_kv[format](x.data(), n, expected.data(), expected_scales.data());
-        for (const kernels::KernelTable* table : runnable_levels()) {
-            Guarded<uint8_t> row(n * bytes), scales(n / 32 * 2);
-            table->store_kv[format](x.data(), n, row.data(), scales.data());
-            CAPTURE(table->isa);
-            CAPTURE(format);
-            CHECK(row.same_bytes(expected));
-            CHECK(scales.same_bytes(expected_scales));
-        }
+    for (const KernelRow& row : kStoreKv.rows()) {
+        const auto slot = static_cast<size_t>(row.cache);
+        const int64_t bytes = kernels::block_bytes(row.weights) / kernels::block_values(row.weights);
+        Guarded<uint8_t> expected(n * bytes), expected_scales(n / 32 * 2), got(n * bytes), scales(n / 32 * 2);
+        reference().store_kv[slot](x.data(), n, expected.data(), expected_scales.data());
+        row.table->store_kv[slot](x.data(), n, got.data(), scales.data());
+        CAPTURE(row.function);
+        CHECK(got.same_bytes(expected));
+        CHECK(scales.same_bytes(expected_scales));
     }
 }
 
 TEST_CASE("store_kv: odd lengths of f16 and f32 rows") {
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kStoreKv.rows()) {
         Guarded<float> x(37), copy(37);
         Random(5).fill(x.data(), 37);
-        Guarded<uint16_t> row(37);
-        table->store_kv[1](x.data(), 37, row.data(), nullptr);
-        for (int64_t i = 0; i < 37; ++i) REQUIRE(row[i] == kernels::float_to_half(x[i]));
-        table->store_kv[0](x.data(), 37, copy.data(), nullptr);
+        Guarded<uint16_t> half(37);
+        row.table->store_kv[1](x.data(), 37, half.data(), nullptr);
+        for (int64_t i = 0; i < 37; ++i) REQUIRE(half[i] == kernels::float_to_half(x[i]));
+        row.table->store_kv[0](x.data(), 37, copy.data(), nullptr);
         CHECK(copy.same_bytes(x));
     }
 }

@@ -5,10 +5,16 @@
 #include <limits>
 
 #include "tests/kernels/fixtures.h"
+#include "tests/kernels/walk.h"
 #include "tests/support/check_close.h"
 
 namespace lapidary::test {
 namespace {
+
+const Walk kRmsNorm({"rms_norm"}, Compare::values), kLayerNorm({"layer_norm"}, Compare::values),
+    kAddNorm({"add_norm"}, Compare::values), kGeglu({"geglu"}, Compare::values), kSoftCap({"soft_cap"}, Compare::values),
+    kGatesAndCaps({"geglu", "soft_cap"}, Compare::values), kRope({"rope"}, Compare::values),
+    kScaleAdd({"scale_add"}, Compare::bits);
 
 constexpr double u = kUnitRoundoff;
 const int64_t kLengths[] = {1, 2, 7, 8, 15, 16, 17, 33, 100, 3840};
@@ -30,7 +36,7 @@ double gelu(double x) { return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x 
 
 // The sum of n squares in f32 is off by at most n u, half of which reaches the root; a few more roundings.
 TEST_CASE("rms_norm, with and without weight, also in place") {
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kRmsNorm.rows()) {
         for (const int64_t n : kLengths) {
             Guarded<float> x(n), w(n), y(n);
             filled(x, 1, 3);
@@ -47,13 +53,13 @@ TEST_CASE("rms_norm, with and without weight, also in place") {
                     return relative * std::abs(expected[static_cast<size_t>(i)]);
                 });
             };
-            CAPTURE(table->isa);
+            CAPTURE(row.isa);
             CAPTURE(n);
-            table->rms_norm(x.data(), w.data(), n, 1e-6f, y.data());
+            row.table->rms_norm(x.data(), w.data(), n, 1e-6f, y.data());
             CHECK(near(with) == "");
-            table->rms_norm(x.data(), nullptr, n, 1e-6f, y.data());
+            row.table->rms_norm(x.data(), nullptr, n, 1e-6f, y.data());
             CHECK(near(without) == "");
-            table->rms_norm(x.data(), w.data(), n, 1e-6f, x.data());
+            row.table->rms_norm(x.data(), w.data(), n, 1e-6f, x.data());
             memcpy(y.data(), x.data(), static_cast<size_t>(n) * 4);
             CHECK(near(with) == "");
         }
@@ -62,7 +68,7 @@ TEST_CASE("rms_norm, with and without weight, also in place") {
 
 // The mean is off by at most n u mean|x|, the variance by (n + 2) u relative and the square of that.
 TEST_CASE("layer_norm") {
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kLayerNorm.rows()) {
         for (const int64_t n : kLengths) {
             Guarded<float> x(n), w(n), b(n), y(n);
             filled(x, 3, 2);
@@ -84,18 +90,18 @@ TEST_CASE("layer_norm") {
                 tolerance[at] = std::abs(scale * w[i]) * (mean_error + std::abs(centred) * (variance_error + 6 * u) +
                                                           2 * u * std::abs(x[i])) + 4 * u * std::abs(b[i]);
             }
-            CAPTURE(table->isa);
+            CAPTURE(row.isa);
             CAPTURE(n);
-            table->layer_norm(x.data(), w.data(), b.data(), n, 1e-5f, y.data());
+            row.table->layer_norm(x.data(), w.data(), b.data(), n, 1e-5f, y.data());
             CHECK(first_difference(y, expected, n, [&](int64_t i) { return tolerance[static_cast<size_t>(i)]; }) == "");
-            table->layer_norm(x.data(), w.data(), b.data(), n, 1e-5f, x.data());
+            row.table->layer_norm(x.data(), w.data(), b.data(), n, 1e-5f, x.data());
             CHECK(x.same_bytes(y));
         }
     }
 }
 
 TEST_CASE("add_norm adds the normed branch and scales") {
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kAddNorm.rows()) {
         for (const int64_t n : kLengths) {
             Guarded<float> x(n), y(n), w(n);
             filled(x, 6, 2);
@@ -109,9 +115,9 @@ TEST_CASE("add_norm adds the normed branch and scales") {
                 expected[at] = (x[i] + branch) * factor;
                 tolerance[at] = ((static_cast<double>(n) / 2 + 8) * u * std::abs(branch) + 3 * u * std::abs(x[i])) * factor;
             }
-            CAPTURE(table->isa);
+            CAPTURE(row.isa);
             CAPTURE(n);
-            table->add_norm(x.data(), y.data(), w.data(), n, 1e-6f, 0.75f);
+            row.table->add_norm(x.data(), y.data(), w.data(), n, 1e-6f, 0.75f);
             CHECK(first_difference(x, expected, n, [&](int64_t i) { return tolerance[static_cast<size_t>(i)]; }) == "");
         }
     }
@@ -121,7 +127,7 @@ TEST_CASE("add_norm adds the normed branch and scales") {
 // three roundings of the result, which |x| bounds: 4 u |x| |up| in all.
 TEST_CASE("geglu follows tanh-GELU in double over the whole range") {
     const int64_t n = 4001;
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kGeglu.rows()) {
         Guarded<float> gate(n), up(n), y(n);
         filled(up, 9, 4);
         std::vector<double> expected(static_cast<size_t>(n)), tolerance(expected);
@@ -131,29 +137,29 @@ TEST_CASE("geglu follows tanh-GELU in double over the whole range") {
             expected[static_cast<size_t>(i)] = gelu(gate[i]) * up[i];
             tolerance[static_cast<size_t>(i)] = 4 * u * std::abs(double{gate[i]} * up[i]);
         }
-        CAPTURE(table->isa);
+        CAPTURE(row.isa);
         const auto near = [&](int64_t i) { return tolerance[static_cast<size_t>(i)]; };
-        table->geglu(gate.data(), up.data(), n, y.data());
+        row.table->geglu(gate.data(), up.data(), n, y.data());
         CHECK(first_difference(y, expected, n, near) == "");
-        table->geglu(gate.data(), up.data(), n, gate.data());
+        row.table->geglu(gate.data(), up.data(), n, gate.data());
         CHECK(gate.same_bytes(y));
     }
 }
 
 TEST_CASE("geglu and soft_cap at the ends of f32") {
-    for (const kernels::KernelTable* table : runnable_levels()) {
-        CAPTURE(table->isa);
+    for (const KernelRow& row : kGatesAndCaps.rows()) {
+        CAPTURE(row.isa);
         const float huge = std::numeric_limits<float>::max();
         float x[5] = {huge, -huge, INFINITY, 0.0f, NAN};
         const float one[5] = {1, 1, 1, 1, 1};
         float y[5];
-        table->geglu(x, one, 5, y);
+        row.table->geglu(x, one, 5, y);
         CHECK(y[0] == huge);
         CHECK(y[1] == 0.0f);
         CHECK(y[2] == INFINITY);
         CHECK(y[3] == 0.0f);
         CHECK(std::isnan(y[4]));
-        table->soft_cap(x, 5, 30.0f);
+        row.table->soft_cap(x, 5, 30.0f);
         CHECK(x[0] == 30.0f);
         CHECK(x[1] == -30.0f);
         CHECK(x[2] == 30.0f);
@@ -165,21 +171,21 @@ TEST_CASE("geglu and soft_cap at the ends of f32") {
 // tanh to 2 u, its argument to u (times 0.45), one rounding of the product: 4 u cap.
 TEST_CASE("soft_cap follows tanh in double") {
     const int64_t n = 2003;
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kSoftCap.rows()) {
         Guarded<float> x(n);
         std::vector<double> expected(static_cast<size_t>(n));
         for (int64_t i = 0; i < n; ++i) {
             x[i] = static_cast<float>(i - 1000) * 0.2f;
             expected[static_cast<size_t>(i)] = 30 * std::tanh(x[i] / 30.0);
         }
-        table->soft_cap(x.data(), n, 30.0f);
-        CAPTURE(table->isa);
+        row.table->soft_cap(x.data(), n, 30.0f);
+        CAPTURE(row.isa);
         CHECK(first_difference(x, expected, n, [](int64_t) { return 4 * u * 30; }) == "");
     }
 }
 
 TEST_CASE("rope turns the pairs it is given and leaves the rest") {
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kRope.rows()) {
         for (const int64_t n : {2, 6, 32, 34, 256, 512}) {
             for (const int64_t pairs : {n / 2, n / 8}) {
                 Guarded<float> x(n), c(pairs), s(pairs);
@@ -194,10 +200,10 @@ TEST_CASE("rope turns the pairs it is given and leaves the rest") {
                     expected[second] = b * c[j] + a * s[j];
                     tolerance[first] = tolerance[second] = 2 * u * (std::abs(a) + std::abs(b));
                 }
-                CAPTURE(table->isa);
+                CAPTURE(row.isa);
                 CAPTURE(n);
                 CAPTURE(pairs);
-                table->rope(x.data(), n, pairs, c.data(), s.data());
+                row.table->rope(x.data(), n, pairs, c.data(), s.data());
                 CHECK(first_difference(x, expected, n,
                                        [&](int64_t i) { return tolerance[static_cast<size_t>(i)]; }) == "");
             }
@@ -206,16 +212,16 @@ TEST_CASE("rope turns the pairs it is given and leaves the rest") {
 }
 
 TEST_CASE("scale_add is one product and one sum") {
-    for (const kernels::KernelTable* table : runnable_levels()) {
+    for (const KernelRow& row : kScaleAdd.rows()) {
         for (const int64_t n : kLengths) {
             Guarded<float> x(n), y(n), sum(n);
             filled(x, 11, 1);
             filled(y, 12, 1);
             memcpy(sum.data(), x.data(), static_cast<size_t>(n) * 4);
-            table->scale_add(sum.data(), 1.7f, y.data(), n);
+            row.table->scale_add(sum.data(), 1.7f, y.data(), n);
             for (int64_t i = 0; i < n; ++i) REQUIRE(sum[i] == x[i] * 1.7f + y[i]);
             memcpy(sum.data(), x.data(), static_cast<size_t>(n) * 4);
-            table->scale_add(sum.data(), -0.3f, nullptr, n);
+            row.table->scale_add(sum.data(), -0.3f, nullptr, n);
             for (int64_t i = 0; i < n; ++i) REQUIRE(sum[i] == x[i] * -0.3f);
         }
     }

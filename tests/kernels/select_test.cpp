@@ -9,6 +9,7 @@
 
 #include "kernels/cpu.h"
 #include "tests/kernels/fixtures.h"
+#include "tests/kernels/walk.h"
 
 namespace lapidary::test {
 
@@ -16,11 +17,11 @@ TEST_CASE("select: empty takes the highest level, a name takes that level") {
     std::string why;
     const kernels::KernelTable* best = kernels::select("", &why);
     REQUIRE(best != nullptr);
-    CHECK(best == runnable_levels().back());
+    CHECK(best == kernels::runnable_tables().back());
     CHECK(why.empty());
     for (const kernels::Level& level : kernels::levels())
         if (level.table) CHECK(kernels::select(level.name, &why) == level.table);
-    CHECK(kernels::select("ref", nullptr) == runnable_levels().front());
+    CHECK(kernels::select("ref", nullptr) == kernels::runnable_tables().front());
 }
 
 TEST_CASE("select: an unknown name says so and lists what works") {
@@ -71,7 +72,7 @@ TEST_CASE("levels: those that the build expects are compiled in and run here") {
         const kernels::KernelTable* table = kernels::select(name, &why);
         INFO(why);
         REQUIRE(table != nullptr);
-        CHECK(std::count(runnable_levels().begin(), runnable_levels().end(), table) == 1);
+        CHECK(std::count(kernels::runnable_tables().begin(), kernels::runnable_tables().end(), table) == 1);
     }
     CHECK(found >= 1);
 }
@@ -100,20 +101,20 @@ TEST_CASE("select: attention in bf16 serves only where it multiplies more than f
 #endif
     const kernels::KernelTable* table = kernels::select("avx512", nullptr);
     if (!table) return;
-    const auto plain = std::find_if(runnable_levels().begin(), runnable_levels().end(),
+    const auto plain = std::find_if(kernels::runnable_tables().begin(), kernels::runnable_tables().end(),
                                     [](const auto* t) { return std::string_view(t->isa) == "avx512"; });
     CHECK((table->attention == (*plain)->attention) == !cpu.fast_bf16);
     CHECK((table->round_bf16 != nullptr) == cpu.avx512_bf16);  // of weights in bf16 it is a matter of precision
-    if (cpu.avx512_bf16) CHECK(std::any_of(runnable_levels().begin(), runnable_levels().end(), [&](const auto* t) {
+    if (cpu.avx512_bf16) CHECK(std::any_of(kernels::runnable_tables().begin(), kernels::runnable_tables().end(), [&](const auto* t) {
         return std::string_view(t->isa) == "avx512" && t->attention != (*plain)->attention;
     }));
 }
 
 TEST_CASE("the table of a runnable level is complete") {
-    for (const kernels::KernelTable* t : runnable_levels()) {
+    for (const kernels::KernelTable* t : kernels::runnable_tables()) {
         CAPTURE(t->isa);
-        for (const kernels::Format format : all_formats()) {
-            const int i = static_cast<int>(format);
+        for (int i = 0; i < kernels::kFormats; ++i) {
+            const auto format = static_cast<kernels::Format>(i);
             CAPTURE(kernels::name(format));
             CHECK((t->expand[i] != nullptr));
             CHECK((t->matmul[i] != nullptr));
@@ -127,6 +128,66 @@ TEST_CASE("the table of a runnable level is complete") {
                t->scale_add && t->attention && t->attention_merge && t->quantize_panel));
     }
 }
+
+TEST_CASE("rows: every operation is walked by a test, an exact one by a test of its bits, and no test walks another") {
+    std::set<std::string_view> named, compared, known;
+    for (const Walk* walk : Walk::all()) {
+        named.insert(walk->ops().begin(), walk->ops().end());
+        if (walk->compare() == Compare::bits) compared.insert(walk->ops().begin(), walk->ops().end());
+    }
+    for (const KernelRow& row : kernels::rows()) {
+        CAPTURE(row.function);
+        known.insert(row.op);
+        CHECK(named.count(row.op) == 1);
+        if (row.exact) CHECK(compared.count(row.op) == 1);
+    }
+    for (const std::string_view op : named) {
+        CAPTURE(op);
+        if (op != "round_bf16") CHECK(known.count(op) == 1);  // of x86 alone
+    }
+}
+
+TEST_CASE("rows: each has what is known of its operation, its format and its level") {
+    for (const KernelRow& row : kernels::rows()) {
+        CAPTURE(row.function);
+        CAPTURE(row.isa);
+        CAPTURE(row.format);
+        CHECK(row.own == row.function.starts_with(std::string(row.isa).append("::")));
+        if (row.isa == "ref") CHECK(row.own);
+        if (row.format != "any") CHECK((row.format == name(row.weights) || row.format == name(row.cache)));
+        CHECK(row.bf16 == row.function.starts_with("avx512_bf16::"));
+        CHECK(row.multiple > 0);
+        if (row.op == "matmul" || row.op == "expand") CHECK(row.multiple == kernels::block_values(row.weights));
+        if (row.op == "panel_matmul") CHECK(row.exact == !row.bf16);
+        if (row.op == "attention") CHECK_FALSE(row.exact);
+        const auto level = std::find_if(kernels::levels().begin(), kernels::levels().end(), [&](const auto& l) {
+            return row.isa == l.name || row.isa.starts_with(std::string(l.name).append("_bf16"));
+        });
+        REQUIRE(level != kernels::levels().end());
+        if (row.isa == level->name) CHECK((row.table != nullptr) == (level->table != nullptr));
+        if (row.table) CHECK(row.table->isa == level->name);
+    }
+}
+
+#ifdef LAP_TEST_AVXVNNI
+TEST_CASE("rows: those of avxvnni have all been compiled once more for other CPUs") {
+    const kernels::KernelTable* emulated = avxvnni_emulated();
+    if (!emulated) return;
+    const kernels::KernelTable& base = *kernels::select("avx2", nullptr);
+    int found = 0;
+    for (const KernelRow& row : kernels::rows()) {
+        if (row.isa != "avxvnni" || !row.own) continue;
+        CAPTURE(row.function);
+        const auto slot = static_cast<size_t>(row.weights);
+        if (row.op == "peak")
+            CHECK((emulated->peak != base.peak));
+        else
+            CHECK((row.op == "panel_matmul" && emulated->panel_matmul[slot] != base.panel_matmul[slot]));
+        ++found;
+    }
+    CHECK(found > 0);
+}
+#endif
 
 TEST_CASE("rows: every built level has the operations of ref, and each function is of a level that exists") {
     const auto operations = [](std::string_view isa) {
@@ -155,16 +216,15 @@ TEST_CASE("rows: every built level has the operations of ref, and each function 
     }
 }
 
-TEST_CASE("scratch sizes keep whole cache lines and never shrink") {
-    for (int64_t columns = 1; columns < 2000; columns += 37) {
-        CHECK(kernels::matmul_scratch_bytes(columns) % 64 == 0);
-        CHECK(kernels::matmul_scratch_bytes(columns + 37) >= kernels::matmul_scratch_bytes(columns));
-    }
+TEST_CASE("scratch sizes keep whole cache lines and never shrink, and one size is enough for every operation") {
+    CHECK(kernels::matmul_scratch_bytes() % 64 == 0);
     for (const int64_t dim : {2, 30, 256, 512}) {
         CHECK(kernels::attention_scratch_bytes(dim, 3) % 64 == 0);
         CHECK(kernels::attention_partial_bytes(dim, 3) % 64 == 0);
         CHECK(kernels::attention_scratch_bytes(dim, 5) > kernels::attention_scratch_bytes(dim, 4));
         CHECK(kernels::attention_partial_bytes(dim, 5) > kernels::attention_partial_bytes(dim, 4));
+        CHECK(kernels::scratch_bytes(dim, 64) >= kernels::matmul_scratch_bytes());
+        CHECK(kernels::scratch_bytes(dim, 64) >= kernels::attention_scratch_bytes(dim, 64));
     }
 }
 
