@@ -45,9 +45,11 @@ Operation operation(const KernelRow& row, const Inputs& in) {
     if (row.op == "scale_add") return {[=, &in](const auto& t, float* out) { t.scale_add(out, 0.5f, in.b.data(), n); }, 12};
     const int64_t row_size = row_bytes(row.weights, n);
     const double bytes = static_cast<double>(row_size) / static_cast<double>(n);
-    if (row.op == "expand") return {[=, &in](const auto& t, float* out) { t.expand[format](in.weights.data(), n, out); }, 4 + bytes};
+    if (row.op == "expand")
+        return {[=, &in](const auto& t, float* out) { t.expand[format](in.weights.data(), n, out); }, 4 + bytes};
     if (row.op == "pack_panel")
-        return {[=, &in](const auto& t, float* out) { t.pack_panel[format](in.weights.data(), row_size, n, kPanel, out); }, 32 * bytes};
+        return {[=, &in](const auto& t, float* out) { t.pack_panel[format](in.weights.data(), row_size, n, kPanel, out); },
+                2 * kPanel * bytes};
     if (row.op == "unpack_panel_row")
         return {[=, &in](const auto& t, float* out) { t.unpack_panel_row[format](in.weights.data(), n, 0, out); }, 2 * bytes};
     if (row.op == "quantize")

@@ -107,7 +107,7 @@ uint64_t parameters(const LoadedModel& m) {
 std::vector<PanelKernels> panel_kernels(const runtime::Device& device, const model::Weights& weights) {
     std::vector<PanelKernels> out;
     for (const kernels::Format f : panel_formats(weights)) {
-        const runtime::TensorView matrix{nullptr, 0, f, 16, kernels::panel_k_multiple(f), 0};
+        const runtime::TensorView matrix{nullptr, 0, f, kernels::kPanel, kernels::panel_k_multiple(f), 0};
         const runtime::KernelChoice choice = device.kernels_of(matrix, runtime::Use::matrix);
         if (choice.layout == runtime::Layout::panels) out.push_back({kernels::name(f), choice.few, choice.many});
     }

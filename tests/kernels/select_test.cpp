@@ -105,7 +105,8 @@ TEST_CASE("select: attention in bf16 serves only where it multiplies more than f
                                     [](const auto* t) { return std::string_view(t->isa) == "avx512"; });
     CHECK((table->attention == (*plain)->attention) == !cpu.fast_bf16);
     CHECK((table->round_bf16 != nullptr) == cpu.avx512_bf16);  // of weights in bf16 it is a matter of precision
-    if (cpu.avx512_bf16) CHECK(std::any_of(kernels::runnable_tables().begin(), kernels::runnable_tables().end(), [&](const auto* t) {
+    const auto& all = kernels::runnable_tables();
+    if (cpu.avx512_bf16) CHECK(std::any_of(all.begin(), all.end(), [&](const auto* t) {
         return std::string_view(t->isa) == "avx512" && t->attention != (*plain)->attention;
     }));
 }
