@@ -61,6 +61,16 @@ std::vector<std::pair<std::string, std::string>> short_names(const std::string& 
 
 }  // namespace
 
+std::vector<std::string_view> split(std::string_view text, char mark) {
+    std::vector<std::string_view> parts;
+    for (size_t begin = 0; begin <= text.size();) {
+        const size_t end = std::min(text.find(mark, begin), text.size());
+        parts.push_back(text.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    return parts;
+}
+
 SplitLine split_line(const std::vector<std::string>& args, const TakesValue& takes_value) {
     SplitLine line;
     for (size_t i = 0; i < args.size(); ++i) {

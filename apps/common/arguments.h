@@ -5,10 +5,14 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace lapidary::cli {
+
+// "a,b,,c" at commas: a, b, an empty one, c.
+std::vector<std::string_view> split(std::string_view text, char mark);
 
 struct SplitLine {
     std::vector<std::pair<std::string, std::string>> options;  // name as typed, value; in the order of the line

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "apps/common/arguments.h"
 #include "apps/common/diagnostics.h"
 #include "apps/common/help.h"
 #include "apps/common/tables.h"
@@ -83,11 +84,7 @@ void print_heading(Console& console, const BenchRow& row, const std::vector<Colu
                     row.kv, row.machine_gbps, row.machine_gmacs, row.peak_instruction);
     const size_t width = console.note_width();
     const std::string lines = width > 0 ? wrapped(machine, width, 2, 0) : machine;
-    for (size_t begin = 0; begin < lines.size();) {
-        const size_t end = std::min(lines.find('\n', begin), lines.size());
-        console.note(lines.substr(begin, end - begin));
-        begin = end + 1;
-    }
+    for (const std::string_view line : split(lines, '\n')) console.note(line);
     std::vector<std::string> names;
     std::vector<size_t> widths;
     std::string rule = "|";

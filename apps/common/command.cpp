@@ -11,25 +11,12 @@
 #include "base/try.h"
 
 namespace lapidary::cli {
-namespace {
-
-std::vector<std::string> names_in(const std::string& list) {
-    std::vector<std::string> names;
-    for (size_t begin = 0; begin < list.size();) {
-        const size_t end = std::min(list.find(',', begin), list.size());
-        names.push_back(list.substr(begin, end - begin));
-        begin = end + 1;
-    }
-    return names;
-}
-
-}  // namespace
 
 Command::Command(std::string verb, std::string usage, std::string summary)
     : page_{std::move(verb), std::move(usage), std::move(summary), {}} {}
 
 void Command::add(const std::string& names, bool repeatable, HelpEntry entry, Take take) {
-    entry.names = names_in(names);
+    for (const std::string_view name : split(names, ',')) entry.names.emplace_back(name);
     options_.push_back({entry.names, !entry.metavar.empty(), repeatable, std::move(take)});
     page_.entries.push_back(std::move(entry));
 }

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "apps/common/arguments.h"
 #include "base/try.h"
 
 namespace lapidary::cli {
@@ -123,16 +124,13 @@ Result<void> add_range(std::string_view option, std::string_view text, int64_t l
 Result<std::vector<int32_t>> parse_sweep(std::string_view option, std::string_view text, int64_t low,
                                          int64_t high) {
     std::vector<int32_t> values;
-    for (size_t begin = 0; begin <= text.size();) {
-        const size_t end = std::min(text.find(',', begin), text.size());
-        const std::string_view item = text.substr(begin, end - begin);
+    for (const std::string_view item : split(text, ',')) {
         if (item.find('-', 1) != item.npos) {
             LAP_TRY(add_range(option, item, low, high, values));
         } else {
             LAP_ASSIGN(const int64_t value, parse_count(option, item, low, high));
             values.push_back(static_cast<int32_t>(value));
         }
-        begin = end + 1;
     }
     return values;
 }
