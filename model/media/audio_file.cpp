@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/media/media_bytes.h"
 #include "model/media/resample.h"
@@ -113,12 +114,10 @@ Result<void> check_audio(const std::filesystem::path& path) try {
 Result<std::vector<float>> prepare_samples(std::span<const float> interleaved, uint32_t channels, uint32_t sample_rate,
                                            std::string_view name, uint64_t max_samples) {
     LAP_ASSIGN(Resampler resampler, Resampler::create(channels, sample_rate, name, max_samples));
-    if (interleaved.size() % channels != 0) {
+    if (interleaved.size() % channels != 0)
         return Error{Errc::invalid_argument,
-                     std::string(name) + ": " + std::to_string(interleaved.size()) +
-                         " values are no whole frames of " + std::to_string(channels) + " channels",
+                     concat(name, ": ", interleaved.size(), " values are no whole frames of ", channels, " channels"),
                      "pass channels * frames values"};
-    }
     LAP_TRY(resampler.expect(interleaved.size() / channels));
     try {
         for (size_t at = 0; at < interleaved.size();) {

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <new>
-#include <string>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/media/placeholders.h"
 
@@ -16,8 +16,7 @@ Result<FrameRows> samples_to_frames(std::span<const float> samples, uint32_t sam
     try {
         frames.values.resize(count * samples_per_token);
     } catch (const std::bad_alloc&) {
-        return Error{Errc::out_of_memory, "no memory for " + std::to_string(count) + " audio rows",
-                     "use a shorter recording"};
+        return Error{Errc::out_of_memory, concat("no memory for ", count, " audio rows"), "use a shorter recording"};
     }
     std::copy(samples.begin(), samples.end(), frames.values.begin());
     return frames;

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/media/exif.h"
 #include "model/media/image_codecs.h"
@@ -14,19 +15,14 @@ namespace lapidary::model {
 
 Result<void> check_image_size(uint64_t width, uint64_t height, uint64_t max_plausible_pixels,
                               size_t file_bytes, std::string_view name) {
-    const std::string size = std::to_string(width) + "x" + std::to_string(height);
-    if (width == 0 || height == 0)
-        return media_error(name, "claims " + size + " pixels", "the file is damaged");
-    if (width > kMaxImagePixels / height) {
-        return media_error(name, "has " + size + " pixels, the limit is " + std::to_string(kMaxImagePixels),
-                           "scale the picture down first");
-    }
-    if (width * height > max_plausible_pixels) {
-        return media_error(name,
-                           "claims " + size + " pixels, but its " + std::to_string(file_bytes) +
-                               " bytes hold at most " + std::to_string(max_plausible_pixels),
-                           "the file is truncated or damaged");
-    }
+    const std::string size = concat(width, "x", height);
+    if (width == 0 || height == 0) return media_error(name, concat("claims ", size, " pixels"), "the file is damaged");
+    if (width > kMaxImagePixels / height)
+        return media_error(name, concat("has ", size, " pixels, the limit is ", kMaxImagePixels), "scale the picture down first");
+    if (width * height > max_plausible_pixels)
+        return media_error(
+            name, concat("claims ", size, " pixels, but its ", file_bytes, " bytes hold at most ", max_plausible_pixels),
+            "the file is truncated or damaged");
     return {};
 }
 
@@ -34,8 +30,7 @@ Result<std::vector<uint8_t>> allocate_pixels(size_t count, std::string_view name
     try {
         return std::vector<uint8_t>(count);
     } catch (const std::bad_alloc&) {
-        return Error{Errc::out_of_memory,
-                     std::string(name) + ": no memory for " + std::to_string(count) + " bytes of pixels",
+        return Error{Errc::out_of_memory, concat(name, ": no memory for ", count, " bytes of pixels"),
                      "close other programs or scale the picture down"};
     }
 }
@@ -46,8 +41,7 @@ Result<DecodedImage> decode(std::span<const uint8_t> bytes, std::string_view nam
     const std::string_view type = detect_media_type(bytes);
     if (type == "PNG") return decode_png(bytes, name, extent);
     if (type == "JPEG") return decode_jpeg(bytes, name, extent);
-    const std::string what =
-        bytes.empty() ? "is empty (0 bytes)" : "is " + std::string(type) + ", not PNG or JPEG";
+    const std::string what = bytes.empty() ? "is empty (0 bytes)" : concat("is ", type, ", not PNG or JPEG");
     return media_error(name, what, "convert the picture to PNG or JPEG");
 }
 

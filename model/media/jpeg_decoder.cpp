@@ -9,10 +9,10 @@
 
 #include <csetjmp>
 #include <cstring>
-#include <string>
 #include <utility>
 #include <vector>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/media/exif.h"
 #include "model/media/image_codecs.h"
@@ -143,21 +143,16 @@ void inverted_cmyk_to_rgb(const std::vector<uint8_t>& cmyk, uint8_t* rgb) {
 }
 
 Error damaged(const JpegState& s, std::string_view name) {
-    return media_error(name, "damaged JPEG (" + std::to_string(s.size_bytes) + " bytes): " + s.message,
-                       "copy or export the picture again");
+    return media_error(name, concat("damaged JPEG (", s.size_bytes, " bytes): ", s.message), "copy or export the picture again");
 }
 
 Result<void> check_header(JpegState& s, std::string_view name) {
     const int components = s.info.num_components;
-    if (components != 1 && components != 3 && components != 4) {
-        return media_error(name,
-                           "JPEG with " + std::to_string(components) + " components; 1, 3 and 4 are read",
+    if (components != 1 && components != 3 && components != 4)
+        return media_error(name, concat("JPEG with ", components, " components; 1, 3 and 4 are read"),
                            "convert the picture to RGB");
-    }
-    if (s.info.arith_code) {
-        return media_error(name, "JPEG with arithmetic coding",
-                           "save the picture as an ordinary JPEG or as PNG");
-    }
+    if (s.info.arith_code)
+        return media_error(name, "JPEG with arithmetic coding", "save the picture as an ordinary JPEG or as PNG");
     return check_image_size(s.info.image_width, s.info.image_height, s.size_bytes * kMaxPixelsPerByte,
                             s.size_bytes, name);
 }

@@ -9,6 +9,7 @@
 #include <new>
 #include <system_error>
 
+#include "base/describe.h"
 #include "base/try.h"
 
 namespace lapidary::model {
@@ -85,27 +86,18 @@ Result<uint64_t> checked_size(const fs::path& path) {
     const std::string name = path.string();
     std::error_code code;
     const fs::file_status status = fs::status(path, code);
-    if (status.type() == fs::file_type::not_found) {
-        return Error{Errc::not_found, name + ": no such file", "check the path"};
-    }
-    if (code)
-        return Error{Errc::io_error, name + ": " + code.message(), "check the path and its permissions"};
-    if (status.type() == fs::file_type::directory) {
+    if (status.type() == fs::file_type::not_found) return Error{Errc::not_found, name + ": no such file", "check the path"};
+    if (code) return Error{Errc::io_error, concat(name, ": ", code.message()), "check the path and its permissions"};
+    if (status.type() == fs::file_type::directory)
         return media_error(name, "is a directory", "name one picture or recording in it");
-    }
-    if (status.type() != fs::file_type::regular) {
+    if (status.type() != fs::file_type::regular)
         return media_error(name, "is not a regular file", "pass a regular file, or the bytes themselves");
-    }
     const uintmax_t size_bytes = fs::file_size(path, code);
-    if (code)
-        return Error{Errc::io_error, name + ": " + code.message(), "check the path and its permissions"};
+    if (code) return Error{Errc::io_error, concat(name, ": ", code.message()), "check the path and its permissions"};
     if (size_bytes == 0) return media_error(name, "is empty (0 bytes)", "check how the file was written");
-    if (size_bytes > kMaxMediaFileBytes) {
-        return media_error(name,
-                           "has " + std::to_string(size_bytes) + " bytes, the limit is " +
-                               std::to_string(kMaxMediaFileBytes),
+    if (size_bytes > kMaxMediaFileBytes)
+        return media_error(name, concat("has ", size_bytes, " bytes, the limit is ", kMaxMediaFileBytes),
                            "pass a smaller picture or a shorter recording");
-    }
     return static_cast<uint64_t>(size_bytes);
 }
 
@@ -118,36 +110,30 @@ Result<std::vector<uint8_t>> read_front(const fs::path& path, uint64_t count) {
     try {
         bytes.resize(count);
     } catch (const std::bad_alloc&) {
-        return Error{Errc::out_of_memory,
-                     path.string() + ": no memory for its " + std::to_string(count) + " bytes",
+        return Error{Errc::out_of_memory, concat(path.string(), ": no memory for its ", count, " bytes"),
                      "close other programs or pass a smaller file"};
     }
     const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rb"));
     const int open_errno = errno;
-    if (!file) {
-        return Error{Errc::io_error, path.string() + ": cannot be opened: " + std::strerror(open_errno),
+    if (!file)
+        return Error{Errc::io_error, concat(path.string(), ": cannot be opened: ", std::strerror(open_errno)),
                      "check its permissions"};
-    }
     const size_t read_bytes = std::fread(bytes.data(), 1, bytes.size(), file.get());
-    if (read_bytes != bytes.size()) {
-        return Error{Errc::io_error,
-                     path.string() + ": read " + std::to_string(read_bytes) + " of " +
-                         std::to_string(bytes.size()) + " bytes",
+    if (read_bytes != bytes.size())
+        return Error{Errc::io_error, concat(path.string(), ": read ", read_bytes, " of ", bytes.size(), " bytes"),
                      "check the disk, or whether another program is writing the file"};
-    }
     return bytes;
 }
 
 }  // namespace
 
 Error media_error(std::string_view name, std::string_view what, std::string_view hint) {
-    return {Errc::media_unsupported, std::string(name) + ": " + std::string(what), std::string(hint)};
+    return {Errc::media_unsupported, concat(name, ": ", what), std::string(hint)};
 }
 
 std::string_view detect_media_type(std::span<const uint8_t> bytes) {
-    for (const Signature& signature : kSignatures) {
+    for (const Signature& signature : kSignatures)
         if (matches(bytes, signature)) return signature.type;
-    }
     if (const std::string_view type = mpeg_audio(bytes); !type.empty()) return type;
     return looks_like_text(bytes) ? "text" : "unknown data";
 }

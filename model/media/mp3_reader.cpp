@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/media/media_bytes.h"
 #include "model/media/sound_container.h"
@@ -53,14 +54,13 @@ class Mp3Reader final : public SoundReader {
         int code = MPG123_OK;
         handle_.reset(mpg123_new(nullptr, &code));
         if (!handle_)
-            return Error{Errc::out_of_memory, name_ + ": MP3 decoder: " + mpg123_plain_strerror(code),
+            return Error{Errc::out_of_memory, concat(name_, ": MP3 decoder: ", mpg123_plain_strerror(code)),
                          "close other programs"};
         const uint64_t claimed = claimed_bytes(source_.bytes);
         if (claimed > source_.bytes.size())
-            return media_error(name_,
-                               "truncated MP3: its header claims " + std::to_string(claimed) + " bytes, " +
-                                   std::to_string(source_.bytes.size()) + " are there",
-                               "copy or export the recording again");
+            return media_error(
+                name_, concat("truncated MP3: its header claims ", claimed, " bytes, ", source_.bytes.size(), " are there"),
+                "copy or export the recording again");
         mpg123_handle* h = handle_.get();
         mpg123_param(h, MPG123_ADD_FLAGS, MPG123_QUIET | MPG123_GAPLESS | MPG123_SKIP_ID3V2 | MPG123_NO_FRANKENSTEIN, 0);
         mpg123_format_none(h);
@@ -95,10 +95,9 @@ class Mp3Reader final : public SoundReader {
 
   private:
     Error damaged() const {
-        return media_error(name_,
-                           "damaged MP3: " + std::to_string(frames_read_) + " frames can be read (" +
-                               mpg123_strerror(handle_.get()) + ")",
-                           "copy or export the recording again");
+        return media_error(
+            name_, concat("damaged MP3: ", frames_read_, " frames can be read (", mpg123_strerror(handle_.get()), ")"),
+            "copy or export the recording again");
     }
 
     MemoryFile source_;  // outlives handle_, which reads it

@@ -3,7 +3,8 @@
 
 #include <array>
 #include <new>
-#include <string>
+
+#include "base/describe.h"
 
 namespace lapidary::model {
 
@@ -37,13 +38,11 @@ void cut_patch(const uint8_t* in, size_t stride, size_t side, PatchOrder order, 
 Result<PatchRows> image_to_patches(const Image& image, uint32_t side, PatchOrder order) {
     const bool fits = side > 0 && image.width > 0 && image.height > 0 && image.width % side == 0 &&
                       image.height % side == 0 && image.rgb.size() == size_t{image.width} * image.height * 3;
-    if (!fits) {
+    if (!fits)
         return Error{Errc::invalid_argument,
-                     "picture of " + std::to_string(image.width) + "x" + std::to_string(image.height) +
-                         " pixels (" + std::to_string(image.rgb.size()) +
-                         " bytes) does not divide into patches of " + std::to_string(side),
+                     concat("picture of ", image.width, "x", image.height, " pixels (", image.rgb.size(),
+                            " bytes) does not divide into patches of ", side),
                      "resize it to target_size() first"};
-    }
     const size_t columns = image.width / side;
     const size_t rows = image.height / side;
     PatchRows patches;
@@ -52,9 +51,7 @@ Result<PatchRows> image_to_patches(const Image& image, uint32_t side, PatchOrder
         patches.values.resize(image.rgb.size());
         patches.positions.reserve(rows * columns);
     } catch (const std::bad_alloc&) {
-        return Error{Errc::out_of_memory,
-                     "no memory for " + std::to_string(rows * columns) + " patches of " +
-                         std::to_string(side) + "x" + std::to_string(side) + " pixels",
+        return Error{Errc::out_of_memory, concat("no memory for ", rows * columns, " patches of ", side, "x", side, " pixels"),
                      "use a smaller soft-token budget"};
     }
     const ByteValues values = byte_values();

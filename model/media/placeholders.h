@@ -4,8 +4,8 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "lapidary/result.h"
 #include "model/media/resize.h"
@@ -13,20 +13,17 @@
 namespace lapidary::model {
 
 // Of the *upright* picture; EXIF orientation may have swapped its sides.
-inline Result<size_t> image_soft_tokens(ImageSize source, uint32_t budget_tokens,
-                                        PatchGeometry geometry = {}) {
+inline Result<size_t> image_soft_tokens(ImageSize source, uint32_t budget_tokens, PatchGeometry geometry = {}) {
     LAP_ASSIGN(const ImageSize target, target_size(source, budget_tokens, geometry));
     return size_t{target.width / geometry.side()} * (target.height / geometry.side());
 }
 
 // ceil(samples / samples_per_token): a partial last frame counts.
 inline Result<size_t> audio_soft_tokens(uint64_t samples, uint32_t samples_per_token) {
-    if (samples == 0 || samples_per_token == 0) {
+    if (samples == 0 || samples_per_token == 0)
         return Error{Errc::media_unsupported,
-                     "a recording of " + std::to_string(samples) + " samples at " +
-                         std::to_string(samples_per_token) + " samples per token has no frames",
+                     concat("a recording of ", samples, " samples at ", samples_per_token, " samples per token has no frames"),
                      "pass a recording that is not empty"};
-    }
     return static_cast<size_t>((samples - 1) / samples_per_token + 1);
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/media/exif.h"
 #include "model/media/image_codecs.h"
@@ -167,9 +168,8 @@ void to_rgb(const PngState& s, const uint8_t* in, size_t count, uint8_t* out) {
 }
 
 Error damaged(const PngState& s, std::string_view name) {
-    const std::string where = s.position_bytes > 0 && !s.ran_out ? " before byte " + std::to_string(s.position_bytes) : "";
-    return media_error(name,
-                       "damaged PNG (" + std::to_string(s.size_bytes) + " bytes): " + std::string(s.message) + where,
+    const std::string where = s.position_bytes > 0 && !s.ran_out ? concat(" before byte ", s.position_bytes) : "";
+    return media_error(name, concat("damaged PNG (", s.size_bytes, " bytes): ", s.message, where),
                        "copy or export the picture again");
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/media/audio_file.h"
 #include "model/media/media_bytes.h"
@@ -26,27 +27,20 @@ uint64_t resampled_length(uint64_t frames, uint32_t sample_rate) {
 }
 
 std::string seconds(uint64_t samples) {
-    return std::to_string(samples / kAudioSampleRate) + "." +
-           std::to_string(samples % kAudioSampleRate * 10 / kAudioSampleRate);
+    return concat(samples / kAudioSampleRate, ".", samples % kAudioSampleRate * 10 / kAudioSampleRate);
 }
 
 }  // namespace
 
 Result<Resampler> Resampler::create(uint32_t channels, uint32_t sample_rate, std::string_view name,
                                     uint64_t max_samples) {
-    if (channels == 0 || channels > kMaxChannels) {
-        return media_error(name,
-                           "has " + std::to_string(channels) + " channels; 1 to " +
-                               std::to_string(kMaxChannels) + " are read",
+    if (channels == 0 || channels > kMaxChannels)
+        return media_error(name, concat("has ", channels, " channels; 1 to ", kMaxChannels, " are read"),
                            "mix it down to mono first");
-    }
-    if (sample_rate < kMinSampleRate || sample_rate > kMaxSampleRate) {
-        return media_error(name,
-                           "has a sample rate of " + std::to_string(sample_rate) + " Hz; " +
-                               std::to_string(kMinSampleRate) + " to " + std::to_string(kMaxSampleRate) +
-                               " are read",
-                           "the file is damaged, or should be converted to 16000 Hz");
-    }
+    if (sample_rate < kMinSampleRate || sample_rate > kMaxSampleRate)
+        return media_error(
+            name, concat("has a sample rate of ", sample_rate, " Hz; ", kMinSampleRate, " to ", kMaxSampleRate, " are read"),
+            "the file is damaged, or should be converted to 16000 Hz");
     Resampler resampler;
     resampler.name_ = name;
     resampler.channels_ = channels;
@@ -55,10 +49,8 @@ Result<Resampler> Resampler::create(uint32_t channels, uint32_t sample_rate, std
     if (sample_rate != kAudioSampleRate) {
         int code = 0;
         resampler.state_.reset(src_new(SRC_SINC_BEST_QUALITY, 1, &code));
-        if (!resampler.state_) {
-            return Error{Errc::out_of_memory, std::string(name) + ": resampler: " + src_strerror(code),
-                         "close other programs"};
-        }
+        if (!resampler.state_)
+            return Error{Errc::out_of_memory, concat(name, ": resampler: ", src_strerror(code)), "close other programs"};
     }
     return resampler;
 }
@@ -90,12 +82,9 @@ Result<void> Resampler::mix(std::span<const float> interleaved) {
         double sum = 0.0;
         for (uint32_t c = 0; c < channels_; ++c) sum += in[c];
         const auto average = static_cast<float>(sum / channels_);
-        if (!(std::abs(average) <= kMaxSample)) {
-            return media_error(name_,
-                               "sample " + std::to_string(frames_ + i) + " is not a usable number (" +
-                                   std::to_string(average) + ")",
+        if (!(std::abs(average) <= kMaxSample))
+            return media_error(name_, concat("sample ", frames_ + i, " is not a usable number (", average, ")"),
                                "the recording is damaged");
-        }
         mono_[i] = average;
     }
     frames_ += frames;
@@ -112,10 +101,8 @@ Result<void> Resampler::convert(bool end_of_input) {
     data.output_frames = static_cast<long>(block.size());
     data.end_of_input = end_of_input ? 1 : 0;
     do {
-        if (const int code = src_process(state_.get(), &data); code != 0) {
-            return Error{Errc::internal, name_ + ": resampler: " + src_strerror(code),
-                         "please report this recording"};
-        }
+        if (const int code = src_process(state_.get(), &data); code != 0)
+            return Error{Errc::internal, concat(name_, ": resampler: ", src_strerror(code)), "please report this recording"};
         samples_.insert(samples_.end(), block.begin(), block.begin() + data.output_frames_gen);
         data.data_in += data.input_frames_used;
         data.input_frames -= data.input_frames_used;
@@ -124,9 +111,7 @@ Result<void> Resampler::convert(bool end_of_input) {
 }
 
 Result<std::vector<float>> Resampler::finish() {
-    if (frames_ == 0) {
-        return media_error(name_, "holds no samples (0 frames)", "pass a recording that is not empty");
-    }
+    if (frames_ == 0) return media_error(name_, "holds no samples (0 frames)", "pass a recording that is not empty");
     if (state_) {
         mono_.clear();
         LAP_TRY(convert(true));

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/describe.h"
 #include "model/media/image_codecs.h"
 
 namespace lapidary::model {
@@ -21,12 +22,9 @@ namespace {
 constexpr double kKeysA = -0.5;  // Keys cubic; PyTorch uses -0.5 with antialias, as Pillow
 constexpr int kMaxShift = 22;
 constexpr size_t kRowsPerBlock = 16;
-constexpr size_t kLanes =
-    3 * kRowsPerBlock;  // of the width pass: 16 rows x RGB; the height pass: 48 bytes of a row
+constexpr size_t kLanes = 3 * kRowsPerBlock;  // of the width pass: 16 rows x RGB; the height pass: 48 bytes of a row
 
-std::string describe(ImageSize size) {
-    return std::to_string(size.width) + "x" + std::to_string(size.height);
-}
+std::string describe(ImageSize size) { return concat(size.width, "x", size.height); }
 
 double keys_cubic(double x) {
     x = std::abs(x);
@@ -80,10 +78,8 @@ AxisFilter make_filter(size_t in, size_t out) {
     const double heaviest = *std::max_element(exact.begin(), exact.end());
     while (filter.shift < kMaxShift && 0.5 + heaviest * (1 << (filter.shift + 1)) < 32768.0) ++filter.shift;
     const double unit = 1 << filter.shift;
-    for (const double weight : exact) {
-        filter.weights.push_back(
-            static_cast<int16_t>(weight < 0 ? weight * unit - 0.5 : weight * unit + 0.5));
-    }
+    for (const double weight : exact)
+        filter.weights.push_back(static_cast<int16_t>(weight < 0 ? weight * unit - 0.5 : weight * unit + 0.5));
     return filter;
 }
 
@@ -176,11 +172,9 @@ uint32_t long_side(double ratio, uint64_t budget_tokens, uint32_t side) {
 
 Result<ImageSize> target_size(ImageSize source, uint32_t budget_tokens, PatchGeometry geometry) {
     const uint64_t pool = geometry.pooling_kernel_size;
-    if (pool == 0 || pool > 1024) {
-        return Error{Errc::invalid_argument,
-                     "pooling kernel size " + std::to_string(pool) + " is outside 1 to 1024",
+    if (pool == 0 || pool > 1024)
+        return Error{Errc::invalid_argument, concat("pooling kernel size ", pool, " is outside 1 to 1024"),
                      "check the processor configuration"};
-    }
     return target_size_for_patches(source, budget_tokens * pool * pool, geometry);
 }
 
@@ -191,13 +185,11 @@ Result<ImageSize> target_size_for_patches(ImageSize source, uint64_t max_patches
     const bool plausible = pixels > 0 && pixels <= kMaxImagePixels && patch > 0 && patch <= 1024 &&
                            pool > 0 && pool <= 1024 && max_patches > 0 &&
                            max_patches <= kMaxImagePixels / (uint64_t{patch} * patch);
-    const std::string what = "picture of " + describe(source) + " for " + std::to_string(max_patches) +
-                             " patches of " + std::to_string(patch) + " pixels, pooled by " +
-                             std::to_string(pool);
+    const std::string what = concat("picture of ", describe(source), " for ", max_patches, " patches of ", patch,
+                                    " pixels, pooled by ", pool);
     if (!plausible)
-        return Error{
-            Errc::invalid_argument, what,
-            "each must be positive, and no picture beyond " + std::to_string(kMaxImagePixels) + " pixels"};
+        return Error{Errc::invalid_argument, what,
+                     concat("each must be positive, and no picture beyond ", kMaxImagePixels, " pixels")};
 
     // Order and rounding of every step as in transformers' get_aspect_ratio_preserving_size: the last bit
     // decides whether an exact-ratio picture keeps its last row. All integers here are below 2^53, hence
@@ -209,9 +201,8 @@ Result<ImageSize> target_size_for_patches(ImageSize source, uint64_t max_patches
     const double factor = std::sqrt(area / (height * width));
     const double tokens_high = std::floor(factor * height / side);
     const double tokens_wide = std::floor(factor * width / side);
-    if (tokens_high == 0 && tokens_wide == 0) {
+    if (tokens_high == 0 && tokens_wide == 0)
         return Error{Errc::media_unsupported, what + " becomes empty", "use a larger soft-token budget"};
-    }
     const uint64_t budget_tokens = max_patches / (uint64_t{pool} * pool);
     ImageSize target;
     if (tokens_high == 0) {
@@ -222,11 +213,9 @@ Result<ImageSize> target_size_for_patches(ImageSize source, uint64_t max_patches
         target = {static_cast<uint32_t>(tokens_wide * side), static_cast<uint32_t>(tokens_high * side)};
     }
     const double target_area = static_cast<double>(target.width) * target.height;
-    if (target_area == 0 || target_area > area) {
-        return Error{Errc::media_unsupported,
-                     what + " becomes " + describe(target) + ", which breaks the budget",
+    if (target_area == 0 || target_area > area)
+        return Error{Errc::media_unsupported, concat(what, " becomes ", describe(target), ", which breaks the budget"),
                      "crop the picture, or use a larger soft-token budget"};
-    }
     return target;
 }
 
@@ -235,18 +224,15 @@ Result<Image> resize_image(const Image& image, ImageSize size) {
     const bool consistent = image.rgb.size() == size_t{image.width} * image.height * 3 && !image.rgb.empty();
     const bool bearable = std::max(image.width, image.height) <= kMaxImageSide &&
                           uint64_t{size.width} * std::max(image.height, size.height) <= kMaxImagePixels;
-    if (!consistent || !bearable || size.width == 0 || size.height == 0) {
+    if (!consistent || !bearable || size.width == 0 || size.height == 0)
         return Error{Errc::invalid_argument,
-                     "cannot resize " + describe(source) + " (" + std::to_string(image.rgb.size()) +
-                         " bytes) to " + describe(size),
-                     "both sizes must be positive, the bytes width*height*3, sides at most " +
-                         std::to_string(kMaxImageSide) + " and no step beyond " +
-                         std::to_string(kMaxImagePixels) + " pixels"};
-    }
+                     concat("cannot resize ", describe(source), " (", image.rgb.size(), " bytes) to ", describe(size)),
+                     concat("both sizes must be positive, the bytes width*height*3, sides at most ", kMaxImageSide,
+                            " and no step beyond ", kMaxImagePixels, " pixels")};
     try {
         return resize_both(image, size);
     } catch (const std::bad_alloc&) {
-        return Error{Errc::out_of_memory, "no memory to resize " + describe(source) + " to " + describe(size),
+        return Error{Errc::out_of_memory, concat("no memory to resize ", describe(source), " to ", describe(size)),
                      "close other programs or scale the picture down first"};
     }
 }

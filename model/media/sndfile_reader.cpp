@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/media/media_bytes.h"
 #include "model/media/sound_reader.h"
@@ -32,8 +33,8 @@ class SndfileReader final : public SoundReader {
         SF_INFO info{};
         file_.reset(sf_open_virtual(&io, SFM_READ, &info, &source_));
         if (!file_) {
-            const std::string type(detect_media_type(source_.bytes));
-            return media_error(name_, "damaged " + type + ": its header cannot be read",
+            const auto type = detect_media_type(source_.bytes);
+            return media_error(name_, concat("damaged ", type, ": its header cannot be read"),
                                "copy or export the recording again");
         }
         format_.channels = static_cast<uint32_t>(std::max(info.channels, 0));
@@ -51,10 +52,10 @@ class SndfileReader final : public SoundReader {
         if (format_.frames > 0 && frames_read_ >= format_.frames) return static_cast<size_t>(got);
         const bool cut = got == 0 && format_.frames > 0, failed = sf_error(file_.get()) != SF_ERR_NO_ERROR;
         if (!failed && !cut) return static_cast<size_t>(got);
-        const std::string promised = format_.frames > 0 ? " of " + std::to_string(format_.frames) : "";
+        const std::string promised = format_.frames > 0 ? concat(" of ", format_.frames) : "";
         return media_error(name_,
-                           "damaged recording: " + std::to_string(frames_read_) + promised + " frames can be read, then " +
-                               (failed ? std::string("comes what cannot be decoded") : "it ends"),
+                           concat("damaged recording: ", frames_read_, promised, " frames can be read, then ",
+                                  failed ? "comes what cannot be decoded" : "it ends"),
                            "copy or export the recording again");
     }
 

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <string>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/media/media_bytes.h"
 
@@ -105,9 +105,8 @@ Result<void> check_codec(std::span<const uint8_t> bytes, std::string_view name) 
     const size_t body = 27 + size_t{bytes[26]};
     const std::span<const uint8_t> packet = bytes.subspan(body);
     if (begins(packet, "OpusHead")) return {};
-    if (!begins(packet, "\x01vorbis")) {
+    if (!begins(packet, "\x01vorbis"))
         return media_error(name, "is Ogg, but neither Vorbis nor Opus", "convert the recording to WAV or FLAC");
-    }
     MemoryFile source{bytes, 0};
     OggVorbis_File file{};
     const int problem =
@@ -192,26 +191,20 @@ std::optional<SoundFormat> claimed_format(std::span<const uint8_t> head, uint64_
 Result<void> check_wav(std::span<const uint8_t> bytes, uint64_t file_bytes, std::string_view name) {
     constexpr size_t kHeaderBytes = 8;
     constexpr uint32_t kUnknownLength = 0x7fffffff - 0x1000;
-    if (std::memcmp(bytes.data(), "RIFF", 4) != 0) {
+    if (std::memcmp(bytes.data(), "RIFF", 4) != 0)
         return media_error(name, "is a WAV that does not begin with RIFF (RF64 and RIFX are not read)",
                            "convert the recording to ordinary WAV or FLAC");
-    }
-    if (holds_mpeg(bytes)) {
-        return media_error(name, "is WAV with MP3 inside, which is not read",
-                           "convert the recording to PCM WAV or FLAC");
-    }
+    if (holds_mpeg(bytes))
+        return media_error(name, "is WAV with MP3 inside, which is not read", "convert the recording to PCM WAV or FLAC");
     size_t position = 12;
     while (position <= bytes.size() && bytes.size() - position >= kHeaderBytes) {
         const uint32_t claimed = little_endian_32(bytes.data() + position + 4);
         const bool is_data = std::memcmp(bytes.data() + position, "data", 4) == 0;
         position += kHeaderBytes;
         const uint64_t there = file_bytes - position;
-        if (is_data && claimed > there && claimed < kUnknownLength) {
-            return media_error(name,
-                               "truncated WAV: its data chunk claims " + std::to_string(claimed) +
-                                   " bytes, " + std::to_string(there) + " are there",
+        if (is_data && claimed > there && claimed < kUnknownLength)
+            return media_error(name, concat("truncated WAV: its data chunk claims ", claimed, " bytes, ", there, " are there"),
                                "copy or export the recording again");
-        }
         if (is_data || claimed >= there) return {};
         position += std::min<uint64_t>(claimed + uint64_t{claimed & 1}, there);
     }
@@ -230,12 +223,10 @@ Result<std::span<const uint8_t>> check_ogg(std::span<const uint8_t> bytes, std::
             break;
         }
         const size_t page_bytes = ogg_page_bytes(rest);
-        if (page_bytes == 0) {
-            return media_error(name,
-                               "damaged or truncated Ogg: the page at byte " + std::to_string(position) +
-                                   " of " + std::to_string(bytes.size()) + " is not whole",
-                               "copy or export the recording again");
-        }
+        if (page_bytes == 0)
+            return media_error(
+                name, concat("damaged or truncated Ogg: the page at byte ", position, " of ", bytes.size(), " is not whole"),
+                "copy or export the recording again");
         ended = (bytes[position + 5] & 4) != 0;
         position += page_bytes;
     }

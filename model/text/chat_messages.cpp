@@ -62,24 +62,20 @@ Result<Part> read_part(const json& part, const std::string& where) {
         return invalid(where + " is not an object", "write {\"type\":\"text\",\"text\":\"...\"}");
     const std::string type = string_at(part, "type");
     if (type == "text") {
-        if (!part.contains("text") || !part["text"].is_string()) {
+        if (!part.contains("text") || !part["text"].is_string())
             return invalid(where + " has no string \"text\"", "write {\"type\":\"text\",\"text\":\"...\"}");
-        }
         return Part{Part::Kind::text, part["text"].get<std::string>()};
     }
     const auto kind = media_kind_from(type);
-    if (!kind) {
+    if (!kind)
         return invalid(where + " has the type " + in_double_quotes(type),
                        type == "image_url" || type == "input_image"
                            ? "write {\"type\":\"image\",\"path\":\"FILE\"}: pictures are read from files"
                        : type == "input_audio"
                            ? "write {\"type\":\"audio\",\"path\":\"FILE\"}: recordings are read from files"
                            : "the types are text, image, audio and video");
-    }
     const std::string path = string_at(part, "path");
-    if (path.empty()) {
-        return invalid(where + " has no \"path\"", "write {\"type\":\"" + type + "\",\"path\":\"FILE\"}");
-    }
+    if (path.empty()) return invalid(where + " has no \"path\"", "write {\"type\":\"" + type + "\",\"path\":\"FILE\"}");
     return Part{*kind, {}, path};
 }
 
@@ -98,26 +94,24 @@ Result<void> read_content(const json& item, const std::string& where, Message& m
         return invalid(where + ": \"content\" is neither a string nor a list", "use one of them");
     message.plain_string = false;
     for (size_t i = 0; i < content.size(); ++i) {
-        LAP_ASSIGN(Part part, read_part(content[i], where + ", part " + std::to_string(i)));
+        LAP_ASSIGN(Part part, read_part(content[i], concat(where, ", part ", i)));
         message.parts.push_back(std::move(part));
     }
     return {};
 }
 
 Result<Message> read_message(const json& item, size_t index) {
-    const std::string where = "message " + std::to_string(index);
+    const std::string where = concat("message ", index);
     if (!item.is_object())
         return invalid(where + " is not an object", "write {\"role\":\"user\",\"content\":\"...\"}");
     const std::string role_name = string_at(item, "role");
     if (role_name == "tool") return tools_unsupported(where);
-    for (const char* key : {"tool_calls", "tool_responses", "tool_call_id"}) {
+    for (const char* key : {"tool_calls", "tool_responses", "tool_call_id"})
         if (present(item, key) && !item[key].empty()) return tools_unsupported(where);
-    }
     const auto role = role_from(role_name);
-    if (!role) {
+    if (!role)
         return invalid(where + " has the role " + in_double_quotes(role_name),
                        "the roles are system, developer, user and assistant");
-    }
     Message message;
     message.role = *role;
     for (const char* key : {"reasoning", "reasoning_content"}) {
@@ -158,8 +152,7 @@ Result<json> parse(std::string_view text) {
         return invalid("messages: the key " + in_double_quotes(twice) + " stands twice in one object",
                        "leave one of them out");
     } catch (const json::parse_error& error) {
-        return invalid("messages: not valid JSON at byte " + std::to_string(error.byte),
-                       "check the text with a JSON tool");
+        return invalid(concat("messages: not valid JSON at byte ", error.byte), "check the text with a JSON tool");
     } catch (const json::out_of_range&) {  // what the parser throws for 1e999
         return invalid("messages: a number in the JSON is too large", "leave such numbers out");
     }
@@ -173,10 +166,8 @@ Result<Conversation> conversation_from_json(std::string_view text) {
         return tools_unsupported("messages");
     const bool wrapped = root.is_object() && root.contains("messages");
     const json& list = wrapped ? root["messages"] : root;
-    if (!list.is_array() || list.empty()) {
-        return invalid("messages: there is no list of messages",
-                       "write {\"messages\":[{\"role\":\"user\",...}]}");
-    }
+    if (!list.is_array() || list.empty())
+        return invalid("messages: there is no list of messages", "write {\"messages\":[{\"role\":\"user\",...}]}");
     Conversation conversation;
     std::vector<std::string> unused;
     if (wrapped) note_others(root, "", {"messages", "tools"}, unused);

@@ -4,6 +4,7 @@
 // With thinking off the prompt ends in an empty thought, which is not optional for this model.
 #include "model/text/chat_template.h"
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "base/utf8.h"
 #include "model/text/white_space.h"
@@ -137,9 +138,8 @@ class Renderer {
     }
 
     bool after_last_user(size_t index) const {
-        for (size_t i = index + 1; i < messages_.size(); ++i) {
+        for (size_t i = index + 1; i < messages_.size(); ++i)
             if (messages_[i].role == Role::user) return false;
-        }
         return true;
     }
 
@@ -152,8 +152,7 @@ class Renderer {
 Result<void> check_utf8(std::string_view text, const std::string& where) {
     const size_t broken = find_invalid_utf8(text);
     if (broken == std::string_view::npos) return {};
-    return Error{Errc::invalid_argument,
-                 where + ": the byte at offset " + std::to_string(broken) + " is not valid UTF-8",
+    return Error{Errc::invalid_argument, concat(where, ": the byte at offset ", broken, " is not valid UTF-8"),
                  "convert the text to UTF-8"};
 }
 
@@ -161,7 +160,7 @@ Result<void> check_messages(std::span<const Message> messages) {
     if (messages.empty())
         return Error{Errc::invalid_argument, "chat: there are no messages", "give at least one user message"};
     for (size_t i = 0; i < messages.size(); ++i) {
-        const std::string where = "message " + std::to_string(i);
+        const std::string where = concat("message ", i);
         for (const Part& part : messages[i].parts) {
             if (part.kind == PartKind::text)
                 LAP_TRY(check_utf8(part.text_value, where));

@@ -2,6 +2,7 @@
 // ends with an added token.
 #include "model/text/prompt_tokens.h"
 
+#include "base/describe.h"
 #include "base/try.h"
 
 namespace lapidary::model {
@@ -64,10 +65,6 @@ class PromptBuilder {
     PromptTokens tokens_;
 };
 
-Error invalid(std::string message, std::string hint) {
-    return {Errc::invalid_argument, std::move(message), std::move(hint)};
-}
-
 }  // namespace
 
 Result<PromptTokens> tokenize_prompt(const Tokenizer& tokenizer, const RenderedPrompt& prompt,
@@ -80,18 +77,16 @@ Result<PromptTokens> tokenize_prompt(const Tokenizer& tokenizer, const RenderedP
             continue;
         }
         const int media = piece.media_index;
-        if (media < 0 || media >= static_cast<int>(blocks.size()) || blocks[media].empty()) {
-            return invalid("prompt: media " + std::to_string(media) + " has no soft tokens (" +
-                               std::to_string(blocks.size()) + " media were given)",
-                           "give the blocks of every medium that the messages name");
-        }
+        if (media < 0 || media >= static_cast<int>(blocks.size()) || blocks[media].empty())
+            return Error{Errc::invalid_argument,
+                         concat("prompt: media ", media, " has no soft tokens (", blocks.size(), " media were given)"),
+                         "give the blocks of every medium that the messages name"};
         for (size_t i = 0; i < blocks[media].size(); ++i) {
             const SoftBlock& block = blocks[media][i];
-            if (block.soft_tokens < 1 || block.soft_tokens > kMostSoftTokens) {
-                return invalid("prompt: block " + std::to_string(i) + " of media " + std::to_string(media) +
-                                   " has " + std::to_string(block.soft_tokens) + " soft tokens",
-                               "a block has 1 to " + std::to_string(kMostSoftTokens));
-            }
+            if (block.soft_tokens < 1 || block.soft_tokens > kMostSoftTokens)
+                return Error{Errc::invalid_argument,
+                             concat("prompt: block ", i, " of media ", media, " has ", block.soft_tokens, " soft tokens"),
+                             concat("a block has 1 to ", kMostSoftTokens)};
             LAP_TRY(builder.block(piece, static_cast<int>(i), block));
         }
     }

@@ -8,6 +8,7 @@
 #include <limits>
 #include <string>
 
+#include "base/describe.h"
 #include "base/try.h"
 
 namespace lapidary::model {
@@ -43,28 +44,19 @@ uint64_t RandomStream::next() {
 double RandomStream::next_unit() { return static_cast<double>(next() >> 11) * 0x1p-53; }
 
 Result<Sampler> Sampler::create(SamplerOptions options, int32_t vocabulary_size) {
-    const auto number = [](float value) { return std::to_string(value); };
-    if (vocabulary_size < 1)
-        return invalid("a vocabulary of " + std::to_string(vocabulary_size), "give its size");
-    if (!(options.temperature >= 0.0f && std::isfinite(options.temperature))) {
-        return invalid("Sampling::temperature is " + number(options.temperature), "give 0 (greedy) or more");
-    }
-    if (options.top_k < 0) return invalid("Sampling::top_k is " + std::to_string(options.top_k), "give 0 (off) or more");
-    if (!(options.top_p > 0.0f && options.top_p <= 1.0f)) {
-        return invalid("Sampling::top_p is " + number(options.top_p), "give a number above 0, at most 1 (off)");
-    }
-    if (!(options.min_p >= 0.0f && options.min_p <= 1.0f)) {
-        return invalid("Sampling::min_p is " + number(options.min_p), "give a number from 0 (off) to 1");
-    }
-    if (options.top_alternatives < 0) {
-        return invalid(std::to_string(options.top_alternatives) + " alternatives", "give 0 or more");
-    }
-    for (const int32_t id : options.suppressed) {
-        if (id >= 0 && id < vocabulary_size) continue;
-        return invalid("the suppressed id " + std::to_string(id) + " is outside the vocabulary of " +
-                           std::to_string(vocabulary_size),
-                       "give ids from 0 to " + std::to_string(vocabulary_size - 1));
-    }
+    if (vocabulary_size < 1) return invalid(concat("a vocabulary of ", vocabulary_size), "give its size");
+    if (!(options.temperature >= 0.0f && std::isfinite(options.temperature)))
+        return invalid(concat("Sampling::temperature is ", options.temperature), "give 0 (greedy) or more");
+    if (options.top_k < 0) return invalid(concat("Sampling::top_k is ", options.top_k), "give 0 (off) or more");
+    if (!(options.top_p > 0.0f && options.top_p <= 1.0f))
+        return invalid(concat("Sampling::top_p is ", options.top_p), "give a number above 0, at most 1 (off)");
+    if (!(options.min_p >= 0.0f && options.min_p <= 1.0f))
+        return invalid(concat("Sampling::min_p is ", options.min_p), "give a number from 0 (off) to 1");
+    if (options.top_alternatives < 0) return invalid(concat(options.top_alternatives, " alternatives"), "give 0 or more");
+    for (const int32_t id : options.suppressed)
+        if (id < 0 || id >= vocabulary_size)
+            return invalid(concat("the suppressed id ", id, " is outside the vocabulary of ", vocabulary_size),
+                           concat("give ids from 0 to ", vocabulary_size - 1));
     Sampler sampler(std::move(options), vocabulary_size);
     if (std::all_of(sampler.suppressed_.begin(), sampler.suppressed_.end(), [](auto flag) { return flag != 0; }))
         return none_left();
@@ -80,11 +72,8 @@ Sampler::Sampler(SamplerOptions options, int32_t vocabulary_size)
 }
 
 Result<Sample> Sampler::sample(std::span<const float> logits) {
-    if (logits.size() != static_cast<size_t>(vocabulary_size_)) {
-        return invalid(
-            std::to_string(logits.size()) + " logits for a vocabulary of " + std::to_string(vocabulary_size_),
-            "give one logit for every token");
-    }
+    if (logits.size() != static_cast<size_t>(vocabulary_size_))
+        return invalid(concat(logits.size(), " logits for a vocabulary of ", vocabulary_size_), "give one logit for every token");
     LAP_ASSIGN(const int32_t best, greatest(logits));
     Sample sample;
     sample.id = options_.temperature == 0.0f ? best : draw(logits, logits[best]);
@@ -126,12 +115,11 @@ Result<int32_t> Sampler::greatest(std::span<const float> logits) const {
     int32_t best = -1;
     for (int32_t id = 0; id < vocabulary_size_; ++id) {
         const float logit = logits[id];
-        if (!(logit <= std::numeric_limits<float>::max())) {
+        if (!(logit <= std::numeric_limits<float>::max()))
             return Error{Errc::bad_model_file,
-                         std::string("the model's scores are no numbers: that of token ") + std::to_string(id) + " is " +
-                             (std::isnan(logit) ? "NaN" : "infinite"),
+                         concat("the model's scores are no numbers: that of token ", id, " is ",
+                                std::isnan(logit) ? "NaN" : "infinite"),
                          "its weights hold NaN or infinity, or numbers far too large; fetch or convert the model again"};
-        }
         if (is_suppressed(id) || logit == kMinusInfinity) continue;
         if (best < 0 || logit > logits[best]) best = id;
     }
@@ -146,7 +134,8 @@ int32_t Sampler::draw(std::span<const float> logits, float greatest_logit) {
 
 int32_t Sampler::draw_candidate() {
     if (options_.top_p < 1.0f) cut_top_p();
-    if (options_.min_p > 0.0f) cut_min_p();
+    if (options_.min_p > 0.0f)  // the greatest weight is 1
+        std::erase_if(candidates_, [&](const Candidate& candidate) { return candidate.weight < double{options_.min_p}; });
     double mass = 0.0;
     for (const Candidate& candidate : candidates_) mass += candidate.weight;
     double rest = random_.next_unit() * mass;
@@ -212,11 +201,6 @@ void Sampler::cut_top_p() {
     }
     candidates_.erase(candidates_.begin(), end);
     std::reverse(candidates_.begin(), candidates_.end());
-}
-
-void Sampler::cut_min_p() {  // the greatest weight is 1
-    std::erase_if(candidates_,
-                  [&](const Candidate& candidate) { return candidate.weight < double{options_.min_p}; });
 }
 
 void Sampler::add_logprobs(std::span<const float> logits, float greatest_logit, Sample& sample) const {

@@ -80,7 +80,6 @@ class Sampler {
     int32_t draw_candidate();  // one of those collected
     float top_k_threshold(std::span<const float> logits);
     void cut_top_p();
-    void cut_min_p();
     void add_logprobs(std::span<const float> logits, float greatest_logit, Sample& sample) const;
 
     SamplerOptions options_;

@@ -4,17 +4,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/describe.h"
 #include "base/utf8.h"
 
 namespace lapidary::model {
 
 Result<StopMatcher> StopMatcher::create(std::vector<std::string> stops) {
     for (size_t i = 0; i < stops.size(); ++i) {
-        const std::string name = "stop string " + std::to_string(i);
+        const std::string name = concat("stop string ", i);
         if (stops[i].empty()) return Error{Errc::invalid_argument, name + " is empty", "leave it out"};
-        if (!valid_utf8(stops[i])) {
-            return Error{Errc::invalid_argument, name + " is not valid UTF-8", "convert it to UTF-8"};
-        }
+        if (!valid_utf8(stops[i])) return Error{Errc::invalid_argument, name + " is not valid UTF-8", "convert it to UTF-8"};
     }
     return StopMatcher(std::move(stops));
 }

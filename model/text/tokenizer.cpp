@@ -8,6 +8,7 @@
 #include <functional>
 #include <limits>
 
+#include "base/describe.h"
 #include "base/utf8.h"
 #include "model/text/stream_decoder.h"
 #include "model/text/vocabulary_build.h"
@@ -36,8 +37,7 @@ uint64_t queue_key(uint32_t rank, uint32_t position) { return uint64_t{rank} << 
 
 size_t hash_pair(int32_t left, int32_t right) {
     uint64_t key = uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
-    key *=
-        0x9E3779B97F4A7C15u;  // 2^64 / golden ratio: spreads neighbouring ids (Knuth, multiplicative hashing)
+    key *= 0x9E3779B97F4A7C15u;  // 2^64 / golden ratio: spreads neighbouring ids (Knuth, multiplicative hashing)
     return static_cast<size_t>(key ^ (key >> 32));
 }
 
@@ -82,15 +82,13 @@ struct Tokenizer::MergeScratch {
 Result<Tokenizer> Tokenizer::create(Vocabulary vocabulary) {
     for (const Merge& merge : vocabulary.merges) {
         if (!mixes_newline(vocabulary.piece(merge.result))) continue;
-        return Error{Errc::unsupported_model,
-                     "vocabulary: piece " + std::to_string(merge.result) + " mixes a newline with other text",
+        return Error{Errc::unsupported_model, concat("vocabulary: piece ", merge.result, " mixes a newline with other text"),
                      "only Gemma 4's vocabulary is supported, where lines never merge with newlines"};
     }
     Tokenizer tokenizer(std::move(vocabulary));
-    if (tokenizer.character_id(kSpacePiece) < 0) {
+    if (tokenizer.character_id(kSpacePiece) < 0)
         return Error{Errc::bad_model_file, "vocabulary: there is no piece U+2581, which stands for a space",
                      "the model's tokenizer data is damaged; fetch the model again"};
-    }
     return tokenizer;
 }
 
@@ -169,20 +167,15 @@ Result<std::vector<int32_t>> Tokenizer::encode_spans(std::span<const TextSpan> s
     size_t offset = 0;
     for (const TextSpan& span : spans) {
         const size_t broken = find_invalid_utf8(span.text);
-        if (broken != std::string_view::npos) {
+        if (broken != std::string_view::npos)
             return Error{Errc::invalid_argument,
-                         "text to tokenize: the byte at offset " + std::to_string(offset + broken) +
-                             " is not valid UTF-8",
+                         concat("text to tokenize: the byte at offset ", offset + broken, " is not valid UTF-8"),
                          "convert the text to UTF-8"};
-        }
         offset += span.text.size();
     }
-    if (offset > kMaxTextBytes) {
-        return Error{Errc::invalid_argument,
-                     "text to tokenize: " + std::to_string(offset) + " bytes, the limit is " +
-                         std::to_string(kMaxTextBytes),
+    if (offset > kMaxTextBytes)
+        return Error{Errc::invalid_argument, concat("text to tokenize: ", offset, " bytes, the limit is ", kMaxTextBytes),
                      "split the text"};
-    }
     std::vector<int32_t> ids;
     MergeScratch scratch;
     std::string joined;  // ordinary text since the last added token, if it spans a border
@@ -310,12 +303,10 @@ Result<std::string> Tokenizer::decode(std::span<const int32_t> ids, bool render_
     StreamDecoder decoder(*this, render_special);
     std::string text;
     for (size_t i = 0; i < ids.size(); ++i) {
-        if (!valid_id(ids[i])) {
+        if (!valid_id(ids[i]))
             return Error{Errc::invalid_argument,
-                         "ids to decode: id " + std::to_string(ids[i]) + " at position " + std::to_string(i) +
-                             " is outside the vocabulary of " + std::to_string(size()),
-                         "ids run from 0 to " + std::to_string(size() - 1)};
-        }
+                         concat("ids to decode: id ", ids[i], " at position ", i, " is outside the vocabulary of ", size()),
+                         concat("ids run from 0 to ", size() - 1)};
         text += decoder.push(ids[i]);
     }
     text += decoder.finish();

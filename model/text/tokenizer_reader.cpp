@@ -83,7 +83,7 @@ class Reader : public json::json_sax_t {
     bool end_object() override { return end(); }
     bool end_array() override {
         if (in_bulk() && depth_ == 4 && file.merge_parts.size() != merge_start_ + 2)
-            return fail("merge " + std::to_string(merge_start_ / 2) + " does not have two parts");
+            return fail(concat("merge ", merge_start_ / 2, " does not have two parts"));
         return end();
     }
     bool key(string_t& value) override {
@@ -98,7 +98,7 @@ class Reader : public json::json_sax_t {
         return true;
     }
     bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception&) override {
-        return fail("not valid JSON at byte " + std::to_string(position));
+        return fail(concat("not valid JSON at byte ", position));
     }
     void finish() { file.settings = tree_.take(); }
 
@@ -113,9 +113,8 @@ class Reader : public json::json_sax_t {
     bool too_many() { return fail("its settings have more than a million values"); }
     bool setting(json value) { return tree_.value(std::move(value)) || too_many(); }
     bool wrong_scalar() {
-        return part_ == Part::vocab
-                   ? fail("the id of " + in_double_quotes(key_) + " is not a number")
-                   : fail("merge " + std::to_string(file.merge_parts.size() / 2) + " is not a text");
+        return part_ == Part::vocab ? fail("the id of " + in_double_quotes(key_) + " is not a number")
+                                    : fail(concat("merge ", file.merge_parts.size() / 2, " is not a text"));
     }
     bool end() {
         if (!in_bulk()) tree_.close();
@@ -136,8 +135,7 @@ class Reader : public json::json_sax_t {
 bool Reader::id(int64_t value) {
     if (part_ != Part::vocab) return wrong_scalar();
     if (value < 0 || value >= kMaxPieces)
-        return fail("piece " + in_double_quotes(key_) + " has the id " + std::to_string(value) +
-                    ", outside 0.." + std::to_string(kMaxPieces - 1));
+        return fail(concat("piece ", in_double_quotes(key_), " has the id ", value, ", outside 0..", kMaxPieces - 1));
     file.pieces.push_back({value, file.keep(key_)});
     return true;
 }
@@ -150,8 +148,7 @@ bool Reader::merge_text(const std::string& value) {
     }
     const size_t space = value.find(' ', 1);
     if (space == std::string::npos)
-        return fail("merge " + std::to_string(file.merge_parts.size() / 2) + " " + in_double_quotes(value) +
-                    " is not \"left right\"");
+        return fail(concat("merge ", file.merge_parts.size() / 2, " ", in_double_quotes(value), " is not \"left right\""));
     file.merge_parts.push_back(file.keep(std::string_view(value).substr(0, space)));
     file.merge_parts.push_back(file.keep(std::string_view(value).substr(space + 1)));
     return true;

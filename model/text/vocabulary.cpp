@@ -27,9 +27,8 @@ Result<void> find_byte_pieces(Vocabulary& vocabulary) {
     }
     const auto missing = std::find(vocabulary.byte_ids.begin(), vocabulary.byte_ids.end(), -1);
     if (missing == vocabulary.byte_ids.end()) return {};
-    return bad("vocabulary: there is no byte piece for byte " +
-               std::to_string(missing - vocabulary.byte_ids.begin()) +
-               " (256 pieces <0x00>..<0xFF> are needed)");
+    return bad(concat("vocabulary: there is no byte piece for byte ", missing - vocabulary.byte_ids.begin(),
+                      " (256 pieces <0x00>..<0xFF> are needed)"));
 }
 
 // Added tokens by type; the visible ones are user-defined whatever the source says, so that sources agree.
@@ -49,11 +48,9 @@ Result<void> check_special_ids(const Vocabulary& vocabulary) {
                                                      {"eos", vocabulary.special.eos},
                                                      {"pad", vocabulary.special.pad},
                                                      {"unk", vocabulary.special.unk}};
-    for (const auto& [name, id] : named) {
-        if (id >= -1 && id < vocabulary.size()) continue;
-        return bad("vocabulary: the " + std::string(name) + " id " + std::to_string(id) + " is outside the " +
-                   std::to_string(vocabulary.size()) + " pieces");
-    }
+    for (const auto& [name, id] : named)
+        if (id < -1 || id >= vocabulary.size())
+            return bad(concat("vocabulary: the ", name, " id ", id, " is outside the ", vocabulary.size(), " pieces"));
     return {};
 }
 
@@ -101,8 +98,8 @@ Result<Vocabulary> finish_vocabulary(Vocabulary vocabulary, const std::vector<Me
     const PieceIndex index(vocabulary);
     if (const int32_t second = index.duplicate(); second >= 0) {
         const std::string_view piece = vocabulary.piece(second);
-        return bad("vocabulary: ids " + std::to_string(index.find(vocabulary, piece)) + " and " +
-                   std::to_string(second) + " have the same piece " + in_double_quotes(piece));
+        return bad(concat("vocabulary: ids ", index.find(vocabulary, piece), " and ", second, " have the same piece ",
+                          in_double_quotes(piece)));
     }
     LAP_TRY(find_byte_pieces(vocabulary));
     LAP_TRY(check_special_ids(vocabulary));
@@ -115,22 +112,17 @@ Result<Vocabulary> vocabulary_from_lists(const std::vector<std::string_view>& pi
                                          const std::vector<int32_t>& types,
                                          const std::vector<std::string_view>& merges, SpecialIds special,
                                          bool add_bos) {
-    if (pieces.size() != types.size()) {
-        return bad("vocabulary: " + std::to_string(pieces.size()) + " pieces but " +
-                   std::to_string(types.size()) + " token types");
-    }
-    if (static_cast<int64_t>(pieces.size()) > kMaxPieces) {
-        return bad("vocabulary: " + std::to_string(pieces.size()) + " pieces, more than " +
-                   std::to_string(kMaxPieces));
-    }
+    if (pieces.size() != types.size())
+        return bad(concat("vocabulary: ", pieces.size(), " pieces but ", types.size(), " token types"));
+    if (static_cast<int64_t>(pieces.size()) > kMaxPieces)
+        return bad(concat("vocabulary: ", pieces.size(), " pieces, more than ", kMaxPieces));
     Vocabulary vocabulary;
     vocabulary.offsets.push_back(0);
     for (size_t id = 0; id < pieces.size(); ++id) {
-        const std::string name = "vocabulary: piece " + std::to_string(id);
+        const std::string name = concat("vocabulary: piece ", id);
         if (pieces[id].empty()) return bad(name + " is empty");
         if (!valid_utf8(pieces[id])) return bad(name + " is not UTF-8");
-        if (types[id] < 0 || types[id] > 6)
-            return bad(name + " has the unknown type " + std::to_string(types[id]));
+        if (types[id] < 0 || types[id] > 6) return bad(concat(name, " has the unknown type ", types[id]));
         vocabulary.text.append(pieces[id]);
         if (vocabulary.text.size() > std::numeric_limits<uint32_t>::max())
             return bad("vocabulary: over 4 GiB of text");
@@ -143,10 +135,8 @@ Result<Vocabulary> vocabulary_from_lists(const std::vector<std::string_view>& pi
     pairs.reserve(merges.size());
     for (size_t i = 0; i < merges.size(); ++i) {
         const size_t space = merges[i].find(' ', 1);  // a left text may itself begin with a space
-        if (space == std::string_view::npos || space + 1 == merges[i].size()) {
-            return bad("vocabulary: merge " + std::to_string(i) + " " + in_double_quotes(merges[i]) +
-                       " is not \"left right\"");
-        }
+        if (space == std::string_view::npos || space + 1 == merges[i].size())
+            return bad(concat("vocabulary: merge ", i, " ", in_double_quotes(merges[i]), " is not \"left right\""));
         pairs.emplace_back(merges[i].substr(0, space), merges[i].substr(space + 1));
     }
     return finish_vocabulary(std::move(vocabulary), pairs);

@@ -18,35 +18,28 @@ Result<std::vector<TextRange>> order_by_id(TokenizerFile& contents, const std::v
     const size_t most = contents.pieces.size() + added.size();
     std::vector<std::optional<TextRange>> by_id(most);
     for (const JsonPiece& piece : contents.pieces) {
-        if (piece.id >= static_cast<int64_t>(most)) {
-            return bad_tokenizer("id " + std::to_string(piece.id) + " in a vocabulary of " + std::to_string(most) +
-                       " pieces");
-        }
-        if (by_id[piece.id]) {
-            return bad_tokenizer("id " + std::to_string(piece.id) + " belongs to both " +
-                                 in_double_quotes(contents.at(*by_id[piece.id])) + " and " +
-                                 in_double_quotes(contents.at(piece.text)));
-        }
+        if (piece.id >= static_cast<int64_t>(most))
+            return bad_tokenizer(concat("id ", piece.id, " in a vocabulary of ", most, " pieces"));
+        if (by_id[piece.id])
+            return bad_tokenizer(concat("id ", piece.id, " belongs to both ", in_double_quotes(contents.at(*by_id[piece.id])),
+                                        " and ", in_double_quotes(contents.at(piece.text))));
         by_id[piece.id] = piece.text;
     }
     for (const JsonAddedToken& token : added) {
-        const std::string name =
-            "added token " + in_double_quotes(token.content) + " with id " + std::to_string(token.id);
-        if (token.content.empty() || token.id < 0 || token.id >= static_cast<int64_t>(most)) {
-            return bad_tokenizer(name + " does not fit a vocabulary of " + std::to_string(most) + " pieces");
-        }
+        const std::string name = concat("added token ", in_double_quotes(token.content), " with id ", token.id);
+        if (token.content.empty() || token.id < 0 || token.id >= static_cast<int64_t>(most))
+            return bad_tokenizer(concat(name, " does not fit a vocabulary of ", most, " pieces"));
         std::optional<TextRange>& slot = by_id[token.id];
         if (!slot) slot = contents.keep(token.content);
-        if (contents.at(*slot) != token.content) {
+        if (contents.at(*slot) != token.content)
             return bad_tokenizer(name + ": that id is the piece " + in_double_quotes(contents.at(*slot)));
-        }
     }
     while (!by_id.empty() && !by_id.back()) by_id.pop_back();
     std::vector<TextRange> ordered;
     ordered.reserve(by_id.size());
     for (const auto& range : by_id) {
-        if (!range) return bad_tokenizer("no piece has the id " + std::to_string(ordered.size()));
-        if (range->begin == range->end) return bad_tokenizer("piece " + std::to_string(ordered.size()) + " is empty");
+        if (!range) return bad_tokenizer(concat("no piece has the id ", ordered.size()));
+        if (range->begin == range->end) return bad_tokenizer(concat("piece ", ordered.size(), " is empty"));
         ordered.push_back(*range);
     }
     return ordered;
