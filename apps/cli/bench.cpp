@@ -1,10 +1,10 @@
 // `lapidary bench`: speed of prompt and generation, beside what the machine could do at that moment.
 #include <fmt/format.h>
 
-#include <map>
 #include <utility>
 
 #include "apps/cli/verbs.h"
+#include "apps/common/arguments.h"
 #include "apps/common/bench_output.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
@@ -24,13 +24,10 @@ struct BenchVerbOptions {
 
 constexpr int64_t kMaxBenchTokens = int64_t{1} << 20, kMaxBenchColumns = 512;
 
-void sweep_option(Command& command, const std::string& names, std::vector<int>& target, int64_t low,
-                 int64_t high, const std::string& description) {
-    command.custom(names, "LIST", description,
-                   [&target, low, high](const auto& option, const auto& text) -> Result<void> {
-                       LAP_ASSIGN(target, parse_sweep(option, text, low, high));
-                       return {};
-                   });
+void sweep_option(Command& command, const std::string& names, std::vector<int>& target, int64_t low, int64_t high,
+                  const std::string& description) {
+    command.parsed(names, "LIST", description, target,
+                   [=](const auto& option, const auto& text) { return parse_sweep(option, text, low, high); });
 }
 
 void describe(Command& command, BenchVerbOptions& options, Console& console) {
@@ -64,13 +61,12 @@ void describe(Command& command, BenchVerbOptions& options, Console& console) {
 
 // --output, or what --json says; JSON forms also report errors as JSON.
 Result<BenchFormat> format_of(Console& console, const std::string& output) {
-    static const std::map<std::string, BenchFormat> kFormats = {
-        {"", BenchFormat::md}, {"md", BenchFormat::md}, {"csv", BenchFormat::csv},
-        {"json", BenchFormat::json}, {"jsonl", BenchFormat::jsonl}};
-    const BenchFormat format = kFormats.at(output);
+    const BenchFormat format = output == "csv"     ? BenchFormat::csv
+                               : output == "json"  ? BenchFormat::json
+                               : output == "jsonl" ? BenchFormat::jsonl
+                                                   : BenchFormat::md;
     if (console.json && !output.empty() && format != BenchFormat::jsonl)
-        return Error{Errc::invalid_argument, fmt::format("--json and --output {} exclude each other", output),
-                     "--json is --output jsonl"};
+        return usage(fmt::format("--json and --output {} exclude each other", output), "--json is --output jsonl");
     if (console.json) return BenchFormat::jsonl;
     console.json = format == BenchFormat::json || format == BenchFormat::jsonl;
     return format;
@@ -100,17 +96,15 @@ Result<void> prepare(Program& program, BenchVerbOptions& options) {
     std::erase(options.bench.prompt, 0);
     std::erase(options.bench.generate, 0);
     if (options.bench.prompt.empty() && options.bench.generate.empty() && options.bench.columns.empty())
-        return Error{Errc::invalid_argument, "-p 0 and -n 0 leave nothing to measure"};
+        return usage("-p 0 and -n 0 leave nothing to measure");
     if (options.engine.diagnostics.trace && options.threads.size() > 1)
-        return Error{Errc::invalid_argument, "--trace makes one file, and -t lists several thread counts"};
+        return usage("--trace makes one file, and -t lists several thread counts");
     if (!options.synthetic.empty() && !arguments.model.empty())
-        return Error{Errc::invalid_argument,
-                     fmt::format("--synthetic excludes a model ({})", arguments.model)};
+        return usage(fmt::format("--synthetic excludes a model ({})", arguments.model));
     if (options.synthetic.empty() && options.bench.layers > 0)
-        return Error{Errc::invalid_argument, "--layers needs --synthetic", "a file has the layers it has"};
+        return usage("--layers needs --synthetic", "a file has the layers it has");
     if (options.synthetic.empty() && !options.type.empty())
-        return Error{Errc::invalid_argument, "--type needs --synthetic",
-                     "a file has the type it has; `lapidary pack MODEL OUT --type` makes another"};
+        return usage("--type needs --synthetic", "a file has the type it has; `lapidary pack MODEL OUT --type` makes another");
     if (!options.type.empty()) options.bench.type = options.type;
     // A synthetic model has no path, and must not fall back to the bundled one.
     const std::string name = options.synthetic.empty() ? arguments.model : options.synthetic;

@@ -24,23 +24,17 @@ const Verb* find_verb(std::string_view name) {
 
 Error unknown_verb(const std::string& word) {
     std::error_code ignored;
-    if (word.starts_with("-"))
-        return {Errc::invalid_argument, fmt::format("{} stands before the verb", word), "lapidary VERB [MODEL] [options]"};
+    if (word.starts_with("-")) return usage(fmt::format("{} stands before the verb", word), "lapidary VERB [MODEL] [options]");
+    const std::string none = fmt::format("there is no verb '{}'", word);
     if (const VerbHabit* habit = find_verb_habit(word); habit != nullptr)
-        return {Errc::invalid_argument,
-                habit->later ? fmt::format("the verb {} is not in this version", word)
-                             : fmt::format("there is no verb '{}'", word),
-                std::string(habit->hint)};
+        return usage(habit->later ? fmt::format("the verb {} is not in this version", word) : none, std::string(habit->hint));
     if (std::filesystem::exists(word, ignored))
-        return {Errc::invalid_argument, fmt::format("the verb is missing before {}", word),
-                fmt::format("lapidary run {} TEXT", word)};
+        return usage(fmt::format("the verb is missing before {}", word), fmt::format("lapidary run {} TEXT", word));
     std::vector<std::string> names;
-    for (const Verb& verb : kVerbs)
-        names.emplace_back(verb.name);
+    for (const Verb& verb : kVerbs) names.emplace_back(verb.name);
     const std::string guess = nearest(word, names);
-    return {Errc::invalid_argument, fmt::format("there is no verb '{}'", word),
-            guess.empty() ? fmt::format("the verbs are {}", fmt::join(names, ", "))
-                          : fmt::format("did you mean {}?", guess)};
+    return usage(none, guess.empty() ? fmt::format("the verbs are {}", fmt::join(names, ", "))
+                                     : fmt::format("did you mean {}?", guess));
 }
 
 Result<int> dispatch(Program& program, Args args) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/verbs.h"
+#include "apps/common/numbers.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "apps/common/prompt.h"
@@ -80,11 +81,6 @@ Json to_json(const Reply& reply, const Prompt& prompt, const ModelInfo& info) {
               {"ttft_s", reply.timings.ttft_s}}}};
 }
 
-// Three digits, never an exponent: 7.56, 64.2, 1240.
-std::string digits(double value) {
-    return fmt::format("{:.{}f}", value, value < 10 ? 2 : value < 100 ? 1 : 0);
-}
-
 // Stopped before the prompt was through: nothing else has happened. `computed`: tokens of it.
 std::string stopped_line(const Reply& reply, uint64_t computed) {
     return fmt::format("prompt {} of {} tok computed │ stopped", computed, reply.usage.prompt);
@@ -100,10 +96,10 @@ std::string timing_line(const Reply& reply, const ModelInfo& info) {
     const std::string decoding =
         reply.timings.decode_steps == 0
             ? ""
-            : fmt::format(" · {} tok/s · {} GB/s", digits(speed.decode_tps), digits(speed.decode_gbps));
+            : fmt::format(" · {} tok/s · {} GB/s", three_digits(speed.decode_tps), three_digits(speed.decode_gbps));
     return fmt::format("prompt {} tok{} · {} tok/s │ first token {} s │ reply {} tok{} │ ctx {:.0f} %{}", usage.prompt,
-                       cached, digits(speed.prefill_tps), digits(reply.timings.ttft_s), usage.generated, decoding, filled,
-                       reply.finish == FinishReason::cancelled ? " │ stopped" : "");
+                       cached, three_digits(speed.prefill_tps), three_digits(reply.timings.ttft_s), usage.generated, decoding,
+                       filled, reply.finish == FinishReason::cancelled ? " │ stopped" : "");
 }
 
 // Why the reply ends before the model ended it; empty where it did not.

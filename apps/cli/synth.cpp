@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/verbs.h"
+#include "apps/common/arguments.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "apps/common/results.h"
@@ -36,8 +37,8 @@ Result<void> check_out(const SynthOptions& options, bool force) {
     std::error_code ignored;
     const bool taken = std::filesystem::is_regular_file(options.out, ignored);
     if (options.format == "hf" && taken)
-        return Error{Errc::invalid_argument, fmt::format("{} exists and is a file", options.out.string()),
-                     "remove it first, or give another name for the folder"};
+        return usage(fmt::format("{} exists and is a file", options.out.string()),
+                     "remove it first, or give another name for the folder");
     return check_overwrite(options.out, {"a synthetic model", is_synthetic_gguf}, force);
 }
 
@@ -59,9 +60,8 @@ Result<int> synth_verb(Program& program, Args args) {
     add_output_options(command, console);
     LAP_ASSIGN(const bool go, command.parse(args));
     if (!go) return program.show(command.page());
-    if (positionals.empty()) return Error{Errc::invalid_argument, "OUT is missing", "name the file to write"};
-    if (positionals.size() > 1)
-        return Error{Errc::invalid_argument, fmt::format("unexpected argument '{}'", positionals[1])};
+    if (positionals.empty()) return usage("OUT is missing", "name the file to write");
+    if (positionals.size() > 1) return usage(fmt::format("unexpected argument '{}'", positionals[1]));
     options.out = positionals[0];
     if (type.empty()) type = options.format == "hf" ? "bf16" : "q4_0";
     options.type = type;

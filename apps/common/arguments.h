@@ -9,7 +9,14 @@
 #include <utility>
 #include <vector>
 
+#include "lapidary/result.h"
+
 namespace lapidary::cli {
+
+// What is wrong with a command line: exit code 2.
+inline Error usage(std::string message, std::string hint = {}) {
+    return {Errc::invalid_argument, std::move(message), std::move(hint)};
+}
 
 // "a,b,,c" at commas: a, b, an empty one, c.
 std::vector<std::string_view> split(std::string_view text, char mark);

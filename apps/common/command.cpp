@@ -47,7 +47,7 @@ void Command::choice(const std::string& names, std::string& target, std::vector<
     const std::string allowed = fmt::format("{}", fmt::join(choices, "|"));
     const auto take = [&target, choices, allowed](const auto& option, const auto& given) -> Result<void> {
         if (std::find(choices.begin(), choices.end(), given) == choices.end())
-            return Error{Errc::invalid_argument, fmt::format("{} is '{}', allowed are {}", option, given, allowed)};
+            return usage(fmt::format("{} is '{}', allowed are {}", option, given, allowed));
         target = given;
         return {};
     };
@@ -80,25 +80,20 @@ const Command::Option* Command::find(const std::string& name) const {
 }
 
 Error Command::unexpected(const std::string& argument) const {
-    return {Errc::invalid_argument, fmt::format("unexpected argument '{}'", argument),
-            "usage: " + usage_line(page_)};
+    return usage(fmt::format("unexpected argument '{}'", argument), "usage: " + usage_line(page_));
 }
 
 Error Command::unknown(const std::string& name) const {
-    const Error error{Errc::invalid_argument, fmt::format("unknown option {}", name)};
-    if (const OptionHabit* habit = find_option_habit(name); habit != nullptr) {
-        if (habit->ours.empty()) return {error.code, error.message, std::string(habit->hint)};
-        return {error.code, error.message, fmt::format("`lapidary {}` has no {}", page_.verb, habit->ours)};
-    }
+    const std::string message = fmt::format("unknown option {}", name);
+    if (const OptionHabit* habit = find_option_habit(name); habit != nullptr)
+        return usage(message, habit->ours.empty() ? std::string(habit->hint)
+                                                  : fmt::format("`lapidary {}` has no {}", page_.verb, habit->ours));
     const Option* letter = name.size() > 2 && name[1] != '-' ? find(name.substr(0, 2)) : nullptr;
     if (letter != nullptr && letter->takes_value)
-        return {error.code, error.message,
-                fmt::format("a blank stands between {} and a text: {} {}", name.substr(0, 2), name.substr(0, 2),
-                            name.substr(2))};
+        return usage(message, fmt::format("a blank stands between {0} and a text: {0} {1}", name.substr(0, 2), name.substr(2)));
     const std::string guess = guess_of(name);
-    return {error.code, error.message,
-            guess.empty() ? fmt::format("`lapidary {} --help` lists the options", page_.verb)
-                          : fmt::format("did you mean {}?", guess)};
+    return usage(message, guess.empty() ? fmt::format("`lapidary {} --help` lists the options", page_.verb)
+                                        : fmt::format("did you mean {}?", guess));
 }
 
 // The option whose name, or whose name elsewhere, is near.
@@ -117,8 +112,7 @@ Result<void> Command::assign(const std::vector<std::pair<std::string, std::strin
     for (const auto& [name, value] : given) {
         const Option* option = find(name);
         if (!option->repeatable && times[option] > 1)
-            return Error{Errc::invalid_argument,
-                         fmt::format("{} was given {} times", option->name(), times[option])};
+            return usage(fmt::format("{} was given {} times", option->name(), times[option]));
         LAP_TRY(option->take(option->name(), value));
     }
     return {};
@@ -138,10 +132,8 @@ Result<bool> Command::parse(const std::vector<std::string>& args) {
         if (find(name)->name() == "--json") LAP_TRY(find(name)->take(name, value));
     if (!line.unknown.empty()) return unknown(line.unknown);
     LAP_TRY(assign(line.options));
-    if (!line.unvalued.empty())
-        return Error{Errc::invalid_argument, fmt::format("{} needs a value", line.unvalued)};
-    if (!line.overvalued.empty())
-        return Error{Errc::invalid_argument, fmt::format("{} takes no value", line.overvalued)};
+    if (!line.unvalued.empty()) return usage(fmt::format("{} needs a value", line.unvalued));
+    if (!line.overvalued.empty()) return usage(fmt::format("{} takes no value", line.overvalued));
     if (positionals_ != nullptr) *positionals_ = line.positionals;
     else if (!line.positionals.empty()) return unexpected(line.positionals[0]);
     return true;

@@ -42,6 +42,10 @@ class Command {
     // `values`: what `take` accepts, where that is a short list; completions offer it.
     void custom(const std::string& names, const std::string& metavar, const std::string& description, Take take,
                 std::vector<std::string> values = {});
+    // `read(option, text)`: the Result of what `target` becomes.
+    template <class T, class Read>
+    void parsed(const std::string& names, const std::string& metavar, const std::string& description, T& target,
+                Read read, std::vector<std::string> values = {});
     // Names of the contract that this version cannot serve: one clear error, not in the help. `harmless`: the
     // value that asks for what this version does anyway.
     void unavailable(const std::vector<std::string>& names, bool takes_value, Errc code, const std::string& why,
@@ -86,23 +90,27 @@ void Command::flag(const std::string& names, T& target, const std::string& descr
 }
 
 template <class T>
-void Command::count(const std::string& names, T& target, int64_t low, int64_t high,
-                    const std::string& description, bool suffix) {
-    custom(names, "N", description, [&target, low, high, suffix](const auto& option, const auto& text) -> Result<void> {
-        LAP_ASSIGN(const int64_t value, parse_count(option, text, low, high, suffix));
-        target = static_cast<T>(value);
-        return {};
-    });
+void Command::count(const std::string& names, T& target, int64_t low, int64_t high, const std::string& description,
+                    bool suffix) {
+    parsed(names, "N", description, target,
+           [=](const auto& option, const auto& text) { return parse_count(option, text, low, high, suffix); });
 }
 
 template <class T>
-void Command::real(const std::string& names, T& target, double low, double high,
-                   const std::string& description) {
-    custom(names, "X", description, [&target, low, high](const auto& option, const auto& text) -> Result<void> {
-        LAP_ASSIGN(const double value, parse_real(option, text, low, high));
-        target = static_cast<T>(static_cast<float>(value));
+void Command::real(const std::string& names, T& target, double low, double high, const std::string& description) {
+    parsed(names, "X", description, target,
+           [=](const auto& option, const auto& text) { return parse_real(option, text, low, high); });
+}
+
+template <class T, class Read>
+void Command::parsed(const std::string& names, const std::string& metavar, const std::string& description, T& target,
+                     Read read, std::vector<std::string> values) {
+    const auto take = [&target, read](const auto& option, const auto& text) -> Result<void> {
+        LAP_ASSIGN(const auto value, read(option, text));
+        target = static_cast<T>(value);
         return {};
-    });
+    };
+    custom(names, metavar, description, take, std::move(values));
 }
 
 }  // namespace lapidary::cli

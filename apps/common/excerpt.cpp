@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/common/arguments.h"
 #include "apps/common/files.h"
 #include "base/try.h"
 
@@ -19,17 +20,11 @@ constexpr int64_t kMaxRandomTokens = int64_t{1} << 20;
 void add_excerpt_options(Command& command, ExcerptOptions& options) {
     command.heading("Text: FILE in UTF-8 (- for standard input), or");
     command.text("-f,--file", options.file, "FILE", "the text, instead of the argument");
-    command.text("--tokens-file", options.tokens_file, "FILE",
-                 "token ids as JSON: [2,105] or {\"ids\":[...]}");
+    command.text("--tokens-file", options.tokens_file, "FILE", "token ids as JSON: [2,105] or {\"ids\":[...]}");
     command.count("--random-tokens", options.excerpt.random_tokens, 1, kMaxRandomTokens,
                   "so many random ids: for models without a tokenizer");
-    command.custom("-s,--seed", "N", "seed of the random ids (default 1)",
-                   [&options](const auto& option, const auto& text) -> Result<void> {
-                       LAP_ASSIGN(options.excerpt.seed, parse_u64(option, text));
-                       return {};
-                   });
-    command.flag("--special", options.excerpt.special,
-                 "control tokens in the text (<|turn>, ...) act as such");
+    command.parsed("-s,--seed", "N", "seed of the random ids (default 1)", options.excerpt.seed, parse_u64);
+    command.flag("--special", options.excerpt.special, "control tokens in the text (<|turn>, ...) act as such");
     command.count("--limit", options.excerpt.limit, 1, INT32_MAX, "use the first N tokens only");
 }
 
@@ -45,19 +40,17 @@ Result<Excerpt> read_excerpt(const ExcerptOptions& options, const std::optional<
     Excerpt excerpt = options.excerpt;
     const int sources = (options.file ? 1 : 0) + (options.tokens_file ? 1 : 0) + (excerpt.random_tokens > 0 ? 1 : 0);
     if (sources > 1)
-        return Error{Errc::invalid_argument, "--file, --tokens-file and --random-tokens exclude each other"};
+        return usage("--file, --tokens-file and --random-tokens exclude each other");
     if (options.tokens_file) {
         LAP_ASSIGN(excerpt.ids, read_token_ids(*options.tokens_file));
     } else if (excerpt.random_tokens == 0) {
         const std::string name = options.file ? *options.file : file.value_or("-");
         const bool named = options.file || file;
-        if (!named && stdin_is_terminal())
-            return Error{Errc::invalid_argument, "FILE is missing: there is no text", kNameText};
+        const std::string missing = "FILE is missing: there is no text";
+        if (!named && stdin_is_terminal()) return usage(missing, kNameText);
         LAP_ASSIGN(excerpt.text, read_plain_text(name));
         if (excerpt.text.empty())
-            return Error{Errc::invalid_argument,
-                         named ? fmt::format("{} is empty", name) : "FILE is missing: there is no text, and standard input is empty",
-                         kNameText};
+            return usage(named ? fmt::format("{} is empty", name) : missing + ", and standard input is empty", kNameText);
     }
     return excerpt;
 }

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
+#include <system_error>
 
 #include "apps/common/arguments.h"
 #include "base/try.h"
@@ -13,10 +15,15 @@
 namespace lapidary::cli {
 namespace {
 
-Error usage(std::string message) { return {Errc::invalid_argument, std::move(message)}; }
-
 Error out_of_range(std::string_view option, std::string_view text, int64_t low, int64_t high) {
     return usage(fmt::format("{} is {}, allowed are {} to {}", option, text, low, high));
+}
+
+// The whole text as a number.
+template <class T>
+std::errc read_number(std::string_view text, T& value) {
+    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return problem == std::errc() && end != text.data() + text.size() ? std::errc::invalid_argument : problem;
 }
 
 // 1, 1024 or 1024 squared; takes the letter off the text.
@@ -28,41 +35,31 @@ int64_t take_suffix(std::string_view& text) {
     return scale;
 }
 
+Result<double> parse_number(std::string_view option, std::string_view text) {
+    double value = 0;
+    if (read_number(text, value) != std::errc()) return usage(fmt::format("{} takes a number, not '{}'", option, text));
+    return value;
+}
+
 }  // namespace
 
-Result<int64_t> parse_count(std::string_view option, std::string_view text, int64_t low, int64_t high,
-                            bool suffix) {
+Result<int64_t> parse_count(std::string_view option, std::string_view text, int64_t low, int64_t high, bool suffix) {
     std::string_view digits = text;
     const int64_t scale = suffix ? take_suffix(digits) : 1;
     int64_t value = 0;
-    const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    const std::errc problem = read_number(digits, value);
     if (problem == std::errc::result_out_of_range) return out_of_range(option, text, low, high);
-    if (problem != std::errc() || end != digits.data() + digits.size())
-        return usage(fmt::format("{} takes a whole number, not '{}'", option, text));
-    if (value > high / scale || value < low / scale || value * scale < low)
-        return out_of_range(option, text, low, high);
+    if (problem != std::errc()) return usage(fmt::format("{} takes a whole number, not '{}'", option, text));
+    if (value > high / scale || value < low / scale || value * scale < low) return out_of_range(option, text, low, high);
     return value * scale;
 }
 
 Result<uint64_t> parse_u64(std::string_view option, std::string_view text) {
     uint64_t value = 0;
-    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (problem != std::errc() || end != text.data() + text.size())
+    if (read_number(text, value) != std::errc())
         return usage(fmt::format("{} takes a whole number from 0 to {}, not '{}'", option, UINT64_MAX, text));
     return value;
 }
-
-namespace {
-
-Result<double> parse_number(std::string_view option, std::string_view text) {
-    double value = 0;
-    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (problem != std::errc() || end != text.data() + text.size())
-        return usage(fmt::format("{} takes a number, not '{}'", option, text));
-    return value;
-}
-
-}  // namespace
 
 Result<double> parse_real(std::string_view option, std::string_view text, double low, double high) {
     LAP_ASSIGN(const double value, parse_number(option, text));
@@ -135,22 +132,26 @@ Result<std::vector<int32_t>> parse_sweep(std::string_view option, std::string_vi
     return values;
 }
 
-std::string human_bytes(uint64_t bytes) {
-    static constexpr const char* kUnits[] = {"KiB", "MiB", "GiB", "TiB"};
-    if (bytes < 1024) return fmt::format("{} B", bytes);
-    double value = static_cast<double>(bytes) / 1024;
+std::string three_digits(double value) { return fmt::format("{:.{}f}", value, value < 10 ? 2 : value < 100 ? 1 : 0); }
+
+namespace {
+
+// In the largest unit of which there is one: of the first there are `step` in it, of each later one `step` times more.
+std::string in_units(uint64_t amount, double step, const std::array<const char*, 4>& units) {
+    double value = static_cast<double>(amount) / step;
     size_t unit = 0;
-    for (; value >= 1024 && unit + 1 < std::size(kUnits); ++unit) value /= 1024;
-    return fmt::format("{:.{}f} {}", value, value < 10 ? 2 : value < 100 ? 1 : 0, kUnits[unit]);
+    for (; value >= step && unit + 1 < units.size(); ++unit) value /= step;
+    return fmt::format("{} {}", three_digits(value), units[unit]);
+}
+
+}  // namespace
+
+std::string human_bytes(uint64_t bytes) {
+    return bytes < 1024 ? fmt::format("{} B", bytes) : in_units(bytes, 1024, {"KiB", "MiB", "GiB", "TiB"});
 }
 
 std::string human_count(uint64_t count) {
-    static constexpr const char* kUnits[] = {"k", "M", "B", "T"};
-    if (count < 1000) return fmt::format("{}", count);
-    double value = static_cast<double>(count) / 1000;
-    size_t unit = 0;
-    for (; value >= 1000 && unit + 1 < std::size(kUnits); ++unit) value /= 1000;
-    return fmt::format("{:.{}f} {}", value, value < 10 ? 2 : value < 100 ? 1 : 0, kUnits[unit]);
+    return count < 1000 ? fmt::format("{}", count) : in_units(count, 1000, {"k", "M", "B", "T"});
 }
 
 }  // namespace lapidary::cli

@@ -34,6 +34,8 @@ inline constexpr size_t kMaxSweep = 1000;
 Result<std::vector<int32_t>> parse_sweep(std::string_view option, std::string_view text, int64_t low,
                                          int64_t high);
 
+// Three digits, never an exponent: 7.56, 64.2, 1240.
+std::string three_digits(double value);
 // 6960097088 -> "6.48 GiB"; used in tables and messages.
 std::string human_bytes(uint64_t bytes);
 // 11907350064 -> "11.9 B", 7531264 -> "7.53 M".

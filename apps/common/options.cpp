@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "apps/common/arguments.h"
 #include "apps/common/files.h"
 #include "base/try.h"
 #include "lapidary/tools.h"
@@ -19,13 +20,11 @@ constexpr int64_t kMaxThreads = 1024;
 constexpr int64_t kMaxTokens = int64_t{1} << 24;
 constexpr std::array kImageTokens = {70, 140, 280, 560, 1120};
 
-Result<void> take_image_tokens(EngineOptions& engine, const std::string& option, const std::string& text) {
+Result<int64_t> parse_image_tokens(const std::string& option, const std::string& text) {
     LAP_ASSIGN(const int64_t value, parse_count(option, text, 1, kImageTokens.back()));
     if (std::find(kImageTokens.begin(), kImageTokens.end(), value) == kImageTokens.end())
-        return Error{Errc::invalid_argument,
-                     fmt::format("{} is {}, allowed are {}", option, value, fmt::join(kImageTokens, ", "))};
-    engine.image_tokens = static_cast<int>(value);
-    return {};
+        return usage(fmt::format("{} is {}, allowed are {}", option, value, fmt::join(kImageTokens, ", ")));
+    return value;
 }
 
 // The names under which other programs keep models.
@@ -43,11 +42,8 @@ void add_model_options(Command& command, ModelOptions& options) {
 }
 
 void add_type_option(Command& command, std::string& type, const std::string& description) {
-    const auto take = [&type](const auto&, const auto& value) -> Result<void> {
-        type = value;
-        return {};
-    };
-    command.custom("--type", "TYPE", description, take, {"q4_0", "q8_0", "q4_k", "q6_k", "bf16", "f16"});
+    const auto any = [](const auto&, const auto& text) { return Result<std::string>(text); };
+    command.parsed("--type", "TYPE", description, type, any, {"q4_0", "q8_0", "q4_k", "q6_k", "bf16", "f16"});
 }
 
 void add_output_options(Command& command, Console& console) {
@@ -83,8 +79,6 @@ bool is_a_model(const std::string& word) {
            is_model_file(word);
 }
 
-}  // namespace
-
 bool looks_like_a_model(const std::string& word) {
     std::error_code ignored;
     if (is_store_name(word) || std::filesystem::exists(word, ignored)) return true;
@@ -93,6 +87,14 @@ bool looks_like_a_model(const std::string& word) {
     const size_t colon = word.find(':');  // gemma4:12b
     return word.find('/') != word.npos || (colon != word.npos && colon > 0 && colon + 1 < word.size());
 }
+
+// Where nothing is named on the line the environment may name it.
+std::string model_named(const std::string& given) {
+    const char* variable = std::getenv("LAPIDARY_MODEL");
+    return !given.empty() ? given : variable != nullptr ? variable : "";
+}
+
+}  // namespace
 
 Result<Arguments> split_model_and_file(const ModelOptions& options, bool takes_file) {
     const auto& given = options.positionals;
@@ -107,8 +109,7 @@ Result<Arguments> split_model_and_text(const ModelOptions& options, bool text_gi
 }
 
 Result<std::filesystem::path> resolve_model(const Console& console, const std::string& given) {
-    const char* variable = std::getenv("LAPIDARY_MODEL");
-    const std::string name = !given.empty() ? given : variable != nullptr ? variable : "";
+    const std::string name = model_named(given);
     if (is_store_name(name))
         return Error{
             Errc::unsupported_model,
@@ -124,8 +125,7 @@ Result<std::filesystem::path> resolve_model(const Console& console, const std::s
 }
 
 Result<void> check_model_named(const std::string& given) {
-    const char* variable = std::getenv("LAPIDARY_MODEL");
-    const std::string name = !given.empty() ? given : variable != nullptr ? variable : "";
+    const std::string name = model_named(given);
     std::error_code ignored;
     if (name.empty() || is_store_name(name) || std::filesystem::exists(name, ignored)) return {};
     return Error{Errc::model_not_found, fmt::format("there is no file or folder {}", name), "check the path of the model"};
@@ -164,10 +164,8 @@ void add_engine_options(Command& command, EngineChoices& choices) {
     add_placement_options(command, choices.placement);
     command.choice("--kv", choices.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");
     command.flag("--precise", engine.precise, "f32 matmul inputs and f32 KV");
-    command.custom(
-        "--image-tokens", "N", "70, 140, 280, 560 or 1120 per picture",
-        [&engine](const auto& option, const auto& text) { return take_image_tokens(engine, option, text); },
-        {"70", "140", "280", "560", "1120"});
+    command.parsed("--image-tokens", "N", "70, 140, 280, 560 or 1120 per picture", engine.image_tokens, parse_image_tokens,
+                   {"70", "140", "280", "560", "1120"});
     command.choice("--vision-mask", choices.vision_mask, {"sliding", "all"}, "layers with picture blocks");
     command.unavailable({"--memory", "--draft", "--schema", "--video-tokens"}, true,
                         Errc::invalid_argument, "leave it out");
@@ -212,18 +210,12 @@ void warn_of_threads(const Console& console, int threads) {
 void add_sampling_options(Command& command, GenerateOptions& options) {
     Sampling& sampling = options.sampling;
     command.real("--temp", sampling.temperature, 0, 100, "temperature; 0 is greedy and deterministic");
-    command.custom("--top-k", "N", "keep the k likeliest tokens; 0: all",
-                   [&sampling](const auto& option, const auto& text) -> Result<void> {
+    command.parsed("--top-k", "N", "keep the k likeliest tokens; 0: all", sampling.top_k,
+                   [](const auto& option, const auto& text) -> Result<int64_t> {
                        LAP_ASSIGN(const int64_t value, parse_count(option, text, -1, INT32_MAX));
-                       sampling.top_k = static_cast<int>(std::max<int64_t>(value, 0));  // -1: another word for all
-                       return {};
+                       return std::max<int64_t>(value, 0);  // -1: another word for all
                    });
-    command.custom("--top-p", "X", "keep tokens up to this probability in sum",
-                   [&sampling](const auto& option, const auto& text) -> Result<void> {
-                       LAP_ASSIGN(const double value, parse_share(option, text));
-                       sampling.top_p = static_cast<float>(value);
-                       return {};
-                   });
+    command.parsed("--top-p", "X", "keep tokens up to this probability in sum", sampling.top_p, parse_share);
     command.real("--min-p", sampling.min_p, 0, 1, "drop tokens below this share of the likeliest");
     command.custom("-s,--seed", "N", "seed of the sampler (default random)",
                    [&sampling](const auto& option, const auto& text) -> Result<void> {

@@ -31,7 +31,6 @@ Result<Arguments> split_positionals(const ModelOptions& options, bool verb_has_o
 // For a verb whose own argument is a text: MODEL, TEXT or both. One alone is the model when it looks like one: it
 // exists, or is a name without blanks that ends like a model file, has a slash, or a colon (gemma4:12b).
 Result<Arguments> split_model_and_text(const ModelOptions& options, bool text_given);
-bool looks_like_a_model(const std::string& word);
 bool has_model_ending(const std::string& word);
 // For a verb whose own argument is a file: one alone is the model only if it cannot be anything else.
 Result<Arguments> split_model_and_file(const ModelOptions& options, bool takes_file);

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -41,58 +42,46 @@ size_t columns_of(int fd) {
     return isatty(fd) != 0 && ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
+struct ErrorForm {
+    Errc code;
+    std::string_view name;  // as in the JSON form of errors
+    int exit_code;
+};
+constexpr ErrorForm kErrorForms[] = {
+    {Errc::ok, "ok", 0},
+    {Errc::invalid_argument, "invalid_argument", 2},
+    {Errc::not_found, "not_found", 1},
+    {Errc::io_error, "io_error", 1},
+    {Errc::model_not_found, "model_not_found", 3},
+    {Errc::bad_model_file, "bad_model_file", 3},
+    {Errc::unsupported_model, "unsupported_model", 3},
+    {Errc::does_not_fit, "does_not_fit", 4},
+    {Errc::out_of_memory, "out_of_memory", 4},
+    {Errc::device_unavailable, "device_unavailable", 5},
+    {Errc::device_lost, "device_lost", 5},
+    {Errc::context_full, "context_full", 1},
+    {Errc::media_unsupported, "media_unsupported", 1},
+    {Errc::bad_grammar, "bad_grammar", 1},
+    {Errc::cancelled, "cancelled", 130},
+    {Errc::internal, "internal", 1},
+};
+
+const ErrorForm& form_of(Errc code) {
+    const auto* found = std::find_if(std::begin(kErrorForms), std::end(kErrorForms) - 1,
+                                     [code](const ErrorForm& form) { return form.code == code; });
+    return *found;  // internal, where there is no other
+}
+
 constexpr size_t kPageWidth = 80;
 constexpr std::string_view kClearLine = "\r\x1b[K";
 
 }  // namespace
 
-int exit_code(Errc code) {
-    switch (code) {
-        case Errc::ok: return 0;
-        case Errc::invalid_argument: return 2;
-        case Errc::model_not_found:
-        case Errc::bad_model_file:
-        case Errc::unsupported_model: return 3;
-        case Errc::does_not_fit:
-        case Errc::out_of_memory: return 4;
-        case Errc::device_unavailable:
-        case Errc::device_lost: return 5;
-        case Errc::cancelled: return 130;
-        case Errc::not_found:
-        case Errc::io_error:
-        case Errc::context_full:
-        case Errc::media_unsupported:
-        case Errc::bad_grammar:
-        case Errc::internal: return 1;
-    }
-    return 1;
-}
+int exit_code(Errc code) { return form_of(code).exit_code; }
 
 bool is_capable_terminal(int fd) {
     const char* term = std::getenv("TERM");
     return isatty(fd) != 0 && (term == nullptr || std::string_view(term) != "dumb");
-}
-
-std::string_view errc_name(Errc code) {
-    switch (code) {
-        case Errc::ok: return "ok";
-        case Errc::invalid_argument: return "invalid_argument";
-        case Errc::not_found: return "not_found";
-        case Errc::io_error: return "io_error";
-        case Errc::model_not_found: return "model_not_found";
-        case Errc::bad_model_file: return "bad_model_file";
-        case Errc::unsupported_model: return "unsupported_model";
-        case Errc::does_not_fit: return "does_not_fit";
-        case Errc::out_of_memory: return "out_of_memory";
-        case Errc::device_unavailable: return "device_unavailable";
-        case Errc::device_lost: return "device_lost";
-        case Errc::context_full: return "context_full";
-        case Errc::media_unsupported: return "media_unsupported";
-        case Errc::bad_grammar: return "bad_grammar";
-        case Errc::cancelled: return "cancelled";
-        case Errc::internal: return "internal";
-    }
-    return "internal";
 }
 
 Console::Console()
@@ -111,8 +100,7 @@ bool Console::write_json(const nlohmann::ordered_json& value) { return write(to_
 
 Result<void> Console::status() const {
     if (write_errno_ == 0) return {};
-    return Error{Errc::io_error,
-                 fmt::format("cannot write to standard output: {}", std::strerror(write_errno_))};
+    return Error{Errc::io_error, fmt::format("cannot write to standard output: {}", std::strerror(write_errno_))};
 }
 
 bool Console::write_page(std::string_view text) { return write(printable(text, Lines::keep)); }
@@ -163,10 +151,9 @@ int Console::fail(const Error& raised) {
     clear();
     if (reader_gone_) return 0;
     const Error error = with_flags(raised);
+    const std::string_view code = form_of(error.code).name;
     const bool reported_as_json =
-        json &&
-        write_json(
-            {{"error", {{"code", errc_name(error.code)}, {"message", error.message}, {"hint", error.hint}}}});
+        json && write_json({{"error", {{"code", code}, {"message", error.message}, {"hint", error.hint}}}});
     if (!reported_as_json) {
         const std::string hint = error.hint.empty() ? "" : fmt::format(" ({})", error.hint);
         write_all(STDERR_FILENO, printable(fmt::format("lapidary: {}{}", error.message, hint)) + "\n");

@@ -11,8 +11,7 @@
 
 namespace lapidary::cli {
 
-int exit_code(Errc code);               // 0 1 2 3 4 5 130
-std::string_view errc_name(Errc code);  // as in the JSON form of errors
+int exit_code(Errc code);  // 0 1 2 3 4 5 130
 // A terminal that understands what is sent to it: colours, and drawing over a line. TERM=dumb does not.
 bool is_capable_terminal(int fd);
 

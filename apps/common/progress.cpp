@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "apps/common/numbers.h"
 
 namespace lapidary::cli {
@@ -21,13 +23,14 @@ std::string amount(uint64_t done, uint64_t total, double seconds, Progress::Unit
     return "";
 }
 
-}  // namespace
-
+// What is left of work that has taken `seconds` for a share of it (0 to 1); unset as long as that is a guess.
 std::optional<double> seconds_left(double seconds, double share) {
     constexpr double kEnoughShare = 0.02, kEnoughSeconds = 0.5;
     if (share < kEnoughShare || seconds < kEnoughSeconds || share > 1) return {};
     return seconds * (1 - share) / share;
 }
+
+}  // namespace
 
 ProgressSink Progress::sink(Unit unit) {
     return [this, unit](std::string_view stage, uint64_t done, uint64_t total) {

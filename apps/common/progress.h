@@ -3,7 +3,6 @@
 #pragma once
 
 #include <chrono>
-#include <optional>
 #include <string>
 
 #include "apps/common/interrupt.h"
@@ -11,9 +10,6 @@
 #include "lapidary/lapidary.h"
 
 namespace lapidary::cli {
-
-// What is left of work that has taken `seconds` for a share of it (0 to 1); unset as long as that is a guess.
-std::optional<double> seconds_left(double seconds, double share);
 
 class Progress {
   public:

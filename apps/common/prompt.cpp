@@ -3,19 +3,16 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <span>
 
+#include "apps/common/arguments.h"
 #include "apps/common/files.h"
-#include "apps/common/media_names.h"
 #include "base/try.h"
 #include "lapidary/tools.h"
 
 namespace lapidary::cli {
 namespace {
-
-Error usage(std::string message, std::string hint = {}) {
-    return {Errc::invalid_argument, std::move(message), std::move(hint)};
-}
 
 Result<void> take_think(PromptOptions& options, const std::string& option, const std::string& text) {
     if (text != "on" && text != "off") {
@@ -36,16 +33,14 @@ Result<void> check_combination(const PromptOptions& options) {
         if (options.text || options.file) return usage("a text and --messages exclude each other");
         if (options.then_stdin) return usage("--messages excludes -", "--messages - reads standard input");
         if (media) return usage("--messages excludes --image and --audio", "name the files in the messages");
-        if (options.system)
-            return usage("--messages excludes --system", "put a system message into the file");
+        if (options.system) return usage("--messages excludes --system", "put a system message into the file");
         if (options.raw) return usage("--messages excludes --raw", "a conversation needs the template");
     }
     if (options.text && options.file) return usage("the prompt was given as text and as --file", "give one of them");
     if (options.then_stdin && (options.text == "-" || options.file == "-"))
         return usage("standard input was asked for twice", "leave out the last -");
     if (options.raw && options.system) return usage("--raw excludes --system", "a raw prompt has no roles");
-    if (options.raw && options.think_given)
-        return usage("--raw excludes --think", "a raw prompt has no template");
+    if (options.raw && options.think_given) return usage("--raw excludes --think", "a raw prompt has no template");
     return {};
 }
 
@@ -96,6 +91,35 @@ Message plain(Role role, std::string text) {
     return {.role = role, .parts = {Part::text(std::move(text))}, .plain_string = true};
 }
 
+// What people write where the name of a picture or recording belongs, and what is none: - for standard input, pipes of
+// the shell, URLs. Told with what to do instead, before a file of that name is looked for.
+Result<void> check_media_name(const std::string& name) {
+    constexpr size_t kShown = 40;  // of what may be a whole picture
+    std::error_code ignored;
+    if (name == "-")
+        return usage("pictures and recordings are not read from standard input (-)", "write it to a file, and name that");
+    if (name.starts_with("file://"))
+        return usage(fmt::format("{} is a URL, not the name of a file", name),
+                     fmt::format("give {}", name.substr(std::string_view("file://").size())));
+    if (name.starts_with("http://") || name.starts_with("https://"))
+        return usage(fmt::format("{} is a URL, and nothing is downloaded here", name), "fetch the file and give its path");
+    if (name.starts_with("data:"))
+        return usage(fmt::format("{}{} holds the data itself, not the name of a file", name.substr(0, kShown),
+                                 name.size() > kShown ? "..." : ""),
+                     "write it to a file, and name that");
+    if (std::filesystem::is_fifo(name, ignored))
+        return Error{Errc::io_error, fmt::format("cannot read {}: it is a pipe", name),
+                     "pictures and recordings are read from regular files"};
+    return {};
+}
+
+// The lists of parts that a prompt has.
+std::vector<std::span<const Part>> parts_of(const PromptSource& source) {
+    std::vector<std::span<const Part>> lists = {source.parts};
+    for (const Message& message : source.conversation.messages) lists.emplace_back(message.parts);
+    return lists;
+}
+
 }  // namespace
 
 void add_prompt_options(Command& command, PromptOptions& options) {
@@ -114,16 +138,6 @@ void add_prompt_options(Command& command, PromptOptions& options) {
     command.unavailable({"--frames", "--fps"}, true, Errc::media_unsupported, "video comes later");
     command.unavailable({"--sound"}, false, Errc::media_unsupported, "video comes later");
 }
-
-namespace {
-
-std::vector<std::span<const Part>> parts_of(const PromptSource& source) {
-    std::vector<std::span<const Part>> lists = {source.parts};
-    for (const Message& message : source.conversation.messages) lists.emplace_back(message.parts);
-    return lists;
-}
-
-}  // namespace
 
 bool names_a_prompt(const PromptOptions& options) {
     return options.text || options.file || options.then_stdin || options.messages || !options.images.empty() ||
@@ -172,7 +186,9 @@ Result<PromptSource> read_source(const PromptOptions& options) {
 Result<PromptSource> read_prompt(const PromptOptions& options) {
     LAP_TRY(check_combination(options));
     LAP_ASSIGN(PromptSource source, read_source(options));
-    for (const auto& parts : parts_of(source)) LAP_TRY(check_media_names(parts));
+    for (const auto& parts : parts_of(source))
+        for (const Part& part : parts)
+            if (!part.path.empty()) LAP_TRY(check_media_name(part.path.string()));
     for (const auto& parts : parts_of(source)) LAP_TRY(check_media(parts));
     return source;
 }

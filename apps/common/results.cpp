@@ -14,6 +14,7 @@
 #include <fstream>
 #include <utility>
 
+#include "apps/common/arguments.h"
 #include "base/try.h"
 
 namespace lapidary::cli {
@@ -42,20 +43,13 @@ std::string mark_of(const struct stat& info) {
 
 Result<void> check_target(const fs::path& target) {
     struct stat info = {};
-    if (target.empty()) return Error{Errc::invalid_argument, "the name of the file to write is empty"};
-    if (target == "-")
-        return Error{Errc::invalid_argument, "this cannot be written to standard output (-)",
-                     "name a file; ./- is one of that name"};
+    if (target.empty()) return usage("the name of the file to write is empty");
+    if (target == "-") return usage("this cannot be written to standard output (-)", "name a file; ./- is one of that name");
     // What is there is another file's name, and would be replaced by a rename.
-    if (is_stream_name(target))
-        return Error{Errc::io_error,
-                     fmt::format("cannot write {}: it is not a regular file", target.string())};
-    if (stat(target.c_str(), &info) == 0) {
-        if (S_ISDIR(info.st_mode)) return cannot_write(target, EISDIR);
-        if (!S_ISREG(info.st_mode))
-            return Error{Errc::io_error,
-                         fmt::format("cannot write {}: it is not a regular file", target.string())};
-    }
+    const bool stream = is_stream_name(target), exists = !stream && stat(target.c_str(), &info) == 0;
+    if (exists && S_ISDIR(info.st_mode)) return cannot_write(target, EISDIR);
+    if (stream || (exists && !S_ISREG(info.st_mode)))
+        return Error{Errc::io_error, fmt::format("cannot write {}: it is not a regular file", target.string())};
     const auto folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
     if (access(folder.c_str(), W_OK | X_OK) != 0) return cannot_write(target, errno);
     return {};
@@ -76,14 +70,11 @@ Result<void> check_overwrite(const fs::path& target, const Overwrite& what, bool
     const bool file = fs::is_regular_file(target, ignored), folder = fs::is_directory(target, ignored);
     if (!(file || folder) || fs::is_empty(target, ignored)) return {};
     if (folder)
-        return Error{Errc::invalid_argument,
-                     fmt::format("{} exists and is a folder with files in it", target.string()),
-                     "remove it first, or give another name"};
-    if (force) return {};
-    if (what.same && what.same(target)) return {};
+        return usage(fmt::format("{} exists and is a folder with files in it", target.string()),
+                     "remove it first, or give another name");
+    if (force || (what.same && what.same(target))) return {};
     const std::string kind = what.kind.empty() ? "" : " and is not " + what.kind;
-    return Error{Errc::invalid_argument, fmt::format("{} exists{}", target.string(), kind),
-                 "--force replaces it; another name keeps it"};
+    return usage(fmt::format("{} exists{}", target.string(), kind), "--force replaces it; another name keeps it");
 }
 
 bool is_model_file(const fs::path& file) {
@@ -102,7 +93,7 @@ void Inputs::add_model(const fs::path& model) {
 Result<void> Inputs::check(const std::string& option, const std::optional<std::string>& target) const {
     if (!target) return {};
     const auto refuse = [&](const std::string& what) {
-        return Error{Errc::invalid_argument, fmt::format("{} {} is {}", option, *target, what), "name another file to write"};
+        return usage(fmt::format("{} {} is {}", option, *target, what), "name another file to write");
     };
     std::error_code failed;
     const fs::path name = fs::weakly_canonical(*target, failed);
@@ -121,8 +112,7 @@ Result<void> Inputs::check(const std::string& option, const std::optional<std::s
 Result<ResultFile> ResultFile::create(const fs::path& target) {
     if (is_standard_output(target)) {
         if (isatty(STDOUT_FILENO) != 0)
-            return Error{Errc::invalid_argument, "standard output is a terminal, and this is no text",
-                         "name a file"};
+            return usage("standard output is a terminal, and this is no text", "name a file");
         const int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
         if (fd < 0) return cannot_write(target, errno);
         return ResultFile(fd, target, {});
