@@ -8,6 +8,7 @@
 #include "base/try.h"
 #include "kernels/half.h"
 #include "kernels/panels.h"
+#include "model/load/config_check.h"
 #include "model/load/float_store.h"
 #include "runtime/memory/host_access.h"
 
@@ -144,11 +145,10 @@ class Binder {
 
   private:
     static Error shape_error(const SourceTensor& tensor, const std::vector<int64_t>& expected) {
-        return {
-            Errc::bad_model_file,
-            concat("tensor ", in_quotes(tensor.name), " in ", in_quotes(tensor.file.string()), " has shape ",
-                   shape_text(tensor.shape), ", the configuration asks for ", shape_text(expected)),
-            "the files may belong to different models"};
+        return {Errc::bad_model_file,
+                concat("tensor ", in_quotes(tensor.name), " in ", in_quotes(tensor.file.string()), " has shape ",
+                       shape_text(tensor.shape), ", the configuration asks for ", shape_text(expected)),
+                "the files may belong to different models"};
     }
 
     Result<const SourceTensor*> take(const std::string& name, std::vector<int64_t> shape) {
@@ -159,10 +159,9 @@ class Binder {
 
     static Result<void> require_float(const SourceTensor& tensor) {
         if (!kernels::is_quantised(tensor.format)) return {};
-        return Error{
-            Errc::unsupported_model,
-            concat("tensor ", in_quotes(tensor.name), " is quantised to ", kernels::name(tensor.format),
-                   "; norms, biases and tables are read in f32, f16 or bf16")};
+        return Error{Errc::unsupported_model,
+                     concat("tensor ", in_quotes(tensor.name), " is quantised to ", kernels::name(tensor.format),
+                            "; norms, biases and tables are read in f32, f16 or bf16")};
     }
 
     static void widen(const SourceTensor& tensor, int64_t first, int64_t count, float* out) {
@@ -259,13 +258,14 @@ void keep_files(const TensorSource& source, Weights& weights) {
     }
 }
 
+Error no_place_for(const SourceTensor& tensor) {
+    return other_architecture(concat("tensor ", in_quotes(tensor.name), " in ", in_quotes(tensor.file.string()),
+                                     " has no place in this architecture"));
+}
+
 Result<void> refuse_unused_layers(const TensorSource& source, const TensorNames& names) {
     for (const SourceTensor& tensor : source.all())
-        if (!tensor.used && tensor.bytes > 0 && tensor.key.rfind(names.layer_prefix, 0) == 0)
-            return Error{Errc::unsupported_model,
-                         concat("tensor ", in_quotes(tensor.name), " in ", in_quotes(tensor.file.string()),
-                                " has no place in this architecture"),
-                         "this program runs Gemma 4 12B Unified and other sizes of that architecture"};
+        if (!tensor.used && tensor.bytes > 0 && tensor.key.starts_with(names.layer_prefix)) return no_place_for(tensor);
     return {};
 }
 

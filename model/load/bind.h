@@ -35,6 +35,9 @@ Result<void> bind_media(TensorSource& source, const TensorNames& names, const Mo
 // Gives `weights` a share in every file that a tensor was taken from.
 void keep_files(const TensorSource& source, Weights& weights);
 
+// Of a tensor that would take part in the computation, and here does not.
+Error no_place_for(const SourceTensor& tensor);
+
 // An error when the file has a tensor in a layer that was not used: the model would compute something else.
 Result<void> refuse_unused_layers(const TensorSource& source, const TensorNames& names);
 

@@ -2,6 +2,7 @@
 #include "model/load/config_check.h"
 
 #include <cmath>
+#include <utility>
 
 #include "base/describe.h"
 #include "base/try.h"
@@ -15,16 +16,11 @@ class Checker {
 
     Error bad(const std::string& what) const {
         return {Errc::bad_model_file, concat(in_quotes(file_), ": ", what),
-                "no model of this architecture has such a configuration; convert the model again, or fetch "
-                "it again"};
+                "no model of this architecture has such a configuration; convert the model again, or fetch it again"};
     }
     Result<void> range(const char* what, int64_t value, int64_t low, int64_t high) const {
-        if (value < low || value > high)
-            return bad(concat(what, " is ", value, ", possible is ", low, " to ", high));
+        if (value < low || value > high) return bad(concat(what, " is ", value, ", possible is ", low, " to ", high));
         return {};
-    }
-    Result<void> id(const char* what, int32_t value, int32_t vocab) const {
-        return range(what, value, -1, vocab - 1);
     }
     Result<void> eps(const char* what, float value) const {
         if (!(value > 0 && value < 1)) return bad(concat(what, " is ", value, ", not between 0 and 1"));
@@ -42,12 +38,10 @@ Result<void> check_layers(const Checker& check, const ModelConfig& config) {
         const LayerConfig& layer = config.layers[i];
         const std::string where = concat(" of layer ", i);
         LAP_TRY(check.range(concat("the head size", where).c_str(), layer.head_dim, 2, kMaxHeadDim));
-        if (layer.head_dim % 2 != 0)
-            return check.bad(concat("the head size", where, " is odd: ", layer.head_dim));
+        if (layer.head_dim % 2 != 0) return check.bad(concat("the head size", where, " is odd: ", layer.head_dim));
         LAP_TRY(check.range(concat("the number of key heads", where).c_str(), layer.kv_heads, 1, kMaxHeads));
         if (config.heads % layer.kv_heads != 0)
-            return check.bad(
-                concat(config.heads, " heads cannot share the ", layer.kv_heads, " key heads", where));
+            return check.bad(concat(config.heads, " heads cannot share the ", layer.kv_heads, " key heads", where));
         int32_t& shared = head_dims[static_cast<int>(layer.kind)];
         if (shared != 0 && shared != layer.head_dim)
             return check.bad(concat("the head size", where, " is ", layer.head_dim,
@@ -81,11 +75,9 @@ Result<void> check_ids(const Checker& check, const ModelConfig& config) {
         {"the end-of-audio id", ids.end_audio},
         {"the video id", ids.video},
     };
-    for (const auto& entry : all) LAP_TRY(check.id(entry.what, entry.value, config.vocab));
-    for (const int32_t id : config.stop_ids)
-        LAP_TRY(check.range("an end-of-reply id", id, 0, config.vocab - 1));
-    for (const int32_t id : config.suppress_ids)
-        LAP_TRY(check.range("a suppressed id", id, 0, config.vocab - 1));
+    for (const auto& entry : all) LAP_TRY(check.range(entry.what, entry.value, -1, config.vocab - 1));
+    for (const int32_t id : config.stop_ids) LAP_TRY(check.range("an end-of-reply id", id, 0, config.vocab - 1));
+    for (const int32_t id : config.suppress_ids) LAP_TRY(check.range("a suppressed id", id, 0, config.vocab - 1));
     return {};
 }
 
@@ -114,6 +106,11 @@ Result<void> check_media(const Checker& check, const ModelConfig& config) {
 }
 
 }  // namespace
+
+Error other_architecture(std::string what) {
+    return {Errc::unsupported_model, std::move(what),
+            "this program runs Gemma 4 12B Unified and other sizes of that architecture"};
+}
 
 Result<void> check_config(const ModelConfig& config, const std::string& file) {
     const Checker check(file);

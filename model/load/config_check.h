@@ -17,6 +17,9 @@ inline constexpr int32_t kMaxHeads = 1024;
 inline constexpr int32_t kMaxHeadDim = 4096;
 inline constexpr int32_t kMaxPositions = 1 << 28;
 
+// Of a checkpoint that asks for another computation than this program's; `what` begins with the name of its file.
+Error other_architecture(std::string what);
+
 // `file` names the checkpoint in errors.
 Result<void> check_config(const ModelConfig& config, const std::string& file);
 

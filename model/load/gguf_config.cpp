@@ -19,10 +19,8 @@ namespace {
 using runtime::FileTensor;
 using runtime::Gguf;
 
-constexpr const char* kHint = "this program runs Gemma 4 12B Unified and other sizes of that architecture";
-
 Error unsupported(const GgufFields& keys, const std::string& what) {
-    return {Errc::unsupported_model, concat(keys.file(), ": ", what), kHint};
+    return other_architecture(concat(keys.file(), ": ", what));
 }
 
 Result<void> check_features(const GgufFields& keys) {
@@ -59,9 +57,7 @@ Result<int32_t> read_head_size(const GgufFields& keys, const ModelConfig& config
     return keys.integer("attention.key_length", config.hidden / std::max(config.heads, 1));
 }
 
-Result<void> read_layers(const Gguf& gguf, const GgufFields& keys, ModelConfig& config) {
-    LAP_ASSIGN(const int32_t count, keys.integer("block_count"));
-    if (count < 1 || count > kMaxLayers) return keys.wrong("block_count", "1 to 1024");
+Result<void> read_layers(const Gguf& gguf, const GgufFields& keys, int32_t count, ModelConfig& config) {
     LAP_ASSIGN(const std::vector<bool> sliding, read_pattern(keys, count));
     LAP_ASSIGN(const auto kv_heads, keys.per_layer("attention.head_count_kv", count, config.heads));
     LAP_ASSIGN(const int32_t full_dim, read_head_size(keys, config));
@@ -91,11 +87,8 @@ Result<int32_t> read_rotating_pairs(const Gguf& gguf, const GgufFields& keys, in
                      "convert the model again with a current converter"};
     if (!tensor->foreign_type.empty() || tensor->format != runtime::Format::f32 ||
         tensor->shape != std::vector<int64_t>{head_dim / 2})
-        return Error{
-            Errc::bad_model_file,
-            concat(keys.file(), ": tensor 'rope_freqs.weight' is ", shape_text(tensor->shape), " in ",
-                   tensor->foreign_type.empty() ? kernels::name(tensor->format) : tensor->foreign_type,
-                   ", expected [", head_dim / 2, "] in f32")};
+        return Error{Errc::bad_model_file, concat(keys.file(), ": tensor 'rope_freqs.weight' is ", shape_text(tensor->shape),
+                                                  " in ", tensor->type(), ", expected [", head_dim / 2, "] in f32")};
     const std::byte* from = host_bytes(*gguf.parts[tensor->part].buffer) + tensor->offset;
     int32_t pairs = 0;
     for (int32_t i = 0; i < head_dim / 2; i++) {
@@ -151,10 +144,9 @@ std::string read_name(const Gguf& gguf, const GgufFields& general, std::vector<s
 Result<const FileTensor*> matrix(const Gguf& gguf, const GgufFields& keys, const char* name) {
     const FileTensor* tensor = gguf.find_tensor(name);
     if (!tensor || tensor->shape.size() < 2)
-        return Error{
-            Errc::bad_model_file,
-            concat(keys.file(), ": the matrix ", in_quotes(name), tensor ? " has no rows" : " is missing"),
-            "convert the model again with a current converter"};
+        return Error{Errc::bad_model_file,
+                     concat(keys.file(), ": the matrix ", in_quotes(name), tensor ? " has no rows" : " is missing"),
+                     "convert the model again with a current converter"};
     return tensor;
 }
 
@@ -216,8 +208,7 @@ Result<ModelConfig> read_gguf_config(const Gguf& gguf, std::vector<std::string>&
     config.heads = heads.front();
     for (size_t i = 0; i < ffn.size(); i++)
         if (ffn[i] != config.ffn || heads[i] != config.heads)
-            return unsupported(keys,
-                               concat("layer ", i, " has another feed-forward size or number of heads"));
+            return unsupported(keys, concat("layer ", i, " has another feed-forward size or number of heads"));
     LAP_ASSIGN(const double eps, keys.number("attention.layer_norm_rms_epsilon", 1e-6));
     LAP_ASSIGN(const double cap, keys.number("final_logit_softcapping", 30.0));  // as other readers assume
     config.rms_eps = static_cast<float>(eps);
@@ -226,7 +217,7 @@ Result<ModelConfig> read_gguf_config(const Gguf& gguf, std::vector<std::string>&
     LAP_ASSIGN(const int32_t named_vocab, keys.integer("vocab_size", config.vocab));
     if (named_vocab != config.vocab)
         notes.push_back(concat("'gemma4.vocab_size' is ", named_vocab, ", the embedding has ", config.vocab, " rows"));
-    LAP_TRY(read_layers(gguf, keys, config));
+    LAP_TRY(read_layers(gguf, keys, count, config));
     LAP_TRY(read_ropes(gguf, keys, config));
     config.sampling = read_sampling(general, config.sampling, notes);
     LAP_TRY(read_ids(gguf, config, notes));
@@ -238,10 +229,9 @@ Result<void> read_projector_config(const Gguf& projector, ModelConfig& config) {
         audio(projector, "clip.audio.");
     LAP_ASSIGN(const std::string architecture, general.text("general.architecture", ""));
     if (architecture != "clip")
-        return Error{
-            Errc::unsupported_model,
-            concat(general.file(), ": this is no projector, its architecture is ", in_quotes(architecture)),
-            "give the projector file as EngineOptions::mmproj"};
+        return Error{Errc::unsupported_model,
+                     concat(general.file(), ": this is no projector, its architecture is ", in_quotes(architecture)),
+                     "give the projector file as EngineOptions::mmproj"};
     LAP_ASSIGN(const bool has_vision, clip.boolean("has_vision_encoder", false));
     LAP_ASSIGN(const bool has_audio, clip.boolean("has_audio_encoder", false));
     LAP_ASSIGN(const std::string shared_type, clip.text("projector_type", ""));
@@ -249,8 +239,7 @@ Result<void> read_projector_config(const Gguf& projector, ModelConfig& config) {
     if (has_vision) {
         LAP_ASSIGN(const std::string type, vision.text("projector_type", shared_type));
         if (type != "gemma4uv")
-            return unsupported(
-                general, concat("the projector's vision type is ", in_quotes(type), ", not 'gemma4uv'"));
+            return unsupported(general, concat("the projector's vision type is ", in_quotes(type), ", not 'gemma4uv'"));
         VisionConfig out;
         out.planar = true;
         LAP_ASSIGN(out.patch_size, vision.integer("patch_size", 16));
@@ -268,8 +257,7 @@ Result<void> read_projector_config(const Gguf& projector, ModelConfig& config) {
     if (has_audio) {
         LAP_ASSIGN(const std::string type, audio.text("projector_type", shared_type));
         if (type != "gemma4ua")
-            return unsupported(general,
-                               concat("the projector's audio type is ", in_quotes(type), ", not 'gemma4ua'"));
+            return unsupported(general, concat("the projector's audio type is ", in_quotes(type), ", not 'gemma4ua'"));
         AudioConfig out;
         LAP_ASSIGN(const FileTensor* projection, matrix(projector, general, "mm.a.input_projection.weight"));
         out.samples_per_token = extent(projection->shape.back());

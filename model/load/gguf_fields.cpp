@@ -17,8 +17,7 @@ std::string GgufFields::file() const { return in_quotes(gguf_->parts.front().pat
 Error GgufFields::wrong(const char* key, const char* expected) const {
     const auto* value = get(key);
     const std::string found = value ? in_quotes(value->describe(60)) : std::string("missing");
-    return {Errc::bad_model_file,
-            concat(file(), ": the key ", prefix_, key, " is ", found, ", expected ", expected)};
+    return {Errc::bad_model_file, concat(file(), ": the key ", prefix_, key, " is ", found, ", expected ", expected)};
 }
 
 Result<int32_t> GgufFields::integer(const char* key, std::optional<int32_t> fallback) const {
@@ -80,15 +79,10 @@ Result<int32_t> GgufFields::id(const char* key, int32_t vocabulary, std::vector<
     return -1;
 }
 
-Result<std::vector<int32_t>> GgufFields::per_layer(const char* key, int32_t count, int32_t fallback) const {
-    if (!has(key)) return std::vector<int32_t>(static_cast<size_t>(count), fallback);
-    return per_layer(key, count);
-}
-
-Result<std::vector<int32_t>> GgufFields::per_layer(const char* key, int32_t count) const {
+Result<std::vector<int32_t>> GgufFields::per_layer(const char* key, int32_t count, std::optional<int32_t> fallback) const {
     const auto* value = get(key);
-    if (value && value->type != runtime::GgufType::array) {
-        LAP_ASSIGN(const int32_t number, integer(key));
+    if (value ? value->type != runtime::GgufType::array : fallback.has_value()) {
+        LAP_ASSIGN(const int32_t number, integer(key, fallback));
         return std::vector<int32_t>(static_cast<size_t>(count), number);
     }
     LAP_ASSIGN(auto numbers, integers(key));

@@ -27,8 +27,7 @@ class GgufFields {
     // (but for -1, by which writers mean that there is none).
     Result<int32_t> id(const char* key, int32_t vocabulary, std::vector<std::string>& notes) const;
     // One number for all `count` layers, or a list of as many.
-    Result<std::vector<int32_t>> per_layer(const char* key, int32_t count) const;
-    Result<std::vector<int32_t>> per_layer(const char* key, int32_t count, int32_t fallback) const;
+    Result<std::vector<int32_t>> per_layer(const char* key, int32_t count, std::optional<int32_t> fallback = {}) const;
 
     std::string file() const;  // quoted, for errors
     Error wrong(const char* key, const char* expected) const;

@@ -8,6 +8,7 @@
 
 #include "base/describe.h"
 #include "base/try.h"
+#include "model/load/config_check.h"
 #include "model/load/gguf_fields.h"
 
 namespace lapidary::model {
@@ -181,9 +182,8 @@ Result<void> check_keys(const Gguf& gguf, const char* what, std::span<const std:
         if (!group) {
             unknown.push_back(in_quotes(name));
         } else if (group->rule == Rule::must_be && !is_neutral(*group, value)) {
-            return Error{Errc::unsupported_model,
-                         concat(general.file(), ": ", named(name, value), ", which this program does not compute"),
-                         "this program runs Gemma 4 12B Unified and other sizes of that architecture"};
+            return other_architecture(
+                concat(general.file(), ": ", named(name, value), ", which this program does not compute"));
         } else if (group->rule == Rule::note && !is_neutral(*group, value)) {
             notes.push_back(concat(named(name, value), " in the ", what, "; it is not obeyed"));
         }

@@ -5,6 +5,7 @@
 
 #include "base/describe.h"
 #include "base/try.h"
+#include "model/load/config_check.h"
 #include "model/load/gguf_fields.h"
 
 namespace lapidary::model {
@@ -56,13 +57,10 @@ Result<void> require_text_model(const Gguf& gguf) {
         return is(general, concat("of the type ", in_quotes(type), ", not a model"), "give the model itself");
     if (architecture.empty()) return general.wrong("general.architecture", "\"gemma4\"");
     if (architecture != "gemma4")
-        return Error{Errc::unsupported_model, concat(general.file(), ": the architecture is ", in_quotes(architecture)),
-                     "this program runs Gemma 4 12B Unified and other sizes of that architecture"};
+        return other_architecture(concat(general.file(), ": the architecture is ", in_quotes(architecture)));
     const bool vocabulary = gguf.find("tokenizer.ggml.tokens") != nullptr;
     if (gguf.tensors.empty() && !(vocabulary && gguf.extent == runtime::Extent::front))
-        return is(general,
-                  vocabulary ? "a vocabulary only, without weights"
-                                                     : "a header only, without vocabulary and weights",
+        return is(general, vocabulary ? "a vocabulary only, without weights" : "a header only, without vocabulary and weights",
                   "give the model itself");
     return {};
 }

@@ -128,14 +128,11 @@ Result<void> refuse_own_head(TensorSource& source, bool weights) {
         source.pass("output.weight");
         return {};
     }
-    const std::string other =
-        alike ? ""
-              : concat(" (", head->type(), " ", shape_text(head->shape), ", the embedding is ",
-                       embedding->type(), " ", shape_text(embedding->shape), ")");
-    return Error{Errc::unsupported_model,
-                 concat("tensor 'output.weight' in ", in_quotes(head->file.string()),
-                        " is an output head of its own", other, "; Gemma 4 uses the embedding"),
-                 "this program runs Gemma 4 12B Unified and other sizes of that architecture"};
+    const std::string other = alike ? ""
+                                    : concat(" (", head->type(), " ", shape_text(head->shape), ", the embedding is ",
+                                             embedding->type(), " ", shape_text(embedding->shape), ")");
+    return other_architecture(concat("tensor 'output.weight' in ", in_quotes(head->file.string()),
+                                     " is an output head of its own", other, "; Gemma 4 uses the embedding"));
 }
 
 // Outside the layers, other parts that would take part in the computation.
@@ -144,10 +141,7 @@ Result<void> refuse_other_parts(const TensorSource& source) {
                              "position_embd.weight", "token_types.weight", "per_layer_token_embd.weight",
                              "per_layer_model_proj.weight", "per_layer_proj_norm.weight"})
         if (const SourceTensor* tensor = source.find(name); tensor && tensor->bytes > 0)
-            return Error{Errc::unsupported_model,
-                         concat("tensor ", in_quotes(name), " in ", in_quotes(tensor->file.string()),
-                                " has no place in this architecture"),
-                         "this program runs Gemma 4 12B Unified and other sizes of that architecture"};
+            return no_place_for(*tensor);
     return {};
 }
 

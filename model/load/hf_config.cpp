@@ -15,16 +15,14 @@ namespace {
 
 using nlohmann::json;
 
-Error unsupported(const std::string& where, const std::string& what) {
-    return {Errc::unsupported_model, concat(where, ": ", what),
-            "this program runs Gemma 4 12B Unified and other sizes of that architecture"};
+Error unsupported(const JsonFields& fields, const std::string& what) {
+    return other_architecture(concat(fields.where(), ": ", what));
 }
 
 Result<void> refuse_quantised(const JsonFields& fields) {
     for (const char* key : {"quantization_config", "quantization", "compression_config"})
         if (fields.has(key))
-            return unsupported(fields.where(),
-                               concat("the weights are quantised in a format of another program (", key, ")"));
+            return unsupported(fields, concat("the weights are quantised in a format of another program (", key, ")"));
     return {};
 }
 
@@ -33,7 +31,7 @@ Result<void> check_section(const JsonFields& section, const char* expected) {
     LAP_TRY(refuse_quantised(section));
     LAP_ASSIGN(const std::string type, section.text("model_type", expected));
     if (type == expected) return {};
-    return unsupported(section.where(), concat("its model_type is ", in_quotes(type), ", not ", in_quotes(expected)));
+    return unsupported(section, concat("its model_type is ", in_quotes(type), ", not ", in_quotes(expected)));
 }
 
 Result<void> check_architecture(const JsonFields& top) {
@@ -51,34 +49,30 @@ Result<void> check_architecture(const JsonFields& top) {
     LAP_TRY(refuse_quantised(top));
     const bool other_class = architecture != type && !architecture.starts_with("Gemma4Unified");
     if (type.starts_with("gemma4_unified") && other_class)
-        return unsupported(top.where(), concat("the architecture is ", in_quotes(architecture), ", although model_type is ",
-                                               in_quotes(type)));
+        return unsupported(
+            top, concat("the architecture is ", in_quotes(architecture), ", although model_type is ", in_quotes(type)));
     if (type == "gemma4_unified" || type == "gemma4_unified_text") return {};
     if (type.empty()) return top.wrong("model_type", "a text");
-    return unsupported(top.where(), concat("the architecture is ", in_quotes(architecture), " (model_type ",
-                                           in_quotes(type), ")"));
+    return unsupported(top, concat("the architecture is ", in_quotes(architecture), " (model_type ", in_quotes(type), ")"));
 }
 
 // Features of bigger and smaller siblings that this architecture lacks.
 Result<void> check_features(const JsonFields& text) {
     LAP_ASSIGN(const int32_t per_layer, text.integer("hidden_size_per_layer_input", 0));
-    if (per_layer > 0)
-        return unsupported(text.where(), "it has per-layer embeddings, as Gemma 4 E2B and E4B do");
+    if (per_layer > 0) return unsupported(text, "it has per-layer embeddings, as Gemma 4 E2B and E4B do");
     LAP_ASSIGN(const bool moe, text.boolean("enable_moe_block", false));
     LAP_ASSIGN(const int32_t experts, text.integer("num_experts", 0));
-    if (moe || experts > 0) return unsupported(text.where(), "it is a mixture of experts");
+    if (moe || experts > 0) return unsupported(text, "it is a mixture of experts");
     LAP_ASSIGN(const int32_t shared, text.integer("num_kv_shared_layers", 0));
-    if (shared > 0)
-        return unsupported(text.where(), concat(shared, " layers share keys and values of others"));
+    if (shared > 0) return unsupported(text, concat(shared, " layers share keys and values of others"));
     LAP_ASSIGN(const bool wide, text.boolean("use_double_wide_mlp", false));
-    if (wide) return unsupported(text.where(), "it has double-wide feed-forward layers");
+    if (wide) return unsupported(text, "it has double-wide feed-forward layers");
     LAP_ASSIGN(const bool bias, text.boolean("attention_bias", false));
-    if (bias) return unsupported(text.where(), "its attention has biases");
+    if (bias) return unsupported(text, "its attention has biases");
     LAP_ASSIGN(const std::string activation, text.text("hidden_activation", "gelu_pytorch_tanh"));
-    if (activation != "gelu_pytorch_tanh")
-        return unsupported(text.where(), concat("its activation is ", in_quotes(activation)));
+    if (activation != "gelu_pytorch_tanh") return unsupported(text, concat("its activation is ", in_quotes(activation)));
     for (const char* key : {"attn_logit_softcapping", "rope_scaling"})
-        if (text.has(key)) return unsupported(text.where(), concat("it has ", key));
+        if (text.has(key)) return unsupported(text, concat("it has ", key));
     return {};
 }
 
@@ -104,12 +98,9 @@ Result<void> read_kinds(const JsonFields& text, int32_t count, ModelConfig& conf
         kind = (i + 1) % 6 == 0 ? LayerKind::full : LayerKind::sliding;
         if (!types) continue;
         const json& name = (*types)[i];
-        if (name == "sliding_attention")
-            kind = LayerKind::sliding;
-        else if (name == "full_attention")
-            kind = LayerKind::full;
-        else
-            return unsupported(text.where(), concat("layer ", i, " has an unknown type"));
+        if (name != "sliding_attention" && name != "full_attention")
+            return unsupported(text, concat("layer ", i, " has an unknown type"));
+        kind = name == "full_attention" ? LayerKind::full : LayerKind::sliding;
     }
     config.layers.back().kind = LayerKind::full;  // as transformers forces it
     return {};
@@ -137,8 +128,7 @@ Result<void> read_per_layer(const JsonFields& text, ModelConfig& config) {
     LAP_ASSIGN(const json* overrides, text.object("per_layer_config"));
     if (!overrides) return {};
     for (const auto& [key, entry] : overrides->items()) {
-        const bool digits =
-            !key.empty() && key.size() <= 4 && key.find_first_not_of("0123456789") == std::string::npos;
+        const bool digits = !key.empty() && key.size() <= 4 && key.find_first_not_of("0123456789") == std::string::npos;
         const size_t index = digits ? static_cast<size_t>(std::stoi(key)) : SIZE_MAX;
         if (index >= config.layers.size() || !entry.is_object())
             return Error{Errc::bad_model_file,
@@ -150,7 +140,7 @@ Result<void> read_per_layer(const JsonFields& text, ModelConfig& config) {
         LAP_ASSIGN(target.kv_heads, layer.integer("num_key_value_heads", target.kv_heads));
         for (const auto& [name, value] : entry.items())
             if (name != "head_dim" && name != "num_key_value_heads")
-                return unsupported(text.where(), concat("layer ", key, " has its own ", in_quotes(name)));
+                return unsupported(text, concat("layer ", key, " has its own ", in_quotes(name)));
     }
     return {};
 }
@@ -179,10 +169,10 @@ Result<RopeConfig> read_rope(const JsonFields& text, const char* kind_name, int3
     } else if (type == "default") {
         rope.pairs = head_dim / 2;  // transformers ignores the factor here
     } else {
-        return unsupported(text.where(), concat("rotary type ", in_quotes(type)));
+        return unsupported(text, concat("rotary type ", in_quotes(type)));
     }
     LAP_ASSIGN(const double scale, fields.number("factor", 1.0));
-    if (scale != 1.0) return unsupported(text.where(), "its rotary embedding is scaled");
+    if (scale != 1.0) return unsupported(text, "its rotary embedding is scaled");
     fields.note_rest(notes);
     return rope;
 }
@@ -193,7 +183,7 @@ Result<void> refuse_flat_rope(const JsonFields& text) {
     if (!all) return {};
     for (const auto& [key, value] : all->items())
         if (key != "sliding_attention" && key != "full_attention" && !value.is_null())
-            return unsupported(text.where(), concat("its rope_parameters have ", in_quotes(key)));
+            return unsupported(text, concat("its rope_parameters have ", in_quotes(key)));
     return {};
 }
 
@@ -224,8 +214,7 @@ Result<void> read_text(const JsonFields& text, ModelConfig& config, std::vector<
     LAP_TRY(read_kinds(text, layers, config));
     LAP_TRY(read_global_heads(text, config));
     LAP_TRY(read_per_layer(text, config));
-    const int32_t sliding = head_dim_of(config, LayerKind::sliding),
-                  full = head_dim_of(config, LayerKind::full);
+    const int32_t sliding = head_dim_of(config, LayerKind::sliding), full = head_dim_of(config, LayerKind::full);
     LAP_TRY(refuse_flat_rope(text));
     LAP_ASSIGN(config.sliding_rope, read_rope(text, "sliding_attention", sliding, {10000.0, sliding / 2}, notes));
     LAP_ASSIGN(config.full_rope, read_rope(text, "full_attention", full, {1000000.0, full / 8}, notes));
@@ -237,11 +226,10 @@ Result<void> read_text(const JsonFields& text, ModelConfig& config, std::vector<
 }
 
 // An explicit null means causal everywhere; a missing field means "vision".
-Result<void> read_blocks(const json& text, const std::string& where, ModelConfig& config) {
+Result<void> read_blocks(const json& text, const JsonFields& fields, ModelConfig& config) {
     const auto value = text.find("use_bidirectional_attention");
     if (value == text.end() || *value == "vision") return {};
-    if (!value->is_null())
-        return unsupported(where, concat("use_bidirectional_attention is ", value->dump()));
+    if (!value->is_null()) return unsupported(fields, concat("use_bidirectional_attention is ", value->dump()));
     config.vision_blocks = false;
     return {};
 }
@@ -268,9 +256,8 @@ Result<void> read_media(const JsonFields& top, ModelConfig& config, std::vector<
         LAP_ASSIGN(vision.patch_size, fields.integer("patch_size", 16));
         LAP_ASSIGN(vision.pooling, fields.integer("pooling_kernel_size", 3));
         const int64_t product = static_cast<int64_t>(vision.patch_size) * vision.pooling;
-        LAP_ASSIGN(vision.model_patch,
-                   fields.integer("model_patch_size",
-                                  product > 0 && product <= 1024 ? static_cast<int32_t>(product) : 0));
+        const int32_t usual = product > 0 && product <= 1024 ? static_cast<int32_t>(product) : 0;
+        LAP_ASSIGN(vision.model_patch, fields.integer("model_patch_size", usual));
         LAP_ASSIGN(vision.embed_dim, fields.integer("mm_embed_dim", 3840));
         LAP_ASSIGN(vision.positions, fields.integer("mm_posemb_size", 1120));
         LAP_ASSIGN(const double eps, fields.number("rms_norm_eps", 1e-6));
@@ -342,7 +329,7 @@ Result<HfConfig> read_hf_config(const TextFiles& files) {
     LAP_ASSIGN(config.name, top.text("_name_or_path", ""));
     if (config.name.empty()) config.name = files.title();
     LAP_TRY(read_text(text, config, out.notes));
-    LAP_TRY(read_blocks(text_json, text.where(), config));
+    LAP_TRY(read_blocks(text_json, text, config));
     LAP_TRY(read_media(top, config, out.notes));
     LAP_TRY(read_ids(top, text, config, out.notes));
     LAP_ASSIGN(out.tied_head, read_tied(top, text));

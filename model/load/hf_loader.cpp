@@ -141,10 +141,7 @@ Result<void> carry(const TextFiles& texts, LoadedModel& model) {
 
 Result<LoadedModel> load_hf_folder(const LoadOptions& options) {
     if (options.prompts_only) return load_hf_model(TextFiles(options.model), {}, options);
-    std::error_code ignored;
-    const bool weights = std::filesystem::exists(options.model / "model.safetensors", ignored) ||
-                         std::filesystem::exists(options.model / "model.safetensors.index.json", ignored);
-    if (!weights)
+    if (!runtime::holds_safetensors(options.model))
         if (const auto error = folder_without_weights(options.model)) return *error;
     LAP_ASSIGN(const auto files, runtime::open_safetensors_folder(options.model));
     return load_hf_model(TextFiles(options.model), files, options);

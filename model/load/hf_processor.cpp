@@ -39,7 +39,7 @@ class Difference {
 
 // Whether a field, one number or a list of them, is absent or this number everywhere.
 Result<bool> all_are(const JsonFields& fields, const char* key, double number) {
-    const json* value = fields.any(key);
+    const json* value = fields.get(key);
     if (!value) return true;
     bool same = true;
     for (const json& item : value->is_array() ? *value : json::array({*value})) {
@@ -50,7 +50,7 @@ Result<bool> all_are(const JsonFields& fields, const char* key, double number) {
 }
 
 bool is_bicubic(const JsonFields& fields) {
-    const json* value = fields.any("resample");
+    const json* value = fields.get("resample");
     constexpr int kBicubic = 3;  // PIL's number
     return !value || *value == kBicubic || *value == "bicubic" || *value == "BICUBIC";
 }

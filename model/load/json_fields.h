@@ -27,7 +27,7 @@ class JsonFields {
     Result<bool> boolean(const char* key, bool fallback) const;
     Result<std::string> text(const char* key, const std::string& fallback) const;
     Result<std::vector<int32_t>> integers(const char* key) const;  // a number, a list, or nothing
-    const nlohmann::json* any(const char* key) const { return get(key); }  // null when absent
+    const nlohmann::json* get(const char* key) const;              // null when absent or null
     Result<const nlohmann::json*> object(const char* key) const;   // null when absent
     Result<const nlohmann::json*> array(const char* key) const;    // null when absent
 
@@ -44,8 +44,6 @@ class JsonFields {
     Error wrong(const char* key, const char* expected) const;
 
   private:
-    const nlohmann::json* get(const char* key) const;  // null when absent or null
-
     const nlohmann::json* object_;
     std::string where_;
     mutable std::set<std::string, std::less<>> asked_;

@@ -10,6 +10,7 @@
 #include "model/load/lapidary_loader.h"
 #include "model/load/projector.h"
 #include "runtime/file/lapidary_file.h"
+#include "runtime/file/safetensors.h"
 
 namespace lapidary::model {
 namespace {
@@ -18,15 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kHint =
     "give a GGUF or .lapidary file, a Hugging Face folder, or a folder that holds one GGUF model";
-
-bool present(const fs::path& path) {
-    std::error_code ignored;
-    return fs::exists(path, ignored);
-}
-
-bool has_safetensors(const fs::path& folder) {
-    return present(folder / "model.safetensors") || present(folder / "model.safetensors.index.json");
-}
 
 // The GGUF model of a folder, whatever else lies there.
 Result<fs::path> model_of(const fs::path& folder, const std::vector<FolderFile>& files) {
@@ -51,8 +43,9 @@ Result<LoadedModel> load_folder(LoadOptions options) {
     LAP_ASSIGN(const fs::path folder, snapshot_of(options.model));
     options.model = folder;
     if (const auto broken = broken_link_in(folder)) return *broken;
-    const bool config = present(folder / "config.json");
-    if (has_safetensors(folder)) {
+    std::error_code ignored;
+    const bool config = fs::exists(folder / "config.json", ignored);
+    if (runtime::holds_safetensors(folder)) {
         if (!config)
             return Error{Errc::model_not_found,
                          concat("the folder ", in_quotes(folder.string()), " has weights but no config.json"),

@@ -23,7 +23,6 @@ struct ImageSize {
     bool operator==(const ImageSize&) const = default;
 };
 
-inline constexpr uint32_t kDefaultImageBudgetTokens = 280;
 inline constexpr uint32_t kImageBudgetsTokens[] = {70, 140, 280, 560, 1120};
 
 // Target size for at most `budget_tokens` soft tokens (any positive number). Enlarges as well as shrinks.

@@ -98,26 +98,20 @@ OutputFile::~OutputFile() {
 }
 
 Result<void> OutputFile::write(const void* bytes, size_t count) {
-    written_ += count;
-    const auto* from = static_cast<const std::byte*>(bytes);
     if (count > kGatherBytes - pending_bytes_) LAP_TRY(flush());
-    if (count > kGatherBytes) return write_all(from, count);
-    if (count > 0) std::memcpy(pending_.get() + pending_bytes_, from, count);
-    pending_bytes_ += count;
+    if (count > kGatherBytes) {
+        LAP_TRY(write_at(written_, bytes, count));
+    } else if (count > 0) {
+        std::memcpy(pending_.get() + pending_bytes_, bytes, count);
+        pending_bytes_ += count;
+    }
+    written_ += count;
     return {};
 }
 
-Result<void> OutputFile::flush() { return write_all(pending_.get(), std::exchange(pending_bytes_, 0)); }
-
-Result<void> OutputFile::write_all(const std::byte* bytes, size_t count) {
-    while (count > 0) {
-        const ssize_t done = ::write(fd_, bytes, std::min(count, kMaxWriteBytes));
-        if (done < 0 && errno == EINTR) continue;
-        if (done < 0) return failed("write to", target_, errno);
-        bytes += done;
-        count -= static_cast<size_t>(done);
-    }
-    return {};
+Result<void> OutputFile::flush() {
+    const size_t count = std::exchange(pending_bytes_, 0);
+    return write_at(written_ - count, pending_.get(), count);
 }
 
 Result<void> OutputFile::rewrite(uint64_t offset, const void* bytes, size_t count) {
@@ -125,6 +119,10 @@ Result<void> OutputFile::rewrite(uint64_t offset, const void* bytes, size_t coun
         return Error{Errc::internal, concat("bytes ", offset, " to ", offset + count, " of ",
                                             in_quotes(target_.string()), " were not written yet")};
     LAP_TRY(flush());
+    return write_at(offset, bytes, count);
+}
+
+Result<void> OutputFile::write_at(uint64_t offset, const void* bytes, size_t count) {
     const auto* from = static_cast<const std::byte*>(bytes);
     while (count > 0) {
         const ssize_t done = ::pwrite(fd_, from, std::min(count, kMaxWriteBytes), static_cast<off_t>(offset));

@@ -31,11 +31,11 @@ class OutputFile {
   private:
     OutputFile() = default;
     Result<void> flush();
-    Result<void> write_all(const std::byte* bytes, size_t count);
+    Result<void> write_at(uint64_t offset, const void* bytes, size_t count);
 
     std::filesystem::path target_, temporary_;
     int fd_ = -1;
-    uint64_t written_ = 0;
+    uint64_t written_ = 0;                  // what is pending included
     std::unique_ptr<std::byte[]> pending_;  // small writes are gathered
     size_t pending_bytes_ = 0;
 };

@@ -219,10 +219,15 @@ Result<Safetensors> open_safetensors(const std::filesystem::path& file) {
     return model;
 }
 
+bool holds_safetensors(const std::filesystem::path& folder) {
+    std::error_code ignored;
+    return std::filesystem::exists(folder / kSingleName, ignored) || std::filesystem::exists(folder / kIndexName, ignored);
+}
+
 Result<Safetensors> open_safetensors_folder(const std::filesystem::path& folder) {
     std::error_code ignored;
     if (std::filesystem::exists(folder / kSingleName, ignored)) return open_safetensors(folder / kSingleName);
-    if (!std::filesystem::exists(folder / kIndexName, ignored))
+    if (!holds_safetensors(folder))
         return Error{Errc::model_not_found, concat("the folder ", in_quotes(folder.string()),
                                                    " holds neither ", kSingleName, " nor ", kIndexName)};
     LAP_ASSIGN(const auto index, read_index(folder / kIndexName));

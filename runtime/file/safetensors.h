@@ -13,6 +13,9 @@ using Safetensors = FileTensors;
 
 Result<Safetensors> open_safetensors(const std::filesystem::path& file);
 
+// Whether the folder has one of the two files that open_safetensors_folder begins with.
+bool holds_safetensors(const std::filesystem::path& folder);
+
 // model.safetensors, or the shards that model.safetensors.index.json names.
 Result<Safetensors> open_safetensors_folder(const std::filesystem::path& folder);
 
