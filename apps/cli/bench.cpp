@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "apps/cli/verbs.h"
-#include "apps/common/arguments.h"
 #include "apps/common/bench_output.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"

@@ -113,8 +113,8 @@ Result<KldOptions> prepare(Program& program, const KldVerbOptions& options) {
     const bool same_settings =
         options.base_precise == options.engine.engine.precise && options.base_kv == options.engine.kv;
     if (!options.base && same_settings)
-        return Error{Errc::invalid_argument, "the base is the model itself, with the same settings",
-                     "name another with --base, or other settings with --base-precise or --base-kv"};
+        return usage("the base is the model itself, with the same settings",
+                     "name another with --base, or other settings with --base-precise or --base-kv");
     LAP_ASSIGN(work.model, engine_options(program.console, options.engine, options.model, arguments.model));
     work.base = work.model;
     work.base.kv = kv_format(options.base_kv);

@@ -46,10 +46,8 @@ struct Input {
 };
 Result<Input> read_input(const LogitsOptions& options, const std::string& model) {
     Input input;
-    const int sources =
-        (options.tokens ? 1 : 0) + (options.tokens_file ? 1 : 0) + (names_a_prompt(options.prompt) ? 1 : 0);
-    if (sources > 1)
-        return Error{Errc::invalid_argument, "--tokens, --tokens-file and a prompt exclude each other"};
+    const int sources = (options.tokens ? 1 : 0) + (options.tokens_file ? 1 : 0) + (names_a_prompt(options.prompt) ? 1 : 0);
+    if (sources > 1) return usage("--tokens, --tokens-file and a prompt exclude each other");
     if (options.tokens) {
         LAP_ASSIGN(input.ids, parse_list("--tokens", *options.tokens, 0, INT32_MAX));
     } else if (options.tokens_file) {
@@ -102,12 +100,11 @@ Result<int> logits_verb(Program& program, Args args) {
     LAP_ASSIGN(const bool go, command.parse(args));
     if (!go) return program.show(command.page());
     LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, false));
-    if (!options.out) return Error{Errc::invalid_argument, "--out FILE is missing", "the rows need a file"};
+    if (!options.out) return usage("--out FILE is missing", "the rows need a file");
     LAP_ASSIGN(const Input input, read_input(options, arguments.model));
     tell_notes(console, input.prompt.conversation.notes);
     const bool to_stdout = is_standard_output(*options.out);
-    if (to_stdout && console.json)
-        return Error{Errc::invalid_argument, "--json and --out - both write to standard output", "name a file"};
+    if (to_stdout && console.json) return usage("--json and --out - both write to standard output", "name a file");
     Inputs inputs = inputs_of(options.prompt, input.prompt);
     if (options.tokens_file) inputs.add("the file of the tokens", *options.tokens_file);
     LAP_ASSIGN(EngineOptions engine_opts,

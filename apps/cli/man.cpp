@@ -19,17 +19,14 @@ namespace {
 Result<std::vector<HelpPage>> all_pages(Program& program) {
     std::vector<HelpPage> pages;
     const auto before = std::exchange(program.take_help, [&pages](const HelpPage& page) { pages.push_back(page); });
-    for (const Verb& verb : kVerbs) {
-        LAP_TRY(verb.run(program, {"--help"}));
-    }
+    for (const Verb& verb : kVerbs) LAP_TRY(verb.run(program, {"--help"}));
     program.take_help = before;
     return pages;
 }
 
 std::vector<VerbSummary> summaries() {
     std::vector<VerbSummary> list;
-    for (const Verb& verb : kVerbs)
-        list.push_back({std::string(verb.name), std::string(verb.summary)});
+    for (const Verb& verb : kVerbs) list.push_back({std::string(verb.name), std::string(verb.summary)});
     return list;
 }
 
@@ -61,8 +58,7 @@ Result<int> completions_verb(Program& program, Args args) {
     if (!go) return program.show(command.page());
     const std::string shell = positionals.size() == 1 ? positionals[0] : "";
     const auto script = completions_of(shell);
-    if (script == nullptr)
-        return Error{Errc::invalid_argument, "name one shell", "lapidary completions bash|zsh|fish"};
+    if (script == nullptr) return usage("name one shell", "lapidary completions bash|zsh|fish");
     LAP_ASSIGN(const std::vector<HelpPage> pages, all_pages(program));
     return print(program.console, script(summaries(), pages));
 }

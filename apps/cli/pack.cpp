@@ -139,14 +139,14 @@ void note_requantised(const Console& console, const std::vector<PackedTensor>& t
 
 // One argument alone is OUT, as of every verb; but not what can only have been meant as MODEL.
 Result<void> check_out_named(const ModelOptions& model, const Arguments& arguments) {
-    if (!arguments.own) return Error{Errc::invalid_argument, "OUT is missing", "name the .lapidary file to write"};
+    if (!arguments.own) return usage("OUT is missing", "name the .lapidary file to write");
     const std::string& out = *arguments.own;
     std::error_code ignored;
     const bool is_model =
         std::filesystem::exists(out, ignored) || (has_model_ending(out) && !out.ends_with(".lapidary"));
     if (model.positionals.size() == 1 && !model.model && is_model)
-        return Error{Errc::invalid_argument, fmt::format("OUT is missing behind {}", out),
-                     "lapidary pack MODEL OUT.lapidary, or pack -m MODEL OUT.lapidary"};
+        return usage(fmt::format("OUT is missing behind {}", out),
+                     "lapidary pack MODEL OUT.lapidary, or pack -m MODEL OUT.lapidary");
     return {};
 }
 

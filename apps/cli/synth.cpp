@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/verbs.h"
-#include "apps/common/arguments.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "apps/common/results.h"

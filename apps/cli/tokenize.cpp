@@ -37,9 +37,9 @@ void describe(Command& command, TokenizeVerbOptions& options, Console& console) 
 Result<std::string> text_of(const PromptOptions& prompt) {
     const bool given = prompt.text && *prompt.text != "-";
     if (given && prompt.file)
-        return Error{Errc::invalid_argument, "the text was given as text and as --file", "give one of them"};
+        return usage("the text was given as text and as --file", "give one of them");
     if (!given && !prompt.text && !prompt.file && !prompt.then_stdin && stdin_is_terminal())
-        return Error{Errc::invalid_argument, "there is no text", "give it as an argument or through a pipe"};
+        return usage("there is no text", "give it as an argument or through a pipe");
     std::string text = prompt.text.value_or("");
     if (given) LAP_TRY(check_plain_text(text, "the text"));
     if (prompt.file) {

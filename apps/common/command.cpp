@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <map>
 
-#include "apps/common/arguments.h"
 #include "apps/common/habits.h"
 #include "base/try.h"
 

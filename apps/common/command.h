@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/common/arguments.h"
 #include "apps/common/help.h"
 #include "apps/common/numbers.h"
 #include "base/try.h"

@@ -5,7 +5,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "apps/common/arguments.h"
 #include "apps/common/files.h"
 #include "base/try.h"
 

@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <thread>
 
-#include "apps/common/arguments.h"
 #include "apps/common/files.h"
 #include "base/try.h"
 #include "lapidary/tools.h"
@@ -55,10 +54,10 @@ Result<Arguments> split_positionals(const ModelOptions& options, bool verb_has_o
     const auto& given = options.positionals;
     const size_t allowed = (options.model ? 0 : 1) + (verb_has_own ? 1 : 0);
     if (given.size() > allowed)
-        return Error{Errc::invalid_argument, fmt::format("unexpected argument '{}'", given[allowed]),
-                     options.model   ? "the model is already named by -m"
+        return usage(fmt::format("unexpected argument '{}'", given[allowed]),
+                     options.model  ? "the model is already named by -m"
                      : verb_has_own ? fmt::format("quote what has blanks in it: \"{} {}\"", given[allowed - 1], given[allowed])
-                                    : ""};
+                                    : "");
     Arguments arguments;
     if (options.model) arguments.model = *options.model;
     if (verb_has_own && !given.empty()) arguments.own = given.back();

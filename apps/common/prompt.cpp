@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <span>
 
-#include "apps/common/arguments.h"
 #include "apps/common/files.h"
 #include "base/try.h"
 #include "lapidary/tools.h"
