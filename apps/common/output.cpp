@@ -65,6 +65,7 @@ constexpr ErrorForm kErrorForms[] = {
     {Errc::cancelled, "cancelled", 130},
     {Errc::internal, "internal", 1},
 };
+static_assert(std::size(kErrorForms) == static_cast<size_t>(Errc::internal) + 1, "one for each code");
 
 const ErrorForm& form_of(Errc code) {
     const auto* found = std::find_if(std::begin(kErrorForms), std::end(kErrorForms) - 1,
