@@ -18,13 +18,8 @@ inline constexpr int64_t kKeyGroup = 24;    // at most so many keys or values sh
 inline constexpr int64_t kKeyPiece = 64, kKeyPieceFloats = kKeyPiece + 16;
 inline constexpr int64_t kFewKeys = 16;     // keys that lie across the lanes where a tile has few rows
 inline constexpr int64_t kValueChunk = 64;  // rows of converted values at a time
-// They lie in panels: so many values of all rows, then the next. A group of values is read again for every row, from
-// neighbouring cache lines; the odd 16 spread panels over cache sets. A multiple of all groups and of a q8_0 block.
+// So many values of each at a time: a multiple of all groups and of a q8_0 block.
 inline constexpr int64_t kValuePanel = 96;
-inline constexpr int64_t kValuePanelFloats = kValueChunk * kValuePanel + 16;
-static inline int64_t attention_value_floats(int64_t dim) {
-    return (dim + kKeyGroup + kValuePanel - 1) / kValuePanel * kValuePanelFloats;
-}
 // Values of a converted cache row: whole groups and whole vectors. The odd 16 spread rows over cache sets.
 static inline int64_t attention_row_floats(int64_t dim) { return (dim + kKeyGroup + 15) / 32 * 32 + 48; }
 // An accumulator: [values][lanes], values in whole groups.
@@ -36,9 +31,9 @@ static inline int64_t attention_partial_floats(int64_t dim, int64_t rows) {
     return (attention_acc_floats(dim, rows) + 2 * attention_lanes(rows) + 15) / 16 * 16;
 }
 
-// The scratch of a tile. `q` [values][lanes], `keys` converted cache rows, `values` panels of them, `few` keys or values
-// of a tile with few rows, `scores` [positions][lanes],
-// `acc` of a block and `merged` of all [values][lanes], `state` six [lanes]; lanes in the level's groups.
+// The scratch of a tile. `q` [values][lanes], `keys` converted cache rows, `values` a panel of them, `few` keys of a tile with
+// few rows, `scores` [positions][lanes], `acc` of a block and `merged` of all [values][lanes], `state` six [lanes]; lanes
+// in the level's groups.
 struct AttentionScratch {
     float *q, *keys, *scores, *values, *few, *acc, *merged, *state;
     int64_t floats;  // of all together
@@ -48,7 +43,7 @@ static inline AttentionScratch attention_scratch(float* base, int64_t dim, int64
     const int64_t sizes[8] = {dim * lanes,
                               4 * attention_row_floats(dim) + kKeyGroup * kKeyPieceFloats,
                               (kAttentionBlock + kKeyGroup) * lanes,
-                              attention_value_floats(dim),
+                              kValueChunk * kValuePanel + dim,
                               kFewKeys * attention_row_floats(dim),
                               acc,
                               acc,

@@ -57,7 +57,7 @@ struct LoadF16 {
 };
 struct LoadQ8 {  // pieces of rows are multiples of 32
     LAP_INLINE F operator()(KvRow row, int64_t i) const {
-        const F scale(half_to_float(load_u16(row.scales + i / kKvScaleBlock * 2)));
+        const F scale = half_lanes(I(load_u16(row.scales + i / kKvScaleBlock * 2)));
         return load_bytes(reinterpret_cast<const int8_t*>(row.values) + i) * scale;
     }
 };
@@ -75,8 +75,7 @@ LAP_INLINE void store_key(Load load, KvRow row, int64_t i, float* out) {
 }
 template <class Load>
 LAP_INLINE void store_values(Load load, KvRow row0, KvRow row1, int64_t i, float* out) {
-    const F first = row0.values ? load(row0, i) : F(0.0f), second = row1.values ? load(row1, i) : F(0.0f);
-    pairs(first, second).store_unaligned(out);
+    pairs(load(row0, i), load(row1, i)).store_unaligned(out);
 }
 
 struct PairMath {
@@ -94,22 +93,34 @@ struct PairMath {
             _mm512_storeu_si512(out + i / 2, bits<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
         }
     }
-    static void convert_key(KvFormat format, KvRow row, int64_t i, int64_t end, float* out) {
-        if (format == KvFormat::q8_0) {
-            for (; i < end; i += 32, out += 16) store_key(LoadQ8(), row, i, out);
-        } else {
-            for (; i + 32 <= end; i += 32, out += 16) store_key(LoadF16(), row, i, out);
-            if (i < end) store_key(PartF16{end}, row, i, out);
+    // Values [begin, end) of rows, `step` floats from one to the next.
+    static void convert_keys(KvFormat format, const KvRow* rows, int count, int64_t begin, int64_t end, float* out,
+                             int64_t step) {
+        for (int r = 0; r < count; ++r, out += step) {
+            const KvRow row = rows[r];
+            int64_t i = begin;
+            float* to = out;
+            if (format == KvFormat::q8_0) {
+                for (; i < end; i += 32, to += 16) store_key(LoadQ8(), row, i, to);
+            } else {
+                for (; i + 32 <= end; i += 32, to += 16) store_key(LoadF16(), row, i, to);
+                if (i < end) store_key(PartF16{end}, row, i, to);
+            }
         }
     }
-    // Values [i, end) of a pair of positions; a row that is not there is zero.
-    static void convert_values(KvFormat format, const KvRow* rows, int64_t i, int64_t end, float* out) {
-        const KvRow row0 = rows[0], row1 = rows[1];
-        if (format == KvFormat::q8_0) {
-            for (; i < end; i += 16, out += 16) store_values(LoadQ8(), row0, row1, i, out);
-        } else {
-            for (; i + 16 <= end; i += 16, out += 16) store_values(LoadF16(), row0, row1, i, out);
-            if (i < end) store_values(PartF16{end}, row0, row1, i, out);
+    // The same of pairs of positions.
+    static void convert_values(KvFormat format, const KvRow* rows, int count, int64_t begin, int64_t end, float* out,
+                               int64_t step) {
+        for (int u = 0; u < count; ++u, out += step) {
+            const KvRow row0 = rows[2 * u], row1 = rows[2 * u + 1];
+            int64_t i = begin;
+            float* to = out;
+            if (format == KvFormat::q8_0) {
+                for (; i < end; i += 16, to += 16) store_values(LoadQ8(), row0, row1, i, to);
+            } else {
+                for (; i + 16 <= end; i += 16, to += 16) store_values(LoadF16(), row0, row1, i, to);
+                if (i < end) store_values(PartF16{end}, row0, row1, i, to);
+            }
         }
     }
     template <class Body>

@@ -9,7 +9,6 @@ class Tile {
     static_assert(G <= kKeyGroup && kValuePanel % G == 0);
     static constexpr int64_t kSize = V::size, kWidth = N * kSize;
     static constexpr int64_t kScores = (kAttentionBlock + kKeyGroup) * kWidth;  // of one group
-    static constexpr int kChunk = static_cast<int>(kValueChunk) * Math::kPacked;
     // Rows that fill no vector (a token's heads in a sliding layer): keys or values take the lanes (attention_few.inl).
     static constexpr bool kFew = kWidth == 4;
 
@@ -94,57 +93,57 @@ class Tile {
     }
 
     // One block: its accumulator, maximum and sum per row. Values that are multiplied together are so by absolute
-    // position, whatever comes first in this tile: a position before `p.begin` may join them, hidden and as zero.
+    // position, whatever comes first in this tile: a position before `p.begin` may join them, hidden.
     // Memory is asked for while others are multiplied: in a call's first block and in tiles of several vectors all rows
-    // with the scores, otherwise what the next block's scores read with this one's values. `last` ends the call.
+    // with the scores, otherwise what the next block's scores read with this one's values. `last` ends the call, and what
+    // is asked for; the block does not.
     void attend_block(const AttentionArgs& a, Positions p, bool is_first, int last, float* acc, float* maximum, float* sum) {
         const bool all_rows = is_first || N > 1;
         const int begin = p.begin / Math::kPacked * Math::kPacked;
         const int count = p.end > p.begin ? p.end - begin : 0;
         if constexpr (kFew) {
-            rows_ <= 2 ? few_scores<2>(a, p.begin, begin, count, all_rows) : few_scores<4>(a, p.begin, begin, count, all_rows);
+            rows_ <= 2 ? few_scores<2>(a, p.begin, begin, count, last, all_rows)
+                       : few_scores<4>(a, p.begin, begin, count, last, all_rows);
         } else {
-            scores(a, p.begin, begin, count, all_rows);
+            scores(a, p.begin, begin, count, last, all_rows);
         }
         weights(a, begin, count, maximum, sum);
+        // Of a pair only one row may be there: its neighbour's weight is zero, and it stands for both.
+        KvRow rows[kAttentionBlock + Math::kPacked];
+        KvCursor cursor;
+        for (int i = 0; i < count; ++i) rows[i] = value_row(a, &cursor, begin + i < p.begin ? p.begin : begin + i);
+        if (count > 0) rows[count] = rows[count - 1];
         if constexpr (N > 1) {
-            values(a, p.begin, begin, count, acc);
+            values(a.format, rows, count, acc);
         } else {
-            few_values(a, p.begin, begin, count, last, acc);
+            few_values(a, &cursor, rows, begin + count, count, last, acc);
         }
     }
 
     // The last group of keys may hold old rows behind `count`: nobody reads their scores.
     template <int R>
-    void few_scores(const AttentionArgs& a, int first, int begin, int count, bool all_rows) {
+    void few_scores(const AttentionArgs& a, int first, int begin, int count, int last, bool all_rows) {
         constexpr int kKeys = static_cast<int>(kFewKeys);
         KvCursor cursor, ahead;
         for (int p = 0; p < count; p += kKeys) {
             for (int i = p; i < p + kKeys && i < count; ++i) {
                 if (begin + i < first) continue;
-                if (i + kKeys < count) prefetch(a, &ahead, begin + i + kKeys, all_rows);
+                if (begin + i + kKeys < last) prefetch(a, &ahead, begin + i + kKeys, all_rows);
                 const KvRow key = key_row(a, &cursor, begin + i), value = value_row(a, &cursor, begin + i);
-                convert_key(a, key, value, 0, dim_, s_.few + (i - p) * row_floats_);
+                convert_keys(a, &key, &value, 1, 0, dim_, s_.few + (i - p) * row_floats_, 0);
             }
             multiply_keys<Math, R>(s_.q, s_.few, row_floats_, units_, s_.scores + p * kWidth);
         }
     }
 
-    // Values straight from the cache, a lane for each. Of a pair only one row may be there: its neighbour's weight is
-    // zero, and it stands for both.
-    void few_values(const AttentionArgs& a, int first, int begin, int count, int last, float* acc) {
-        KvRow rows[kAttentionBlock + Math::kPacked];
-        KvCursor cursor;
-        for (int p = 0; p < count; ++p) {
-            rows[p] = value_row(a, &cursor, begin + p < first ? first : begin + p);
-        }
-        if (count > 0) rows[count] = rows[count - 1];
+    // Values straight from the cache, a lane for each.
+    void few_values(const AttentionArgs& a, KvCursor* cursor, const KvRow* rows, int next, int count, int last, float* acc) {
         const int units = (count + Math::kPacked - 1) / Math::kPacked;
         const auto multiply_rows = [&](auto count_of_rows) {
             constexpr int R = decltype(count_of_rows)::value;
             Ahead ahead;
             const int64_t steps = units * dim_ / (kValueVectors<R> * kLanes);
-            if (begin + count < last) ahead = next_block(a, &cursor, begin + count, last, steps > 0 ? steps : 1);
+            if (next < last) ahead = next_block(a, cursor, next, last, steps > 0 ? steps : 1);
             multiply_all_values<Math, R>(a.format, s_.scores, kWidth, rows, units, dim_, ahead, s_.values, acc);
         };
         if constexpr (kFew) {
@@ -167,29 +166,32 @@ class Tile {
         static constexpr int value = static_cast<int>(R);
     };
 
-    // A group of keys is multiplied piece by piece; meanwhile the next is asked for, a few rows at a time.
-    void scores(const AttentionArgs& a, int first, int begin, int count, bool all_rows) {
+    // Keys are converted and multiplied piece by piece, more of them than registers have sums where several vectors of
+    // queries are wanted from the first cache; meanwhile the next are asked for, a few rows at a time.
+    void scores(const AttentionArgs& a, int first, int begin, int count, int last, bool all_rows) {
+        constexpr int kKeys = N > 1 ? static_cast<int>(kKeyGroup) : G;
         float* const keys = s_.keys + 4 * row_floats_;
         KvCursor cursor, ahead;
-        for (int p = 0; p < count; p += G) {
-            KvRow key[G], value[G];
-            const int from = begin + p < first ? first - begin - p : 0, to = count - p < G ? count - p : G;
+        for (int p = 0; p < count; p += kKeys) {
+            KvRow key[kKeys], value[kKeys];
+            const int from = begin + p < first ? first - begin - p : 0, to = count - p < kKeys ? count - p : kKeys;
             for (int g = from; g < to; ++g) {
                 key[g] = key_row(a, &cursor, begin + p + g);
                 value[g] = value_row(a, &cursor, begin + p + g);
             }
-            int next = p + G;
+            int next = p + kKeys;
             for (int64_t u = 0; u < units_; u += kKeyPiece) {
                 const int64_t end = u + kKeyPiece < units_ ? u + kKeyPiece : units_;
-                for (int g = from; g < to; ++g) {
-                    convert_key(a, key[g], value[g], u * Math::kPacked, end * Math::kPacked, keys + g * kKeyPieceFloats);
-                }
-                for (const int64_t until = p + G + G * end / units_; next < until && next < count; ++next) {
-                    prefetch(a, &ahead, begin + next, all_rows);
-                }
-                for (int64_t i = 0; i < groups_; ++i) {
-                    multiply<Math, V, N, G>(s_.q + (i * units_ + u) * kWidth, keys, 1, kKeyPieceFloats, end - u, u > 0,
-                                            s_.scores + i * kScores + p * kWidth);
+                convert_keys(a, key + from, value + from, to - from, u * Math::kPacked, end * Math::kPacked,
+                             keys + from * kKeyPieceFloats, kKeyPieceFloats);
+                for (int g = 0; g < to; g += G) {
+                    const int64_t done = (end - u) * (g + G) + u * kKeys;  // of units_ times kKeys
+                    for (; begin + next < last && (next - p - kKeys) * units_ < done; ++next)
+                        prefetch(a, &ahead, begin + next, all_rows);
+                    for (int64_t i = 0; i < groups_; ++i) {
+                        multiply<Math, V, N, G>(s_.q + (i * units_ + u) * kWidth, keys + g * kKeyPieceFloats, 1, kKeyPieceFloats,
+                                                end - u, u > 0, s_.scores + i * kScores + (p + g) * kWidth);
+                    }
                 }
             }
         }
@@ -207,29 +209,21 @@ class Tile {
         for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(row.values + i, 0, 2);
     }
 
-    // Values [i, end) of a key as it stands in the cache, or put together from its rotated values and the values of the
-    // same position. Ascending: what is written past the end of a piece is overwritten.
-    void convert_key(const AttentionArgs& a, const KvRow& key, const KvRow& value, int64_t i, int64_t end, float* out) const {
-        if (a.key_pairs == 0) return Math::convert_key(a.format, key, i, end, out);
+    // Values [i, end) of keys as they stand in the cache, or put together from their rotated values and the values of the
+    // same positions, `step` floats apart. Ascending: what is written past the end of a piece is overwritten.
+    void convert_keys(const AttentionArgs& a, const KvRow* keys, const KvRow* values, int count, int64_t i, int64_t end,
+                      float* out, int64_t step) const {
+        if (a.key_pairs == 0) return Math::convert_keys(a.format, keys, count, i, end, out, step);
         const int64_t pairs = a.key_pairs, half = dim_ / 2;
         while (i < end) {
             const int64_t begin = i < half ? 0 : half;
             const bool rotated = i - begin < pairs;
             const int64_t stop = begin + (rotated ? pairs : half), to = stop < end ? stop : end;
             const int64_t shift = rotated && begin > 0 ? pairs - half : 0;
-            Math::convert_key(a.format, rotated ? key : value, i + shift, to + shift, out);
+            Math::convert_keys(a.format, rotated ? keys : values, count, i + shift, to + shift, out, step);
             out += (to - i) / Math::kPacked;
             i = to;
         }
-    }
-
-    // The values of the positions that are multiplied together, from `position` on; zero outside [first, end).
-    void convert_values(const AttentionArgs& a, KvCursor* cursor, int first, int position, int end, float* out) const {
-        KvRow rows[Math::kPacked] = {};
-        for (int i = 0; i < Math::kPacked; ++i)
-            if (position + i >= first && position + i < end) rows[i] = value_row(a, cursor, position + i);
-        for (int64_t v = 0; v < dim_; v += kValuePanel, out += kValuePanelFloats)
-            Math::convert_values(a.format, rows, v, v + kValuePanel < dim_ ? v + kValuePanel : dim_, out);
     }
 
     void weights(const AttentionArgs& a, int begin, int count, float* maximum, float* sum) {
@@ -248,22 +242,23 @@ class Tile {
         }
     }
 
-    void values(const AttentionArgs& a, int first, int begin, int count, float* acc) {
-        for (int64_t i = 0; i < groups_ * group_acc_; ++i) acc[i] = 0.0f;
-        KvCursor cursor;
-        for (int chunk = 0; chunk < count; chunk += kChunk) {
-            const int end = chunk + kChunk < count ? chunk + kChunk : count;
-            int64_t units = 0;
-            for (int p = chunk; p < end; p += Math::kPacked, ++units) {
-                convert_values(a, &cursor, first, begin + p, begin + end, s_.values + units * kValuePanel);
-            }
-            for (int64_t v = 0; v < dim_; v += G) {
-                for (int64_t i = 0; i < groups_; ++i) {
-                    multiply<Math, V, N, G>(s_.scores + i * kScores + chunk / Math::kPacked * kWidth,
-                                            s_.values + v / kValuePanel * kValuePanelFloats + v % kValuePanel,
-                                            kValuePanel, 1, units, true, acc + i * group_acc_ + v * kWidth);
+    // A panel of values after the other; it is converted for some positions, and stays in the first cache.
+    void values(KvFormat format, const KvRow* rows, int count, float* acc) {
+        const int64_t units = (count + Math::kPacked - 1) / Math::kPacked;
+        for (int64_t panel = 0; panel < dim_; panel += kValuePanel) {
+            const int64_t end = panel + kValuePanel < dim_ ? panel + kValuePanel : dim_;
+            int64_t u = 0;
+            do {
+                const int64_t some = units - u < kValueChunk ? units - u : kValueChunk;
+                Math::convert_values(format, rows + u * Math::kPacked, static_cast<int>(some), panel, end, s_.values, kValuePanel);
+                for (int64_t v = panel; v < end; v += G) {
+                    for (int64_t i = 0; i < groups_; ++i) {
+                        multiply<Math, V, N, G>(s_.scores + i * kScores + u * kWidth, s_.values + (v - panel), kValuePanel, 1,
+                                                some, u > 0, acc + i * group_acc_ + v * kWidth);
+                    }
                 }
-            }
+                u += some;
+            } while (u < units);
         }
     }
 

@@ -33,11 +33,13 @@ struct FloatMath {
     static void pack_query(const float* q, int64_t dim, float* out) {
         memcpy(out, q, static_cast<size_t>(dim) * sizeof(float));
     }
-    static void convert_key(KvFormat format, KvRow row, int64_t begin, int64_t end, float* out) {
-        expand_kv(format, row, begin, end, out);
+    static void convert_values(KvFormat format, const KvRow* rows, int count, int64_t begin, int64_t end, float* out,
+                               int64_t step) {
+        for (int r = 0; r < count; ++r) expand_kv(format, rows[r], begin, end, out + r * step);
     }
-    static void convert_values(KvFormat format, const KvRow* rows, int64_t begin, int64_t end, float* out) {
-        expand_kv(format, rows[0], begin, end, out);
+    static void convert_keys(KvFormat format, const KvRow* rows, int count, int64_t begin, int64_t end, float* out,
+                             int64_t step) {
+        convert_values(format, rows, count, begin, end, out, step);
     }
     // Calls body with what loads a vector of values from value i of a row on.
     template <class Body>
@@ -50,7 +52,7 @@ struct FloatMath {
             body([](const KvRow* row, int64_t i) LAP_INLINE_LAMBDA { return load_half(row->values + 2 * i); });
         } else {
             body([](const KvRow* row, int64_t i) LAP_INLINE_LAMBDA {
-                const F scale(half_to_float(load_u16(row->scales + i / kKvScaleBlock * 2)));
+                const F scale = half_lanes(I(load_u16(row->scales + i / kKvScaleBlock * 2)));
                 return load_bytes(reinterpret_cast<const int8_t*>(row->values) + i) * scale;
             });
         }

@@ -103,7 +103,7 @@ void multiply_all_values(KvFormat format, const float* weights, int64_t width, c
             multiply_values<Math, R, 1>(load, weights, width, rows, units, i, &ahead, out + i * width);
         if (i == dim) return;
         const auto part = [&](const KvRow* row, int64_t at) {
-            Math::convert_values(format, row, at, dim, scratch);
+            Math::convert_values(format, row, 1, at, dim, scratch, 0);
             return F::load_unaligned(scratch);
         };
         multiply_values<Math, R, 1>(part, weights, width, rows, units, i, &ahead, out + i * width);
