@@ -8,11 +8,11 @@ cd "$(dirname "$0")/.."
 
 seconds=${1:?usage: fuzz.sh SECONDS [TARGET...]}
 shift
-build=build/fuzz
+build=build/asan kept=build/fuzz
 launcher=()
 command -v ccache > /dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-cmake --preset fuzz "${launcher[@]}" > /dev/null
-cmake --build --preset fuzz --target fuzz
+cmake --preset asan "${launcher[@]}" > /dev/null
+cmake --build --preset asan --target fuzz
 if [ $# -eq 0 ]; then
     for file in tests/fuzz/*_target.cpp; do
         name=${file##*/}
@@ -24,16 +24,16 @@ scratch=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/v
 trap 'rm -rf "$scratch"' EXIT
 export TMPDIR=$scratch UBSAN_OPTIONS=print_stacktrace=1
 export ASAN_OPTIONS=detect_leaks=1:quarantine_size_mb=32:allocator_may_return_null=0:handle_abort=1
-mkdir -p $build/found $build/corpus
+mkdir -p $kept/found $kept/corpus
 
 fuzz() {  # fuzz TARGET: prints a line of its results
-    local name=$1 start=$scratch/$1 log=$build/$1.log status=0 regressions=()
+    local name=$1 start=$scratch/$1 log=$kept/$1.log status=0 regressions=()
     LAPIDARY_FUZZ=$name $build/bin/fuzz --prepare "$start"
-    mkdir -p "$build/corpus/$name"
+    mkdir -p "$kept/corpus/$name"
     [ -d "tests/fuzz/regressions/$name" ] && regressions=("tests/fuzz/regressions/$name")
     LAPIDARY_FUZZ=$name $build/bin/fuzz -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=512 \
         -max_len="$(cat "$start/max_len")" -dict="$start/words" -print_final_stats=1 \
-        -artifact_prefix="$build/found/$name-" "$build/corpus/$name" "$start/seeds" "${regressions[@]}" \
+        -artifact_prefix="$kept/found/$name-" "$kept/corpus/$name" "$start/seeds" "${regressions[@]}" \
         > "$log" 2>&1 || status=$?
     local runs covered rss
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
@@ -47,6 +47,6 @@ fuzz() {  # fuzz TARGET: prints a line of its results
     return 1
 }
 export -f fuzz
-export build scratch seconds
+export build kept scratch seconds
 
 printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} bash -euo pipefail -c 'fuzz {}'

@@ -108,11 +108,11 @@ TEST_CASE("kv cache: a fork shares complete segments until one of the two writes
     const auto buffer = [&](const KvCache& c, int32_t layer, int32_t segment) {
         return c.layer(layer, 1, none).segment(segment).buffer.get();
     };
-    const auto mark = [&](const KvCache& c, size_t layer, int32_t segment, int seed) {
+    const auto mark = [&](const KvCache& c, int32_t layer, int32_t segment, int seed) {
         auto& b = *buffer(c, layer, segment);
         for (size_t i = 0; i < b.bytes; ++i) runtime::host_bytes(b)[i] = static_cast<std::byte>(seed + i % 83);
     };
-    const auto marked = [&](const KvCache& c, size_t layer, int32_t segment, int seed) {
+    const auto marked = [&](const KvCache& c, int32_t layer, int32_t segment, int seed) {
         const auto& b = *buffer(c, layer, segment);
         for (size_t i = 0; i < b.bytes; ++i)
             if (runtime::host_bytes(b)[i] != static_cast<std::byte>(seed + i % 83)) return false;
