@@ -160,9 +160,11 @@ TEST_CASE("forward: the residual behind every layer equals transformers', whatev
         const TensorFile hidden(goldens.folder / "hidden.safetensors");
         const Engine engine = unwrap(open_engine(precise(goldens.folder)));
         const int64_t width = engine.info().hidden;
+        size_t cases = 0;
         for (const auto& golden : goldens.json["cases"]) {
             const std::string name = golden["name"];
             if (!hidden.has(name + ".hidden")) continue;
+            ++cases;
             const auto& positions = hidden.i32(name + ".rows").values;
             const auto& want = hidden.f32(name + ".hidden");  // [layers, rows, hidden]
             REQUIRE(want.shape == std::vector<int64_t>{engine.info().layers, static_cast<int64_t>(positions.size()), width});
@@ -191,6 +193,7 @@ TEST_CASE("forward: the residual behind every layer equals transformers', whatev
                 }
             }
         }
+        CHECK(cases == (engine.info().image ? 2 : 1));
     }
 }
 
