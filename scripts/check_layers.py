@@ -16,7 +16,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CODE = {".h", ".cpp", ".inl", ".inc", ".comp", ".glsl"}
 MAX_LINES = 600
-MAX_LINES_IN_ALL = 35_000  # of code in all rooms, without tests
+MAX_LINES_IN_ALL = 42_000  # of code in all rooms, without tests
 
 # Room -> what its #include "..." may name: a folder with all below it ("x/"), the files of one folder ("x/*.h"), or a file.
 # The longest matching room counts.
@@ -31,6 +31,8 @@ ALLOWED = {
                      "lapidary/result.h"),
     "runtime/cpu": ("runtime/cpu/", "runtime/memory/", "runtime/trace/", "runtime/*.h", "kernels/", "base/",
                     "lapidary/result.h"),
+    "runtime/vulkan": ("runtime/vulkan/", "shaders/", "runtime/memory/", "runtime/file/output_file.h", "runtime/trace/",
+                       "runtime/*.h", "kernels/", "base/", "lapidary/result.h"),
     "runtime/trace": ("runtime/trace/", "runtime/file/output_file.h", "runtime/*.h", "base/",
                       "lapidary/result.h"),
     "model/text": ("model/text/", "base/", "lapidary/"),
@@ -45,7 +47,7 @@ ALLOWED = {
 }
 # A view is the same thing on every device: its host address is for these alone.
 HOST_ACCESS = "runtime/memory/host_access.h"
-MAY_ACCESS_HOST = ("runtime/cpu/", "runtime/memory/", "runtime/file/", "model/load/", "model/synth/", "model/tools/",
+MAY_ACCESS_HOST = ("runtime/cpu/", "runtime/vulkan/", "runtime/memory/", "runtime/file/", "model/load/", "model/synth/", "model/tools/",
                    "model/packing/", "tests/", "bench/")
 # The CPU as a device is known to those who make one by make_cpu_device, and named by nobody else.
 CPU_DEVICE = re.compile(r"^runtime/cpu/cpu\w*\.h$")

@@ -1,0 +1,213 @@
+// Recording, submitting, waiting; see commands.h.
+#include "runtime/vulkan/commands.h"
+
+#include "base/try.h"
+
+namespace lapidary::runtime::vulkan {
+
+Result<std::unique_ptr<Queue>> Queue::create(std::shared_ptr<Context> context) {
+    auto made = std::unique_ptr<Queue>(new Queue());
+    made->context_ = std::move(context);
+    const Context& c = *made->context_;
+    VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
+    pool.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
+    pool.queueFamilyIndex = c.facts().queue_family;
+    if (const VkResult r = c.vk().vkCreateCommandPool(c.device(), &pool, nullptr, &made->pool_); r != VK_SUCCESS)
+        return failure("no command pool", r);
+    VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO};
+    type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
+    VkSemaphoreCreateInfo semaphore{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO};
+    semaphore.pNext = &type;
+    if (const VkResult r = c.vk().vkCreateSemaphore(c.device(), &semaphore, nullptr, &made->timeline_); r != VK_SUCCESS)
+        return failure("no semaphore", r);
+    return made;
+}
+
+Queue::~Queue() {
+    const Context& c = *context_;
+    c.vk().vkQueueWaitIdle(c.queue());
+    if (timeline_) c.vk().vkDestroySemaphore(c.device(), timeline_, nullptr);
+    if (pool_) c.vk().vkDestroyCommandPool(c.device(), pool_, nullptr);
+}
+
+Result<uint64_t> Queue::submit(VkCommandBuffer commands) {
+    const Context& c = *context_;
+    const uint64_t value = submitted_ + 1;
+    VkTimelineSemaphoreSubmitInfo timeline{VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO};
+    timeline.signalSemaphoreValueCount = 1;
+    timeline.pSignalSemaphoreValues = &value;
+    VkSubmitInfo info{VK_STRUCTURE_TYPE_SUBMIT_INFO};
+    info.pNext = &timeline;
+    info.commandBufferCount = 1;
+    info.pCommandBuffers = &commands;
+    info.signalSemaphoreCount = 1;
+    info.pSignalSemaphores = &timeline_;
+    if (const VkResult r = c.vk().vkQueueSubmit(c.queue(), 1, &info, VK_NULL_HANDLE); r != VK_SUCCESS)
+        return failure("submitting to " + c.facts().name, r);
+    return submitted_ = value;
+}
+
+Result<void> Queue::wait(uint64_t submitted) {
+    const Context& c = *context_;
+    VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO};
+    info.semaphoreCount = 1;
+    info.pSemaphores = &timeline_;
+    info.pValues = &submitted;
+    if (const VkResult r = c.vk().vkWaitSemaphores(c.device(), &info, UINT64_MAX); r != VK_SUCCESS)
+        return failure("waiting for " + c.facts().name, r);
+    return {};
+}
+
+Result<bool> Queue::is_done(uint64_t submitted) const {
+    const Context& c = *context_;
+    uint64_t value = 0;
+    if (const VkResult r = c.vk().vkGetSemaphoreCounterValue(c.device(), timeline_, &value); r != VK_SUCCESS)
+        return failure("asking " + c.facts().name, r);
+    return value >= submitted;
+}
+
+Result<void> Queue::run_once(const std::function<void(VkCommandBuffer)>& record) {
+    const Context& c = *context_;
+    VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
+    info.commandPool = pool_;
+    info.commandBufferCount = 1;
+    VkCommandBuffer commands = VK_NULL_HANDLE;
+    if (const VkResult r = c.vk().vkAllocateCommandBuffers(c.device(), &info, &commands); r != VK_SUCCESS)
+        return failure("no command buffer", r);
+    VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
+    const VkResult began = c.vk().vkBeginCommandBuffer(commands, &begin);
+    Result<void> outcome;
+    if (began != VK_SUCCESS) {
+        outcome = failure("beginning a command buffer", began);
+    } else {
+        full_barrier(c.vk(), commands);
+        record(commands);
+        full_barrier(c.vk(), commands);
+        const VkResult ended = c.vk().vkEndCommandBuffer(commands);
+        if (ended != VK_SUCCESS) outcome = failure("ending a command buffer", ended);
+    }
+    if (outcome) {
+        const auto ticket = submit(commands);
+        outcome = ticket ? wait(*ticket) : Result<void>(ticket.error());
+    }
+    c.vk().vkFreeCommandBuffers(c.device(), pool_, 1, &commands);
+    return outcome;
+}
+
+void full_barrier(const VolkDeviceTable& vk, VkCommandBuffer commands) {
+    VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+    barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_HOST_WRITE_BIT;
+    barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
+                            VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_HOST_READ_BIT;
+    const VkPipelineStageFlags device = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+    vk.vkCmdPipelineBarrier(commands, device | VK_PIPELINE_STAGE_HOST_BIT, device | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier,
+                            0, nullptr, 0, nullptr);
+}
+
+namespace {
+
+void compute_barrier(const VolkDeviceTable& vk, VkCommandBuffer commands) {
+    VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+    barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT;
+    barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+    vk.vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier,
+                            0, nullptr, 0, nullptr);
+}
+
+void record_dispatch(const VolkDeviceTable& vk, VkCommandBuffer commands, VkPipelineLayout layout, VkPipeline pipeline,
+                     const Dispatch& d) {
+    std::array<std::byte, kPushBytes> push{};
+    size_t used = 0;
+    for (const Range& r : d.ranges) {
+        std::memcpy(push.data() + used, &r.address, sizeof r.address);
+        used += sizeof r.address;
+    }
+    std::memcpy(push.data() + used, d.scalars.data(), d.scalars.size());
+    vk.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
+    vk.vkCmdPushConstants(commands, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, kPushBytes, push.data());
+    vk.vkCmdDispatch(commands, d.groups[0], d.groups[1], d.groups[2]);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RecordedStep>> RecordedStep::create(Queue& queue, Pipelines& pipelines,
+                                                           std::span<const Dispatch> dispatches, std::span<const Cut> cuts,
+                                                           std::span<const BufferCopy> before, std::span<const BufferCopy> after,
+                                                           const RecordingOptions& options) {
+    const Context& c = *queue.context();
+    const VolkDeviceTable& vk = c.vk();
+    std::vector<VkPipeline> made;
+    for (const Dispatch& d : dispatches) {
+        LAP_ASSIGN(made.emplace_back(), pipelines.get(d.pipeline));
+    }
+    std::vector<bool> barriers = place_barriers(dispatches);
+    for (size_t i = 0, n = 0; i < barriers.size(); ++i)
+        if (barriers[i] && static_cast<int32_t>(n++) == options.omit_barrier) barriers[i] = false;
+#ifndef NDEBUG
+    if (options.omit_barrier < 0)
+        if (const auto hazard = find_hazard(dispatches, barriers)) return Error{Errc::internal, *hazard};
+#endif
+    auto step = std::unique_ptr<RecordedStep>(new RecordedStep(queue));
+    step->dispatches_ = dispatches.size();
+    VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
+    info.commandPool = queue.pool();
+    info.commandBufferCount = 1;
+    VkCommandBuffer commands = VK_NULL_HANDLE;
+    const auto open = [&](int32_t layer) -> Result<void> {
+        if (const VkResult r = vk.vkAllocateCommandBuffers(c.device(), &info, &commands); r != VK_SUCCESS)
+            return failure("no command buffer", r);
+        step->pieces_.push_back({commands, layer});
+        VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+        if (const VkResult r = vk.vkBeginCommandBuffer(commands, &begin); r != VK_SUCCESS)
+            return failure("beginning a command buffer", r);
+        return {};
+    };
+    const auto close = [&]() -> Result<void> {
+        if (const VkResult r = vk.vkEndCommandBuffer(commands); r != VK_SUCCESS) return failure("ending a command buffer", r);
+        return {};
+    };
+    LAP_TRY(open(-1));
+    for (const BufferCopy& copy : before) vk.vkCmdCopyBuffer(commands, copy.from, copy.to, 1, &copy.region);
+    full_barrier(vk, commands);  // what the host and earlier steps wrote
+    uint32_t operation = 0, stamp = 0;
+    const auto write_stamp = [&](VkPipelineStageFlagBits stage) {
+        if (options.timestamps) vk.vkCmdWriteTimestamp(commands, stage, options.timestamps, stamp++);
+    };
+    if (options.timestamps) {
+        const uint32_t operations = dispatches.empty() ? 0 : dispatches.back().operation + 1;
+        vk.vkCmdResetQueryPool(commands, options.timestamps, 0, operations + 1);
+    }
+    write_stamp(VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT);
+    size_t next_cut = 0;
+    for (size_t i = 0; i < dispatches.size(); ++i) {
+        for (; operation < dispatches[i].operation; ++operation) write_stamp(VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT);
+        if (next_cut < cuts.size() && cuts[next_cut].dispatch == i) {
+            const int32_t layer = cuts[next_cut++].layer;
+            if (i > 0) {
+                LAP_TRY(close());
+                LAP_TRY(open(layer));
+            } else {
+                step->pieces_.back().layer = layer;
+            }
+        }
+        if (barriers[i] || options.barrier_everywhere) {
+            compute_barrier(vk, commands);
+            ++step->barriers_;
+        }
+        record_dispatch(vk, commands, pipelines.layout(), made[i], dispatches[i]);
+    }
+    if (!dispatches.empty()) write_stamp(VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT);
+    full_barrier(vk, commands);
+    for (const BufferCopy& copy : after) vk.vkCmdCopyBuffer(commands, copy.from, copy.to, 1, &copy.region);
+    if (!after.empty()) full_barrier(vk, commands);
+    LAP_TRY(close());
+    return step;
+}
+
+RecordedStep::~RecordedStep() {
+    const Context& c = *queue_.context();
+    for (const Piece& p : pieces_) c.vk().vkFreeCommandBuffers(c.device(), queue_.pool(), 1, &p.commands);
+}
+
+}  // namespace lapidary::runtime::vulkan

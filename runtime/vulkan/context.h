@@ -1,0 +1,44 @@
+// A logical device with one queue, and what everything in this folder calls it through. Shared by buffers, which keep it
+// alive. Only allocate() and the end of buffers may come from any thread; the rest belongs to one caller at a time.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "runtime/vulkan/physical_device.h"
+
+namespace lapidary::runtime::vulkan {
+
+class Context {
+  public:
+    static Result<std::shared_ptr<Context>> create(std::shared_ptr<Instance> instance, const DeviceFacts& facts);
+    ~Context();
+    Context(const Context&) = delete;
+    Context& operator=(const Context&) = delete;
+
+    const DeviceFacts& facts() const { return facts_; }
+    const Instance& instance() const { return *instance_; }
+    VkDevice device() const { return device_; }
+    VkQueue queue() const { return queue_; }
+    const VolkDeviceTable& vk() const { return table_; }
+    VolkDeviceTable& vk_for_tests() { return table_; }
+
+    // A name that validation layers and capture tools show.
+    void name_object(VkObjectType type, uint64_t handle, const std::string& name) const;
+
+    // Bytes still free on the heap of a memory type, by the driver's budget where it tells one.
+    uint64_t free_bytes(uint32_t memory_type) const;
+    uint64_t allocated_bytes(uint32_t heap) const { return allocated_[heap]; }
+    void count_bytes(uint32_t memory_type, int64_t bytes);
+
+  private:
+    Context() = default;
+    std::shared_ptr<Instance> instance_;
+    DeviceFacts facts_;
+    VkDevice device_ = VK_NULL_HANDLE;
+    VkQueue queue_ = VK_NULL_HANDLE;
+    VolkDeviceTable table_{};
+    std::atomic<uint64_t> allocated_[VK_MAX_MEMORY_HEAPS] = {};
+};
+
+}  // namespace lapidary::runtime::vulkan

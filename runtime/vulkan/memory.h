@@ -1,0 +1,57 @@
+// Memory of a Vulkan device: which kind lies where, and buffers with their addresses.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "runtime/tensor.h"
+#include "runtime/vulkan/context.h"
+
+namespace lapidary::runtime::vulkan {
+
+// device: the GPU's own, visible to the host where memory is one; upload: the host writes; readback: the host reads, so
+// it is cached: reading any other costs a hundredfold.
+enum class Memory : uint8_t { device, upload, readback };
+
+// One allocation. Several buffers may share it.
+struct Block {
+    std::shared_ptr<Context> context;
+    VkBuffer buffer = VK_NULL_HANDLE;
+    VkDeviceMemory memory = VK_NULL_HANDLE;
+    uint32_t type = 0;              // of memory
+    uint64_t bytes = 0;
+    std::byte* mapped = nullptr;    // null where the host cannot see it
+    bool cached = false, coherent = true;  // of the mapping
+    VkDeviceAddress address = 0;
+
+    Block() = default;
+    Block(const Block&) = delete;
+    Block& operator=(const Block&) = delete;
+    ~Block();
+};
+
+// Tries the memory types from the best on until one has room. out_of_memory names `name`, its size and what is free.
+Result<std::shared_ptr<Block>> allocate_block(const std::shared_ptr<Context>& context, uint64_t bytes, Memory kind,
+                                              const std::string& name);
+
+class VulkanBuffer final : public BufferData {
+  public:
+    VulkanBuffer(std::shared_ptr<Block> block, uint64_t offset, size_t size)
+        : block_(std::move(block)), offset_(offset) { bytes = size; }
+    const Block& block() const { return *block_; }
+    uint64_t offset() const { return offset_; }
+    VkDeviceAddress address() const { return block_->address + offset_; }
+    std::byte* mapped() const { return block_->mapped ? block_->mapped + offset_ : nullptr; }
+
+  private:
+    std::shared_ptr<Block> block_;
+    uint64_t offset_;
+};
+
+// A buffer with an allocation of its own; not zeroed.
+Result<std::shared_ptr<VulkanBuffer>> allocate_buffer(const std::shared_ptr<Context>& context, uint64_t bytes, Memory kind,
+                                                      const std::string& name);
+
+inline const VulkanBuffer& vulkan_buffer(const BufferData& b) { return static_cast<const VulkanBuffer&>(b); }
+
+}  // namespace lapidary::runtime::vulkan

@@ -1,0 +1,129 @@
+// Modules, specialisation, the cache file; see pipelines.h.
+#include "runtime/vulkan/pipelines.h"
+
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "base/describe.h"
+#include "base/try.h"
+#include "runtime/file/output_file.h"
+
+namespace lapidary::runtime::vulkan {
+namespace {
+
+std::vector<char> read_whole(const std::filesystem::path& file) {
+    if (file.empty()) return {};
+    std::ifstream in(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// A cache of another driver, or one that was cut: Vulkan requires drivers to see it, and some do not.
+bool fits(const std::vector<char>& bytes, const DeviceFacts& facts) {
+    VkPipelineCacheHeaderVersionOne header;
+    if (bytes.size() < sizeof header) return false;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    VkPhysicalDeviceProperties properties;
+    vkGetPhysicalDeviceProperties(facts.handle, &properties);
+    return header.headerSize >= sizeof header && header.headerVersion == VK_PIPELINE_CACHE_HEADER_VERSION_ONE &&
+           header.vendorID == properties.vendorID && header.deviceID == properties.deviceID &&
+           std::memcmp(header.pipelineCacheUUID, properties.pipelineCacheUUID, VK_UUID_SIZE) == 0;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Pipelines>> Pipelines::create(std::shared_ptr<Context> context, std::filesystem::path cache_file) {
+    auto made = std::unique_ptr<Pipelines>(new Pipelines());
+    made->context_ = std::move(context);
+    made->file_ = std::move(cache_file);
+    const Context& c = *made->context_;
+    VkPushConstantRange push{VK_SHADER_STAGE_COMPUTE_BIT, 0, kPushBytes};
+    VkPipelineLayoutCreateInfo layout{VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
+    layout.pushConstantRangeCount = 1;
+    layout.pPushConstantRanges = &push;
+    if (const VkResult r = c.vk().vkCreatePipelineLayout(c.device(), &layout, nullptr, &made->layout_); r != VK_SUCCESS)
+        return failure("no pipeline layout", r);
+    std::vector<char> before = read_whole(made->file_);
+    if (!fits(before, c.facts())) before.clear();
+    VkPipelineCacheCreateInfo cache{VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
+    cache.initialDataSize = before.size();
+    cache.pInitialData = before.data();
+    VkResult r = c.vk().vkCreatePipelineCache(c.device(), &cache, nullptr, &made->cache_);
+    if (r != VK_SUCCESS && cache.initialDataSize > 0) {
+        cache.initialDataSize = 0;
+        r = c.vk().vkCreatePipelineCache(c.device(), &cache, nullptr, &made->cache_);
+    }
+    if (r != VK_SUCCESS) return failure("no pipeline cache", r);
+    return made;
+}
+
+Pipelines::~Pipelines() {
+    const Context& c = *context_;
+    for (const auto& [key, pipeline] : made_) c.vk().vkDestroyPipeline(c.device(), pipeline, nullptr);
+    for (const auto& [shader, module] : modules_) c.vk().vkDestroyShaderModule(c.device(), module, nullptr);
+    if (cache_) c.vk().vkDestroyPipelineCache(c.device(), cache_, nullptr);
+    if (layout_) c.vk().vkDestroyPipelineLayout(c.device(), layout_, nullptr);
+}
+
+size_t Pipelines::count() const {
+    const std::lock_guard guard(lock_);
+    return made_.size();
+}
+
+Result<VkPipeline> Pipelines::get(const PipelineKey& key) {
+    const std::lock_guard guard(lock_);
+    if (const auto found = made_.find(key); found != made_.end()) return found->second;
+    LAP_ASSIGN(const VkPipeline pipeline, make(key));
+    made_.emplace(key, pipeline);
+    return pipeline;
+}
+
+Result<VkPipeline> Pipelines::make(const PipelineKey& key) {
+    const Context& c = *context_;
+    const ShaderRow& row = row_of(key.shader);
+    if (const uint32_t missing = row.needs & ~c.facts().needs())
+        return Error{Errc::device_unavailable, concat(c.facts().name, " lacks what the shader ", row.name, " needs (", missing, ")")};
+    VkShaderModule& module = modules_[key.shader];
+    if (!module) {
+        VkShaderModuleCreateInfo info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
+        info.codeSize = row.words.size_bytes();
+        info.pCode = row.words.data();
+        if (const VkResult r = c.vk().vkCreateShaderModule(c.device(), &info, nullptr, &module); r != VK_SUCCESS)
+            return failure(concat("the driver refuses the shader ", row.name), r);
+    }
+    std::vector<VkSpecializationMapEntry> entries;
+    for (uint32_t i = 0; i < key.constants.size(); ++i) entries.push_back({i, i * 4, 4});
+    VkSpecializationInfo constants{static_cast<uint32_t>(entries.size()), entries.data(), key.constants.size() * 4,
+                                   key.constants.data()};
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size{
+        VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO};
+    size.requiredSubgroupSize = key.subgroup;
+    VkComputePipelineCreateInfo info{VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO};
+    info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
+    info.stage.pNext = key.subgroup > 0 ? &size : nullptr;
+    info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
+    info.stage.module = module;
+    info.stage.pName = "main";
+    info.stage.pSpecializationInfo = &constants;
+    info.layout = layout_;
+    VkPipeline pipeline = VK_NULL_HANDLE;
+    if (const VkResult r = c.vk().vkCreateComputePipelines(c.device(), cache_, 1, &info, nullptr, &pipeline); r != VK_SUCCESS)
+        return failure(concat("the driver compiles no pipeline of the shader ", row.name), r);
+    c.name_object(VK_OBJECT_TYPE_PIPELINE, reinterpret_cast<uint64_t>(pipeline), std::string(row.name));
+    return pipeline;
+}
+
+Result<void> Pipelines::save() const {
+    if (file_.empty()) return {};
+    const Context& c = *context_;
+    size_t bytes = 0;
+    VkResult r = c.vk().vkGetPipelineCacheData(c.device(), cache_, &bytes, nullptr);
+    std::vector<char> data(bytes);
+    if (r == VK_SUCCESS) r = c.vk().vkGetPipelineCacheData(c.device(), cache_, &bytes, data.data());
+    if (r != VK_SUCCESS) return failure("the driver gives no pipeline cache", r);
+    LAP_ASSIGN(OutputFile out, OutputFile::create(file_));
+    LAP_TRY(out.write(data.data(), bytes));
+    return out.commit();
+}
+
+}  // namespace lapidary::runtime::vulkan
