@@ -1,6 +1,8 @@
 // Recording, submitting, waiting; see commands.h.
 #include "runtime/vulkan/commands.h"
 
+#include <algorithm>
+
 #include "base/try.h"
 
 namespace lapidary::runtime::vulkan {
@@ -131,83 +133,84 @@ void record_dispatch(const VolkDeviceTable& vk, VkCommandBuffer commands, VkPipe
 
 }  // namespace
 
-Result<std::unique_ptr<RecordedStep>> RecordedStep::create(Queue& queue, Pipelines& pipelines,
-                                                           std::span<const Dispatch> dispatches, std::span<const Cut> cuts,
-                                                           std::span<const BufferCopy> before, std::span<const BufferCopy> after,
-                                                           const RecordingOptions& options) {
-    const Context& c = *queue.context();
-    const VolkDeviceTable& vk = c.vk();
-    std::vector<VkPipeline> made;
-    for (const Dispatch& d : dispatches) {
-        LAP_ASSIGN(made.emplace_back(), pipelines.get(d.pipeline));
-    }
-    std::vector<bool> barriers = place_barriers(dispatches);
-    for (size_t i = 0, n = 0; i < barriers.size(); ++i)
-        if (barriers[i] && static_cast<int32_t>(n++) == options.omit_barrier) barriers[i] = false;
-#ifndef NDEBUG
-    if (options.omit_barrier < 0)
-        if (const auto hazard = find_hazard(dispatches, barriers)) return Error{Errc::internal, *hazard};
-#endif
-    auto step = std::unique_ptr<RecordedStep>(new RecordedStep(queue));
-    step->dispatches_ = dispatches.size();
-    VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
-    info.commandPool = queue.pool();
-    info.commandBufferCount = 1;
-    VkCommandBuffer commands = VK_NULL_HANDLE;
-    const auto open = [&](int32_t layer) -> Result<void> {
-        if (const VkResult r = vk.vkAllocateCommandBuffers(c.device(), &info, &commands); r != VK_SUCCESS)
-            return failure("no command buffer", r);
-        step->pieces_.push_back({commands, layer});
-        VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-        if (const VkResult r = vk.vkBeginCommandBuffer(commands, &begin); r != VK_SUCCESS)
-            return failure("beginning a command buffer", r);
-        return {};
-    };
-    const auto close = [&]() -> Result<void> {
-        if (const VkResult r = vk.vkEndCommandBuffer(commands); r != VK_SUCCESS) return failure("ending a command buffer", r);
-        return {};
-    };
-    LAP_TRY(open(-1));
-    for (const BufferCopy& copy : before) vk.vkCmdCopyBuffer(commands, copy.from, copy.to, 1, &copy.region);
-    full_barrier(vk, commands);  // what the host and earlier steps wrote
-    uint32_t operation = 0, stamp = 0;
-    const auto write_stamp = [&](VkPipelineStageFlagBits stage) {
-        if (options.timestamps) vk.vkCmdWriteTimestamp(commands, stage, options.timestamps, stamp++);
-    };
-    if (options.timestamps) {
-        const uint32_t operations = dispatches.empty() ? 0 : dispatches.back().operation + 1;
-        vk.vkCmdResetQueryPool(commands, options.timestamps, 0, operations + 1);
-    }
-    write_stamp(VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT);
-    size_t next_cut = 0;
-    for (size_t i = 0; i < dispatches.size(); ++i) {
-        for (; operation < dispatches[i].operation; ++operation) write_stamp(VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT);
-        if (next_cut < cuts.size() && cuts[next_cut].dispatch == i) {
-            const int32_t layer = cuts[next_cut++].layer;
-            if (i > 0) {
-                LAP_TRY(close());
-                LAP_TRY(open(layer));
-            } else {
-                step->pieces_.back().layer = layer;
-            }
-        }
-        if (barriers[i] || options.barrier_everywhere) {
-            compute_barrier(vk, commands);
-            ++step->barriers_;
-        }
-        record_dispatch(vk, commands, pipelines.layout(), made[i], dispatches[i]);
-    }
-    if (!dispatches.empty()) write_stamp(VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT);
-    full_barrier(vk, commands);
-    for (const BufferCopy& copy : after) vk.vkCmdCopyBuffer(commands, copy.from, copy.to, 1, &copy.region);
-    if (!after.empty()) full_barrier(vk, commands);
-    LAP_TRY(close());
-    return step;
+RecordedStep::RecordedStep(Queue& queue, Pipelines& pipelines, std::vector<Dispatch> dispatches, std::vector<size_t> cuts,
+                           const RecordingOptions& options)
+    : queue_(queue), pipelines_(pipelines), dispatches_(std::move(dispatches)), cuts_(std::move(cuts)), options_(options),
+      barriers_(place_barriers(dispatches_)) {
+    int32_t needed = 0;
+    for (size_t i = 0; i < barriers_.size(); ++i)
+        if (barriers_[i] && needed++ == options.omit_barrier) barriers_[i] = false;
 }
 
 RecordedStep::~RecordedStep() {
     const Context& c = *queue_.context();
-    for (const Piece& p : pieces_) c.vk().vkFreeCommandBuffers(c.device(), queue_.pool(), 1, &p.commands);
+    for (VkCommandBuffer commands : recorded_) c.vk().vkFreeCommandBuffers(c.device(), queue_.pool(), 1, &commands);
+}
+
+size_t RecordedStep::barriers() const {
+    return options_.barrier_everywhere ? dispatches_.size()
+                                       : static_cast<size_t>(std::count(barriers_.begin(), barriers_.end(), true));
+}
+
+Result<VkCommandBuffer> RecordedStep::piece(size_t i) {
+    if (i < recorded_.size()) return recorded_[i];
+    const Context& c = *queue_.context();
+#ifndef NDEBUG
+    if (i == 0 && options_.omit_barrier < 0)
+        if (const auto hazard = find_hazard(dispatches_, barriers_)) return Error{Errc::internal, *hazard};
+#endif
+    std::vector<VkPipeline> pipelines;
+    const size_t begin = i == 0 ? 0 : cuts_[i - 1], end = i < cuts_.size() ? cuts_[i] : dispatches_.size();
+    for (size_t d = begin; d < end; ++d) {
+        LAP_ASSIGN(pipelines.emplace_back(), pipelines_.get(dispatches_[d].pipeline));
+    }
+    VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
+    info.commandPool = queue_.pool();
+    info.commandBufferCount = 1;
+    VkCommandBuffer commands = VK_NULL_HANDLE;
+    if (const VkResult r = c.vk().vkAllocateCommandBuffers(c.device(), &info, &commands); r != VK_SUCCESS)
+        return failure("no command buffer", r);
+    if (const auto done = record(i, commands, pipelines); !done) {
+        c.vk().vkFreeCommandBuffers(c.device(), queue_.pool(), 1, &commands);
+        return done.error();
+    }
+    recorded_.push_back(commands);
+    return commands;
+}
+
+Result<void> RecordedStep::record(size_t piece, VkCommandBuffer commands, std::span<const VkPipeline> pipelines) {
+    const Context& c = *queue_.context();
+    const VolkDeviceTable& vk = c.vk();
+    const size_t begin = piece == 0 ? 0 : cuts_[piece - 1];
+    const bool is_last = piece + 1 == pieces();
+    const auto stamp = [&] {
+        if (options_.timestamps)
+            vk.vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, options_.timestamps, stamp_++);
+    };
+    VkCommandBufferBeginInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    if (const VkResult r = vk.vkBeginCommandBuffer(commands, &info); r != VK_SUCCESS)
+        return failure("beginning a command buffer", r);
+    if (piece == 0) {
+        for (const BufferCopy& copy : before_) vk.vkCmdCopyBuffer(commands, copy.from, copy.to, 1, &copy.region);
+        full_barrier(vk, commands);  // what the host and earlier steps wrote
+        if (options_.timestamps && !dispatches_.empty())
+            vk.vkCmdResetQueryPool(commands, options_.timestamps, 0, dispatches_.back().operation + 2);
+        stamp();
+    }
+    for (size_t i = 0; i < pipelines.size(); ++i) {
+        const Dispatch& d = dispatches_[begin + i];
+        for (; operation_ < d.operation; ++operation_) stamp();
+        if (barriers_[begin + i] || options_.barrier_everywhere) compute_barrier(vk, commands);
+        record_dispatch(vk, commands, pipelines_.layout(), pipelines[i], d);
+    }
+    if (is_last) {
+        stamp();
+        full_barrier(vk, commands);
+        for (const BufferCopy& copy : after_) vk.vkCmdCopyBuffer(commands, copy.from, copy.to, 1, &copy.region);
+        if (!after_.empty()) full_barrier(vk, commands);
+    }
+    if (const VkResult r = vk.vkEndCommandBuffer(commands); r != VK_SUCCESS) return failure("ending a command buffer", r);
+    return {};
 }
 
 }  // namespace lapidary::runtime::vulkan

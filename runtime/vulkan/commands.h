@@ -47,42 +47,45 @@ struct RecordingOptions {
     VkQueryPool timestamps = VK_NULL_HANDLE;  // one before the first operation and one behind each
 };
 
-// One piece of a step: dispatches that go to the queue together.
-struct Piece {
-    VkCommandBuffer commands = VK_NULL_HANDLE;
-    int32_t layer = -1;  // the first layer in it; -1: none begins here
-};
-
 // Bytes copied at the front of a step's first piece, or behind its last.
 struct BufferCopy {
     VkBuffer from = VK_NULL_HANDLE, to = VK_NULL_HANDLE;
     VkBufferCopy region{};
 };
 
-// A step as the GPU runs it.
+// A step as the GPU runs it: pieces that go to the queue one after the other, each recorded when it is first asked for, so
+// that the GPU begins on the first while the next is recorded.
 class RecordedStep {
   public:
-    // `cuts`: the dispatches, ascending, at which a new piece begins, each with its layer.
-    struct Cut {
-        size_t dispatch;
-        int32_t layer;
-    };
-    static Result<std::unique_ptr<RecordedStep>> create(Queue& queue, Pipelines& pipelines, std::span<const Dispatch> dispatches,
-                                                        std::span<const Cut> cuts, std::span<const BufferCopy> before,
-                                                        std::span<const BufferCopy> after, const RecordingOptions& options);
+    // `cuts`: dispatches, ascending, at which a new piece begins; none is 0. The queue and the pipelines must outlive it.
+    RecordedStep(Queue& queue, Pipelines& pipelines, std::vector<Dispatch> dispatches, std::vector<size_t> cuts,
+                 const RecordingOptions& options = {});
     ~RecordedStep();
     RecordedStep(const RecordedStep&) = delete;
     RecordedStep& operator=(const RecordedStep&) = delete;
 
-    std::span<const Piece> pieces() const { return pieces_; }
-    size_t dispatches() const { return dispatches_; }
-    size_t barriers() const { return barriers_; }
+    // Before the first piece is asked for.
+    void copy_before(const BufferCopy& copy) { before_.push_back(copy); }
+    void copy_after(const BufferCopy& copy) { after_.push_back(copy); }
+
+    size_t pieces() const { return cuts_.size() + 1; }
+    Result<VkCommandBuffer> piece(size_t i);  // in their order
+
+    std::span<const Dispatch> dispatches() const { return dispatches_; }
+    size_t barriers() const;
 
   private:
-    explicit RecordedStep(Queue& queue) : queue_(queue) {}
+    Result<void> record(size_t piece, VkCommandBuffer commands, std::span<const VkPipeline> pipelines);
+
     Queue& queue_;
-    std::vector<Piece> pieces_;
-    size_t dispatches_ = 0, barriers_ = 0;
+    Pipelines& pipelines_;
+    std::vector<Dispatch> dispatches_;
+    std::vector<size_t> cuts_;
+    RecordingOptions options_;
+    std::vector<bool> barriers_;
+    std::vector<BufferCopy> before_, after_;
+    std::vector<VkCommandBuffer> recorded_;
+    uint32_t operation_ = 0, stamp_ = 0;  // that timestamps are at
 };
 
 }  // namespace lapidary::runtime::vulkan

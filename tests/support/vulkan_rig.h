@@ -57,14 +57,13 @@ class VulkanRig {
     void run(std::span<const vulkan::Dispatch> dispatches, const vulkan::RecordingOptions& options = {}) {
         const auto hazard = vulkan::find_hazard(dispatches, vulkan::place_barriers(dispatches));
         REQUIRE_MESSAGE(!hazard, hazard.value_or(""));
-        auto step = vulkan::RecordedStep::create(*queue, *pipelines, dispatches, {}, {}, {}, options);
-        REQUIRE_MESSAGE(step, step.error().message);
-        for (const vulkan::Piece& piece : (*step)->pieces()) {
-            const auto ticket = queue->submit(piece.commands);
-            REQUIRE_MESSAGE(ticket, ticket.error().message);
-            const auto done = queue->wait(*ticket);
-            REQUIRE_MESSAGE(done, done.error().message);
-        }
+        vulkan::RecordedStep step(*queue, *pipelines, {dispatches.begin(), dispatches.end()}, {}, options);
+        const auto commands = step.piece(0);
+        REQUIRE_MESSAGE(commands, commands.error().message);
+        const auto ticket = queue->submit(*commands);
+        REQUIRE_MESSAGE(ticket, ticket.error().message);
+        const auto done = queue->wait(*ticket);
+        REQUIRE_MESSAGE(done, done.error().message);
         check_messages();
     }
     void check_messages() {
