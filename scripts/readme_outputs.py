@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```\n(\$ .*?)^```\n", re.MULTILINE | re.DOTALL)
 # What differs from machine to machine, and what stands for it in the comparison.
-SHAPES = ((r"^cpu .*", "cpu"), (r"^memory .*", "memory"), (r"\b(yes|no)\b *", "?"), (r"\d+\.\d s\b", "? s"))
+SHAPES = ((r"^cpu .*", "cpu"), (r"^memory .*", "memory"), (r"^gpu .*", "gpu"), (r"\b(yes|no)\b *", "?"), (r"\d+\.\d s\b", "? s"))
 
 
 def shape(text):

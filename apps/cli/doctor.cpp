@@ -1,7 +1,11 @@
 // `lapidary doctor`: what this machine offers, what the program makes of it, and advice.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "apps/cli/verbs.h"
 #include "apps/common/options.h"
@@ -13,6 +17,36 @@ namespace lapidary::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+template <class Value>
+Json object_of(const std::vector<std::pair<std::string, Value>>& fields) {
+    Json out = Json::object();
+    for (const auto& [name, value] : fields) out[name] = value;
+    return out;
+}
+
+Json gpus_json(const std::vector<GpuReport>& gpus) {
+    Json out = Json::array();
+    for (const GpuReport& g : gpus) {
+        Json heaps = Json::array();
+        for (const GpuHeap& h : g.heaps)
+            heaps.push_back({{"bytes", h.bytes}, {"budget_bytes", h.budget_bytes}, {"device_local", h.device_local}});
+        out.push_back({{"index", g.index},
+                       {"name", g.name},
+                       {"type", g.type},
+                       {"driver", g.driver},
+                       {"api", g.api},
+                       {"usable", g.reasons.empty()},
+                       {"reasons", g.reasons},
+                       {"software", g.software},
+                       {"unified", g.unified},
+                       {"heaps", heaps},
+                       {"features", object_of(g.features)},
+                       {"matrices", g.matrices},
+                       {"limits", object_of(g.limits)}});
+    }
+    return out;
+}
 
 Json to_json(const DoctorReport& report) {
     Json isa = Json::array(), kernels = Json::array(), race = Json::array();
@@ -40,12 +74,37 @@ Json to_json(const DoctorReport& report) {
               {"free_bytes", report.memory_free_bytes},
               {"limit_bytes", report.memory_limit_bytes}}},
             {"gpu", report.gpu},
+            {"gpus", gpus_json(report.gpus)},
             {"kernels", kernels},
             {"race", race},
             {"advice", report.advice}};
 }
 
 const char* yes_no(bool value) { return value ? "yes" : "no"; }
+
+// One line a fact, below the name.
+std::string gpu_text(const GpuReport& g) {
+    std::string page = fmt::format("\n{:<2} {} · {} · Vulkan {} · {}{}\n", g.index, g.name, g.type, g.api, g.driver,
+                                   g.unified ? " · one memory with the CPU" : "");
+    for (const std::string& reason : g.reasons) page += fmt::format("   not used: {}\n", reason);
+    if (g.reasons.empty() && g.software) page += "   used only when --device names it\n";
+    for (const GpuHeap& h : g.heaps) {
+        const std::string budget = h.budget_bytes > 0 ? fmt::format(", {} of it lent", human_bytes(h.budget_bytes)) : "";
+        page += fmt::format("   memory   {}{}{}\n", human_bytes(h.bytes), h.device_local ? " of its own" : "", budget);
+    }
+    std::vector<std::string> features, limits;
+    for (const auto& [name, has] : g.features)
+        if (has) features.push_back(name);
+    for (const auto& [name, value] : g.limits) limits.push_back(fmt::format("{} {}", name, value));
+    if (!features.empty()) page += fmt::format("   features {}\n", fmt::join(features, ", "));
+    if (!g.matrices.empty()) page += fmt::format("   matrices {}\n", fmt::join(g.matrices, ", "));
+    constexpr size_t kOfALine = 4;
+    for (size_t i = 0; i < limits.size(); i += kOfALine) {
+        const auto end = std::min(limits.size(), i + kOfALine);
+        page += fmt::format("   {:<8} {}\n", i == 0 ? "limits" : "", fmt::join(&limits[i], &limits[i] + (end - i), ", "));
+    }
+    return page;
+}
 
 std::string page_of(const DoctorReport& report, bool kernels) {
     const std::string limit =
@@ -69,6 +128,7 @@ std::string page_of(const DoctorReport& report, bool kernels) {
             race.row({r.format, r.few_columns ? "few" : "many", r.isa, fmt::format("{:.0f}", r.gmacs), r.won ? "serves" : ""});
         page += fmt::format("\n{}", race.text());
     }
+    for (const GpuReport& gpu : report.gpus) page += gpu_text(gpu);
     if (kernels) {
         Table table({Align::left, Align::left, Align::left});
         table.row({"operation", "isa", "function"});

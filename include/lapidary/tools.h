@@ -49,6 +49,20 @@ struct RaceReport {                         // one runner of the start-up race, 
     bool few_columns = false, won = false;  // few: a decoded token, weights from memory; else a prompt
     double gmacs = 0;
 };
+struct GpuHeap {
+    uint64_t bytes = 0, budget_bytes = 0;   // budget: what the driver lends this process; 0: it does not say
+    bool device_local = false;
+};
+struct GpuReport {                          // a Vulkan device, as EngineOptions::device names it
+    int index = 0;
+    std::string name, type, driver, api;    // type: integrated, discrete, virtual, software, other
+    bool software = false, unified = false; // software: used only when named; unified: one memory for CPU and GPU
+    std::vector<GpuHeap> heaps;
+    std::vector<std::pair<std::string, bool>> features;    // those that shaders make use of
+    std::vector<std::string> matrices;                      // cooperative: "f16 16x16x16"
+    std::vector<std::pair<std::string, uint64_t>> limits;
+    std::vector<std::string> reasons;       // why it cannot be used; empty: it can
+};
 struct DoctorReport {
     std::string version, cpu;
     int cores = 0, threads = 0;
@@ -56,7 +70,8 @@ struct DoctorReport {
     std::vector<KernelReport> kernels;
     std::vector<RaceReport> race;           // empty where one level only runs, or LAPIDARY_CPU names it
     uint64_t memory_total_bytes = 0, memory_free_bytes = 0, memory_limit_bytes = 0;  // limit: cgroup, 0 = none
-    std::string gpu;                        // "none" and why
+    std::string gpu;                        // that Placement::gpu takes; else "none" and why
+    std::vector<GpuReport> gpus;            // all that Vulkan shows
     std::vector<std::string> advice;
 };
 Result<DoctorReport> doctor();

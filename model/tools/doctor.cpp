@@ -1,4 +1,4 @@
-// What this machine offers: processor, kernels, memory.
+// What this machine offers: processor, kernels, memory, GPUs.
 #include <dlfcn.h>
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include "runtime/cpu/race.h"
 #include "runtime/cpu/topology.h"
 #include "runtime/memory/budget.h"
+#include "runtime/vulkan/make_vulkan_device.h"
 
 namespace lapidary {
 namespace {
@@ -34,6 +35,26 @@ void advise(DoctorReport& report) {
     if (limit < kNeeded)
         report.advice.push_back(std::to_string(limit >> 20) + " MiB of memory are available; a 12B model in 4 bits wants " +
                                 std::to_string(kNeeded >> 20) + " MiB: close other programs");
+}
+
+void look_for_gpus(DoctorReport& report) {
+    const runtime::GpuReport found = runtime::list_gpus();
+    for (const runtime::GpuFacts& f : found.gpus) {
+        std::vector<GpuHeap> heaps;
+        for (const runtime::GpuHeap& h : f.heaps) heaps.push_back({h.bytes, h.budget_bytes, h.device_local});
+        report.gpus.push_back({f.index, f.name, f.type, f.driver, f.api, f.software, f.unified, std::move(heaps), f.features,
+                               f.matrices, f.limits, f.reasons});
+    }
+    const auto usable = [](const runtime::GpuFacts& f) { return f.reasons.empty(); };
+    if (const auto best = runtime::find_gpu("")) {
+        report.gpu = *best;
+    } else if (found.gpus.empty()) {
+        report.gpu = "none: " + found.problem;
+    } else if (std::any_of(found.gpus.begin(), found.gpus.end(), usable)) {
+        report.gpu = "none: Vulkan shows software devices only; --device names one, to test with";
+    } else {
+        report.gpu = "none: no Vulkan device here can be used";
+    }
 }
 
 }  // namespace
@@ -65,7 +86,7 @@ Result<DoctorReport> doctor() {
     report.memory_total_bytes = memory.total_bytes;
     report.memory_free_bytes = memory.available_bytes;
     report.memory_limit_bytes = memory.limit_bytes;
-    report.gpu = "none: this version computes on the CPU only";
+    look_for_gpus(report);
     advise(report);
     return report;
 }

@@ -75,8 +75,11 @@ Result<std::shared_ptr<Instance>> Instance::create(const InstanceOptions& option
         info.enabledLayerCount = 1;
         info.ppEnabledLayerNames = &kLayer;
     }
-    if (const VkResult r = vkCreateInstance(&info, nullptr, &made->instance_); r != VK_SUCCESS)
-        return failure("no Vulkan instance", r);
+    const VkResult r = vkCreateInstance(&info, nullptr, &made->instance_);
+    if (r == VK_ERROR_INCOMPATIBLE_DRIVER)
+        return Error{Errc::device_unavailable, "the Vulkan loader is here, and no driver of a GPU",
+                     "install the GPU's Vulkan driver (Debian: mesa-vulkan-drivers), or use --placement cpu"};
+    if (r != VK_SUCCESS) return failure("no Vulkan instance", r);
     volkLoadInstanceOnly(made->instance_);
     if (validate && made->debug_utils_ && made->messages_) {
         VkDebugUtilsMessengerCreateInfoEXT messenger{VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT};

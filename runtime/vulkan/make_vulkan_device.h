@@ -1,8 +1,11 @@
 // GPUs as devices: which there are, and one of them opened. Includes nothing of Vulkan, and is there in builds without it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "runtime/device.h"
 
@@ -15,5 +18,29 @@ struct VulkanSettings {
 
 // device_unavailable says why none can be used, with every device's reasons.
 Result<std::unique_ptr<Device>> make_vulkan_device(const VulkanSettings& settings);
+
+// The name of the device that make_vulkan_device would open, or its error; nothing is opened.
+Result<std::string> find_gpu(const std::string& device);
+
+struct GpuHeap {
+    uint64_t bytes = 0, budget_bytes = 0;  // budget: what the driver lends this process; 0: it does not say
+    bool device_local = false;
+};
+// One device as its driver describes it. Of a device that speaks less than Vulkan 1.2 the features are not asked for.
+struct GpuFacts {
+    int index = 0;
+    std::string name, type, driver, api;  // type: integrated, discrete, virtual, software, other
+    bool software = false, unified = false;
+    std::vector<GpuHeap> heaps;
+    std::vector<std::pair<std::string, bool>> features;    // those that shaders make use of
+    std::vector<std::string> matrices;                      // cooperative: "f16 16x16x16", "int8 16x16x32"
+    std::vector<std::pair<std::string, uint64_t>> limits;  // subgroup_min, _max: 0 where no size can be required
+    std::vector<std::string> reasons;  // why it cannot be used; empty: it can
+};
+struct GpuReport {
+    std::string problem;  // why there is no list: no loader, no driver, a build without Vulkan
+    std::vector<GpuFacts> gpus;
+};
+GpuReport list_gpus();
 
 }  // namespace lapidary::runtime

@@ -2,9 +2,20 @@
 #include "runtime/vulkan/make_vulkan_device.h"
 
 namespace lapidary::runtime {
+namespace {
 
-Result<std::unique_ptr<Device>> make_vulkan_device(const VulkanSettings&) {
-    return Error{Errc::device_unavailable, "this build has no Vulkan", "configure with -DLAP_VULKAN=ON, or use --placement cpu"};
+constexpr const char* kProblem = "this build has no Vulkan";
+
+Error no_vulkan() {
+    return {Errc::device_unavailable, kProblem, "configure with -DLAP_VULKAN=ON, or use --placement cpu"};
 }
+
+}  // namespace
+
+Result<std::unique_ptr<Device>> make_vulkan_device(const VulkanSettings&) { return no_vulkan(); }
+
+Result<std::string> find_gpu(const std::string&) { return no_vulkan(); }
+
+GpuReport list_gpus() { return {kProblem, {}}; }
 
 }  // namespace lapidary::runtime

@@ -8,7 +8,7 @@ from support import CliTest, clean_environment, main
 class Doctor(CliTest):
     def test_json(self):
         report = self.ok_json("doctor")
-        self.assertEqual(set(report), {"version", "cpu", "cores", "threads", "isa", "memory", "gpu", "kernels",
+        self.assertEqual(set(report), {"version", "cpu", "cores", "threads", "isa", "memory", "gpu", "gpus", "kernels",
                                        "race", "advice"})
         self.assertEqual(len([level for level in report["isa"] if level["selected"]]), 1)
         for level in report["isa"]:
@@ -20,6 +20,24 @@ class Doctor(CliTest):
         for runner in report["race"]:
             self.assertEqual(set(runner), {"format", "columns", "isa", "gmacs", "won"})
         self.assertGreater(report["cores"], 0)
+
+    def test_gpus(self):
+        report = self.ok_json("doctor")
+        page = self.ok("doctor")
+        self.assertIn(f"gpu      {report['gpu']}\n", page)
+        for gpu in report["gpus"]:
+            self.assertEqual(set(gpu), {"index", "name", "type", "driver", "api", "usable", "reasons", "software", "unified",
+                                        "heaps", "features", "matrices", "limits"})
+            self.assertEqual(gpu["usable"], not gpu["reasons"])
+            self.assertIn(gpu["name"], page)
+            for reason in gpu["reasons"]:
+                self.assertIn(f"not used: {reason}", page)
+
+    def test_a_machine_without_drivers_says_so(self):
+        # The loader looks nowhere else then.
+        report = self.ok_json("doctor", env=clean_environment(VK_ICD_FILENAMES="/nothing.json", VK_DRIVER_FILES="/nothing.json"))
+        self.assertEqual(report["gpus"], [])
+        self.assertRegex(report["gpu"], "^none: the Vulkan loader is here, and no d")
 
     def test_isa_can_be_lowered(self):
         report = self.ok_json("doctor", env=clean_environment(LAPIDARY_CPU="ref"))

@@ -1,0 +1,71 @@
+// What Vulkan shows, in words and numbers without its types; see make_vulkan_device.h.
+#include "base/describe.h"
+#include "base/try.h"
+#include "runtime/vulkan/make_vulkan_device.h"
+#include "runtime/vulkan/physical_device.h"
+
+namespace lapidary::runtime {
+namespace {
+
+std::vector<GpuHeap> heaps_of(const vulkan::DeviceFacts& facts) {
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+    if (facts.memory_budget) {
+        VkPhysicalDeviceMemoryProperties2 memory{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
+        memory.pNext = &budget;
+        vkGetPhysicalDeviceMemoryProperties2(facts.handle, &memory);
+    }
+    std::vector<GpuHeap> heaps;
+    for (uint32_t i = 0; i < facts.memory.memoryHeapCount; ++i) {
+        const VkMemoryHeap& heap = facts.memory.memoryHeaps[i];
+        heaps.push_back({heap.size, budget.heapBudget[i], (heap.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0});
+    }
+    return heaps;
+}
+
+GpuFacts in_words(const vulkan::DeviceFacts& facts) {
+    GpuFacts out;
+    out.index = facts.index;
+    out.name = facts.name;
+    out.type = facts.type;
+    out.driver = facts.driver;
+    out.api = facts.api;
+    out.software = facts.software;
+    out.unified = facts.unified;
+    out.heaps = heaps_of(facts);
+    out.features = {{"dot", facts.dot},
+                    {"dot_accelerated", facts.dot_accelerated},
+                    {"float16", facts.float16},
+                    {"host_import", facts.host_import}};
+    for (const auto& s : facts.matrix_half) out.matrices.push_back(concat("f16 ", s.m, "x", s.n, "x", s.k));
+    for (const auto& s : facts.matrix_int8) out.matrices.push_back(concat("int8 ", s.m, "x", s.n, "x", s.k));
+    out.limits = {{"subgroup", facts.subgroup},
+                  {"subgroup_min", facts.subgroup_min},
+                  {"subgroup_max", facts.subgroup_max},
+                  {"workgroup_threads", facts.limits.maxComputeWorkGroupInvocations},
+                  {"shared_bytes", facts.limits.maxComputeSharedMemorySize},
+                  {"push_bytes", facts.limits.maxPushConstantsSize},
+                  {"allocation_bytes", facts.max_allocation_bytes},
+                  {"buffer_range_bytes", facts.limits.maxStorageBufferRange},
+                  {"timestamp_bits", facts.timestamp_bits}};
+    out.reasons = facts.reasons;
+    return out;
+}
+
+}  // namespace
+
+Result<std::string> find_gpu(const std::string& device) {
+    LAP_ASSIGN(const auto instance, vulkan::Instance::create());
+    LAP_ASSIGN(const auto chosen, vulkan::choose_device(vulkan::list_devices(*instance), device));
+    return chosen.name;
+}
+
+GpuReport list_gpus() {
+    const auto instance = vulkan::Instance::create();
+    if (!instance) return {instance.error().message, {}};
+    GpuReport report;
+    for (const vulkan::DeviceFacts& facts : vulkan::list_devices(**instance)) report.gpus.push_back(in_words(facts));
+    if (report.gpus.empty()) report.problem = "the Vulkan loader is here, and shows no device";
+    return report;
+}
+
+}  // namespace lapidary::runtime
