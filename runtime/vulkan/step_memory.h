@@ -25,6 +25,9 @@ struct StepMemory {
     // scratch, where there is one.
     Range segments[2];
     Range partials;       // what split attention needs: attention_scratch_bytes()
+    // Query rows of a workgroup of attention at most: 1, 2, 4 or 8, which changes no bits. Software devices compile for
+    // seconds what is unrolled for 8.
+    int32_t attention_tile = 8;
 
     // Bytes of the host's block, there.
     Range of(const void* host, uint64_t bytes) const {

@@ -1,0 +1,89 @@
+// Attention on the GPU; see attention.h, shaders/attention.comp and shaders/common/runs.glsl.
+#include "runtime/vulkan/attention.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "kernels/kernels.h"
+#include "runtime/vulkan/kv.h"
+
+namespace lapidary::runtime::vulkan {
+namespace {
+
+constexpr uint32_t kThreads = 256;  // of attention.comp: its order of sums counts on it
+constexpr uint32_t kRuns = 160;     // of runs.glsl
+
+enum Split : uint32_t { kNone = 0, kByRuns = 1, kByBlocks = 2 };  // kSplit of the shaders
+
+struct Slots {
+    Split split = kNone;
+    uint32_t count = 1;
+};
+
+// A window's blocks take turns in a few slots: as many as the rows in the ring and the step's own can touch.
+Slots slots_for(const KvView& kv, const StepMemory& memory, int64_t rows) {
+    if (rows > kSplitRows) return {};
+    if (kv.kv_class == KvClass::window) {
+        const int64_t count = (kv.segment(0).rows + memory.columns) / kernels::kAttentionBlock + 2;
+        if (count < kRuns) return {kByBlocks, static_cast<uint32_t>(count)};
+    }
+    return {kByRuns, kRuns};
+}
+
+uint64_t partial_floats(uint64_t rows, uint64_t slots, uint64_t dim) { return rows * slots * (dim + 2); }
+
+Range visible(const StepMemory& memory, const int32_t* of_class, int64_t rows) {
+    return memory.of(of_class + (memory.columns - rows), static_cast<uint64_t>(rows) * sizeof(int32_t));
+}
+
+uint32_t floats_apart(const TensorView& v) { return static_cast<uint32_t>(v.row_bytes / 4); }
+
+Shader shader_for(KvFormat format) {
+    return format == KvFormat::f32   ? Shader::attention_f32
+           : format == KvFormat::f16 ? Shader::attention_f16
+                                     : Shader::attention_q8_0;
+}
+
+Dispatch merge(const TensorView& to, uint32_t heads, uint32_t dim, Slots slots, const Range& partials, const Range& first,
+               const Range& last) {
+    struct {
+        uint32_t heads, to_stride, slots;
+    } const scalars{heads, floats_apart(to), slots.count};
+    return make_dispatch({Shader::attention_merge, {dim > 128 ? 256u : 64u, dim, 0, 0, slots.split}},
+                         {static_cast<uint32_t>(to.rows) * heads, 1, 1}, {partials, first, last, range_of(to)}, scalars);
+}
+
+}  // namespace
+
+uint64_t attention_scratch_bytes(const StepShape& shape) {
+    const int64_t rows = shape.columns <= kSplitRows ? shape.columns : shape.leaving <= kSplitRows ? shape.leaving : 0;
+    if (shape.kind != StepKind::tokens || rows <= 0) return 0;
+    const auto widest = static_cast<uint64_t>(shape.widest);  // heads * dim at least, and a head has 16 values or more
+    return static_cast<uint64_t>(rows) * kRuns * (widest + 2 * (widest / 16)) * sizeof(float);
+}
+
+void note_attention(const TensorView& q, const KvView& kv, const TensorView& to, const StepMemory& memory,
+                    std::vector<Dispatch>& out) {
+    const auto dim = static_cast<uint32_t>(kv.dim), kv_heads = static_cast<uint32_t>(kv.kv_heads);
+    const uint32_t heads = static_cast<uint32_t>(q.cols) / dim, group = heads / kv_heads;
+    const uint32_t rows = static_cast<uint32_t>(q.rows) * group;  // of a kv head
+    const uint32_t tile = std::min(static_cast<uint32_t>(memory.attention_tile), std::bit_ceil(rows));
+    const Slots slots = slots_for(kv, memory, q.rows);
+    const KvClass c = kv.kv_class;
+    const Range first = visible(memory, memory.inputs->first(c), q.rows), last = visible(memory, memory.inputs->last(c), q.rows);
+    Range partials = memory.partials;
+    partials.end = partials.begin + partial_floats(uint64_t{rows} * kv_heads, slots.count, dim) * sizeof(float);
+    struct {
+        uint32_t q_stride, to_stride, rows, group, slots;
+        KvLayer layer;
+    } const scalars{floats_apart(q), floats_apart(to), rows, group, slots.count, kv_layer(kv)};
+    out.push_back(make_dispatch(
+        {shader_for(kv.format), {kThreads, dim, tile, static_cast<uint32_t>(kv.key_pairs), slots.split}},
+        {(rows + tile - 1) / tile, kv_heads, slots.count},
+        {range_of(q), slots.split == kNone ? range_of(to) : partials, kv_step_range(memory, c), first, last, memory.table(c),
+         kv_range(kv), kv_scratch_range(kv), kv.key_pairs > 0 ? range_of(kv.key_weight) : Range{}},
+        scalars));
+    if (slots.split != kNone) out.push_back(merge(to, heads, dim, slots, partials, first, last));
+}
+
+}  // namespace lapidary::runtime::vulkan

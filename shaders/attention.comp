@@ -1,0 +1,282 @@
+// softmax(q . k) v of a tile: ROWS query rows, which are tokens times heads of one kv head, over blocks of 256 absolute
+// positions in ascending order; a dot product, a sum and a maximum have one order each, which depends on absolute positions
+// alone. So the bits of a row do not depend on the tile it is in: what it does not see changes nothing, exactly.
+// Split, a workgroup has one run of blocks, that its absolute position fixes, and leaves a partial to
+// attention_merge.comp; else it goes through all of them.
+#version 460
+#include "common/types.glsl"
+#include "common/kv.glsl"
+
+layout(constant_id = 1) const uint kDim = 256;
+layout(constant_id = 2) const uint kRows = 1;
+layout(constant_id = 3) const uint kPairs = 0;  // KvView::key_pairs
+layout(constant_id = 4) const uint kSplit = 0;  // 0: all blocks, 1: runs of common/runs.glsl, 2: slot = block modulo slots
+
+#include "common/runs.glsl"
+
+layout(push_constant, scalar) uniform Push {
+    InFloats q;
+    Floats to;  // the result, or partials: values [row][slot][dim], then maximum and sum [row][slot][2]
+    InStep step;
+    InInts first, last;
+    InSegments segments;
+    uvec2 cache, scratch;  // not addresses: for the recorder's barriers
+    InFloats key_weight;
+    uint q_stride, to_stride, rows, group, slots;
+    KvLayer layer;
+};
+
+const uint kThreads = 256, kBlock = 256;
+const uint kLanes = 4;                           // threads that share a key
+const uint kSlots = kThreads / kLanes;           // keys at a time
+const uint kPasses = kBlock / kSlots;            // keys of a thread
+const uint kHalf = kDim / 2;
+// Of a key 8 values are multiplied at a time: those of its own row, then, with keys as values, those that the row of v
+// stands for: in each half from the piece in which the rotated values end.
+const uint kKeyValues = kPairs > 0 ? 2 * kPairs : kDim;
+const uint kKeyPieces = (kKeyValues + 7) / 8;
+const uint kPlainPieces = kPairs > 0 ? kHalf / 8 - kPairs / 8 : 0;
+const uint kQuery = 8 * (kKeyPieces + 2 * kPlainPieces);
+const uint kValueLanes = kDim / 4;               // threads that share a row of v, 4 values each
+const uint kGroups = kThreads / kValueLanes;     // rows of v at a time
+const uint kSums = 32;                           // threads that sum the weights of a row
+const float kNothing = -3.0e38;                  // the score of what a row does not see
+
+shared float query[kRows * kQuery];
+shared float weights[kRows < 4 ? 4 * kThreads : kBlock * kRows];  // scores, then weights [key][row]; at the end accumulators
+shared float parts[3 * kSlots * kRows];
+shared float factors[kRows];
+shared int seen_first[kRows], seen_last[kRows];
+shared uint start;
+
+// Not precise, which spirv-opt of 2023 trips over: what could be contracted is computed in precise locals.
+float sums[kPasses][kRows];
+vec4 acc[kRows];
+float row_maximum, row_sum;  // of row lane % kRows, threads below kSums * kRows
+
+// A run of positions in a block.
+struct Keys {
+    int block, begin, end;  // first of the block, what the tile sees of it
+};
+
+#include "common/kv_values.glsl"
+
+// Query value n in the order of the pieces: its place in the head, and what it is multiplied with. -1: padding.
+int query_place(uint n, out bool plain) {
+    plain = false;
+    if (kPairs == 0) return int(n);
+    if (n < 8 * kKeyPieces) return n < kPairs ? int(n) : n < 2 * kPairs ? int(n - kPairs + kHalf) : -1;
+    n -= 8 * kKeyPieces;
+    const uint half_ = n < 8 * kPlainPieces ? 0 : 1, i = n - half_ * 8 * kPlainPieces + kPairs / 8 * 8;
+    plain = true;
+    return i < kPairs ? -1 : int(half_ * kHalf + i);
+}
+
+void load_query(uint first_row, uint head) {
+    for (uint i = gl_LocalInvocationIndex; i < kRows * kQuery; i += kThreads) {
+        const uint row = first_row + i / kQuery;
+        bool plain;
+        const int place = query_place(i % kQuery, plain);
+        precise float value = 0;
+        if (row < rows && place >= 0) {
+            value = q.at[row / group * q_stride + (head * group + row % group) * kDim + place];
+            if (plain) value *= key_weight.at[place];
+        }
+        query[i] = value;
+    }
+    const uint m = gl_LocalInvocationIndex;
+    if (m < kRows) {
+        const uint row = first_row + m;
+        seen_first[m] = row < rows ? first.at[row / group] : 0;
+        seen_last[m] = row < rows ? last.at[row / group] : 0;
+    }
+}
+
+// What the rows of the tile see together.
+Keys visible() {
+    Keys all = Keys(0, 0x7fffffff, 0);
+    for (uint m = 0; m < kRows; ++m) {
+        if (seen_last[m] <= seen_first[m]) continue;
+        all.begin = min(all.begin, seen_first[m]);
+        all.end = max(all.end, seen_last[m]);
+    }
+    return all;
+}
+
+uint span_of(uint s, int position) {
+    while (position >= step.spans[s].position + step.spans[s].count) ++s;
+    return s;
+}
+
+void add_piece(uint piece, uint from, KvRow row[kPasses], uint valid) {
+    float keys[kPasses][8];
+    [[unroll]] for (uint i = 0; i < kPasses; ++i) {
+        keys[i] = load8(row[i], piece, valid);
+    }
+    [[unroll]] for (uint m = 0; m < kRows; ++m) {
+        [[unroll]] for (uint v = 0; v < 8; ++v) {
+            const float x = query[m * kQuery + from + v];
+            [[unroll]] for (uint i = 0; i < kPasses; ++i) sums[i][m] = fma(x, keys[i][v], sums[i][m]);
+        }
+    }
+}
+
+// Sums over this thread's pieces of its keys. Keys that the tile does not see are read as the nearest it does.
+void multiply_keys(Keys k, uint from_span, uint head) {
+    const uint lane = gl_LocalInvocationIndex % kLanes, slot = gl_LocalInvocationIndex / kLanes;
+    KvRow key[kPasses], value[kPasses];
+    [[unroll]] for (uint i = 0; i < kPasses; ++i) {
+        const int position = clamp(k.block + int(i * kSlots + slot), k.begin, k.end - 1);
+        const KvSpan s = step.spans[span_of(from_span, position)];
+        const uint at = uint(s.first_row + position - s.position);
+        key[i] = row_of(s.segment, kKeys, head, at);
+        if (kPairs > 0) value[i] = row_of(s.segment, kValues, head, at);
+        [[unroll]] for (uint m = 0; m < kRows; ++m) sums[i][m] = 0;
+    }
+    for (uint p = lane; p < kKeyPieces; p += kLanes) add_piece(p, 8 * p, key, kKeyValues - 8 * p);
+    if (kPairs > 0)
+        for (uint p = lane; p < 2 * kPlainPieces; p += kLanes) {
+            const uint half_ = p < kPlainPieces ? 0 : 1;
+            const uint piece = half_ * (kHalf / 8) + kPairs / 8 + p - half_ * kPlainPieces;
+            add_piece(piece, 8 * (kKeyPieces + p), value, 8);
+        }
+}
+
+// Adds what the threads of a key have, in their order, and hides what a row does not see.
+void finish_scores(Keys k) {
+    const uint lane = gl_LocalInvocationIndex % kLanes, slot = gl_LocalInvocationIndex / kLanes;
+    [[unroll]] for (uint i = 0; i < kPasses; ++i) {
+        barrier();
+        if (lane > 0)
+            [[unroll]] for (uint m = 0; m < kRows; ++m) parts[(m * kSlots + slot) * 3 + lane - 1] = sums[i][m];
+        barrier();
+        const uint key = i * kSlots + slot;
+        const int position = k.block + int(key);
+        if (lane == 0)
+            [[unroll]] for (uint m = 0; m < kRows; ++m) {
+                const uint at = (m * kSlots + slot) * 3;
+                precise const float sum = sums[i][m] + parts[at] + parts[at + 1] + parts[at + 2];
+                weights[key * kRows + m] = position >= seen_first[m] && position < seen_last[m] ? sum : kNothing;
+            }
+    }
+    barrier();
+}
+
+// Scores to weights, the maximum so far being subtracted; `factors`: what that makes of the sums before.
+void weigh() {
+    const uint m = gl_LocalInvocationIndex % kRows, x = gl_LocalInvocationIndex / kRows;
+    if (x < kSums) {
+        float best = kNothing;
+        for (uint i = x; i < kBlock; i += kSums) best = max(best, weights[i * kRows + m]);
+        parts[x * kRows + m] = best;
+    }
+    barrier();
+    if (x < kSums) {
+        float merged = row_maximum;
+        for (uint i = 0; i < kSums; ++i) merged = max(merged, parts[i * kRows + m]);
+        precise const float factor = row_maximum == merged ? 1.0 : exp(row_maximum - merged);
+        precise float sum = row_sum * factor;
+        for (uint i = x; i < kBlock; i += kSums) {
+            const float score = weights[i * kRows + m];
+            precise const float weight = score > kNothing ? exp(score - merged) : 0.0;
+            sum += weight;
+            weights[i * kRows + m] = weight;
+        }
+        row_sum = sum;
+        row_maximum = merged;
+        if (x == 0) factors[m] = factor;
+    }
+    barrier();
+}
+
+void add_value(vec4 value, uint key) {
+    [[unroll]] for (uint m = 0; m < kRows; ++m) acc[m] = fma(vec4(weights[key * kRows + m]), value, acc[m]);
+}
+
+// Adds this thread's rows of v: every kGroups-th key of the block, ascending.
+void multiply_values(Keys k, uint s, uint head) {
+    const uint lane = gl_LocalInvocationIndex % kValueLanes, group_ = gl_LocalInvocationIndex / kValueLanes;
+    if (group_ >= kGroups) return;
+    [[unroll]] for (uint m = 0; m < kRows; ++m) acc[m] *= factors[m];
+    for (; s < uint(step.span_count); ++s) {
+        const KvSpan span = step.spans[s];
+        if (span.position >= k.end) break;
+        const int begin = max(k.begin, span.position), end = min(k.end, span.position + span.count);
+        const KvRow plane = row_of(span.segment, kValues, head, uint(span.first_row));
+        const uint ahead = uint(begin - k.block);
+        int p = begin + int((group_ + kGroups - ahead % kGroups) % kGroups);
+        for (; p + 3 * int(kGroups) < end; p += 4 * int(kGroups)) {
+            vec4 values[4];
+            [[unroll]] for (uint i = 0; i < 4; ++i) values[i] = load4(plane, uint(p - span.position) + i * kGroups, lane);
+            [[unroll]] for (uint i = 0; i < 4; ++i) add_value(values[i], uint(p - k.block) + i * kGroups);
+        }
+        for (; p < end; p += int(kGroups)) add_value(load4(plane, uint(p - span.position), lane), uint(p - k.block));
+    }
+}
+
+// Adds the groups' accumulators and the threads' sums, in their order, and writes what the row is worth.
+void write_rows(uint first_row, uint head, uint slot) {
+    const uint thread = gl_LocalInvocationIndex, heads = gl_NumWorkGroups.y * group;
+    if (thread < kSums * kRows) parts[thread] = row_sum;
+    barrier();
+    if (thread < kRows) {
+        precise float sum = 0;
+        for (uint x = 0; x < kSums; ++x) sum += parts[x * kRows + thread];
+        factors[thread] = sum;
+    }
+    [[unroll]] for (uint m = 0; m < kRows; ++m) {
+        barrier();
+        if (thread < kGroups * kValueLanes)
+            [[unroll]] for (uint i = 0; i < 4; ++i) weights[4 * thread + i] = acc[m][i];
+        barrier();
+        const uint row = first_row + m, line = row / group * heads + head * group + row % group;
+        if (row >= rows) continue;
+        for (uint d = thread; d < kDim; d += kThreads) {
+            precise float sum = 0;
+            for (uint g = 0; g < kGroups; ++g) sum += weights[g * kDim + d];
+            if (kSplit > 0)
+                to.at[(line * slots + slot) * kDim + d] = sum;
+            else
+                to.at[row / group * to_stride + (head * group + row % group) * kDim + d] = factors[m] > 0 ? sum / factors[m] : 0.0;
+        }
+        if (kSplit > 0 && thread == m) {
+            const uint at = rows * gl_NumWorkGroups.y * slots * kDim + 2 * (line * slots + slot);
+            to.at[at] = row_maximum;
+            to.at[at + 1] = factors[m];
+        }
+    }
+}
+
+void main() {
+    const uint first_row = gl_WorkGroupID.x * kRows, head = gl_WorkGroupID.y, slot = gl_WorkGroupID.z;
+    load_query(first_row, head);
+    [[unroll]] for (uint m = 0; m < kRows; ++m) acc[m] = vec4(0);
+    row_maximum = kNothing;
+    row_sum = 0;
+    barrier();
+    const Keys all = visible();
+    int block = all.end > 0 ? all.begin / int(kBlock) : 0, block_end = (all.end + int(kBlock) - 1) / int(kBlock);
+    if (kSplit > 0) {
+        const ivec2 run = blocks_of(slot, slots, block);
+        block = max(block, run.x);
+        block_end = min(block_end, run.y);
+        if (block >= block_end) return;
+    }
+    const int from = max(all.begin, block * int(kBlock));
+    for (uint s = gl_LocalInvocationIndex; s < uint(step.span_count); s += kThreads) {
+        const KvSpan span = step.spans[s];
+        if (span.position <= from && from < span.position + span.count) start = s;
+    }
+    barrier();
+    uint span = start;
+    for (; block < block_end; ++block) {
+        const int begin = block * int(kBlock);
+        const Keys keys = Keys(begin, max(begin, all.begin), min(begin + int(kBlock), all.end));
+        span = span_of(span, keys.begin);
+        multiply_keys(keys, span, head);
+        finish_scores(keys);
+        weigh();
+        multiply_values(keys, span, head);
+    }
+    write_rows(first_row, head, slot);
+}
