@@ -20,25 +20,24 @@ Result<std::shared_ptr<Context>> Context::create(std::shared_ptr<Instance> insta
     VkPhysicalDeviceSubgroupSizeControlFeatures sizes{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
     std::vector<const char*> extensions;
-    const bool v13 = facts.api.compare(0, 3, "1.2") != 0;
-    const auto want = [&](auto& feature, const char* extension, bool in_v13) {
+    const auto want = [&](auto& feature, const char* extension) {
         feature.pNext = f12.pNext;
         f12.pNext = &feature;
-        if (!v13 || !in_v13) extensions.push_back(extension);
+        extensions.push_back(extension);
     };
     if (facts.dot) {
         dot.shaderIntegerDotProduct = VK_TRUE;
-        want(dot, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME, true);
+        want(dot, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
     }
     if (facts.subgroup_max > 0) {
         sizes.subgroupSizeControl = VK_TRUE;
-        want(sizes, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, true);
+        want(sizes, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     }
     if (facts.needs() & (kMatrixHalf | kMatrixInt8)) {
         matrix.cooperativeMatrix = VK_TRUE;
         f12.vulkanMemoryModel = VK_TRUE;
         f12.shaderInt8 = f12.storageBuffer8BitAccess = VK_TRUE;
-        want(matrix, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, false);
+        want(matrix, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     }
     if (facts.memory_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     if (facts.host_import) extensions.push_back(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);

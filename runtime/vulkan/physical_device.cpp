@@ -103,9 +103,9 @@ DeviceFacts facts_of(VkPhysicalDevice device, int index) {
     }
     const auto extensions = extensions_of(device);
     const auto has = [&](const char* e) { return extensions.count(e) > 0; };
-    const bool v13 = plain.apiVersion >= VK_API_VERSION_1_3;
-    const bool dot = v13 || has(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
-    const bool sizes = v13 || has(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    // The instance speaks 1.2: what 1.3 made part of itself is still used as an extension.
+    const bool dot = has(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+    const bool sizes = has(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     const bool matrices = has(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
 
     VkPhysicalDeviceShaderIntegerDotProductProperties dots{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES};
