@@ -1,11 +1,54 @@
 // Dispatches of products; see products.h.
 #include "runtime/vulkan/products.h"
 
+#include <algorithm>
+
+#include "base/describe.h"
 #include "kernels/panels.h"
 
 namespace lapidary::runtime::vulkan {
+namespace {
 
 using kernels::kActivationGroup;
+using kernels::kPanel;
+
+uint32_t u32(int64_t n) { return static_cast<uint32_t>(n); }
+uint32_t ceil_div(int64_t n, int64_t by) { return u32((n + by - 1) / by); }
+uint32_t stride_of(const TensorView& v) { return u32(v.row_bytes / 4); }
+
+// Values [begin, end) of every row, f32.
+Range columns_of(const TensorView& v, int64_t begin, int64_t end) {
+    return range_of(*v.buffer, v.offset + static_cast<uint64_t>(4 * begin),
+                    static_cast<uint64_t>((v.rows - 1) * v.row_bytes + 4 * (end - begin)));
+}
+
+// A part's rows, and where they and their results lie.
+struct Slice {
+    explicit Slice(const MatmulPart& p)
+        : begin(p.rows.begin), end(p.rows.end_of(p.weights)), unit_bytes(p.weights.row_bytes), result(columns_of(p.out, begin, end)) {
+        const bool panels = p.weights.layout == Layout::panels;
+        if (panels) unit_bytes = kernels::panel_bytes(p.weights.format, p.weights.cols);
+        const int64_t unit = panels ? kPanel : 1;
+        const int64_t first = begin / unit, units = ceil_div(end, unit) - first;
+        weights = range_of(*p.weights.buffer, p.weights.offset + static_cast<uint64_t>(first * unit_bytes),
+                           static_cast<uint64_t>(units * unit_bytes));
+        if (p.bias) bias = columns_of(p.bias, begin, end);
+    }
+    int64_t rows() const { return end - begin; }
+
+    int64_t begin, end;
+    int64_t unit_bytes;  // of a panel, or of a row
+    Range weights, result, bias;
+};
+
+std::optional<Shader> find_shader(const std::string& name) {
+    const auto rows = shader_rows();
+    const auto found = std::find_if(rows.begin(), rows.end(), [&](const ShaderRow& r) { return r.name == name; });
+    if (found == rows.end()) return std::nullopt;
+    return static_cast<Shader>(found - rows.begin());
+}
+
+}  // namespace
 
 uint64_t product_image_bytes(int64_t columns, int64_t widest) {
     const int64_t groups = (widest + kActivationGroup - 1) / kActivationGroup;
@@ -15,11 +58,160 @@ uint64_t product_image_bytes(int64_t columns, int64_t widest) {
 Dispatch quantize_rows(const TensorView& x, const Range& image) {
     struct {
         uint32_t k, stride, columns;
-    } const scalars = {static_cast<uint32_t>(x.cols), static_cast<uint32_t>(x.row_bytes / 4), static_cast<uint32_t>(x.rows)};
+    } const scalars = {u32(x.cols), stride_of(x), u32(x.rows)};
     constexpr uint32_t kThreads = 256, kGroups = kThreads / 64;  // 64 threads a group of 256 values
-    const auto groups = static_cast<uint32_t>(x.cols / kActivationGroup);
-    return make_dispatch({Shader::quantize, {kThreads}}, {(groups + kGroups - 1) / kGroups, scalars.columns, 1},
-                         {range_of(x), image}, scalars);
+    return make_dispatch({Shader::quantize, {kThreads}}, {ceil_div(x.cols / kActivationGroup, kGroups), scalars.columns, 1},
+                         {columns_of(x, 0, x.cols), image}, scalars);
+}
+
+std::span<const MatvecTuning> matvec_candidates() {
+    static constexpr MatvecTuning kAll[] = {{64, 2}, {32, 1}, {32, 2}, {64, 1}, {64, 4}, {128, 1}, {128, 2}, {256, 1}};
+    return kAll;
+}
+
+std::span<const MatmulTuning> matmul_candidates() {
+    static constexpr MatmulTuning kAll[] = {{256, 64, 64, 4},  {64, 64, 32, 8},   {128, 64, 64, 8}, {128, 128, 32, 8},
+                                            {128, 128, 64, 8}, {256, 128, 64, 8}, {256, 128, 128, 8}};
+    return kAll;
+}
+
+Products::Products(const DeviceFacts& facts, bool precise, const ProductTuning& tuning)
+    : int8_((facts.needs() & kDot) && !precise), tuning_(tuning) {
+    for (int i = 0; i < kernels::kFormats; ++i) {
+        const std::string format = kernels::name(static_cast<Format>(i));
+        shaders_[matvec_dot][i] = find_shader(concat("matvec_", format, "_dot"));
+        shaders_[matvec_panels][i] = find_shader(concat("matvec_", format));
+        shaders_[matvec_rows][i] = find_shader(concat("matvec_rows_", format));
+        shaders_[matmul_dot][i] = find_shader(concat("matmul_", format, "_dot"));
+        shaders_[matmul_panels][i] = find_shader(concat("matmul_", format));
+        shaders_[matmul_rows][i] = find_shader(concat("matmul_rows_", format));
+    }
+}
+
+Layout Products::layout_of(Format format, int64_t k) const {
+    return kernels::has_panels(format) && k % kernels::panel_k_multiple(format) == 0 ? Layout::panels : Layout::rows;
+}
+
+Products::Family Products::family_of(Format format, Layout layout, int64_t columns) const {
+    const bool few = columns <= kMatvecColumns;
+    if (layout == Layout::rows) return few ? matvec_rows : matmul_rows;
+    if (int8_ && kernels::is_quantised(format)) return few ? matvec_dot : matmul_dot;
+    return few ? matvec_panels : matmul_panels;
+}
+
+Shader Products::shader_of(Format format, Layout layout, int64_t columns) const {
+    return *shaders_[family_of(format, layout, columns)][static_cast<size_t>(format)];  // every format's rows are in the table
+}
+
+std::string Products::name_of(Format format, Layout layout, int64_t columns) const {
+    return std::string(row_of(shader_of(format, layout, columns)).name);
+}
+
+bool Products::wants_image(const TensorView& w) const {
+    return family_of(w.format, w.layout, 1) == matvec_dot;
+}
+
+// Parts of one format in panels, side by side; or, gated, two matrices that give one result.
+void Products::add_matvec(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool gated,
+                          std::vector<Dispatch>& out) const {
+    const TensorView& w = parts[0].weights;
+    struct {
+        uint32_t k, stride, panel_bytes, ends[3], rows[4], strides[4];
+    } scalars = {u32(w.cols), stride_of(x), u32(kernels::panel_bytes(w.format, w.cols)), {}, {}, {}};
+    const auto columns = u32(x.rows), matrices = gated ? 2u : 1u;
+    // Not so many panels that a thread's sums, four for each and for every column, crowd its registers.
+    const uint32_t panels = std::min(tuning_.matvec.panels, std::max(1u, 16 / (columns * matrices)));
+    std::vector<Range> ranges(1 + 2 * kMaxParts);
+    ranges[0] = wants_image(w) ? image : columns_of(x, 0, x.cols);
+    uint32_t groups = 0;
+    for (size_t i = 0; i < kMaxParts; ++i) {
+        if (i < parts.size()) {
+            const Slice slice(parts[i]);
+            ranges[1 + i] = slice.weights;
+            if (i == 0 || !gated) {
+                ranges[1 + kMaxParts + i] = slice.result;
+                scalars.rows[i] = u32(slice.rows());
+                scalars.strides[i] = stride_of(parts[i].out);
+                groups += ceil_div(ceil_div(slice.rows(), kPanel), panels);
+            }
+        }
+        if (i < 3) scalars.ends[i] = groups;
+    }
+    out.push_back(make_dispatch({shader_of(w.format, w.layout, columns), {tuning_.matvec.threads, columns, panels, matrices}},
+                                {groups, 1, 1}, std::move(ranges), scalars));
+}
+
+void Products::add_matvec_rows(const MatmulPart& part, const TensorView& x, std::vector<Dispatch>& out) const {
+    const Slice slice(part);
+    struct {
+        uint32_t k, row_bytes, rows, x_stride, result_stride, has_bias;
+    } const scalars = {u32(x.cols), u32(slice.unit_bytes), u32(slice.rows()), stride_of(x), stride_of(part.out), part.bias ? 1u : 0u};
+    constexpr uint32_t kThreads = 128, kRows = 8;
+    out.push_back(make_dispatch({shader_of(part.weights.format, Layout::rows, x.rows), {kThreads, u32(x.rows), kRows}},
+                                {ceil_div(slice.rows(), kRows), 1, 1},
+                                {slice.weights, columns_of(x, 0, x.cols), slice.bias, slice.result}, scalars));
+}
+
+void Products::add_matmul(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const {
+    const Slice slice(part);
+    const bool dot = wants_image(part.weights);
+    const MatmulTuning& t = dot ? tuning_.dot : tuning_.floats;
+    const PipelineKey key = {shader_of(part.weights.format, part.weights.layout, x.rows), {t.threads, t.rows, t.columns, t.thread_rows}};
+    const std::array<uint32_t, 3> groups = {ceil_div(x.rows, t.columns), ceil_div(slice.rows(), t.rows), 1};
+    if (dot) {
+        struct {
+            uint32_t k, panel_bytes, rows, columns, result_stride;
+        } const scalars = {u32(x.cols), u32(slice.unit_bytes), u32(slice.rows()), u32(x.rows), stride_of(part.out)};
+        out.push_back(make_dispatch(key, groups, {slice.weights, image, slice.result}, scalars));
+        return;
+    }
+    struct {
+        uint32_t k, unit_bytes, rows, columns, x_stride, result_stride, has_bias;
+    } const scalars = {u32(x.cols),   u32(slice.unit_bytes),  u32(slice.rows()),   u32(x.rows),
+                       stride_of(x), stride_of(part.out), part.bias ? 1u : 0u};
+    out.push_back(make_dispatch(key, groups, {slice.weights, columns_of(x, 0, x.cols), slice.bias, slice.result}, scalars));
+}
+
+void Products::matmul(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool image_valid,
+                      std::vector<Dispatch>& out) const {
+    const auto wants = [&](const MatmulPart& p) { return wants_image(p.weights); };
+    if (!image_valid && std::any_of(parts.begin(), parts.end(), wants)) out.push_back(quantize_rows(x, image));
+    if (x.rows > kMatvecColumns) {
+        for (const MatmulPart& p : parts) add_matmul(p, x, image, out);
+        return;
+    }
+    std::array<bool, kMaxParts> done{};
+    for (size_t i = 0; i < parts.size(); ++i) {
+        const TensorView& w = parts[i].weights;
+        if (w.layout == Layout::rows) add_matvec_rows(parts[i], x, out);
+        if (w.layout == Layout::rows || done[i]) continue;
+        std::vector<MatmulPart> together;
+        for (size_t j = i; j < parts.size(); ++j) {
+            if (parts[j].weights.layout == Layout::rows || parts[j].weights.format != w.format) continue;
+            together.push_back(parts[j]);
+            done[j] = true;
+        }
+        add_matvec(together, x, image, false, out);
+    }
+}
+
+void Products::gated_matmul(const TensorView& gate, const TensorView& up, const TensorView& x, const Range& image,
+                            bool image_valid, const TensorView& scratch, const TensorView& out_view, RowRange rows,
+                            std::vector<Dispatch>& out) const {
+    const MatmulPart both[] = {{.weights = gate, .out = out_view, .rows = rows}, {.weights = up, .out = scratch, .rows = rows}};
+    if (x.rows <= kMatvecColumns && gate.layout == Layout::panels && up.layout == Layout::panels && gate.format == up.format) {
+        if (!image_valid && wants_image(gate)) out.push_back(quantize_rows(x, image));
+        add_matvec(both, x, image, true, out);
+        return;
+    }
+    matmul(both, x, image, image_valid, out);
+    const int64_t begin = rows.begin, end = rows.end_of(gate);
+    struct {
+        uint32_t count, gate_stride, up_stride;
+    } const scalars = {u32(end - begin), stride_of(out_view), stride_of(scratch)};
+    constexpr uint32_t kThreads = 256;
+    out.push_back(make_dispatch({Shader::geglu, {kThreads}}, {ceil_div(end - begin, kThreads), u32(x.rows), 1},
+                                {columns_of(out_view, begin, end), columns_of(scratch, begin, end)}, scalars));
 }
 
 }  // namespace lapidary::runtime::vulkan

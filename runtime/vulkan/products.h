@@ -2,8 +2,14 @@
 // gated_matmul.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
 
+#include "runtime/device.h"
 #include "runtime/vulkan/dispatch.h"
 
 namespace lapidary::runtime::vulkan {
@@ -14,5 +20,62 @@ uint64_t product_image_bytes(int64_t columns, int64_t widest);
 
 // Writes the image of the rows of x, K a multiple of 256.
 Dispatch quantize_rows(const TensorView& x, const Range& image);
+
+// The columns up to which a row's bits do not depend on their number.
+inline constexpr int64_t kMatvecColumns = 8;
+
+// Panels times few columns: threads of a workgroup, a multiple of 4, and the panels that it takes. Results depend on the
+// threads in their last bits. threads * panels <= 1024: the sums wait in 32 KiB, two matrices at a time.
+struct MatvecTuning {
+    uint32_t threads = 64, panels = 2;
+};
+// Many columns: a workgroup's tile and the rows of it that a thread has; all multiples of 4, rows of 16. A thread's columns are
+// rows * columns / (threads * thread_rows).
+struct MatmulTuning {
+    uint32_t threads = 256, rows = 64, columns = 64, thread_rows = 4;
+};
+struct ProductTuning {
+    MatvecTuning matvec;
+    MatmulTuning dot, floats;
+};
+// What is worth a race.
+std::span<const MatvecTuning> matvec_candidates();
+std::span<const MatmulTuning> matmul_candidates();
+
+class Products {
+  public:
+    // `precise`: no int8 image; f32 rows times the weights' exact values.
+    Products(const DeviceFacts& facts, bool precise, const ProductTuning& tuning = {});
+
+    // How a weight should lie: in panels where its format and K have them.
+    Layout layout_of(Format format, int64_t k) const;
+    // The shader that serves: for inspection and reports.
+    std::string name_of(Format format, Layout layout, int64_t columns) const;
+    // Whether its product takes the int8 image.
+    bool wants_image(const TensorView& weights) const;
+
+    // Appends the dispatches of Device::matmul, without the norm: `x` are the rows that are multiplied. `image` is as
+    // product_image_bytes says, and `image_valid` where it holds that of x already; else it is written when wanted.
+    void matmul(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool image_valid,
+                std::vector<Dispatch>& out) const;
+    void gated_matmul(const TensorView& gate, const TensorView& up, const TensorView& x, const Range& image,
+                      bool image_valid, const TensorView& scratch, const TensorView& out_view, RowRange rows,
+                      std::vector<Dispatch>& out) const;
+
+  private:
+    enum Family : uint8_t { matvec_dot, matvec_panels, matvec_rows, matmul_dot, matmul_panels, matmul_rows };
+    static constexpr size_t kFamilies = 6;
+    Family family_of(Format format, Layout layout, int64_t columns) const;
+    Shader shader_of(Format format, Layout layout, int64_t columns) const;
+
+    void add_matvec(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool gated,
+                    std::vector<Dispatch>& out) const;
+    void add_matvec_rows(const MatmulPart& part, const TensorView& x, std::vector<Dispatch>& out) const;
+    void add_matmul(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const;
+
+    bool int8_ = false;
+    ProductTuning tuning_;
+    std::array<std::array<std::optional<Shader>, kernels::kFormats>, kFamilies> shaders_;
+};
 
 }  // namespace lapidary::runtime::vulkan

@@ -24,3 +24,10 @@ uvec2 advance(uvec2 address, uint bytes) {
     const uint low = uaddCarry(address.x, bytes, carry);
     return uvec2(low, address.y + carry);
 }
+// An address `count` times `bytes` further on.
+uvec2 advance(uvec2 address, uint count, uint bytes) {
+    uint low, high, carry;
+    umulExtended(count, bytes, high, low);
+    low = uaddCarry(address.x, low, carry);
+    return uvec2(low, address.y + high + carry);
+}

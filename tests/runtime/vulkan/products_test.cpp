@@ -1,4 +1,4 @@
-// The int8 image of rows.
+// Products of every format, layout and number of columns against sums in double; the int8 image of rows.
 #include "runtime/vulkan/products.h"
 
 #include <algorithm>
@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/panels.h"
+#include "tests/kernels/fixtures.h"
 #include "tests/support/check_close.h"
 #include "tests/support/vulkan_rig.h"
 
@@ -82,6 +84,274 @@ TEST_CASE("products: groups without a usable scale are zero, and bad values stay
     CHECK(std::isinf(image.scales[2]));
     CHECK(std::isnan(image.scales[3]));
     CHECK(image.scales[4] == 0.0f);
+}
+
+// A matrix as the device has it, and its values.
+struct Matrix {
+    Matrix(test::Random& random, Format f, Layout layout, int64_t row_count, int64_t width)
+        : rows(row_count), k(width), values(static_cast<size_t>(rows * k)) {
+        const int64_t row_bytes = kernels::row_bytes(f, k);
+        std::vector<uint8_t> bytes(static_cast<size_t>(rows * row_bytes));
+        test::random_weights(random, f, rows * k, bytes.data());
+        const auto expand = test::reference().expand[static_cast<size_t>(f)];
+        expand(bytes.data(), rows * k, values.data());
+        parts = values;
+        if (f == Format::q4_k) {  // terms of a sum are quant times scale and the minimum, which may be larger than the value
+            std::vector<uint8_t> zeros = bytes;
+            for (int64_t at = 0; at < rows * row_bytes; at += 144) std::fill_n(zeros.begin() + at + 16, 128, uint8_t{0});
+            expand(zeros.data(), rows * k, parts.data());
+            for (size_t i = 0; i < parts.size(); ++i) parts[i] = std::abs(parts[i]) + std::abs(values[i] - parts[i]);
+        }
+        if (layout == Layout::rows) {
+            buffer = VulkanRig::get().upload(bytes);
+            view = {buffer.get(), 0, f, rows, k, row_bytes};
+            return;
+        }
+        const int64_t panel = kernels::panel_bytes(f, k), panels = (rows + 15) / 16;
+        std::vector<uint8_t> packed(static_cast<size_t>(panels * panel));
+        for (int64_t p = 0; p < panels; ++p)
+            test::reference().pack_panel[static_cast<size_t>(f)](bytes.data() + p * 16 * row_bytes, row_bytes, k,
+                                                                 std::min<int64_t>(16, rows - p * 16), packed.data() + p * panel);
+        buffer = VulkanRig::get().upload(packed);
+        view = {buffer.get(), 0, f, rows, k, panel / 16, Layout::panels};
+    }
+    int64_t rows, k;
+    std::vector<float> values;  // [R][K]
+    std::vector<float> parts;   // what rounding counts by, of the same form
+    std::shared_ptr<VulkanBuffer> buffer;
+    TensorView view;
+};
+
+constexpr int64_t kGap = 3;  // values between rows that nobody may touch
+
+// [T][n + kGap], full of NaN.
+struct Rows {
+    Rows(int64_t columns, int64_t n) : buffer(VulkanRig::get().poisoned(static_cast<size_t>(columns * (n + kGap) * 4))) {
+        view = {buffer.get(), 0, Format::f32, columns, n, (n + kGap) * 4};
+    }
+    std::vector<float> get() const { return VulkanRig::get().download<float>(*buffer); }
+    std::shared_ptr<VulkanBuffer> buffer;
+    TensorView view;
+};
+
+struct Input : Rows {
+    Input(test::Random& random, int64_t columns, int64_t k)
+        : Rows(columns, k), image(VulkanRig::get().poisoned(product_image_bytes(columns, k))) {
+        for (int64_t t = 0; t < columns; ++t) random.fill(reinterpret_cast<float*>(buffer->mapped()) + t * (k + kGap), k);
+    }
+    Range range() const { return range_of(*image, 0, image->bytes); }
+    // The values that a product multiplies: the rows, or what their image means.
+    std::vector<double> values(bool quantised) const {
+        const int64_t columns = view.rows, k = view.cols;
+        const std::vector<float> x = get();
+        std::vector<double> out(static_cast<size_t>(columns * k));
+        const auto* q = reinterpret_cast<const int8_t*>(image->mapped());
+        const auto* scales = reinterpret_cast<const float*>(image->mapped() + columns * k);
+        for (int64_t i = 0; i < columns * k; ++i)
+            out[i] = quantised ? q[i] * static_cast<double>(scales[i / 256]) : static_cast<double>(x[i / k * (k + kGap) + i % k]);
+        return out;
+    }
+    std::shared_ptr<VulkanBuffer> image;
+};
+
+// What f32 sums of n terms, each rounded up to three times before, may be off by: Higham, Accuracy and Stability, 3.1.
+double error_bound(double magnitude, int64_t terms) { return static_cast<double>(terms + 4) * test::kUnitRoundoff * magnitude * 1.01; }
+
+// Empty when `got` holds the products of rows [begin, end) within f32's rounding, and NaN elsewhere. Sums of the int8 image
+// are exact over 32 or 16 K. `k`: of the expected sum.
+std::string differs(const Matrix& m, const std::vector<double>& x, bool quantised, const std::vector<float>& got, int64_t columns,
+                    int64_t begin, int64_t end, int64_t k, const std::vector<float>& bias = {}) {
+    const int64_t terms = quantised ? m.k / 16 : m.k;
+    for (int64_t t = 0; t < columns; ++t)
+        for (int64_t r = 0; r < m.rows + kGap; ++r) {
+            const float y = got[t * (m.rows + kGap) + r];
+            const std::string place = "column " + std::to_string(t) + ", row " + std::to_string(r);
+            if (r < begin || r >= end) {
+                if (!std::isnan(y)) return place + " is written";
+                continue;
+            }
+            double sum = bias.empty() ? 0 : bias[r], magnitude = std::abs(sum);
+            for (int64_t i = 0; i < m.k; ++i) {
+                if (i < k) sum += m.values[r * m.k + i] * x[t * m.k + i];
+                magnitude += std::abs(m.parts[r * m.k + i] * x[t * m.k + i]);
+            }
+            if (!(std::abs(y - sum) <= error_bound(magnitude, terms)))
+                return place + " is " + std::to_string(y) + ", expected " + std::to_string(sum);
+        }
+    return {};
+}
+
+std::vector<float> multiply(const Products& products, const Matrix& m, const Input& in, RowRange rows, const TensorView& bias = {}) {
+    const Rows out(in.view.rows, m.rows);
+    std::vector<Dispatch> dispatches;
+    const MatmulPart part{.weights = m.view, .out = out.view, .bias = bias, .rows = rows};
+    products.matmul({&part, 1}, in.view, in.range(), false, dispatches);
+    VulkanRig::get().run(dispatches);
+    return out.get();
+}
+
+// One format, layout and number of columns.
+void check_product(const Products& products, Format f, Layout layout, int64_t rows, int64_t k, int64_t columns, RowRange range) {
+    CAPTURE(products.name_of(f, layout, columns));
+    CAPTURE(columns);
+    test::Random random(static_cast<uint32_t>(k + columns));
+    const Matrix m(random, f, layout, rows, k);
+    const Input in(random, columns, k);
+    const auto got = multiply(products, m, in, range);
+    const bool quantised = products.wants_image(m.view);
+    const auto x = in.values(quantised);
+    CHECK(differs(m, x, quantised, got, columns, range.begin, range.end_of(m.view), k) == "");
+    CHECK(differs(m, x, quantised, got, columns, range.begin, range.end_of(m.view), k - 1) != "");  // sees one term missing
+}
+
+constexpr Format kPanelFormats[] = {Format::q4_0, Format::q8_0, Format::q4_k, Format::q6_k, Format::bf16, Format::f16};
+
+TEST_CASE("products: panels times few columns") {
+    for (const bool precise : {false, true}) {
+        const Products products(VulkanRig::get().context->facts(), precise);
+        for (const Format f : kPanelFormats) {
+            if (!precise && !kernels::is_quantised(f)) continue;
+            REQUIRE(products.layout_of(f, 768) == Layout::panels);
+            check_product(products, f, Layout::panels, 72, 768, 1, {});  // q6_k: padded panels
+            check_product(products, f, Layout::panels, 72, 512, 3, {16, 64});
+        }
+    }
+}
+
+TEST_CASE("products: panels times many columns") {
+    for (const bool precise : {false, true}) {
+        const Products products(VulkanRig::get().context->facts(), precise);
+        for (const Format f : kPanelFormats) {
+            if (!precise && !kernels::is_quantised(f)) continue;
+            check_product(products, f, Layout::panels, 72, 768, 9, {});
+            check_product(products, f, Layout::panels, 72, 256, 66, {16, 72});
+        }
+    }
+}
+
+TEST_CASE("products: rows of every format") {
+    const Products products(VulkanRig::get().context->facts(), false);
+    for (int i = 0; i < kernels::kFormats; ++i) {
+        const auto f = static_cast<Format>(i);
+        const int64_t k = kernels::is_quantised(f) ? 256 : 75;  // odd: rows of 16 bits begin between words
+        REQUIRE(products.layout_of(f, 75) == Layout::rows);
+        check_product(products, f, Layout::rows, 21, k, 2, {});
+        check_product(products, f, Layout::rows, 70, k, 9, {3, 69});
+    }
+}
+
+TEST_CASE("products: a bias") {
+    test::Random random(3);
+    const Products products(VulkanRig::get().context->facts(), false);
+    for (const int64_t columns : {2, 9}) {
+        const Matrix m(random, Format::f16, Layout::rows, 20, 40);
+        const Input in(random, columns, 40);
+        std::vector<float> bias(20);
+        random.fill(bias.data(), 20);
+        const auto buffer = VulkanRig::get().upload(bias);
+        const auto got = multiply(products, m, in, {4, 20}, {buffer.get(), 0, Format::f32, 1, 20, 80});
+        CHECK(differs(m, in.values(false), false, got, columns, 4, 20, 40, bias) == "");
+        CHECK(differs(m, in.values(false), false, got, columns, 4, 20, 40) != "");
+    }
+}
+
+TEST_CASE("products: bits of a row do not depend on the number of columns, its part or the panels of a workgroup") {
+    const auto check = [](const Products& products, const Products& other, Format f, Layout layout, int64_t k) {
+        CAPTURE(products.name_of(f, layout, 1));
+        test::Random random(7);
+        const Matrix m(random, f, layout, 40, k);
+        const Input in(random, 8, k);
+        const auto all = multiply(products, m, in, {});
+        for (const int64_t columns : {1, 5}) {
+            Input some(random, columns, k);
+            std::memcpy(some.buffer->mapped(), in.buffer->mapped(), some.buffer->bytes);
+            const auto got = multiply(columns == 1 ? other : products, m, some, {16, 40});
+            for (int64_t t = 0; t < columns; ++t)
+                CHECK(std::memcmp(&got[t * 43 + 16], &all[t * 43 + 16], 24 * 4) == 0);
+        }
+    };
+    const auto& facts = VulkanRig::get().context->facts();
+    ProductTuning alone;
+    alone.matvec.panels = 1;
+    for (const bool precise : {false, true})
+        for (const Format f : kPanelFormats)
+            if (precise || kernels::is_quantised(f)) check(Products(facts, precise), Products(facts, precise, alone), f, Layout::panels, 512);
+    check(Products(facts, false), Products(facts, false), Format::q5_k, Layout::rows, 512);
+}
+
+TEST_CASE("products: several parts") {
+    test::Random random(11);
+    const Products products(VulkanRig::get().context->facts(), false);
+    const Matrix matrices[] = {{random, Format::q4_0, Layout::panels, 40, 256}, {random, Format::f32, Layout::rows, 5, 256},
+                               {random, Format::q4_0, Layout::panels, 16, 256}, {random, Format::q6_k, Layout::panels, 33, 256}};
+    for (const int64_t columns : {2, 9}) {
+        const Input in(random, columns, 256);
+        std::vector<Rows> results;
+        std::vector<MatmulPart> parts;
+        for (const Matrix& m : matrices) {
+            results.emplace_back(columns, m.rows);
+            parts.push_back({.weights = m.view, .out = results.back().view});
+        }
+        std::vector<Dispatch> dispatches;
+        products.matmul(parts, in.view, in.range(), false, dispatches);
+        CHECK(dispatches.size() == (columns == 2 ? 4 : 5));  // q4_0 together
+        VulkanRig::get().run(dispatches);
+        for (size_t i = 0; i < parts.size(); ++i) {
+            const bool quantised = products.wants_image(matrices[i].view);
+            CHECK(differs(matrices[i], in.values(quantised), quantised, results[i].get(), columns, 0, matrices[i].rows, 256) == "");
+        }
+    }
+}
+
+double gelu(double x) { return 0.5 * x * (1 + std::tanh(0.7978845608 * (x + 0.044715 * x * x * x))); }
+
+// gelu's derivative is below 1.13. Its own rounding: Vulkan lets exp(y) be off by 3 + 2 |y| ulp, an ulp of two roundoffs;
+// what that does to 1 / (1 + exp(y)) is at most as much, and a division and four products come on top.
+TEST_CASE("products: gated matrices") {
+    struct Case {
+        Format gate, up;
+        Layout layout;
+        int64_t columns;
+    };
+    const Case cases[] = {{Format::q4_0, Format::q4_0, Layout::panels, 3}, {Format::q4_0, Format::q6_k, Layout::panels, 1},
+                          {Format::q4_0, Format::q4_0, Layout::panels, 9}, {Format::bf16, Format::bf16, Layout::panels, 2},
+                          {Format::q3_k, Format::q3_k, Layout::rows, 2}};
+    for (const Case& c : cases) {
+        CAPTURE(c.columns);
+        test::Random random(13);
+        const Products products(VulkanRig::get().context->facts(), false);
+        const Matrix gate(random, c.gate, c.layout, 40, 256), up(random, c.up, c.layout, 40, 256);
+        const Input in(random, c.columns, 256);
+        const Rows result(c.columns, 40), scratch(c.columns, 40);
+        std::vector<Dispatch> dispatches;
+        products.gated_matmul(gate.view, up.view, in.view, in.range(), false, scratch.view, result.view, {16, 40}, dispatches);
+        VulkanRig::get().run(dispatches);
+        const auto got = result.get();
+        const auto x = in.values(products.wants_image(gate.view));
+        double worst = 0, worst_swapped = 0;  // in bounds
+        for (int64_t t = 0; t < c.columns; ++t)
+            for (int64_t r = 0; r < 43; ++r) {
+                if (r < 16 || r >= 40) {
+                    CHECK(std::isnan(got[t * 43 + r]));
+                    continue;
+                }
+                double g = 0, u = 0, g_size = 0, u_size = 0;
+                for (int64_t i = 0; i < 256; ++i) {
+                    g += gate.values[r * 256 + i] * x[t * 256 + i];
+                    u += up.values[r * 256 + i] * x[t * 256 + i];
+                    g_size += std::abs(gate.parts[r * 256 + i] * x[t * 256 + i]);
+                    u_size += std::abs(up.parts[r * 256 + i] * x[t * 256 + i]);
+                }
+                const double exponent = 2 * 0.7978845608 * std::abs(g + 0.044715 * g * g * g);
+                const double own = (2 * (3 + 2 * exponent) + 6 * exponent + 12) * test::kUnitRoundoff * std::abs(gelu(g) * u);
+                const double bound = 1.13 * error_bound(g_size, 256) * (std::abs(u) + error_bound(u_size, 256)) +
+                                     std::abs(gelu(g)) * error_bound(u_size, 256) + own;
+                worst = std::max(worst, std::abs(got[t * 43 + r] - gelu(g) * u) / bound);
+                worst_swapped = std::max(worst_swapped, std::abs(got[t * 43 + r] - gelu(u) * g) / bound);
+            }
+        CHECK(worst <= 1);
+        CHECK(worst_swapped > 1);
+    }
 }
 
 }  // namespace

@@ -1,0 +1,93 @@
+// One to eight columns times panels. A thread takes four rows and every so manieth block of K; threads of one quad of rows
+// are then summed in their order. So the bits of a row depend on the workgroup's size, and not on the number of columns,
+// the part or the place of its panel.
+// With DOT the input is the int8 image, else f32 rows. MATRICES 2: weights[0] gates weights[1].
+#version 460
+#include "common/types.glsl"
+#include "common/panel_blocks.glsl"
+#include "common/gelu.glsl"
+
+layout(constant_id = 1) const uint COLUMNS = 1;
+layout(constant_id = 2) const uint PANELS = 1;    // of a matrix, by one workgroup
+layout(constant_id = 3) const uint MATRICES = 1;
+const uint SLOTS = PANELS * MATRICES;
+
+layout(push_constant) uniform Push {
+    uvec2 x;
+    uvec2 weights[4];  // of several matrices against one input, or the two of a gated one
+    uvec2 results[4];
+    uint k, stride, panel_bytes;  // stride: of rows of f32
+    uint ends[3];                 // the workgroup behind the last of parts 0 to 2
+    uint rows[4], strides[4];     // of the results
+};
+
+shared float lanes[SLOTS * gl_WorkGroupSize.x * 4];
+
+// What a block adds to a column's sums of four rows.
+void add_block(Block b, uint c, uint block, inout vec4 sum) {
+#ifdef DOT
+    const uint at = c * (k / 16) + 2 * block;
+    const float scale = InFloats(x).at[COLUMNS * (k / 4) + c * (k / 256) + block / 8];
+    precise const vec4 next = fma(vec4(scale), block_dots(b, InWords4(x).at[at], InWords4(x).at[at + 1]), sum);
+    sum = next;
+#else
+    const uint values = UNIT / 8;
+    [[unroll]] for (uint i = 0; i < 8; ++i) {
+        vec4 f[UNIT / 8];
+#ifdef Q6_K
+        floats_of(b.w[i], i < 4 ? b.a : b.b, b.b, f);
+#else
+        floats_of(b.w[i], b.a, b.b, f);
+#endif
+        [[unroll]] for (uint j = 0; j < values; ++j) {
+            precise const vec4 next = fma(f[j], vec4(InFloats(x).at[c * stride + block * UNIT + i * values + j]), sum);
+            sum = next;
+        }
+    }
+#endif
+}
+
+float sum_of_lanes(uint slot, uint row) {
+    precise float sum = 0;
+    for (uint at = slot * gl_WorkGroupSize.x * 4 + row; at < (slot + 1) * gl_WorkGroupSize.x * 4; at += 16) sum += lanes[at];
+    return sum;
+}
+
+void main() {
+    const uint l = gl_LocalInvocationIndex, quad = l % 4, group = gl_WorkGroupID.x;
+    uint part = 0, first = 0;
+    [[unroll]] for (uint i = 0; i < 3; ++i)
+        if (group >= ends[i]) {
+            part = i + 1;
+            first = ends[i];
+        }
+    first = (group - first) * PANELS;
+
+    uvec2 panel[SLOTS];
+    vec4 sums[SLOTS * COLUMNS];
+    const uint last = (rows[part] - 1) / 16;  // a panel beyond it is multiplied as this one, and not stored
+    [[unroll]] for (uint s = 0; s < SLOTS; ++s) {
+        const uint matrix = MATRICES == 2 ? s % 2 : part;
+        panel[s] = advance(weights[matrix], min(first + s / MATRICES, last), panel_bytes);
+        [[unroll]] for (uint c = 0; c < COLUMNS; ++c) sums[s * COLUMNS + c] = vec4(0);
+    }
+    for (uint block = l / 4; block < k / UNIT; block += gl_WorkGroupSize.x / 4) {
+        Block b[SLOTS];
+        [[unroll]] for (uint s = 0; s < SLOTS; ++s) load_block(panel[s], block, quad, b[s]);
+        [[unroll]] for (uint c = 0; c < COLUMNS; ++c)
+            [[unroll]] for (uint s = 0; s < SLOTS; ++s) add_block(b[s], c, block, sums[s * COLUMNS + c]);
+    }
+    [[unroll]] for (uint c = 0; c < COLUMNS; ++c) {
+        barrier();
+        [[unroll]] for (uint s = 0; s < SLOTS; ++s)
+            [[unroll]] for (uint i = 0; i < 4; ++i) lanes[(s * gl_WorkGroupSize.x + l) * 4 + i] = sums[s * COLUMNS + c][i];
+        barrier();
+        for (uint i = l; i < 16 * PANELS; i += gl_WorkGroupSize.x) {
+            const uint row = first * 16 + i, slot = i / 16 * MATRICES;
+            if (row >= rows[part]) break;
+            float value = sum_of_lanes(slot, i % 16);
+            if (MATRICES == 2) value = geglu(value, sum_of_lanes(slot + 1, i % 16));
+            Floats(results[part]).at[c * strides[part] + row] = value;
+        }
+    }
+}
