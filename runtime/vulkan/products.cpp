@@ -69,11 +69,13 @@ std::span<const MatvecTuning> matvec_candidates() {
     return kAll;
 }
 
-std::span<const MatmulTuning> matmul_candidates() {
+std::span<const MatmulTuning> dot_candidates() {
     static constexpr MatmulTuning kAll[] = {{256, 64, 64, 4},  {64, 64, 32, 8},   {128, 64, 64, 8}, {128, 128, 32, 8},
-                                            {128, 128, 64, 8}, {256, 128, 64, 8}, {256, 128, 128, 8}};
+                                            {256, 128, 64, 8}, {256, 128, 128, 8}};
     return kAll;
 }
+
+std::span<const MatmulTuning> float_candidates() { return dot_candidates().first(5); }
 
 Products::Products(const DeviceFacts& facts, bool precise, const ProductTuning& tuning)
     : int8_((facts.needs() & kDot) && !precise), tuning_(tuning) {
@@ -107,8 +109,19 @@ std::string Products::name_of(Format format, Layout layout, int64_t columns) con
     return std::string(row_of(shader_of(format, layout, columns)).name);
 }
 
-bool Products::wants_image(const TensorView& w) const {
-    return family_of(w.format, w.layout, 1) == matvec_dot;
+bool Products::wants_image(const TensorView& w, int64_t columns) const {
+    const Family family = family_of(w.format, w.layout, columns);
+    return family == matvec_dot || family == matmul_dot;
+}
+
+// As many as tuned, but not so many that a thread's sums, four for each panel of `sums` matrices and columns, crowd its
+// registers, or that a narrow product leaves parts of the GPU without work.
+uint32_t Products::panels_together(std::span<const MatmulPart> parts, uint32_t sums) const {
+    int64_t rows = 0;
+    for (const MatmulPart& p : parts) rows += p.rows.end_of(p.weights) - p.rows.begin;
+    uint32_t panels = tuning_.matvec.panels;
+    while (panels > 1 && (panels * sums > 16 || rows / kPanel < int64_t{tuning_.matvec.groups} * panels)) panels /= 2;
+    return panels;
 }
 
 // Parts of one format in panels, side by side; or, gated, two matrices that give one result.
@@ -119,10 +132,9 @@ void Products::add_matvec(std::span<const MatmulPart> parts, const TensorView& x
         uint32_t k, stride, panel_bytes, ends[3], rows[4], strides[4];
     } scalars = {u32(w.cols), stride_of(x), u32(kernels::panel_bytes(w.format, w.cols)), {}, {}, {}};
     const auto columns = u32(x.rows), matrices = gated ? 2u : 1u;
-    // Not so many panels that a thread's sums, four for each and for every column, crowd its registers.
-    const uint32_t panels = std::min(tuning_.matvec.panels, std::max(1u, 16 / (columns * matrices)));
+    const uint32_t panels = panels_together(parts, columns * matrices);
     std::vector<Range> ranges(1 + 2 * kMaxParts);
-    ranges[0] = wants_image(w) ? image : columns_of(x, 0, x.cols);
+    ranges[0] = wants_image(w, x.rows) ? image : columns_of(x, 0, x.cols);
     uint32_t groups = 0;
     for (size_t i = 0; i < kMaxParts; ++i) {
         if (i < parts.size()) {
@@ -154,7 +166,7 @@ void Products::add_matvec_rows(const MatmulPart& part, const TensorView& x, std:
 
 void Products::add_matmul(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const {
     const Slice slice(part);
-    const bool dot = wants_image(part.weights);
+    const bool dot = wants_image(part.weights, x.rows);
     const MatmulTuning& t = dot ? tuning_.dot : tuning_.floats;
     const PipelineKey key = {shader_of(part.weights.format, part.weights.layout, x.rows), {t.threads, t.rows, t.columns, t.thread_rows}};
     const std::array<uint32_t, 3> groups = {ceil_div(x.rows, t.columns), ceil_div(slice.rows(), t.rows), 1};
@@ -174,7 +186,7 @@ void Products::add_matmul(const MatmulPart& part, const TensorView& x, const Ran
 
 void Products::matmul(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool image_valid,
                       std::vector<Dispatch>& out) const {
-    const auto wants = [&](const MatmulPart& p) { return wants_image(p.weights); };
+    const auto wants = [&](const MatmulPart& p) { return wants_image(p.weights, x.rows); };
     if (!image_valid && std::any_of(parts.begin(), parts.end(), wants)) out.push_back(quantize_rows(x, image));
     if (x.rows > kMatvecColumns) {
         for (const MatmulPart& p : parts) add_matmul(p, x, image, out);
@@ -200,7 +212,7 @@ void Products::gated_matmul(const TensorView& gate, const TensorView& up, const 
                             std::vector<Dispatch>& out) const {
     const MatmulPart both[] = {{.weights = gate, .out = out_view, .rows = rows}, {.weights = up, .out = scratch, .rows = rows}};
     if (x.rows <= kMatvecColumns && gate.layout == Layout::panels && up.layout == Layout::panels && gate.format == up.format) {
-        if (!image_valid && wants_image(gate)) out.push_back(quantize_rows(x, image));
+        if (!image_valid && wants_image(gate, x.rows)) out.push_back(quantize_rows(x, image));
         add_matvec(both, x, image, true, out);
         return;
     }

@@ -25,9 +25,10 @@ Dispatch quantize_rows(const TensorView& x, const Range& image);
 inline constexpr int64_t kMatvecColumns = 8;
 
 // Panels times few columns: threads of a workgroup, a multiple of 4, and the panels that it takes. Results depend on the
-// threads in their last bits. threads * panels <= 1024: the sums wait in 32 KiB, two matrices at a time.
+// threads in their last bits. threads * panels <= 1024: the sums wait in 32 KiB, two matrices at a time. Where that would
+// leave fewer workgroups than `groups`, a workgroup takes fewer panels.
 struct MatvecTuning {
-    uint32_t threads = 64, panels = 2;
+    uint32_t threads = 64, panels = 2, groups = 512;
 };
 // Many columns: a workgroup's tile and the rows of it that a thread has; all multiples of 4, rows of 16. A thread's columns are
 // rows * columns / (threads * thread_rows).
@@ -40,7 +41,8 @@ struct ProductTuning {
 };
 // What is worth a race.
 std::span<const MatvecTuning> matvec_candidates();
-std::span<const MatmulTuning> matmul_candidates();
+std::span<const MatmulTuning> dot_candidates();
+std::span<const MatmulTuning> float_candidates();  // whose tiles take four times the shared memory
 
 class Products {
   public:
@@ -51,8 +53,8 @@ class Products {
     Layout layout_of(Format format, int64_t k) const;
     // The shader that serves: for inspection and reports.
     std::string name_of(Format format, Layout layout, int64_t columns) const;
-    // Whether its product takes the int8 image.
-    bool wants_image(const TensorView& weights) const;
+    // Whether its product with so many columns takes the int8 image.
+    bool wants_image(const TensorView& weights, int64_t columns) const;
 
     // Appends the dispatches of Device::matmul, without the norm: `x` are the rows that are multiplied. `image` is as
     // product_image_bytes says, and `image_valid` where it holds that of x already; else it is written when wanted.
@@ -68,6 +70,7 @@ class Products {
     Family family_of(Format format, Layout layout, int64_t columns) const;
     Shader shader_of(Format format, Layout layout, int64_t columns) const;
 
+    uint32_t panels_together(std::span<const MatmulPart> parts, uint32_t sums) const;
     void add_matvec(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool gated,
                     std::vector<Dispatch>& out) const;
     void add_matvec_rows(const MatmulPart& part, const TensorView& x, std::vector<Dispatch>& out) const;

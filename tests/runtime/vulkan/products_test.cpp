@@ -5,7 +5,9 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -181,6 +183,12 @@ std::string differs(const Matrix& m, const std::vector<double>& x, bool quantise
     return {};
 }
 
+// With several panels a workgroup also where matrices are small.
+Products make_products(bool precise, ProductTuning tuning = {}) {
+    tuning.matvec.groups = 1;
+    return Products(VulkanRig::get().context->facts(), precise, tuning);
+}
+
 std::vector<float> multiply(const Products& products, const Matrix& m, const Input& in, RowRange rows, const TensorView& bias = {}) {
     const Rows out(in.view.rows, m.rows);
     std::vector<Dispatch> dispatches;
@@ -198,7 +206,7 @@ void check_product(const Products& products, Format f, Layout layout, int64_t ro
     const Matrix m(random, f, layout, rows, k);
     const Input in(random, columns, k);
     const auto got = multiply(products, m, in, range);
-    const bool quantised = products.wants_image(m.view);
+    const bool quantised = products.wants_image(m.view, columns);
     const auto x = in.values(quantised);
     CHECK(differs(m, x, quantised, got, columns, range.begin, range.end_of(m.view), k) == "");
     CHECK(differs(m, x, quantised, got, columns, range.begin, range.end_of(m.view), k - 1) != "");  // sees one term missing
@@ -208,7 +216,7 @@ constexpr Format kPanelFormats[] = {Format::q4_0, Format::q8_0, Format::q4_k, Fo
 
 TEST_CASE("products: panels times few columns") {
     for (const bool precise : {false, true}) {
-        const Products products(VulkanRig::get().context->facts(), precise);
+        const Products products = make_products(precise);
         for (const Format f : kPanelFormats) {
             if (!precise && !kernels::is_quantised(f)) continue;
             REQUIRE(products.layout_of(f, 768) == Layout::panels);
@@ -220,7 +228,7 @@ TEST_CASE("products: panels times few columns") {
 
 TEST_CASE("products: panels times many columns") {
     for (const bool precise : {false, true}) {
-        const Products products(VulkanRig::get().context->facts(), precise);
+        const Products products = make_products(precise);
         for (const Format f : kPanelFormats) {
             if (!precise && !kernels::is_quantised(f)) continue;
             check_product(products, f, Layout::panels, 72, 768, 9, {});
@@ -230,7 +238,7 @@ TEST_CASE("products: panels times many columns") {
 }
 
 TEST_CASE("products: rows of every format") {
-    const Products products(VulkanRig::get().context->facts(), false);
+    const Products products = make_products(false);
     for (int i = 0; i < kernels::kFormats; ++i) {
         const auto f = static_cast<Format>(i);
         const int64_t k = kernels::is_quantised(f) ? 256 : 75;  // odd: rows of 16 bits begin between words
@@ -242,7 +250,7 @@ TEST_CASE("products: rows of every format") {
 
 TEST_CASE("products: a bias") {
     test::Random random(3);
-    const Products products(VulkanRig::get().context->facts(), false);
+    const Products products = make_products(false);
     for (const int64_t columns : {2, 9}) {
         const Matrix m(random, Format::f16, Layout::rows, 20, 40);
         const Input in(random, columns, 40);
@@ -256,32 +264,48 @@ TEST_CASE("products: a bias") {
 }
 
 TEST_CASE("products: bits of a row do not depend on the number of columns, its part or the panels of a workgroup") {
-    const auto check = [](const Products& products, const Products& other, Format f, Layout layout, int64_t k) {
+    const auto check = [](bool precise, Format f, Layout layout, int64_t most, std::initializer_list<int64_t> fewer) {
+        ProductTuning alone;
+        alone.matvec.panels = 1;
+        const Products products = make_products(precise), other = make_products(precise, alone);
         CAPTURE(products.name_of(f, layout, 1));
         test::Random random(7);
-        const Matrix m(random, f, layout, 40, k);
-        const Input in(random, 8, k);
+        const Matrix m(random, f, layout, 40, 512);
+        const Input in(random, most, 512);
         const auto all = multiply(products, m, in, {});
-        for (const int64_t columns : {1, 5}) {
-            Input some(random, columns, k);
+        for (const int64_t columns : fewer) {
+            Input some(random, columns, 512);
             std::memcpy(some.buffer->mapped(), in.buffer->mapped(), some.buffer->bytes);
             const auto got = multiply(columns == 1 ? other : products, m, some, {16, 40});
             for (int64_t t = 0; t < columns; ++t)
                 CHECK(std::memcmp(&got[t * 43 + 16], &all[t * 43 + 16], 24 * 4) == 0);
         }
     };
-    const auto& facts = VulkanRig::get().context->facts();
-    ProductTuning alone;
-    alone.matvec.panels = 1;
     for (const bool precise : {false, true})
         for (const Format f : kPanelFormats)
-            if (precise || kernels::is_quantised(f)) check(Products(facts, precise), Products(facts, precise, alone), f, Layout::panels, 512);
-    check(Products(facts, false), Products(facts, false), Format::q5_k, Layout::rows, 512);
+            if (precise || kernels::is_quantised(f)) check(precise, f, Layout::panels, 3, {1});
+    check(false, Format::q4_0, Layout::panels, 8, {1, 5});
+    check(false, Format::q5_k, Layout::rows, 8, {1, 5});
+}
+
+TEST_CASE("products: every tuning that may win a race") {
+    for (const MatvecTuning& t : matvec_candidates()) {
+        CAPTURE(t.threads);
+        CAPTURE(t.panels);
+        check_product(make_products(false, {.matvec = t}), Format::q4_0, Layout::panels, 72, 512, 2, {});
+    }
+    for (const MatmulTuning& t : dot_candidates()) {
+        CAPTURE(t.rows);
+        CAPTURE(t.columns);
+        check_product(make_products(false, {.dot = t}), Format::q4_0, Layout::panels, 72, 256, 9, {});
+    }
+    // The largest: the tiles are cut as those of int8, which all pass above.
+    check_product(make_products(true, {.floats = float_candidates().back()}), Format::q4_0, Layout::panels, 72, 256, 9, {});
 }
 
 TEST_CASE("products: several parts") {
     test::Random random(11);
-    const Products products(VulkanRig::get().context->facts(), false);
+    const Products products = make_products(false);
     const Matrix matrices[] = {{random, Format::q4_0, Layout::panels, 40, 256}, {random, Format::f32, Layout::rows, 5, 256},
                                {random, Format::q4_0, Layout::panels, 16, 256}, {random, Format::q6_k, Layout::panels, 33, 256}};
     for (const int64_t columns : {2, 9}) {
@@ -297,7 +321,7 @@ TEST_CASE("products: several parts") {
         CHECK(dispatches.size() == (columns == 2 ? 4 : 5));  // q4_0 together
         VulkanRig::get().run(dispatches);
         for (size_t i = 0; i < parts.size(); ++i) {
-            const bool quantised = products.wants_image(matrices[i].view);
+            const bool quantised = products.wants_image(matrices[i].view, columns);
             CHECK(differs(matrices[i], in.values(quantised), quantised, results[i].get(), columns, 0, matrices[i].rows, 256) == "");
         }
     }
@@ -319,7 +343,7 @@ TEST_CASE("products: gated matrices") {
     for (const Case& c : cases) {
         CAPTURE(c.columns);
         test::Random random(13);
-        const Products products(VulkanRig::get().context->facts(), false);
+        const Products products = make_products(false);
         const Matrix gate(random, c.gate, c.layout, 40, 256), up(random, c.up, c.layout, 40, 256);
         const Input in(random, c.columns, 256);
         const Rows result(c.columns, 40), scratch(c.columns, 40);
@@ -327,7 +351,7 @@ TEST_CASE("products: gated matrices") {
         products.gated_matmul(gate.view, up.view, in.view, in.range(), false, scratch.view, result.view, {16, 40}, dispatches);
         VulkanRig::get().run(dispatches);
         const auto got = result.get();
-        const auto x = in.values(products.wants_image(gate.view));
+        const auto x = in.values(products.wants_image(gate.view, c.columns));
         double worst = 0, worst_swapped = 0;  // in bounds
         for (int64_t t = 0; t < c.columns; ++t)
             for (int64_t r = 0; r < 43; ++r) {
