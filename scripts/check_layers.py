@@ -32,7 +32,7 @@ ALLOWED = {
     "runtime/cpu": ("runtime/cpu/", "runtime/memory/", "runtime/trace/", "runtime/*.h", "kernels/", "base/",
                     "lapidary/result.h"),
     "runtime/vulkan": ("runtime/vulkan/", "shaders/", "runtime/memory/", "runtime/file/output_file.h", "runtime/trace/",
-                       "runtime/*.h", "kernels/", "base/", "lapidary/result.h"),
+                       "runtime/*.h", "runtime/cpu/make_cpu_device.h", "runtime/cpu/thread_pool.h", "kernels/", "base/", "lapidary/result.h"),
     "runtime/trace": ("runtime/trace/", "runtime/file/output_file.h", "runtime/*.h", "base/",
                       "lapidary/result.h"),
     "model/text": ("model/text/", "base/", "lapidary/"),

@@ -7,14 +7,14 @@
 namespace lapidary::runtime {
 namespace {
 
-int64_t now_ns() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
-
 double seconds(int64_t ns) { return static_cast<double>(ns) * 1e-9; }
 
 }  // namespace
+
+int64_t Recorder::now_ns() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
 
 void Recorder::clear_totals() { totals_.clear(); }
 
@@ -41,7 +41,7 @@ void Recorder::layer(const char* kind, int32_t index) {
     layer_begin_ns_ = 0;
 }
 
-void Recorder::begin(std::string_view op) {
+void Recorder::begin(std::string_view op, int64_t at_ns) {
     if (!on_) return;
     OpTotals& totals = totals_[{std::string(op), layer_kind_}];
     if (totals.count == 0) {
@@ -50,19 +50,18 @@ void Recorder::begin(std::string_view op) {
     }
     current_ = &totals;
     current_name_ = name_of(op);
-    op_begin_ns_ = now_ns();
+    op_begin_ns_ = at_ns;
     if (layer_begin_ns_ == 0) layer_begin_ns_ = op_begin_ns_;
 }
 
-void Recorder::end(const OpCost& cost) {
+void Recorder::end(const OpCost& cost, int64_t at_ns) {
     if (!current_) return;
-    const int64_t now = now_ns();
     ++current_->count;
-    current_->seconds += seconds(now - op_begin_ns_);
+    current_->seconds += seconds(at_ns - op_begin_ns_);
     current_->bytes += cost.bytes;
     current_->macs += cost.macs;
     current_ = nullptr;
-    layer_end_ns_ = now;
+    layer_end_ns_ = at_ns;
 }
 
 void Recorder::phase(const PhaseTimes& times) {

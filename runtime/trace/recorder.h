@@ -37,8 +37,12 @@ class Recorder final : public PhaseObserver {
     void clear_totals();
 
     void layer(const char* kind, int32_t index);  // of the operations that follow; index -1: outside the layers
-    void begin(std::string_view op);
-    void end(const OpCost& cost);
+    void begin(std::string_view op) { begin(op, now_ns()); }
+    void end(const OpCost& cost) { end(cost, now_ns()); }
+    // By whoever measured: nanoseconds of the steady clock.
+    void begin(std::string_view op, int64_t at_ns);
+    void end(const OpCost& cost, int64_t at_ns);
+    static int64_t now_ns();
     void phase(const PhaseTimes& times) override;
 
     std::vector<OpTotals> totals() const;  // most seconds first

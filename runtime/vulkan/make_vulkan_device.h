@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,6 +16,10 @@ namespace lapidary::runtime {
 struct VulkanSettings {
     std::string device;    // a number as `doctor` counts, or a part of a name; empty: the best that is no software device
     bool precise = false;  // products take f32
+    // Where the driver's compiled code and the verdicts on shaders are kept; empty: nowhere.
+    std::filesystem::path cache_folder = {};
+    // Not null: validation layers are on, and this gets what they say, from any thread. An error where they are missing.
+    std::function<void(const std::string& message)> messages = {};
 };
 
 // device_unavailable says why none can be used, with every device's reasons.

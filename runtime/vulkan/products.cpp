@@ -2,6 +2,7 @@
 #include "runtime/vulkan/products.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/describe.h"
 #include "kernels/panels.h"
@@ -78,7 +79,9 @@ std::span<const MatmulTuning> dot_candidates() {
 std::span<const MatmulTuning> float_candidates() { return dot_candidates().first(5); }
 
 Products::Products(const DeviceFacts& facts, bool precise, const ProductTuning& tuning)
-    : int8_((facts.needs() & kDot) && !precise), tuning_(tuning) {
+    : tuning_(tuning) {
+    for (size_t i = 0; i < kernels::kFormats; ++i)
+        int8_[i] = (facts.needs() & kDot) && !precise && kernels::is_quantised(static_cast<Format>(i));
     for (int i = 0; i < kernels::kFormats; ++i) {
         const std::string format = kernels::name(static_cast<Format>(i));
         shaders_[matvec_dot][i] = find_shader(concat("matvec_", format, "_dot"));
@@ -97,12 +100,16 @@ Layout Products::layout_of(Format format, int64_t k) const {
 Products::Family Products::family_of(Format format, Layout layout, int64_t columns) const {
     const bool few = columns <= kMatvecColumns;
     if (layout == Layout::rows) return few ? matvec_rows : matmul_rows;
-    if (int8_ && kernels::is_quantised(format)) return few ? matvec_dot : matmul_dot;
+    if (int8_[static_cast<size_t>(format)]) return few ? matvec_dot : matmul_dot;
     return few ? matvec_panels : matmul_panels;
 }
 
 Shader Products::shader_of(Format format, Layout layout, int64_t columns) const {
     return *shaders_[family_of(format, layout, columns)][static_cast<size_t>(format)];  // every format's rows are in the table
+}
+
+bool Products::disable(Format format, Layout layout) {
+    return layout == Layout::panels && std::exchange(int8_[static_cast<size_t>(format)], false);
 }
 
 std::string Products::name_of(Format format, Layout layout, int64_t columns) const {

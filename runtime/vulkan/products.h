@@ -56,6 +56,9 @@ class Products {
     // Whether its product with so many columns takes the int8 image.
     bool wants_image(const TensorView& weights, int64_t columns) const;
 
+    // The shader that serves must not; whether another one does, which takes f32 rows instead of the int8 image.
+    bool disable(Format format, Layout layout);
+
     // Appends the dispatches of Device::matmul, without the norm: `x` are the rows that are multiplied. `image` is as
     // product_image_bytes says, and `image_valid` where it holds that of x already; else it is written when wanted.
     void matmul(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool image_valid,
@@ -76,7 +79,7 @@ class Products {
     void add_matvec_rows(const MatmulPart& part, const TensorView& x, std::vector<Dispatch>& out) const;
     void add_matmul(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const;
 
-    bool int8_ = false;
+    std::array<bool, kernels::kFormats> int8_{};  // by format: panels take the int8 image
     ProductTuning tuning_;
     std::array<std::array<std::optional<Shader>, kernels::kFormats>, kFamilies> shaders_;
 };

@@ -1,0 +1,58 @@
+// Shaders beside the scalar reference at the shapes of a model, before they serve: drivers are believed nothing
+// (docs/adr/0020). Each check runs steps of a device of its own, on rows of random numbers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "runtime/device.h"
+
+namespace lapidary::runtime::vulkan {
+
+// One matrix and so many columns; only some of its rows are multiplied.
+struct ProductCase {
+    Format format = Format::f32;
+    int64_t k = 0, columns = 1;
+    Use use = Use::matrix;
+    bool gated = false;
+};
+// Heads of one layer with a cache of so many positions in front of the step.
+struct AttentionCase {
+    KvFormat format = KvFormat::f16;
+    KvClass kv_class = KvClass::linear;
+    int32_t heads = 1, kv_heads = 1, dim = 16, key_pairs = 0, pairs = 0;
+    int32_t window = 0;  // positions that a token sees at most; 0: all
+    int32_t position = 0, columns = 1;
+};
+struct RowsCase {
+    int64_t width = 0, columns = 1;
+};
+
+class SelfTest {
+  public:
+    // `gpu` does what is tested, `reference` is the CPU device of level ref and the same precision. Both are only
+    // borrowed; nothing else may use them meanwhile.
+    SelfTest(Device& gpu, Device& reference) : gpu_(gpu), reference_(reference) {}
+
+    // An error of code internal says which value is wrong, and by how much; others are the device's own.
+    Result<void> product(const ProductCase& c);
+    Result<void> attention(const AttentionCase& c);  // with norm, rotation and storing in front
+    Result<void> norms(const RowsCase& c);
+
+  private:
+    struct Rows;  // a matrix on both
+    Result<Rows> rows(Format format, int64_t count, int64_t cols, uint32_t seed, Use use = Use::values);
+    Result<Rows> place(Buffer source, Format format, int64_t count, int64_t cols, Use use);
+    using Note = std::function<void(Device& device, bool on_gpu)>;
+    using Fill = std::function<void(const StepInputs& inputs)>;
+    Result<void> run(const StepShape& shape, const Fill& fill, const Note& note);
+    // Rows of the results side by side; `limit` of a value's row.
+    Result<void> compare(const char* what, const Rows& result, const std::function<double(int64_t row)>& limit);
+
+    Device& gpu_;
+    Device& reference_;
+};
+
+}  // namespace lapidary::runtime::vulkan

@@ -1,0 +1,33 @@
+// Which shaders may serve on a device: what its file of verdicts says, or a self-test now, announced in the file first.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "runtime/vulkan/self_test.h"
+#include "runtime/vulkan/verdicts.h"
+
+namespace lapidary::runtime::vulkan {
+
+class Trust {
+  public:
+    // `gpu` runs the tests, `reference` is the CPU at level ref and the same precision.
+    Trust(std::unique_ptr<Device> gpu, std::unique_ptr<Device> reference, Verdicts verdicts)
+        : gpu_(std::move(gpu)), reference_(std::move(reference)), verdicts_(std::move(verdicts)) {}
+
+    // Whether it passes. Errors are those of the device (lost, no memory) and of the file; they are no verdict.
+    Result<bool> product(const std::string& shader, const ProductCase& c);
+    Result<bool> attention(const AttentionCase& c);
+    Result<bool> norms(const RowsCase& c);
+
+    Verdicts& verdicts() { return verdicts_; }
+
+  private:
+    template <class Test>
+    Result<bool> ask(const std::string& name, const Test& test);
+
+    std::unique_ptr<Device> gpu_, reference_;
+    Verdicts verdicts_;
+};
+
+}  // namespace lapidary::runtime::vulkan

@@ -1,0 +1,188 @@
+// A GPU as a Device: operations are noted as dispatches, recorded once per key, and submitted in pieces of bounded length.
+// What a replay changes lies in one block of memory: the step's inputs, and the segments of its caches.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/device.h"
+#include "runtime/vulkan/attention.h"
+#include "runtime/vulkan/kv.h"
+#include "runtime/vulkan/products.h"
+#include "runtime/vulkan/step_memory.h"
+#include "runtime/vulkan/top_k.h"
+#include "runtime/vulkan/transfers.h"
+#include "runtime/vulkan/trust.h"
+#include "runtime/vulkan/vulkan_weights.h"
+
+namespace lapidary::runtime::vulkan {
+
+// How a device records, beyond what the product asks for: for tests.
+struct VulkanOptions {
+    bool precise = false;
+    bool self_test = true;              // before a shader serves
+    std::filesystem::path cache_folder = {};  // of compiled code and verdicts; empty: nothing is kept
+    bool barrier_everywhere = false;
+    int32_t omit_barrier = -1;
+    double piece_seconds = 0.1;  // of estimated work in one submit
+};
+
+class VulkanDevice final : public Device {
+  public:
+    static Result<std::unique_ptr<VulkanDevice>> create(std::shared_ptr<Context> context, const VulkanOptions& options);
+    ~VulkanDevice() override;
+
+    const Context& context() const { return *context_; }
+    Verdicts* verdicts() { return trust_ ? &trust_->verdicts() : nullptr; }
+
+    // Of all steps since the device was made.
+    struct Counts {
+        int64_t recordings = 0, replays = 0, submits = 0, dispatches = 0, barriers = 0;
+        double host_seconds = 0;  // recording and submitting
+    };
+    const Counts& counts() const { return counts_; }
+
+    Result<Buffer> allocate(size_t bytes, MemoryKind kind) override;
+    Result<void> copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset, size_t bytes) override;
+    Result<void> fill(const Buffer& buffer, uint32_t word) override;
+    Result<Placed> place(const TensorView& host, Use use, const ByteSink& progress) override {
+        return weights_->place(host, use, progress);
+    }
+    bool moves(const TensorView&, Use) const override { return true; }
+    KernelChoice kernels_of(const TensorView& host, Use use) const override { return weights_->kernels_of(host, use); }
+    Result<Recording> begin(const StepKey& key, const StepWatch& watch) override;
+    void end() override;
+    void abort() override;
+    Ticket submit() override;
+    Result<void> wait(Ticket ticket) override;
+    const std::byte* read(const TensorView& from) override;
+    void observe(Recorder* recorder) override;
+    MachineProbe& probe() override;
+    bool layer(const char* kind, int32_t number) override;
+
+    void embed_rows(const TensorView& table, Entry entry, float scale, const TensorView& out) override;
+    void input_rows(Rows which, const TensorView& out, int64_t from) override;
+    void rms_norm(const TensorView& x, const TensorView& w, float eps, const TensorView& out) override;
+    void layer_norm(const TensorView& x, const TensorView& w, const TensorView& b, float eps,
+                    const TensorView& out) override;
+    void matmul(std::span<const MatmulPart> parts, const MatmulInput& in) override;
+    void gated_matmul(const TensorView& gate, const TensorView& up, const MatmulInput& in, const TensorView& scratch,
+                      const TensorView& out, RowRange rows) override;
+    void norm_rope(const TensorView& q, const TensorView& weight, float eps, KvClass angles) override;
+    void norm_rope_store(const TensorView& k, const TensorView& v, const TensorView& k_weight, float eps,
+                         const KvView& kv) override;
+    void attention(const TensorView& q, const KvView& kv, const TensorView& out) override;
+    void commit_kv(const KvView& kv) override;
+    void add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps, float scale) override;
+    void add(const TensorView& x, const TensorView& y) override;
+    void soft_cap(const TensorView& x, float cap) override;
+    void top_k(const TensorView& scores, int32_t k, const TensorView& out) override;
+
+  private:
+    struct Operation {  // for profiles
+        std::string name;
+        std::function<OpCost(const StepInputs&)> cost;
+        const char* layer_kind = "";
+        int32_t layer = -1;
+    };
+    struct LayerMark {
+        size_t dispatch = 0;
+        int32_t layer = -1;
+    };
+    struct Kept {
+        StepKey key;
+        std::unique_ptr<RecordedStep> step;
+        std::vector<LayerMark> layers;
+        std::vector<size_t> piece_ends;    // dispatches
+        std::vector<Operation> operations;
+        const KvTable* tables[2] = {};     // by KvClass; null: the step has none
+        const KvSegment* scratch = nullptr;
+        double seconds = 0;                // estimated
+        VkQueryPool timestamps = VK_NULL_HANDLE;
+    };
+    struct AddNorm {  // of a residual, not yet a dispatch
+        TensorView x, y, w;
+        float eps, scale;
+        const char* layer_kind;
+        int32_t layer;
+    };
+    struct Notes {  // of the step being noted
+        StepKey key;
+        std::vector<Dispatch> dispatches;
+        std::vector<LayerMark> layers;
+        std::vector<double> piece_seconds;  // per dispatch: estimated work of its operation, at the operation's first
+        std::vector<Operation> operations;
+        const KvTable* tables[2] = {};
+        const KvSegment* scratch = nullptr;
+        const char* layer_kind = "";
+        int32_t layer = -1;
+        TensorView image_of;                // whose int8 image is in scratch
+        std::optional<AddNorm> pending;
+    };
+
+    VulkanDevice(std::shared_ptr<Context> context, const VulkanOptions& options, std::shared_ptr<Pipelines> pipelines,
+                 std::shared_ptr<Products> products);
+    static Result<std::unique_ptr<VulkanDevice>> create(const std::shared_ptr<Context>& context, const VulkanOptions& options,
+                                                        const std::shared_ptr<Pipelines>& pipelines,
+                                                        const std::shared_ptr<Products>& products);
+    Result<void> make_trust();
+    bool trust_product(const TensorView& weights, int64_t columns, bool gated);
+    bool trust_attention(const TensorView& q, const KvView& kv);
+    bool trust_norms(const TensorView& x);
+    Error distrust(const std::string& shader) const;
+    Result<void> reserve(const StepShape& shape);
+    Result<void> reserve_candidates(uint64_t bytes);
+    Result<void> grow(std::shared_ptr<VulkanBuffer>& buffer, uint64_t bytes, Memory kind, const char* name);
+    bool block_in_sight() const;
+    void forget();
+    void forget(Kept& kept);
+    Kept* find(const StepKey& key);
+    void write_segments(const Kept& kept);
+    Result<void> submit_pieces(Kept& kept);
+    void report(const Kept& kept);
+
+    // Appends dispatches as one operation.
+    template <class Note>
+    void operation(std::string name, std::function<OpCost(const StepInputs&)> cost, const Note& note);
+    void note_kv(const KvView& kv);
+    void note_norm(const MatmulInput& in, bool image);
+    void note_pending(const MatmulInput* in = nullptr, bool image = false);
+    Range image_range(const TensorView& x) const;
+    StepMemory memory() const;
+
+    std::shared_ptr<Context> context_;
+    VulkanOptions options_;
+    std::shared_ptr<Pipelines> pipelines_;  // these two are also those of the device that self-tests run on
+    std::shared_ptr<Products> products_;
+    std::unique_ptr<Queue> queue_;
+    std::unique_ptr<Transfers> transfers_;
+    std::unique_ptr<VulkanWeights> weights_;
+    std::unique_ptr<MachineProbe> probe_;
+    std::unique_ptr<Trust> trust_;          // null: every shader is believed
+
+    std::shared_ptr<VulkanBuffer> upload_, block_;  // the step's inputs: as the host writes them, and as the device sees them
+    std::shared_ptr<VulkanBuffer> image_, partials_, candidates_;  // scratch of products, attention, top_k
+    std::deque<Kept> kept_;  // oldest first
+    std::unique_ptr<Notes> notes_;
+    Kept* current_ = nullptr;
+    bool replays_ = false;
+    StepInputs inputs_;
+    StepShape shape_;
+    StepWatch watch_;
+    uint64_t last_submit_ = 0;
+    Ticket ticket_ = 0;
+    bool stopped_ = false;
+    Result<void> outcome_;
+    double pace_ = 1.0;      // measured seconds of a step by estimated ones
+    int64_t began_ns_ = 0;
+    Recorder* recorder_ = nullptr;
+    Counts counts_;
+};
+
+}  // namespace lapidary::runtime::vulkan

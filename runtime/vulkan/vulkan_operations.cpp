@@ -1,0 +1,299 @@
+// Every operation as dispatches; see vulkan_device.h.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/describe.h"
+#include "kernels/panels.h"
+#include "runtime/trace/recorder.h"
+#include "runtime/vulkan/vulkan_device.h"
+
+namespace lapidary::runtime::vulkan {
+namespace {
+
+constexpr uint32_t kThreads = 256;  // of a workgroup that takes a row
+
+// What a device does before its own steps were measured: an integrated GPU of some years ago.
+constexpr double kBytesPerSecond = 30e9, kMacsPerSecond = 300e9, kSecondsPerOperation = 5e-6;
+
+uint32_t groups_of(int64_t items, uint32_t threads) { return static_cast<uint32_t>((items + threads - 1) / threads); }
+
+uint32_t stride_of(const TensorView& v) { return static_cast<uint32_t>(v.row_bytes / 4); }
+
+bool same_rows(const TensorView& a, const TensorView& b) {
+    return a.buffer == b.buffer && a.offset == b.offset && a.rows == b.rows && a.cols == b.cols;
+}
+
+// "norm+matmul k+v+q"
+std::string product_name(std::span<const MatmulPart> parts, const MatmulInput& in) {
+    std::string name = in.norm ? "norm+matmul" : "matmul";
+    for (const MatmulPart& p : parts)
+        if (*p.name) name.append(&p == parts.data() ? " " : "+").append(p.name);
+    return name;
+}
+
+}  // namespace
+
+template <class Note>
+void VulkanDevice::operation(std::string name, std::function<OpCost(const StepInputs&)> cost, const Note& note) {
+    note_pending();
+    Notes& n = *notes_;
+    const size_t first = n.dispatches.size();
+    note(n.dispatches);
+    const size_t count = n.dispatches.size() - first;
+    if (count == 0) return;
+    for (size_t i = first; i < n.dispatches.size(); ++i) n.dispatches[i].operation = static_cast<uint32_t>(n.operations.size());
+    const OpCost c = cost(inputs_);
+    const double seconds = static_cast<double>(c.bytes) / kBytesPerSecond + c.macs / kMacsPerSecond + kSecondsPerOperation;
+    for (size_t i = 0; i < count; ++i) n.piece_seconds.push_back(i == 0 ? seconds : 0.0);
+    n.operations.push_back({std::move(name), std::move(cost), n.layer_kind, n.layer});
+}
+
+bool VulkanDevice::layer(const char* kind, int32_t number) {
+    notes_->layer_kind = kind;
+    notes_->layer = number;
+    notes_->layers.push_back({notes_->dispatches.size(), number});
+    return true;
+}
+
+void VulkanDevice::embed_rows(const TensorView& table, Entry entry, float scale, const TensorView& out) {
+    static constexpr std::array kRows = {
+        Shader::embed_rows_f32,  Shader::embed_rows_f16,  Shader::embed_rows_bf16, Shader::embed_rows_q4_0, Shader::embed_rows_q4_1,
+        Shader::embed_rows_q5_0, Shader::embed_rows_q5_1, Shader::embed_rows_q8_0, Shader::embed_rows_q2_k, Shader::embed_rows_q3_k,
+        Shader::embed_rows_q4_k, Shader::embed_rows_q5_k, Shader::embed_rows_q6_k, Shader::embed_rows_iq4_nl, Shader::embed_rows_iq4_xs};
+    const bool panels = table.layout == Layout::panels;
+    const auto shader = [&] {
+        if (!panels) return kRows[static_cast<size_t>(table.format)];
+        switch (table.format) {
+            case Format::q8_0: return Shader::embed_panels_q8_0;
+            case Format::q4_k: return Shader::embed_panels_q4_k;
+            case Format::q6_k: return Shader::embed_panels_q6_k;
+            case Format::bf16: return Shader::embed_panels_bf16;
+            case Format::f16: return Shader::embed_panels_f16;
+            default: return Shader::embed_panels_q4_0;
+        }
+    };
+    operation("embed", [=](const StepInputs&) { return embed_cost(table, out.rows); }, [&](auto& dispatches) {
+        const auto unit = static_cast<uint32_t>(table.row_bytes * (panels ? kernels::kPanel : 1));
+        const struct { uint32_t cols, stride, unit; float scale; } scalars{static_cast<uint32_t>(out.cols), stride_of(out), unit, scale};
+        const int32_t* ids = entry == Entry::ids ? inputs_.ids() : inputs_.second_ids();
+        dispatches.push_back(make_dispatch({shader(), {kThreads}}, {groups_of(out.cols, kThreads), static_cast<uint32_t>(out.rows), 1},
+                                           {range_of(table), memory().of(ids, static_cast<uint64_t>(out.rows) * 4), range_of(out)},
+                                           scalars));
+    });
+}
+
+void VulkanDevice::input_rows(Rows which, const TensorView& out, int64_t from) {
+    const bool all = which == Rows::all;
+    const int64_t columns = shape_.columns, width = shape_.row_width;
+    operation("input_rows", [=](const StepInputs&) { return move_cost(out, 2); }, [&](auto& dispatches) {
+        const struct { uint32_t cols, row_width, stride; } scalars{static_cast<uint32_t>(out.cols), static_cast<uint32_t>(width), stride_of(out)};
+        const StepMemory m = memory();
+        dispatches.push_back(make_dispatch({Shader::input_rows, {kThreads, all ? 0u : 1u}},
+                                           {groups_of(out.cols, kThreads), static_cast<uint32_t>(out.rows), 1},
+                                           {m.of(inputs_.rows() + from, static_cast<uint64_t>(columns * width - from) * 4),
+                                            m.of(inputs_.ids(), static_cast<uint64_t>(columns) * 4), range_of(out)},
+                                           scalars));
+    });
+}
+
+void VulkanDevice::rms_norm(const TensorView& x, const TensorView& w, float eps, const TensorView& out) {
+    operation("rms_norm", [=](const StepInputs&) { return move_cost(x, 2); }, [&](auto& dispatches) {
+        const struct { uint32_t n; float eps, scale; } scalars{static_cast<uint32_t>(x.cols), eps, 1.0f};
+        dispatches.push_back(make_dispatch({Shader::rms_norm, {kThreads, w ? 1u : 0u}}, {static_cast<uint32_t>(x.rows), 1, 1},
+                                           {range_of(x), range_of(w), range_of(out)}, scalars));
+    });
+}
+
+void VulkanDevice::layer_norm(const TensorView& x, const TensorView& w, const TensorView& b, float eps, const TensorView& out) {
+    operation("layer_norm", [=](const StepInputs&) { return move_cost(x, 2); }, [&](auto& dispatches) {
+        const struct { uint32_t n; float eps; } scalars{static_cast<uint32_t>(x.cols), eps};
+        dispatches.push_back(make_dispatch({Shader::layer_norm, {kThreads}}, {static_cast<uint32_t>(x.rows), 1, 1},
+                                           {range_of(x), range_of(w), range_of(b), range_of(out)}, scalars));
+    });
+}
+
+// Waits for what follows: a norm of the same rows is part of the same dispatch.
+void VulkanDevice::add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps, float scale) {
+    note_pending();
+    if (!trust_norms(x)) return;
+    notes_->pending = AddNorm{x, y, w, eps, scale, notes_->layer_kind, notes_->layer};
+}
+
+// The residual that waits, and with it the norm that in.norm asks for, if there is one.
+void VulkanDevice::note_pending(const MatmulInput* in, bool image) {
+    if (!notes_->pending) return;
+    const AddNorm add = *std::exchange(notes_->pending, {});
+    const auto* const kind = std::exchange(notes_->layer_kind, add.layer_kind);
+    const int32_t layer = std::exchange(notes_->layer, add.layer);
+    const int64_t moves = in ? 5 : 3;
+    operation(in ? "add_norm+norm" : "add_norm", [=](const StepInputs&) { return move_cost(add.x, moves); }, [&](auto& dispatches) {
+        const struct { uint32_t n; float eps, scale; } scalars{static_cast<uint32_t>(add.x.cols), add.eps, add.scale};
+        std::vector<Range> ranges = {range_of(add.x), range_of(add.y), range_of(add.w), in ? range_of(in->norm) : Range{},
+                                     in ? range_of(in->normed) : Range{}};
+        if (image) ranges.push_back(image_range(add.x));
+        dispatches.push_back(make_dispatch({image ? Shader::add_norm_image : Shader::add_norm, {kThreads, in ? 3u : 1u}},
+                                           {static_cast<uint32_t>(add.x.rows), 1, 1}, std::move(ranges), scalars));
+    });
+    notes_->layer_kind = kind;
+    notes_->layer = layer;
+}
+
+void VulkanDevice::add(const TensorView& x, const TensorView& y) {
+    operation("add", [=](const StepInputs&) { return move_cost(x, 3); }, [&](auto& dispatches) {
+        const struct { uint32_t count; float cap; } scalars{static_cast<uint32_t>(x.rows * x.cols), 0};
+        dispatches.push_back(make_dispatch({Shader::add, {kThreads}}, {groups_of(x.rows * x.cols, kThreads), 1, 1},
+                                           {range_of(x), range_of(y)}, scalars));
+    });
+}
+
+void VulkanDevice::soft_cap(const TensorView& x, float cap) {
+    operation("soft_cap", [=](const StepInputs&) { return move_cost(x, 2); }, [&](auto& dispatches) {
+        const struct { uint32_t count; float cap; } scalars{static_cast<uint32_t>(x.rows * x.cols), cap};
+        dispatches.push_back(make_dispatch({Shader::soft_cap, {kThreads}}, {groups_of(x.rows * x.cols, kThreads), 1, 1},
+                                           {range_of(x)}, scalars));
+    });
+}
+
+// The norm of a product's input, and with it the input's int8 image where the product wants one.
+void VulkanDevice::note_norm(const MatmulInput& in, bool image) {
+    notes_->image_of = {};
+    if (!in.norm) return;
+    const bool waits = notes_->pending && same_rows(notes_->pending->x, in.x) && notes_->pending->eps == in.eps;
+    if (waits) {
+        note_pending(&in, image);
+    } else if (!image) {
+        rms_norm(in.x, in.norm, in.eps, in.normed);
+    } else {
+        operation("rms_norm", [x = in.x](const StepInputs&) { return move_cost(x, 2); }, [&](auto& dispatches) {
+            const struct { uint32_t n; float eps, scale; } scalars{static_cast<uint32_t>(in.x.cols), in.eps, 1.0f};
+            dispatches.push_back(make_dispatch({Shader::rms_norm_image, {kThreads, 1}}, {static_cast<uint32_t>(in.x.rows), 1, 1},
+                                               {range_of(in.x), range_of(in.norm), range_of(in.normed), image_range(in.x)}, scalars));
+        });
+    }
+    if (image) notes_->image_of = in.normed;
+}
+
+Range VulkanDevice::image_range(const TensorView& x) const {
+    return range_of(*image_, 0, product_image_bytes(x.rows, x.cols));
+}
+
+void VulkanDevice::matmul(std::span<const MatmulPart> parts, const MatmulInput& in) {
+    const TensorView& x = in.norm ? in.normed : in.x;
+    bool image = false;
+    OpCost cost;
+    for (const MatmulPart& p : parts) {
+        if (!trust_product(p.weights, x.rows, false)) return;
+        image = image || products_->wants_image(p.weights);
+        cost = cost + product_cost(p.weights, p.rows, x.rows);
+    }
+    const bool valid = !in.norm && same_rows(notes_->image_of, x);
+    if (!valid) note_norm(in, image);
+    operation(product_name(parts, in), [=](const StepInputs&) { return cost; }, [&](auto& dispatches) {
+        products_->matmul(parts, x, image_range(x), valid || (in.norm && image), dispatches);
+    });
+}
+
+void VulkanDevice::gated_matmul(const TensorView& gate, const TensorView& up, const MatmulInput& in, const TensorView& scratch,
+                                const TensorView& out, RowRange rows) {
+    const TensorView& x = in.norm ? in.normed : in.x;
+    if (!trust_product(gate, x.rows, true) || !trust_product(up, x.rows, true)) return;
+    const bool image = products_->wants_image(gate);
+    note_norm(in, image);
+    const OpCost cost = product_cost(gate, rows, x.rows) + product_cost(up, rows, x.rows);
+    operation("matmul gate+up+geglu", [=](const StepInputs&) { return cost; }, [&](auto& dispatches) {
+        products_->gated_matmul(gate, up, x, image_range(x), in.norm && image, scratch, out, rows, dispatches);
+    });
+    notes_->image_of = {};
+}
+
+// Asks for shaders until one is trusted. Without any, the step fails.
+bool VulkanDevice::trust_product(const TensorView& weights, int64_t columns, bool gated) {
+    constexpr int64_t kManyColumns = 23;
+    if (!trust_ || !outcome_) return outcome_.has_value();
+    const Use use = weights.layout == Layout::panels ? Use::matrix : Use::projection;
+    for (;;) {
+        const std::string shader = products_->name_of(weights.format, weights.layout, columns);
+        const auto passed = trust_->product(shader, {weights.format, weights.cols, std::min(columns, kManyColumns), use, gated});
+        if (passed && *passed) return true;
+        if (!passed)
+            outcome_ = passed.error();
+        else if (products_->disable(weights.format, weights.layout))
+            continue;
+        else
+            outcome_ = distrust(shader);
+        return false;
+    }
+}
+
+// A window's ring is crossed, and the end of the fifth block of a linear cache.
+bool VulkanDevice::trust_attention(const TensorView& q, const KvView& kv) {
+    if (!trust_ || !outcome_) return outcome_.has_value();
+    AttentionCase c{.format = kv.format, .kv_class = kv.kv_class, .heads = static_cast<int32_t>(q.cols / kv.dim),
+                    .kv_heads = kv.kv_heads, .dim = kv.dim, .key_pairs = kv.key_pairs, .pairs = inputs_.pairs(kv.kv_class)};
+    c.columns = static_cast<int32_t>(std::min<int64_t>(shape_.columns, 9));  // from nine on many
+    if (kv.kv_class == KvClass::window) c.window = static_cast<int32_t>(kv.table->segments[0].rows) / 4 * 4 - 16;
+    c.position = c.window > 0 ? c.window + 7 : 1275;
+    const auto passed = c.window == 0 && kv.kv_class == KvClass::window ? Result<bool>(true) : trust_->attention(c);
+    if (passed && *passed) return true;
+    outcome_ = passed ? distrust("attention") : passed.error();
+    return false;
+}
+
+bool VulkanDevice::trust_norms(const TensorView& x) {
+    if (!trust_ || !outcome_) return outcome_.has_value();
+    const auto passed = trust_->norms({x.cols, std::min<int64_t>(x.rows, 3)});
+    if (passed && *passed) return true;
+    outcome_ = passed ? distrust("norms") : passed.error();
+    return false;
+}
+
+Error VulkanDevice::distrust(const std::string& shader) const {
+    std::string why;
+    for (const auto& [test, verdict] : trust_->verdicts().failed())
+        if (test.compare(0, shader.size(), shader) == 0) why = concat(": ", test, ", ", verdict.reason);
+    return {Errc::device_unavailable, concat(context_->facts().name, " (", context_->facts().driver, ") computes ", shader, " wrongly", why),
+            "update the GPU's driver, or use --placement cpu; `lapidary doctor` shows what passed"};
+}
+
+void VulkanDevice::note_kv(const KvView& kv) {
+    notes_->tables[static_cast<size_t>(kv.kv_class)] = kv.table;
+    if (kv.scratch) notes_->scratch = kv.scratch;
+}
+
+void VulkanDevice::norm_rope(const TensorView& q, const TensorView& weight, float eps, KvClass angles) {
+    operation("norm_rope", [=](const StepInputs&) { return move_cost(q, 2); },
+              [&](auto& dispatches) { note_norm_rope(q, weight, eps, angles, memory(), dispatches); });
+}
+
+void VulkanDevice::norm_rope_store(const TensorView& k, const TensorView& v, const TensorView& k_weight, float eps,
+                                   const KvView& kv) {
+    note_kv(kv);
+    operation("norm_rope_store", [=](const StepInputs&) { return store_cost(kv, k.rows); },
+              [&](auto& dispatches) { note_norm_rope_store(k, v, k_weight, eps, kv, memory(), dispatches); });
+}
+
+void VulkanDevice::attention(const TensorView& q, const KvView& kv, const TensorView& out) {
+    note_kv(kv);
+    if (!trust_attention(q, kv)) return;
+    operation("attention", [=, columns = shape_.columns](const StepInputs& in) { return attention_cost(in, columns, q, kv); },
+              [&](auto& dispatches) { note_attention(q, kv, out, memory(), dispatches); });
+}
+
+void VulkanDevice::commit_kv(const KvView& kv) {
+    note_kv(kv);
+    operation("commit_kv", [=](const StepInputs& in) { return commit_cost(in, kv); },
+              [&](auto& dispatches) { note_commit_kv(kv, memory(), dispatches); });
+}
+
+void VulkanDevice::top_k(const TensorView& scores, int32_t k, const TensorView& out) {
+    if (const auto room = reserve_candidates(top_k_scratch_bytes(scores.rows, scores.cols, k)); !room) {
+        outcome_ = room.error();
+        return;
+    }
+    operation("top_k", [=](const StepInputs&) { return move_cost(scores, 1); }, [&](auto& dispatches) {
+        note_top_k(scores, k, out, memory(), range_of(*candidates_, 0, candidates_->bytes), dispatches);
+    });
+}
+
+}  // namespace lapidary::runtime::vulkan

@@ -1,0 +1,70 @@
+// Dispatches of shaders/read_all.comp and peak_dot.comp, timed by the host; see vulkan_probe.h.
+#include "runtime/vulkan/vulkan_probe.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace lapidary::runtime::vulkan {
+namespace {
+
+constexpr uint32_t kThreads = 256;
+constexpr uint32_t kGroups = 4096;
+constexpr double kLongSubmit = 0.02;  // seconds: what a submit costs by itself is then nothing
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+}  // namespace
+
+bool VulkanProbe::reserve() {
+    if (sums_) return true;
+    auto buffer = allocate_buffer(queue_.context(), 2 * kGroups * sizeof(uint32_t), Memory::device, "sums of a probe");
+    if (buffer) sums_ = std::move(*buffer);
+    return sums_ != nullptr;
+}
+
+double VulkanProbe::rate(const Dispatch& dispatch, double seconds) {
+    const double start = now();
+    double best = 0;
+    for (size_t runs = 1;; runs *= 2) {  // until a submit lasts long enough, and never near a watchdog's limit
+        RecordedStep step(queue_, pipelines_, std::vector<Dispatch>(runs, dispatch), {});
+        const auto commands = step.piece(0);
+        if (!commands) return 0;
+        double took = 0;
+        do {
+            const double begin = now();
+            const auto submitted = queue_.submit(*commands);
+            if (!submitted || !queue_.wait(*submitted)) return 0;
+            took = now() - begin;
+            best = std::max(best, static_cast<double>(runs) / took);
+        } while ((runs >= 256 || took > kLongSubmit) && now() - start < seconds);
+        if (runs >= 256 || took > kLongSubmit) return best;
+    }
+}
+
+double VulkanProbe::read_bandwidth(const Buffer& buffer, double seconds) {
+    if (!reserve()) return 0;
+    const uint64_t quads = std::min<uint64_t>(buffer->bytes / 16, UINT32_MAX);
+    const uint64_t line = 4 * kThreads;
+    const uint64_t stretch = std::max<uint64_t>(1, (quads + line * kGroups - 1) / (line * kGroups)) * line;
+    const auto groups = static_cast<uint32_t>((quads + stretch - 1) / stretch);
+    const struct { uint32_t quads, stretch; } scalars{static_cast<uint32_t>(quads), static_cast<uint32_t>(stretch)};
+    const Dispatch d = make_dispatch({Shader::read_all, {kThreads}}, {groups, 1, 1},
+                                     {range_of(*buffer, 0, buffer->bytes), range_of(*sums_, 0, sums_->bytes)}, scalars);
+    return rate(d, seconds) * static_cast<double>(quads) * 16e-9;
+}
+
+double VulkanProbe::int8_peak(double seconds) {
+    if (!queue_.context()->facts().dot || !reserve()) return 0;
+    const bool slow = queue_.context()->facts().software;
+    const uint32_t rounds = slow ? 8 : 256, groups = slow ? 16 : 1024;
+    const struct { uint32_t rounds; int32_t seed; } scalars{rounds, 12345};
+    const Dispatch d = make_dispatch({Shader::peak_dot, {kThreads}}, {groups, 1, 1}, {range_of(*sums_, 0, sums_->bytes)}, scalars);
+    return rate(d, seconds) * rounds * 64.0 * 4.0 * kThreads * groups * 1e-9;
+}
+
+const char* VulkanProbe::peak_instruction() const {
+    const DeviceFacts& facts = queue_.context()->facts();
+    return !facts.dot ? "" : facts.dot_accelerated ? "OpSDot 4x8" : "OpSDot 4x8, emulated";
+}
+
+}  // namespace lapidary::runtime::vulkan
