@@ -184,7 +184,7 @@ void VulkanDevice::matmul(std::span<const MatmulPart> parts, const MatmulInput& 
     OpCost cost;
     for (const MatmulPart& p : parts) {
         if (!trust_product(p.weights, x.rows, false)) return;
-        image = image || products_->wants_image(p.weights);
+        image = image || products_->wants_image(p.weights, x.rows);
         cost = cost + product_cost(p.weights, p.rows, x.rows);
     }
     const bool valid = !in.norm && same_rows(notes_->image_of, x);
@@ -198,7 +198,7 @@ void VulkanDevice::gated_matmul(const TensorView& gate, const TensorView& up, co
                                 const TensorView& out, RowRange rows) {
     const TensorView& x = in.norm ? in.normed : in.x;
     if (!trust_product(gate, x.rows, true) || !trust_product(up, x.rows, true)) return;
-    const bool image = products_->wants_image(gate);
+    const bool image = products_->wants_image(gate, x.rows);
     note_norm(in, image);
     const OpCost cost = product_cost(gate, rows, x.rows) + product_cost(up, rows, x.rows);
     operation("matmul gate+up+geglu", [=](const StepInputs&) { return cost; }, [&](auto& dispatches) {
