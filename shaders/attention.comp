@@ -103,8 +103,13 @@ Keys visible() {
     return all;
 }
 
+int end_of(uint s) { return step.spans[s].position + step.spans[s].count; }
+
+// The span of a position, from span `s` on. (Memory is not read in a loop's condition: the layers of 2023 that instrument
+// shaders break those.)
 uint span_of(uint s, int position) {
-    while (position >= step.spans[s].position + step.spans[s].count) ++s;
+    int end = end_of(s);
+    while (position >= end) end = end_of(++s);
     return s;
 }
 
@@ -198,7 +203,7 @@ void multiply_values(Keys k, uint s, uint head) {
     const uint lane = gl_LocalInvocationIndex % kValueLanes, group_ = gl_LocalInvocationIndex / kValueLanes;
     if (group_ >= kGroups) return;
     [[unroll]] for (uint m = 0; m < kRows; ++m) acc[m] *= factors[m];
-    for (; s < uint(step.span_count); ++s) {
+    for (const uint spans = uint(step.span_count); s < spans; ++s) {
         const KvSpan span = step.spans[s];
         if (span.position >= k.end) break;
         const int begin = max(k.begin, span.position), end = min(k.end, span.position + span.count);
@@ -263,7 +268,8 @@ void main() {
         if (block >= block_end) return;
     }
     const int from = max(all.begin, block * int(kBlock));
-    for (uint s = gl_LocalInvocationIndex; s < uint(step.span_count); s += kThreads) {
+    const uint spans = uint(step.span_count);
+    for (uint s = gl_LocalInvocationIndex; s < spans; s += kThreads) {
         const KvSpan span = step.spans[s];
         if (span.position <= from && from < span.position + span.count) start = s;
     }

@@ -67,9 +67,8 @@ void main() {
     }
     barrier();
     const int at = position.at[0] + int(token);
-    uint s = 0;
-    while (at >= step.stores[s].position + step.stores[s].count) ++s;
-    const KvSpan span = step.stores[s];
+    KvSpan span = step.stores[0];
+    for (uint s = 1; at >= span.position + span.count; ++s) span = step.stores[s];
     store_row(uint(span.segment), key ? kKeys : kValues, head, uint(span.first_row + at - span.position), size);
 }
 #else
