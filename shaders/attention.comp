@@ -113,14 +113,23 @@ uint span_of(uint s, int position) {
     return s;
 }
 
-void add_piece(uint piece, uint from, KvRow row[kPasses], uint valid) {
+// Piece n of the query's order, times those of this thread's keys.
+void add_piece(uint n, KvRow key[kPasses], KvRow value[kPasses]) {
+    uint piece = n, valid = kKeyValues - 8 * n;
+    const bool plain = kPairs > 0 && n >= kKeyPieces;
+    if (plain) {
+        const uint p = n - kKeyPieces;
+        piece = kPairs / 8 + (p < kPlainPieces ? p : p - kPlainPieces + kHalf / 8);
+        valid = 8;
+    }
     float keys[kPasses][8];
     [[unroll]] for (uint i = 0; i < kPasses; ++i) {
-        keys[i] = load8(row[i], piece, valid);
+        if (plain) key[i] = value[i];
+        keys[i] = load8(key[i], piece, valid);
     }
     [[unroll]] for (uint m = 0; m < kRows; ++m) {
         [[unroll]] for (uint v = 0; v < 8; ++v) {
-            const float x = query[m * kQuery + from + v];
+            const float x = query[m * kQuery + 8 * n + v];
             [[unroll]] for (uint i = 0; i < kPasses; ++i) sums[i][m] = fma(x, keys[i][v], sums[i][m]);
         }
     }
@@ -138,31 +147,28 @@ void multiply_keys(Keys k, uint from_span, uint head) {
         if (kPairs > 0) value[i] = row_of(s.segment, kValues, head, at);
         [[unroll]] for (uint m = 0; m < kRows; ++m) sums[i][m] = 0;
     }
-    for (uint p = lane; p < kKeyPieces; p += kLanes) add_piece(p, 8 * p, key, kKeyValues - 8 * p);
-    if (kPairs > 0)
-        for (uint p = lane; p < 2 * kPlainPieces; p += kLanes) {
-            const uint half_ = p < kPlainPieces ? 0 : 1;
-            const uint piece = half_ * (kHalf / 8) + kPairs / 8 + p - half_ * kPlainPieces;
-            add_piece(piece, 8 * (kKeyPieces + p), value, 8);
-        }
+    for (uint n = lane; n < kKeyPieces + 2 * kPlainPieces; n += kLanes) add_piece(n, key, value);
 }
 
 // Adds what the threads of a key have, in their order, and hides what a row does not see.
 void finish_scores(Keys k) {
-    const uint lane = gl_LocalInvocationIndex % kLanes, slot = gl_LocalInvocationIndex / kLanes;
+    const uint thread = gl_LocalInvocationIndex, lane = thread % kLanes, slot = thread / kLanes;
     [[unroll]] for (uint i = 0; i < kPasses; ++i) {
+        const uint first_key = i * kSlots;
         barrier();
-        if (lane > 0)
-            [[unroll]] for (uint m = 0; m < kRows; ++m) parts[(m * kSlots + slot) * 3 + lane - 1] = sums[i][m];
+        [[unroll]] for (uint m = 0; m < kRows; ++m) {
+            if (lane == 0)
+                weights[(first_key + slot) * kRows + m] = sums[i][m];
+            else
+                parts[(slot * kRows + m) * 3 + lane - 1] = sums[i][m];
+        }
         barrier();
-        const uint key = i * kSlots + slot;
-        const int position = k.block + int(key);
-        if (lane == 0)
-            [[unroll]] for (uint m = 0; m < kRows; ++m) {
-                const uint at = (m * kSlots + slot) * 3;
-                precise const float sum = sums[i][m] + parts[at] + parts[at + 1] + parts[at + 2];
-                weights[key * kRows + m] = position >= seen_first[m] && position < seen_last[m] ? sum : kNothing;
-            }
+        for (uint o = thread; o < kSlots * kRows; o += kThreads) {
+            const uint at = first_key * kRows + o, m = o % kRows;
+            const int position = k.block + int(first_key + o / kRows);
+            precise const float sum = weights[at] + parts[3 * o] + parts[3 * o + 1] + parts[3 * o + 2];
+            weights[at] = position >= seen_first[m] && position < seen_last[m] ? sum : kNothing;
+        }
     }
     barrier();
 }
@@ -229,10 +235,13 @@ void write_rows(uint first_row, uint head, uint slot) {
         for (uint x = 0; x < kSums; ++x) sum += parts[x * kRows + thread];
         factors[thread] = sum;
     }
-    [[unroll]] for (uint m = 0; m < kRows; ++m) {
+    [[dont_unroll]] for (uint m = 0; m < kRows; ++m) {
+        vec4 mine = acc[0];
+        [[unroll]] for (uint i = 1; i < kRows; ++i)
+            if (i == m) mine = acc[i];
         barrier();
         if (thread < kGroups * kValueLanes)
-            [[unroll]] for (uint i = 0; i < 4; ++i) weights[4 * thread + i] = acc[m][i];
+            [[unroll]] for (uint i = 0; i < 4; ++i) weights[4 * thread + i] = mine[i];
         barrier();
         const uint row = first_row + m, line = row / group * heads + head * group + row % group;
         if (row >= rows) continue;
