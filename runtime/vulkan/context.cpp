@@ -6,10 +6,12 @@
 
 namespace lapidary::runtime::vulkan {
 
-Result<std::shared_ptr<Context>> Context::create(std::shared_ptr<Instance> instance, const DeviceFacts& facts) {
+Result<std::shared_ptr<Context>> Context::create(std::shared_ptr<Instance> instance, const DeviceFacts& facts,
+                                                 bool explains) {
     auto made = std::shared_ptr<Context>(new Context());
     made->instance_ = std::move(instance);
     made->facts_ = facts;
+    made->explains_ = explains;
 
     VkPhysicalDeviceVulkan12Features f12{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
     f12.bufferDeviceAddress = f12.scalarBlockLayout = f12.timelineSemaphore = VK_TRUE;
@@ -19,6 +21,8 @@ Result<std::shared_ptr<Context>> Context::create(std::shared_ptr<Instance> insta
     VkPhysicalDeviceShaderIntegerDotProductFeatures dot{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
     VkPhysicalDeviceSubgroupSizeControlFeatures sizes{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables{
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
     std::vector<const char*> extensions;
     const auto want = [&](auto& feature, const char* extension) {
         feature.pNext = f12.pNext;
@@ -38,6 +42,10 @@ Result<std::shared_ptr<Context>> Context::create(std::shared_ptr<Instance> insta
         f12.vulkanMemoryModel = VK_TRUE;
         f12.shaderInt8 = f12.storageBuffer8BitAccess = VK_TRUE;
         want(matrix, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    }
+    if (explains) {
+        executables.pipelineExecutableInfo = VK_TRUE;
+        want(executables, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
     }
     if (facts.memory_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     if (facts.host_import) extensions.push_back(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);

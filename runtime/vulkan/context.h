@@ -11,12 +11,15 @@ namespace lapidary::runtime::vulkan {
 
 class Context {
   public:
-    static Result<std::shared_ptr<Context>> create(std::shared_ptr<Instance> instance, const DeviceFacts& facts);
+    // `explains`: the driver tells what its compiler made of pipelines (compiler_report.h). An error where it cannot.
+    static Result<std::shared_ptr<Context>> create(std::shared_ptr<Instance> instance, const DeviceFacts& facts,
+                                                   bool explains = false);
     ~Context();
     Context(const Context&) = delete;
     Context& operator=(const Context&) = delete;
 
     const DeviceFacts& facts() const { return facts_; }
+    bool explains() const { return explains_; }
     const Instance& instance() const { return *instance_; }
     VkDevice device() const { return device_; }
     VkQueue queue() const { return queue_; }
@@ -35,6 +38,7 @@ class Context {
     Context() = default;
     std::shared_ptr<Instance> instance_;
     DeviceFacts facts_;
+    bool explains_ = false;
     VkDevice device_ = VK_NULL_HANDLE;
     VkQueue queue_ = VK_NULL_HANDLE;
     VolkDeviceTable table_{};

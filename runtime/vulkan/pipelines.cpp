@@ -106,6 +106,8 @@ Result<VkPipeline> Pipelines::make(const PipelineKey& key) {
     info.stage.pName = "main";
     info.stage.pSpecializationInfo = &constants;
     info.layout = layout_;
+    if (c.explains())
+        info.flags = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR | VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
     VkPipeline pipeline = VK_NULL_HANDLE;
     if (const VkResult r = c.vk().vkCreateComputePipelines(c.device(), cache_, 1, &info, nullptr, &pipeline); r != VK_SUCCESS)
         return failure(concat("the driver compiles no pipeline of the shader ", row.name), r);
