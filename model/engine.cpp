@@ -1,17 +1,12 @@
 // Opening a model and describing it. Prompts are built in prompt.cpp, sessions live in session.cpp.
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <map>
 #include <new>
 
 #include "base/try.h"
-#include "kernels/select.h"
 #include "model/engine_state.h"
-#include "model/load/place.h"
 #include "model/load/projector.h"
-#include "runtime/cpu/make_cpu_device.h"
-#include "runtime/cpu/topology.h"
 
 namespace lapidary {
 
@@ -20,26 +15,6 @@ using model::LoadedModel;
 namespace {
 
 constexpr uint32_t kDefaultContext = 8192;
-
-std::string environment(const char* name) {
-    const char* value = std::getenv(name);
-    return value ? value : "";
-}
-
-constexpr int kMaxThreads = 1024;
-
-// Of the embedding and the layers, each once.
-std::vector<kernels::Format> panel_formats(const model::Weights& weights) {
-    std::vector<kernels::Format> out;
-    const auto add = [&](const runtime::TensorView& t) {
-        if (t && kernels::has_panels(t.format) && std::find(out.begin(), out.end(), t.format) == out.end())
-            out.push_back(t.format);
-    };
-    add(weights.embed);
-    for (const model::LayerWeights& l : weights.layers)
-        for (const runtime::TensorView* t : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down}) add(*t);
-    return out;
-}
 
 Result<uint32_t> context_of(const EngineOptions& options, int32_t model_context) {
     const auto made_for = static_cast<uint32_t>(model_context);
@@ -103,86 +78,10 @@ uint64_t parameters(const LoadedModel& m) {
     return n;
 }
 
-// Of every format that stands in panels once it is placed.
-std::vector<PanelKernels> panel_kernels(const runtime::Device& device, const model::Weights& weights) {
-    std::vector<PanelKernels> out;
-    for (const kernels::Format f : panel_formats(weights)) {
-        const runtime::TensorView matrix{nullptr, 0, f, kernels::kPanel, kernels::panel_k_multiple(f), 0};
-        const runtime::KernelChoice choice = device.kernels_of(matrix, runtime::Use::matrix);
-        if (choice.layout == runtime::Layout::panels) out.push_back({kernels::name(f), choice.few, choice.many});
-    }
-    return out;
-}
-
-// Threads of long and of short steps; both named.
-Result<runtime::PhaseThreads> phase_threads(const EngineOptions& options) {
-    LAP_ASSIGN(const int all, thread_count(options.threads));
-    LAP_ASSIGN(const int prefill, thread_count(options.prefill_threads != 0 ? options.prefill_threads : all));
-    LAP_ASSIGN(const int decode, thread_count(options.decode_threads != 0 ? options.decode_threads : all));
-    return runtime::PhaseThreads{prefill, decode};
-}
-
-// The weights of every part to its device.
-Result<void> place_parts(const EngineOptions& options, const model::Weights& host,
-                         std::vector<model::DevicePart>& parts) {
-    const auto share = [&](size_t i) {
-        const bool is_first = i == 0, is_last = i + 1 == parts.size();
-        return model::Share{.first = parts[i].first,
-                            .last = parts[i].last,
-                            .embedding = is_first || is_last,
-                            .embedding_stays = !is_last};
-    };
-    uint64_t done = 0, total = 0;
-    for (size_t i = 0; i < parts.size(); ++i) total += model::bytes_to_move(host, share(i), *parts[i].device);
-    for (size_t i = 0; i < parts.size(); ++i) {
-        const uint64_t before = done;
-        LAP_ASSIGN(parts[i].weights, model::place_weights(host, share(i), *parts[i].device, [&](uint64_t part) {
-                       done = before + part;
-                       return !options.progress || options.progress("load", done, total);
-                   }));
-    }
-    return {};
-}
-
 }  // namespace
-
-Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, const LoadedModel& loaded) {
-    runtime::CpuSettings settings;
-    LAP_ASSIGN(settings.level, kernel_table(options.research.cpu_level));
-    LAP_ASSIGN(settings.threads, phase_threads(options));
-    settings.precise = options.precise;
-    settings.race = options.research.cpu_level.empty() && environment("LAPIDARY_CPU").empty();
-    std::vector<model::DevicePart> parts(1);
-    LAP_ASSIGN(parts[0].device, runtime::make_cpu_device(settings, panel_formats(loaded.weights)));
-    parts[0].last = static_cast<int32_t>(loaded.config.layers.size());
-    return parts;
-}
 
 Error memory_ran_out() {
     return {Errc::out_of_memory, "memory ran out", "close other programs, or set EngineOptions::context to less"};
-}
-
-Result<const kernels::KernelTable*> kernel_table(const std::string& wanted) {
-    std::string why;
-    const auto* table = kernels::select(wanted.empty() ? environment("LAPIDARY_CPU") : wanted, &why);
-    if (!table) return Error{Errc::invalid_argument, why, "unset LAPIDARY_CPU to use the best level"};
-    return table;
-}
-
-Result<int> thread_count(int wanted) {
-    if (wanted < 0 || wanted > kMaxThreads)
-        return Error{Errc::invalid_argument, std::to_string(wanted) + " threads were asked for",
-                     "use 1 to " + std::to_string(kMaxThreads) + ", or 0 for every core"};
-    if (wanted > 0) return wanted;
-    const std::string text = environment("LAPIDARY_THREADS");
-    if (text.empty()) return runtime::default_threads();
-    char* end = nullptr;
-    const long n = std::strtol(text.c_str(), &end, 10);
-    if (*end != 0 || n < 1 || n > kMaxThreads)
-        return Error{Errc::invalid_argument,
-                     "LAPIDARY_THREADS is '" + text + "', not a number from 1 to 1024",
-                     "unset it to use every core"};
-    return static_cast<int>(n);
 }
 
 Result<void> check_engine(const EngineOptions& options, int32_t model_context) {
@@ -225,20 +124,6 @@ Result<void> model::EngineState::take_media(bool image, bool audio) {
     return model::attach_projector(wanted, loaded);
 }
 
-Result<void> model::EngineState::place_media() {
-    const std::lock_guard lock(media_lock);
-    model::Weights& placed = parts.front().weights;
-    if (loaded.config.vision && !vision_placed) {
-        LAP_TRY(model::place_vision(loaded.weights.vision, device(), placed));
-        vision_placed = true;
-    }
-    if (loaded.config.audio && !audio_placed) {
-        LAP_TRY(model::place_audio(loaded.weights.audio, device(), placed));
-        audio_placed = true;
-    }
-    return {};
-}
-
 Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
                            std::chrono::steady_clock::time_point started, Packing packing,
                            const PartsMaker& make_parts) {
@@ -257,15 +142,12 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     if (options.needs.text) LAP_TRY(tokenizer_of(*state));
     const model::ModelConfig& config = state->loaded.config;
     LAP_ASSIGN(const uint32_t context, context_of(options, config.context));
-    LAP_ASSIGN(state->parts, make_parts(options, state->loaded));
-    if (options.research.profile || options.research.trace_events > 0) {
+    if (options.research.profile || options.research.trace_events > 0)
         state->recorder = std::make_unique<runtime::Recorder>(options.research.trace_events);
-        for (const model::DevicePart& part : state->parts) part.device->observe(state->recorder.get());
-    }
+    state->make_parts = make_parts;
+    LAP_TRY(state->set_up(make_parts, packing == Packing::now && !options.prompts_only, options.progress));
     state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);
     state->info.panels = panel_kernels(state->device(), state->loaded.weights);
-    if (packing == Packing::now && !options.prompts_only)
-        LAP_TRY(place_parts(options, state->loaded.weights, state->parts));
     LAP_ASSIGN(const kernels::KernelTable* level, kernel_table(options.research.cpu_level));
     ModelInfo& info = state->info;
     info.name = config.name;

@@ -16,6 +16,7 @@
 #include "model/load/loader.h"
 #include "model/text/tokenizer.h"
 #include "model/turns.h"
+#include "runtime/cpu/make_cpu_device.h"
 #include "runtime/trace/recorder.h"
 
 namespace lapidary::model {
@@ -43,16 +44,24 @@ struct PromptData {
 struct DevicePart {
     std::unique_ptr<runtime::Device> device;
     int32_t first = 0, last = 0;
+    std::string gpu = {};  // the name of a GPU, which may be lost; empty: the CPU
     Weights weights = {};
     Workspace workspace = {};
 };
+
+// The devices of an engine and what each computes, without weights yet.
+using PartsMaker = std::function<Result<std::vector<DevicePart>>(const EngineOptions&, const LoadedModel&)>;
 
 struct EngineState {
     EngineOptions options;
     LoadedModel loaded;  // its weights are sources, of which some are given back; its media parts may come later
     std::mutex media_lock;
     std::optional<Tokenizer> tokenizer;
-    std::vector<DevicePart> parts;                      // in the order of their layers
+    PartsMaker make_parts;
+    std::vector<DevicePart> parts;  // in the order of their layers; none while a lost one is replaced
+    uint64_t generation = 0;        // of the parts: caches of another one belong to devices that are gone
+    std::mutex parts_lock;          // for who reads or replaces these two; reading them in a turn needs no lock
+    bool lost_before = false;
     std::unique_ptr<runtime::Recorder> recorder;  // null unless somebody profiles
     ModelInfo info;
     Turns turns;             // guards devices and workspaces
@@ -65,6 +74,14 @@ struct EngineState {
     Result<void> take_media(bool image, bool audio);
     // Who has a turn and rows of pictures or sound calls this before they are projected.
     Result<void> place_media();
+    // Parts that `make` makes, with their weights, in place of the present ones.
+    Result<void> set_up(const PartsMaker& make, bool with_weights, const ProgressSink& progress);
+    // Who has a turn calls this before he computes: an engine that could not replace its device tries it again.
+    Result<void> ready();
+    // Who has a turn and got device_lost calls this: the parts are made again, the second time on the CPU. The memory of
+    // the lost ones should be gone. Returns the error where no part can be lost or the weights are nowhere else.
+    Result<void> recover(const Error& lost);
+    void tell(const std::string& note) const;  // the user, by options.note
     runtime::KvFormat kv_format() const;
 };
 
@@ -87,15 +104,19 @@ Result<const kernels::KernelTable*> kernel_table(const std::string& wanted);
 // `wanted`, or LAPIDARY_THREADS, or every performance core this process may use.
 Result<int> thread_count(int wanted);
 
+// Threads of long and of short steps; both named.
+Result<runtime::PhaseThreads> phase_threads(const EngineOptions& options);
+
+// Of every format that stands in panels once it is placed.
+std::vector<PanelKernels> panel_kernels(const runtime::Device& device, const model::Weights& weights);
+
 // Everything in the options that needs no weights to be refused, for a model made for so many positions.
 Result<void> check_engine(const EngineOptions& options, int32_t model_context);
 
 // Whether weights move into the layout that the kernels want: not for those who only look at a model.
 enum class Packing { now, never };
 
-// The devices of an engine and what each computes, without weights yet.
-using PartsMaker =
-    std::function<Result<std::vector<model::DevicePart>>(const EngineOptions&, const model::LoadedModel&)>;
+using model::PartsMaker;
 Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, const model::LoadedModel& loaded);
 
 // Builds an engine around a model that is already loaded (files or synthetic weights). `started` is when

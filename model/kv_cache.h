@@ -62,7 +62,6 @@ class KvCache {
     uint64_t identity() const { return tables_->of[0].cache; }
     uint64_t bytes() const;                        // allocated
     uint64_t read_bytes(int32_t position) const;   // that one decoded token at `position` reads
-    int32_t context() const { return context_; }
 
     // That the caches of all layers have together at their longest.
     static uint64_t bytes_for(const ModelConfig& config, runtime::KvFormat format, int32_t context);

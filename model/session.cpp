@@ -2,7 +2,10 @@
 #include "model/session_state.h"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
 #include <new>
+#include <utility>
 
 #include "base/try.h"
 
@@ -20,11 +23,9 @@ Result<Session> Engine::new_session() const try {
                      "open an engine without prompts_only for that"};
     auto state = std::make_unique<model::SessionState>();
     state->engine = state_;
-    for (const model::DevicePart& part : state_->parts) {
-        LAP_ASSIGN(auto cache, model::KvCache::create(*part.device, state_->loaded.config, part.first, part.last,
-                                                      state_->kv_format(), static_cast<int32_t>(state_->info.context)));
-        state->caches.push_back(std::move(cache));
-    }
+    const Result<void> made = state->make_caches();
+    // A lost device is replaced by who computes.
+    if (!made && made.error().code != Errc::device_lost) return made.error();
     return model::Access::session(std::move(state));
 } catch (const std::bad_alloc&) {
     return memory_ran_out();
@@ -98,9 +99,16 @@ Result<Session> Session::fork() const try {
     fork->computed = s.computed;
     fork->stored = s.stored;
     fork->delivered = s.delivered;
+    if (s.generation != s.engine->generation) return model::Access::session(std::move(fork));  // both compute it again
+    fork->generation = s.generation;
     for (const model::KvCache& cache : s.caches) {
-        LAP_ASSIGN(auto copy, cache.fork(s.computed));
-        fork->caches.push_back(std::move(copy));
+        Result<model::KvCache> copy = cache.fork(s.computed);
+        if (!copy && copy.error().code != Errc::device_lost) return copy.error();
+        if (!copy) {
+            fork->forget_caches();
+            break;
+        }
+        fork->caches.push_back(std::move(*copy));
     }
     return model::Access::session(std::move(fork));
 } catch (const std::bad_alloc&) {
@@ -144,6 +152,31 @@ void model::SessionState::roll_back(int32_t target) {
     if (computed == 0) stored = 0;
 }
 
+void model::SessionState::forget_caches() {
+    caches.clear();
+    computed = stored = 0;
+    generation = 0;
+}
+
+Result<void> model::SessionState::make_caches() {
+    EngineState& e = *engine;
+    const std::lock_guard lock(e.parts_lock);  // new sessions need no turn
+    forget_caches();
+    std::vector<KvCache> made;
+    for (const DevicePart& part : e.parts) {
+        LAP_ASSIGN(auto cache, KvCache::create(*part.device, e.loaded.config, part.first, part.last, e.kv_format(), context()));
+        made.push_back(std::move(cache));
+    }
+    caches = std::move(made);
+    generation = e.generation;
+    return {};
+}
+
+Result<void> model::SessionState::renew_caches() {
+    LAP_TRY(engine->ready());
+    return generation == engine->generation ? Result<void>() : make_caches();
+}
+
 Result<void> model::SessionState::rewind(int32_t position) {
     for (const model::SoftRows& s : soft)
         if (s.position < position && position < s.position + s.count)
@@ -178,6 +211,20 @@ Result<std::vector<int32_t>> observed_layers(const ForwardOptions& options, int3
                              std::to_string(layers) + " layers",
                          "name layers from 0 to " + std::to_string(layers - 1)};
     return out;
+}
+
+// Residuals of positions from `position` on, each once: those that are computed again after a loss are not told again.
+HiddenSink each_once(const HiddenSink& sink, int32_t position) {
+    if (!sink) return {};
+    return [&sink, position, told = std::map<int32_t, int32_t>()](const HiddenRows& rows) mutable {
+        int32_t& next = told.try_emplace(rows.layer, position).first->second;
+        const auto begin = static_cast<int32_t>(rows.position), end = begin + rows.count;
+        const int32_t from = std::max(begin, next);
+        if (from >= end) return;
+        next = end;
+        sink({rows.layer, static_cast<uint32_t>(from), end - from, rows.width,
+              rows.values.subspan(static_cast<size_t>(from - begin) * static_cast<size_t>(rows.width))});
+    };
 }
 
 }  // namespace
@@ -266,19 +313,37 @@ Result<void> model::SessionState::compute(const ForwardOptions& options, int32_t
     if (computed == size()) roll_back(size() - 1);  // the logits of the last token are wanted again
     EngineState& e = *engine;
     const auto chunk = static_cast<int32_t>(std::min<uint32_t>(e.options.research.prefill_chunk, e.info.context));
-    const int32_t start = computed, first_row = std::min(delivered, size() - 1);
+    const int32_t first_row = std::min(delivered, size() - 1);
+    int32_t start = computed;  // less, once a lost device took the past with it
     const auto report = [&](int32_t done) {  // columns of a step count layer by layer
         return !options.cancel.stop_requested() &&
                (!options.progress || options.progress("prompt", static_cast<uint64_t>(done - start),
                                                       static_cast<uint64_t>(size() - start)));
     };
-    int32_t row = 0;
+    const HiddenSink hidden = each_once(options.hidden, start);
+    int32_t row = 0;  // of those handed out, which are not handed out again
     bool go = true;
     const auto counted = [&](int32_t, const Scores& scores) {
         const Stopwatch watch;
         go = sink(row++, scores);
         effort.sink_s += watch.seconds();
         return go;
+    };
+    const auto one_step = [&]() -> Result<void> {
+        LAP_TRY(renew_caches());
+        LAP_TRY(compute_media());
+        const int32_t begin = computed, end = chunk_end(begin, size(), chunk, soft);
+        start = std::min(start, begin);
+        int32_t wanted = end == size() ? 1 : 0;
+        if (options.rows == Rows::all) wanted = std::max(0, end - std::max(begin, first_row + row));
+        if (!go) wanted = 0;
+        const auto layers = static_cast<int64_t>(e.loaded.config.layers.size());
+        const Step step{.rows_wanted = wanted, .candidates = candidates, .observed = observed};
+        LAP_TRY(compute_step(end, step, counted, hidden, [&](int32_t done) {
+            return report(begin + static_cast<int32_t>((end - begin) * int64_t{done} / layers));
+        }));
+        effort.tokens = end - start;
+        return {};
     };
     while (computed < size()) {
         if (Turn::held_here(e.turns))
@@ -288,17 +353,11 @@ Result<void> model::SessionState::compute(const ForwardOptions& options, int32_t
         const Turn turn(e.turns, options.cancel);
         effort.wait_s += waiting.seconds();
         if (!turn) return Error{Errc::cancelled, "stopped on request"};
-        LAP_TRY(compute_media());
-        const int32_t begin = computed, end = chunk_end(begin, size(), chunk, soft);
-        int32_t wanted = end == size() ? 1 : 0;
-        if (options.rows == Rows::all) wanted = std::max(0, end - std::max(begin, first_row));
-        if (!go) wanted = 0;
-        const auto layers = static_cast<int64_t>(e.loaded.config.layers.size());
-        const Step step{.rows_wanted = wanted, .candidates = candidates, .observed = observed};
-        LAP_TRY(compute_step(end, step, counted, options.hidden, [&](int32_t done) {
-            return report(begin + static_cast<int32_t>((end - begin) * int64_t{done} / layers));
-        }));
-        effort.tokens += end - begin;
+        const Result<void> done = one_step();
+        if (done) continue;
+        if (done.error().code != Errc::device_lost) return done;
+        forget_caches();
+        LAP_TRY(e.recover(done.error()));
     }
     if (options.progress && !report(size())) return Error{Errc::cancelled, "stopped on request"};
     return {};

@@ -19,6 +19,7 @@ struct Effort {
 struct SessionState {
     std::shared_ptr<EngineState> engine;
     std::vector<KvCache> caches;       // one per part of the engine
+    uint64_t generation = 0;           // of the parts that the caches belong to; 0: there are none
     std::vector<int32_t> ids;          // the whole sequence; [computed, size) is queued
     std::vector<SoftRows> soft;        // ascending positions
     struct Pending {                   // soft[index].rows are computed before they are needed
@@ -31,7 +32,7 @@ struct SessionState {
     int32_t delivered = 0;             // tokens below were computed once: `forward` gives no rows for them
 
     int32_t size() const { return static_cast<int32_t>(ids.size()); }
-    int32_t context() const { return caches.front().context(); }
+    int32_t context() const { return static_cast<int32_t>(engine->info.context); }
 
     // Computes every queued token and hands out the rows of scores and residuals that `options` names, with so many
     // candidates each.
@@ -42,8 +43,11 @@ struct SessionState {
     // Of a new session: as if these were computed, on made-up keys and values.
     Result<void> pretend(std::vector<int32_t> made_up);
     uint64_t read_bytes(int32_t position) const;  // of the caches, by one decoded token there
+    void forget_caches();         // everything is to be computed again
+    Result<void> make_caches();   // on the engine's parts of now, with nothing computed
 
   private:
+    Result<void> renew_caches();  // where the engine's parts are others now
     Result<void> compute_media();
     // One step to `end`; `wanted` says what of it, and lacks where it begins.
     Result<void> compute_step(int32_t end, Step wanted, const RowSink& sink, const HiddenSink& hidden,

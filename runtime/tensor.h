@@ -20,6 +20,8 @@ struct BufferData {
     virtual ~BufferData() = default;
     // The bytes will not be read again: a mapped file gives its pages back, private memory loses its content.
     virtual void discard(size_t, size_t) {}
+    // Whether bytes that were discarded are there again when they are read: of a file.
+    virtual bool refills() const { return false; }
     // They will be read next: a mapped file begins to fetch them.
     virtual void will_need(size_t, size_t) {}
 

@@ -106,6 +106,9 @@ enum class KvFormat { f32, f16, q8_0 };
 // What a sink throws, of this kind or another, passes through the call, which leaves its session as a cancelled one does.
 using ProgressSink = std::function<bool(std::string_view stage, uint64_t done, uint64_t total)>;
 
+// One sentence about what went otherwise than asked, and how the engine goes on.
+using NoteSink = std::function<void(std::string_view)>;
+
 struct Needs {                   // what a program is going to ask of a model
     bool text = false, image = false, audio = false;
 };
@@ -139,6 +142,8 @@ struct EngineOptions {
     // Stage "load", in bytes of the weights that are rearranged: 0 of 0 when the file is opened, then from 0 to all.
     // False: open() returns `cancelled`.
     ProgressSink progress = {};
+    // Told when a GPU was lost: by the call that met it, while it computes. As long as the engine or a session lives.
+    NoteSink note = {};
     ResearchOptions research = {};
 };
 

@@ -13,13 +13,14 @@ std::array<TensorView*, 6> values_of(LayerWeights& l) {
     return {&l.attn_norm, &l.post_attn_norm, &l.ffn_norm, &l.post_ffn_norm, &l.q_norm, &l.k_norm};
 }
 
-enum class Source { dropped, stays };
+enum class Source { dropped, stays, again };
 
 Result<void> place(TensorView& tensor, Use use, Source source, Device& device, std::vector<runtime::Buffer>& buffers,
                    const runtime::ByteSink& progress = {}) {
     if (!tensor) return {};
     LAP_ASSIGN(runtime::Placed placed, device.place(tensor, use, progress));
-    if (source == Source::dropped && !placed.in_source)
+    const bool drop = source == Source::dropped || (source == Source::again && tensor.buffer->refills());
+    if (drop && !placed.in_source)
         tensor.buffer->discard(tensor.offset, static_cast<size_t>(tensor.bytes()));
     tensor = placed.view;
     if (placed.memory) buffers.push_back(std::move(placed.memory));
@@ -45,6 +46,7 @@ Result<void> place_matrix(TensorView& matrix, Device& device, std::vector<runtim
 
 Result<Weights> place_weights(const Weights& host, const Share& share, Device& device, const PlaceSink& progress) {
     Weights placed = host;
+    const Source left = share.again ? Source::again : Source::dropped;
     uint64_t done = 0;
     const auto matrix = [&](TensorView& m, Use use, Source source) -> Result<void> {
         const uint64_t bytes = m && device.moves(m, use) ? static_cast<uint64_t>(m.bytes()) : 0;
@@ -55,12 +57,12 @@ Result<Weights> place_weights(const Weights& host, const Share& share, Device& d
         return {};
     };
     if (share.embedding) {
-        LAP_TRY(matrix(placed.embed, Use::embedding, share.embedding_stays ? Source::stays : Source::dropped));
+        LAP_TRY(matrix(placed.embed, Use::embedding, share.embedding_stays ? Source::stays : left));
         LAP_TRY(place(placed.final_norm, Use::values, Source::stays, device, placed.buffers));
     }
     for (int32_t i = share.first; i < share.last; ++i) {
         LayerWeights& l = placed.layers[static_cast<size_t>(i)];
-        for (TensorView* m : matrices_of(l)) LAP_TRY(matrix(*m, Use::matrix, Source::dropped));
+        for (TensorView* m : matrices_of(l)) LAP_TRY(matrix(*m, Use::matrix, left));
         for (TensorView* v : values_of(l)) LAP_TRY(place(*v, Use::values, Source::stays, device, placed.buffers));
     }
     placed.identity = runtime::new_identity();

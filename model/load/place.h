@@ -17,6 +17,7 @@ namespace lapidary::model {
 struct Share {
     int32_t first = 0, last = 0;  // layers [first, last)
     bool embedding = true, embedding_stays = false;
+    bool again = false;  // the sources will be asked for again: of these only pages of files are given back
 };
 
 // How many source bytes are done by now; false stops with `cancelled`.

@@ -20,6 +20,7 @@ class Mapping final : public BufferData {
     Mapping& operator=(const Mapping&) = delete;
 
     void discard(size_t offset, size_t count) override;
+    bool refills() const override { return true; }
     void will_need(size_t offset, size_t count) override;
     std::string_view text() const { return {reinterpret_cast<const char*>(host_), bytes}; }
 

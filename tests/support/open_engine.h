@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdlib>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct TestDevice {
     bool far = true;
     FarFault fault = FarFault::none;
     double helper_from = 1.0;
+    std::shared_ptr<FarTrouble> trouble = {};
 };
 
 // `cuts`: the first layer of every device but the first, ascending; empty: shared evenly.
@@ -39,12 +41,14 @@ inline PartsMaker parts_of(std::vector<TestDevice> devices, std::vector<int32_t>
             if (!made) return made.error();
             model::DevicePart part = std::move(made->front());
             if (devices[static_cast<size_t>(i)].far) {
+                part.gpu = "far";
                 const auto table = kernel_table(options.research.cpu_level);
                 if (!table) return table.error();
                 const auto threads = thread_count(options.threads);
                 if (!threads) return threads.error();
                 part.device = std::make_unique<FarDevice>(**table, *threads, options.precise,
-                                                          devices[static_cast<size_t>(i)].fault);
+                                                          devices[static_cast<size_t>(i)].fault,
+                                                          devices[static_cast<size_t>(i)].trouble);
             }
             if (const double from = devices[static_cast<size_t>(i)].helper_from; from < 1.0) {
                 const auto table = kernel_table(options.research.cpu_level);

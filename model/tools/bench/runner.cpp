@@ -7,7 +7,6 @@
 
 #include "base/try.h"
 #include "runtime/cpu/topology.h"
-#include "runtime/memory/host_access.h"
 
 namespace lapidary::model {
 namespace {
@@ -58,7 +57,7 @@ double Repetition::seconds() const {
 Result<BenchRunner> BenchRunner::create(const Engine& engine, bool made_up, std::stop_token cancel) {
     BenchRunner out(engine, made_up, std::move(cancel));
     LAP_ASSIGN(out.buffer_, model::Access::state(engine).device().allocate(probe_size(), runtime::MemoryKind::weights));
-    std::memset(host_bytes(*out.buffer_), 1, out.buffer_->bytes);  // zero pages would all be one page
+    LAP_TRY(model::Access::state(engine).device().fill(out.buffer_, 0x01010101));  // zero pages would all be one page
     return out;
 }
 
@@ -73,10 +72,12 @@ Result<void> BenchRunner::forward(Session& session, std::span<const int32_t> ids
                                   const ProgressSink& progress) {
     LAP_ASSIGN(const Prompt prompt, engine_.tokens(ids));
     LAP_TRY(session.append(prompt));
-    return session.forward({.rows = rows, .cancel = cancel_, .progress = progress}, [&](int64_t, std::span<const float> logits) {
+    LAP_TRY(session.forward({.rows = rows, .cancel = cancel_, .progress = progress}, [&](int64_t, std::span<const float> logits) {
         logits_.assign(logits.begin(), logits.end());
         return Flow::go;
-    });
+    }));
+    if (!model::Access::state(engine_).lost_before) return {};
+    return Error{Errc::device_lost, "the GPU was lost: figures of two devices would be mixed", "start the bench again"};
 }
 
 Result<double> BenchRunner::step(Session& session, std::span<const int32_t> ids, Rows rows, Piece& piece) {

@@ -21,6 +21,8 @@ constexpr size_t kKeptFreedBytes = size_t{256} << 20;
 constexpr auto kPoison = std::byte{0xFF};       // NaN in f32, f16 and bf16, -1 in ids
 constexpr auto kInputPoison = std::byte{0xA5};  // a huge negative id
 
+Error lost() { return {Errc::device_lost, "the far device does not answer"}; }
+
 }  // namespace
 
 // Freed memory stays for a while, full of NaN, so that a recording that still names it gives NaN and not a
@@ -56,8 +58,13 @@ class FarDevice::FarBuffer final : public BufferData {
     Buffer inner_;
 };
 
-FarDevice::FarDevice(const kernels::KernelTable& table, int threads, bool precise, FarFault fault)
-    : memory_(std::make_shared<Memory>()), inner_(table, threads, precise), fault_(fault) {}
+FarDevice::FarDevice(const kernels::KernelTable& table, int threads, bool precise, FarFault fault,
+                     std::shared_ptr<FarTrouble> trouble)
+    : memory_(std::make_shared<Memory>()), inner_(table, threads, precise), fault_(fault), trouble_(std::move(trouble)) {
+    if (!trouble_) return;
+    const size_t number = trouble_->devices++;
+    if (number < trouble_->lost_at.size()) lost_at_ = trouble_->lost_at[number];
+}
 FarDevice::~FarDevice() = default;
 
 Buffer FarDevice::wrap(Buffer inner_buffer) {
@@ -79,7 +86,15 @@ TensorView FarDevice::inner(const TensorView& far) {
     return out;
 }
 
+Result<void> FarDevice::count_allocation(size_t bytes) {
+    if (lost_) return lost();
+    if (trouble_ && ++trouble_->allocations == trouble_->no_memory_at)
+        return Error{Errc::out_of_memory, "no " + std::to_string(bytes) + " bytes are free far away"};
+    return {};
+}
+
 Result<Buffer> FarDevice::allocate(size_t bytes, MemoryKind kind) {
+    LAP_TRY(count_allocation(bytes));
     LAP_ASSIGN(Buffer buffer, inner_.allocate(bytes, kind));
     return wrap(std::move(buffer));
 }
@@ -87,10 +102,17 @@ Result<Buffer> FarDevice::allocate(size_t bytes, MemoryKind kind) {
 Result<void> FarDevice::copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset,
                              size_t bytes) {
     if (open_) misuse_ = "copy() while a step is being noted";
+    if (lost_) return lost();
     return inner_.copy(inner(from), from_offset, inner(to), to_offset, bytes);
 }
 
+Result<void> FarDevice::fill(const Buffer& buffer, uint32_t word) {
+    if (lost_) return lost();
+    return inner_.fill(inner(buffer), word);
+}
+
 Result<Placed> FarDevice::place(const TensorView& host, Use use, const ByteSink& progress) {
+    LAP_TRY(count_allocation(static_cast<size_t>(host.bytes())));
     LAP_ASSIGN(Placed placed, inner_.place(host, use, progress));
     if (!placed.memory) {  // rows in their source: these are copied
         const auto row = static_cast<size_t>(kernels::row_bytes(host.format, host.cols));
@@ -119,9 +141,11 @@ FarDevice::Step* FarDevice::find(const StepKey& key) {
 
 Result<Recording> FarDevice::begin(const StepKey& key, const StepWatch& watch) {
     if (open_) misuse_ = "begin() while a step is being noted";
+    if (lost_) return lost();
     const size_t bytes = StepInputs::bytes(key.shape);
     Buffer& upload = uploads_[turn_ ^= 1];
     if (!upload || upload->bytes < bytes) {
+        LAP_TRY(count_allocation(bytes));
         LAP_ASSIGN(upload, allocate_host(bytes));
     }
     std::fill_n(host_bytes(*upload), upload->bytes, kInputPoison);
@@ -155,6 +179,12 @@ Ticket FarDevice::submit() {
         return ++submitted_;
     }
     (replays_ ? counts_.replays : counts_.recordings)++;
+    if (counts_.submits() == lost_at_) lost_ = true;
+    if (lost_) {
+        current_ = nullptr;
+        outcome_ = lost();
+        return ++submitted_;
+    }
     Step& step = *std::exchange(current_, nullptr);
     const StepShape& shape = step.key.shape;
     const auto began = inner_.begin(step.key, watch_);
@@ -187,7 +217,7 @@ const std::byte* FarDevice::read(const TensorView& from) {
     const TensorView view = inner(from);
     const auto row = static_cast<size_t>(kernels::row_bytes(view.format, view.cols));
     auto& out = reads_.emplace_back(static_cast<size_t>(view.rows) * row, kPoison);
-    if (waited_ != submitted_ || !view) return out.data();
+    if (waited_ != submitted_ || !view || lost_) return out.data();
     for (int64_t r = 0; r < view.rows; ++r)
         std::memcpy(out.data() + static_cast<size_t>(r) * row, host_bytes(view) + r * view.row_bytes, row);
     return out.data();

@@ -3,6 +3,7 @@
 // works here with the bits of the CPU keeps the rules of runtime/device.h; the seam's own oracle.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -23,20 +24,30 @@ enum class FarFault : uint8_t {
     baked_segments,     // a recording keeps the memory that the cache had when it was made
 };
 
+// What happens to devices that share it, in the order in which they are made.
+struct FarTrouble {
+    std::vector<int64_t> lost_at;          // the i-th device is lost at this submit of its own, counted from 1; 0: never
+    std::atomic<int64_t> no_memory_at{0};  // this allocation of all of them fails, counted from 1; 0: none does
+    std::atomic<int64_t> allocations{0};
+    size_t devices = 0;
+};
+
 class FarDevice final : public runtime::Device {
   public:
-    FarDevice(const kernels::KernelTable& table, int threads, bool precise, FarFault fault = FarFault::none);
+    FarDevice(const kernels::KernelTable& table, int threads, bool precise, FarFault fault = FarFault::none,
+              std::shared_ptr<FarTrouble> trouble = {});
     ~FarDevice() override;
 
     struct Counts {
         int64_t recordings = 0, replays = 0;
+        int64_t submits() const { return recordings + replays; }
     };
     const Counts& counts() const { return counts_; }
 
     Result<runtime::Buffer> allocate(size_t bytes, runtime::MemoryKind kind) override;
     Result<void> copy(const runtime::Buffer& from, size_t from_offset, const runtime::Buffer& to, size_t to_offset,
                       size_t bytes) override;
-    Result<void> fill(const runtime::Buffer& buffer, uint32_t word) override { return inner_.fill(inner(buffer), word); }
+    Result<void> fill(const runtime::Buffer& buffer, uint32_t word) override;
     Result<runtime::Placed> place(const runtime::TensorView& host, runtime::Use use,
                                   const runtime::ByteSink& progress) override;
     bool moves(const runtime::TensorView&, runtime::Use) const override { return true; }
@@ -91,6 +102,7 @@ class FarDevice final : public runtime::Device {
     runtime::Buffer wrap(runtime::Buffer inner_buffer);
     void note(std::function<void()> operation) { open_->operations.push_back(std::move(operation)); }
     Step* find(const runtime::StepKey& key);
+    Result<void> count_allocation(size_t bytes);  // or its failure
 
     std::shared_ptr<Memory> memory_;
     runtime::CpuDevice inner_;
@@ -105,6 +117,9 @@ class FarDevice final : public runtime::Device {
         FarDevice& device_;
     } probe_{*this};
     FarFault fault_;
+    std::shared_ptr<FarTrouble> trouble_;
+    int64_t lost_at_ = 0;
+    std::atomic<bool> lost_{false};
     Counts counts_;
 
     std::deque<Step> steps_;        // kept recordings, oldest first
