@@ -7,6 +7,11 @@
 const uint TILE_K = UNIT;
 #else
 #include "common/block_values.glsl"
+#if defined(F32) || defined(F16) || defined(BF16)
+#define PLAIN
+#else
+#include "common/row_groups.glsl"
+#endif
 const uint TILE_K = 32;
 #endif
 #include "common/tiles.glsl"
@@ -44,17 +49,32 @@ void load_weights(uint row0, uint begin) {
         }
     }
 }
-#else
+#elif defined(PLAIN)
 void load_weights(uint row0, uint begin) {
     for (uint i = gl_LocalInvocationIndex; i < TILE_ROWS * TILE_K; i += gl_WorkGroupSize.x) {
         const uint at = i % TILE_K, row = i / TILE_K;
         float value = 0;
         if (row0 + row < rows && begin + at < k) {
             const uvec2 address = advance(weights, row0 + row, unit_bytes);
-            const uint odd = address.x & 3;
+            const uint odd = address.x & 3;  // words begin at multiples of four bytes, rows at even ones
             value = value_at(InWords(uvec2(address.x - odd, address.y)), odd, begin + at);
         }
         tile_w[at * ROW_FOURS + row / 4][row % 4] = value;
+    }
+}
+#else
+void load_weights(uint row0, uint begin) {
+    for (uint i = gl_LocalInvocationIndex; i < TILE_ROWS * 2; i += gl_WorkGroupSize.x) {
+        const uint group = i % 2, row = i / 2;
+        const uvec2 address = advance(weights, min(row0 + row, rows - 1), unit_bytes);
+        const uint odd = address.x & 3;
+        uvec4 q;
+        float a, b;
+        load_row_group(InWords(uvec2(address.x - odd, address.y)), odd, begin / 16 + group, q, a, b);
+        [[unroll]] for (uint j = 0; j < 4; ++j) {
+            const vec4 four = group_values(q, j, a, b);
+            [[unroll]] for (uint n = 0; n < 4; ++n) tile_w[(16 * group + 4 * j + n) * ROW_FOURS + row / 4][row % 4] = four[n];
+        }
     }
 }
 #endif

@@ -80,16 +80,18 @@ std::span<const MatmulTuning> float_candidates() { return dot_candidates().first
 
 Products::Products(const DeviceFacts& facts, bool precise, const ProductTuning& tuning)
     : tuning_(tuning) {
-    for (size_t i = 0; i < kernels::kFormats; ++i)
-        int8_[i] = (facts.needs() & kDot) && !precise && kernels::is_quantised(static_cast<Format>(i));
-    for (int i = 0; i < kernels::kFormats; ++i) {
+    for (size_t i = 0; i < kernels::kFormats; ++i) {
+        const bool image = (facts.needs() & kDot) && !precise && kernels::is_quantised(static_cast<Format>(i));
+        for (auto& formats : int8_) formats[i] = image;
         const std::string format = kernels::name(static_cast<Format>(i));
-        shaders_[matvec_dot][i] = find_shader(concat("matvec_", format, "_dot"));
         shaders_[matvec_panels][i] = find_shader(concat("matvec_", format));
+        shaders_[matvec_panels_dot][i] = find_shader(concat("matvec_", format, "_dot"));
         shaders_[matvec_rows][i] = find_shader(concat("matvec_rows_", format));
-        shaders_[matmul_dot][i] = find_shader(concat("matmul_", format, "_dot"));
+        shaders_[matvec_rows_dot][i] = find_shader(concat("matvec_rows_", format, "_dot"));
         shaders_[matmul_panels][i] = find_shader(concat("matmul_", format));
+        shaders_[matmul_panels_dot][i] = find_shader(concat("matmul_", format, "_dot"));
         shaders_[matmul_rows][i] = find_shader(concat("matmul_rows_", format));
+        shaders_[matmul_rows_dot][i] = find_shader(concat("matmul_rows_", format, "_dot"));
     }
 }
 
@@ -97,29 +99,30 @@ Layout Products::layout_of(Format format, int64_t k) const {
     return kernels::has_panels(format) && k % kernels::panel_k_multiple(format) == 0 ? Layout::panels : Layout::rows;
 }
 
-Products::Family Products::family_of(Format format, Layout layout, int64_t columns) const {
-    const bool few = columns <= kMatvecColumns;
-    if (layout == Layout::rows) return few ? matvec_rows : matmul_rows;
-    if (int8_[static_cast<size_t>(format)]) return few ? matvec_dot : matmul_dot;
-    return few ? matvec_panels : matmul_panels;
+bool Products::takes_image(Format format, Layout layout, int64_t k) const {
+    return int8_[static_cast<size_t>(layout)][static_cast<size_t>(format)] && k % kActivationGroup == 0;
 }
 
-Shader Products::shader_of(Format format, Layout layout, int64_t columns) const {
-    return *shaders_[family_of(format, layout, columns)][static_cast<size_t>(format)];  // every format's rows are in the table
+Shader Products::shader_of(Format format, Layout layout, int64_t columns, bool image) const {
+    const bool few = columns <= kMatvecColumns;
+    int family = few ? matvec_panels : matmul_panels;
+    if (layout == Layout::rows) family = few ? matvec_rows : matmul_rows;
+    return *shaders_[family + image][static_cast<size_t>(format)];  // the table has all that can be asked for
+}
+
+Shader Products::shader_of(const TensorView& w, int64_t columns) const {
+    return shader_of(w.format, w.layout, columns, takes_image(w.format, w.layout, w.cols));
 }
 
 bool Products::disable(Format format, Layout layout) {
-    return layout == Layout::panels && std::exchange(int8_[static_cast<size_t>(format)], false);
+    return std::exchange(int8_[static_cast<size_t>(layout)][static_cast<size_t>(format)], false);
 }
 
-std::string Products::name_of(Format format, Layout layout, int64_t columns) const {
-    return std::string(row_of(shader_of(format, layout, columns)).name);
+std::string Products::name_of(Format format, Layout layout, int64_t k, int64_t columns) const {
+    return std::string(row_of(shader_of(format, layout, columns, takes_image(format, layout, k))).name);
 }
 
-bool Products::wants_image(const TensorView& w, int64_t columns) const {
-    const Family family = family_of(w.format, w.layout, columns);
-    return family == matvec_dot || family == matmul_dot;
-}
+bool Products::wants_image(const TensorView& w, int64_t) const { return takes_image(w.format, w.layout, w.cols); }
 
 // As many as tuned, but not so many that a thread's sums, four for each panel of `sums` matrices and columns, crowd its
 // registers, or that a narrow product leaves parts of the GPU without work.
@@ -156,38 +159,39 @@ void Products::add_matvec(std::span<const MatmulPart> parts, const TensorView& x
         }
         if (i < 3) scalars.ends[i] = groups;
     }
-    out.push_back(make_dispatch({shader_of(w.format, w.layout, columns), {tuning_.matvec.threads, columns, panels, matrices}},
+    out.push_back(make_dispatch({shader_of(w, columns), {tuning_.matvec.threads, columns, panels, matrices}},
                                 {groups, 1, 1}, std::move(ranges), scalars));
 }
 
-void Products::add_matvec_rows(const MatmulPart& part, const TensorView& x, std::vector<Dispatch>& out) const {
+void Products::add_matvec_rows(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const {
     const Slice slice(part);
     struct {
         uint32_t k, row_bytes, rows, x_stride, result_stride, has_bias;
     } const scalars = {u32(x.cols), u32(slice.unit_bytes), u32(slice.rows()), stride_of(x), stride_of(part.out), part.bias ? 1u : 0u};
     constexpr uint32_t kThreads = 128, kRows = 8;
-    out.push_back(make_dispatch({shader_of(part.weights.format, Layout::rows, x.rows), {kThreads, u32(x.rows), kRows}},
-                                {ceil_div(slice.rows(), kRows), 1, 1},
-                                {slice.weights, columns_of(x, 0, x.cols), slice.bias, slice.result}, scalars));
+    const Range input = wants_image(part.weights, x.rows) ? image : columns_of(x, 0, x.cols);
+    out.push_back(make_dispatch({shader_of(part.weights, x.rows), {kThreads, u32(x.rows), kRows}},
+                                {ceil_div(slice.rows(), kRows), 1, 1}, {slice.weights, input, slice.bias, slice.result}, scalars));
 }
 
 void Products::add_matmul(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const {
     const Slice slice(part);
     const bool dot = wants_image(part.weights, x.rows);
     const MatmulTuning& t = dot ? tuning_.dot : tuning_.floats;
-    const PipelineKey key = {shader_of(part.weights.format, part.weights.layout, x.rows), {t.threads, t.rows, t.columns, t.thread_rows}};
+    const PipelineKey key = {shader_of(part.weights, x.rows), {t.threads, t.rows, t.columns, t.thread_rows}};
     const std::array<uint32_t, 3> groups = {ceil_div(x.rows, t.columns), ceil_div(slice.rows(), t.rows), 1};
+    const uint32_t has_bias = part.bias ? 1 : 0;
     if (dot) {
         struct {
-            uint32_t k, panel_bytes, rows, columns, result_stride;
-        } const scalars = {u32(x.cols), u32(slice.unit_bytes), u32(slice.rows()), u32(x.rows), stride_of(part.out)};
-        out.push_back(make_dispatch(key, groups, {slice.weights, image, slice.result}, scalars));
+            uint32_t k, unit_bytes, rows, columns, result_stride, has_bias;
+        } const scalars = {u32(x.cols), u32(slice.unit_bytes), u32(slice.rows()), u32(x.rows), stride_of(part.out), has_bias};
+        out.push_back(make_dispatch(key, groups, {slice.weights, image, slice.bias, slice.result}, scalars));
         return;
     }
     struct {
         uint32_t k, unit_bytes, rows, columns, x_stride, result_stride, has_bias;
-    } const scalars = {u32(x.cols),   u32(slice.unit_bytes),  u32(slice.rows()),   u32(x.rows),
-                       stride_of(x), stride_of(part.out), part.bias ? 1u : 0u};
+    } const scalars = {u32(x.cols),  u32(slice.unit_bytes), u32(slice.rows()), u32(x.rows),
+                       stride_of(x), stride_of(part.out),   has_bias};
     out.push_back(make_dispatch(key, groups, {slice.weights, columns_of(x, 0, x.cols), slice.bias, slice.result}, scalars));
 }
 
@@ -202,7 +206,7 @@ void Products::matmul(std::span<const MatmulPart> parts, const TensorView& x, co
     std::array<bool, kMaxParts> done{};
     for (size_t i = 0; i < parts.size(); ++i) {
         const TensorView& w = parts[i].weights;
-        if (w.layout == Layout::rows) add_matvec_rows(parts[i], x, out);
+        if (w.layout == Layout::rows) add_matvec_rows(parts[i], x, image, out);
         if (w.layout == Layout::rows || done[i]) continue;
         std::vector<MatmulPart> together;
         for (size_t j = i; j < parts.size(); ++j) {

@@ -14,8 +14,8 @@
 
 namespace lapidary::runtime::vulkan {
 
-// The int8 image of a step's input, which products with panels of quantised weights take: q int8 [T][K], then f32 scales
-// [T][K/256] (shaders/common/quantize.glsl). Bytes for `columns` rows of up to `widest` values.
+// The int8 image of a step's input, which products with quantised weights take where K is a multiple of 256: q int8 [T][K],
+// then f32 scales [T][K/256] (shaders/common/quantize.glsl). Bytes for `columns` rows of up to `widest` values.
 uint64_t product_image_bytes(int64_t columns, int64_t widest);
 
 // Writes the image of the rows of x, K a multiple of 256.
@@ -52,7 +52,7 @@ class Products {
     // How a weight should lie: in panels where its format and K have them.
     Layout layout_of(Format format, int64_t k) const;
     // The shader that serves: for inspection and reports.
-    std::string name_of(Format format, Layout layout, int64_t columns) const;
+    std::string name_of(Format format, Layout layout, int64_t k, int64_t columns) const;
     // Whether its product with so many columns takes the int8 image.
     bool wants_image(const TensorView& weights, int64_t columns) const;
 
@@ -68,18 +68,22 @@ class Products {
                       std::vector<Dispatch>& out) const;
 
   private:
-    enum Family : uint8_t { matvec_dot, matvec_panels, matvec_rows, matmul_dot, matmul_panels, matmul_rows };
-    static constexpr size_t kFamilies = 6;
-    Family family_of(Format format, Layout layout, int64_t columns) const;
-    Shader shader_of(Format format, Layout layout, int64_t columns) const;
+    enum Family : uint8_t {
+        matvec_panels, matvec_panels_dot, matvec_rows, matvec_rows_dot,
+        matmul_panels, matmul_panels_dot, matmul_rows, matmul_rows_dot
+    };
+    static constexpr size_t kFamilies = 8;
+    bool takes_image(Format format, Layout layout, int64_t k) const;
+    Shader shader_of(Format format, Layout layout, int64_t columns, bool image) const;
+    Shader shader_of(const TensorView& weights, int64_t columns) const;
 
     uint32_t panels_together(std::span<const MatmulPart> parts, uint32_t sums) const;
     void add_matvec(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool gated,
                     std::vector<Dispatch>& out) const;
-    void add_matvec_rows(const MatmulPart& part, const TensorView& x, std::vector<Dispatch>& out) const;
+    void add_matvec_rows(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const;
     void add_matmul(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const;
 
-    std::array<bool, kernels::kFormats> int8_{};  // by format: panels take the int8 image
+    std::array<std::array<bool, kernels::kFormats>, 2> int8_{};  // by layout and format: whether the int8 image serves
     ProductTuning tuning_;
     std::array<std::array<std::optional<Shader>, kernels::kFormats>, kFamilies> shaders_;
 };

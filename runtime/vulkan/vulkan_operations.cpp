@@ -211,10 +211,13 @@ void VulkanDevice::gated_matmul(const TensorView& gate, const TensorView& up, co
 bool VulkanDevice::trust_product(const TensorView& weights, int64_t columns, bool gated) {
     constexpr int64_t kManyColumns = 23;
     if (!trust_ || !outcome_) return outcome_.has_value();
-    const Use use = weights.layout == Layout::panels ? Use::matrix : Use::projection;
+    const bool rows = weights.layout == Layout::rows;
+    const ProductCase product{.format = weights.format, .k = weights.cols, .columns = std::min(columns, kManyColumns),
+                              .use = rows ? Use::projection : Use::matrix, .gated = gated,
+                              .own_images = rows && !options_.precise && kernels::is_quantised(weights.format)};
     for (;;) {
-        const std::string shader = products_->name_of(weights.format, weights.layout, columns);
-        const auto passed = trust_->product(shader, {weights.format, weights.cols, std::min(columns, kManyColumns), use, gated});
+        const std::string shader = products_->name_of(weights.format, weights.layout, weights.cols, columns);
+        const auto passed = trust_->product(shader, product);
         if (passed && *passed) return true;
         if (!passed)
             outcome_ = passed.error();

@@ -31,7 +31,7 @@ Layout VulkanWeights::layout_of(const TensorView& m, Use use) const {
 
 KernelChoice VulkanWeights::kernels_of(const TensorView& m, Use use) const {
     const Layout layout = layout_of(m, use);
-    const std::string few = products_.name_of(m.format, layout, 1), many = products_.name_of(m.format, layout, 512);
+    const std::string few = products_.name_of(m.format, layout, m.cols, 1), many = products_.name_of(m.format, layout, m.cols, 512);
     return {layout, few, few, many};
 }
 

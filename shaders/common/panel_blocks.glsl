@@ -138,12 +138,7 @@ void load_block(uvec2 panel, uint block, uint quad, out Block b) {
 }
 
 #ifdef DOT
-#include "common/dot.glsl"
-ivec4 dots(uvec4 w, uint x) {
-    return ivec4(dot4(int(w.x), int(x)), dot4(int(w.y), int(x)), dot4(int(w.z), int(x)), dot4(int(w.w), int(x)));
-}
-int sum_of_bytes(uint x) { return dot4(0x01010101, int(x)); }
-
+#include "common/dots.glsl"
 // The block times 32 values of a column's image.
 vec4 block_dots(Block b, uvec4 first, uvec4 second) {
     ivec4 sum = ivec4(0), more = ivec4(0);

@@ -88,6 +88,22 @@ TEST_CASE("products: groups without a usable scale are zero, and bad values stay
     CHECK(image.scales[4] == 0.0f);
 }
 
+// Makes the quants of a block zero, where a value is scale times quant and an offset.
+void clear_quants(Format f, uint8_t* block) {
+    const auto zero = [&](int from, int to) { std::fill(block + from, block + to, uint8_t{0}); };
+    switch (f) {
+        case Format::q4_0: return zero(2, 18);
+        case Format::q4_1: return zero(4, 20);
+        case Format::q5_0: return zero(2, 22);
+        case Format::q5_1: return zero(4, 24);
+        case Format::q2_k: return zero(16, 80);
+        case Format::q3_k: return zero(0, 96);
+        case Format::q4_k: return zero(16, 144);
+        case Format::q5_k: return zero(16, 176);
+        default: return;
+    }
+}
+
 // A matrix as the device has it, and its values.
 struct Matrix {
     Matrix(test::Random& random, Format f, Layout layout, int64_t row_count, int64_t width)
@@ -97,13 +113,12 @@ struct Matrix {
         test::random_weights(random, f, rows * k, bytes.data());
         const auto expand = test::reference().expand[static_cast<size_t>(f)];
         expand(bytes.data(), rows * k, values.data());
-        parts = values;
-        if (f == Format::q4_k) {  // terms of a sum are quant times scale and the minimum, which may be larger than the value
-            std::vector<uint8_t> zeros = bytes;
-            for (int64_t at = 0; at < rows * row_bytes; at += 144) std::fill_n(zeros.begin() + at + 16, 128, uint8_t{0});
-            expand(zeros.data(), rows * k, parts.data());
-            for (size_t i = 0; i < parts.size(); ++i) parts[i] = std::abs(parts[i]) + std::abs(values[i] - parts[i]);
-        }
+        // A sum may be of quants times scale and of offsets, each larger than their difference: what a block of zeros is.
+        std::vector<uint8_t> zeros = bytes;
+        for (int64_t at = 0; at < rows * row_bytes; at += kernels::block_bytes(f)) clear_quants(f, &zeros[at]);
+        parts.resize(values.size());
+        expand(zeros.data(), rows * k, parts.data());
+        for (size_t i = 0; i < parts.size(); ++i) parts[i] = std::abs(parts[i]) + std::abs(values[i] - parts[i]);
         if (layout == Layout::rows) {
             buffer = VulkanRig::get().upload(bytes);
             view = {buffer.get(), 0, f, rows, k, row_bytes};
@@ -200,7 +215,7 @@ std::vector<float> multiply(const Products& products, const Matrix& m, const Inp
 
 // One format, layout and number of columns.
 void check_product(const Products& products, Format f, Layout layout, int64_t rows, int64_t k, int64_t columns, RowRange range) {
-    CAPTURE(products.name_of(f, layout, columns));
+    CAPTURE(products.name_of(f, layout, k, columns));
     CAPTURE(columns);
     test::Random random(static_cast<uint32_t>(k + columns));
     const Matrix m(random, f, layout, rows, k);
@@ -238,29 +253,35 @@ TEST_CASE("products: panels times many columns") {
 }
 
 TEST_CASE("products: rows of every format") {
-    const Products products = make_products(false);
-    for (int i = 0; i < kernels::kFormats; ++i) {
-        const auto f = static_cast<Format>(i);
-        const int64_t k = kernels::is_quantised(f) ? 256 : 75;  // odd: rows of 16 bits begin between words
-        REQUIRE(products.layout_of(f, 75) == Layout::rows);
-        check_product(products, f, Layout::rows, 21, k, 2, {});
-        check_product(products, f, Layout::rows, 70, k, 9, {3, 69});
+    for (const bool precise : {false, true}) {
+        const Products products = make_products(precise);
+        for (int i = 0; i < kernels::kFormats; ++i) {
+            const auto f = static_cast<Format>(i);
+            if (precise && !kernels::is_quantised(f)) continue;
+            const int64_t k = kernels::is_quantised(f) ? 256 : 75;  // odd: rows of 16 bits begin between words
+            REQUIRE(products.layout_of(f, 75) == Layout::rows);
+            check_product(products, f, Layout::rows, 21, k, 2, {});
+            check_product(products, f, Layout::rows, 70, k, 9, {3, 69});
+        }
     }
+    check_product(make_products(false), Format::q5_0, Layout::rows, 21, 96, 2, {});  // no K of the int8 image
 }
 
 TEST_CASE("products: a bias") {
     test::Random random(3);
     const Products products = make_products(false);
-    for (const int64_t columns : {2, 9}) {
-        const Matrix m(random, Format::f16, Layout::rows, 20, 40);
-        const Input in(random, columns, 40);
-        std::vector<float> bias(20);
-        random.fill(bias.data(), 20);
-        const auto buffer = VulkanRig::get().upload(bias);
-        const auto got = multiply(products, m, in, {4, 20}, {buffer.get(), 0, Format::f32, 1, 20, 80});
-        CHECK(differs(m, in.values(false), false, got, columns, 4, 20, 40, bias) == "");
-        CHECK(differs(m, in.values(false), false, got, columns, 4, 20, 40) != "");
-    }
+    for (const Format f : {Format::f16, Format::q8_0})
+        for (const int64_t columns : {2, 9}) {
+            const Matrix m(random, f, Layout::rows, 20, 256);
+            const Input in(random, columns, 256);
+            std::vector<float> bias(20);
+            random.fill(bias.data(), 20);
+            const auto buffer = VulkanRig::get().upload(bias);
+            const auto got = multiply(products, m, in, {4, 20}, {buffer.get(), 0, Format::f32, 1, 20, 80});
+            const bool quantised = products.wants_image(m.view, columns);
+            CHECK(differs(m, in.values(quantised), quantised, got, columns, 4, 20, 256, bias) == "");
+            CHECK(differs(m, in.values(quantised), quantised, got, columns, 4, 20, 256) != "");
+        }
 }
 
 TEST_CASE("products: bits of a row do not depend on the number of columns, its part or the panels of a workgroup") {
@@ -268,7 +289,7 @@ TEST_CASE("products: bits of a row do not depend on the number of columns, its p
         ProductTuning alone;
         alone.matvec.panels = 1;
         const Products products = make_products(precise), other = make_products(precise, alone);
-        CAPTURE(products.name_of(f, layout, 1));
+        CAPTURE(products.name_of(f, layout, 512, 1));
         test::Random random(7);
         const Matrix m(random, f, layout, 40, 512);
         const Input in(random, most, 512);
@@ -285,7 +306,8 @@ TEST_CASE("products: bits of a row do not depend on the number of columns, its p
         for (const Format f : kPanelFormats)
             if (precise || kernels::is_quantised(f)) check(precise, f, Layout::panels, 3, {1});
     check(false, Format::q4_0, Layout::panels, 8, {1, 5});
-    check(false, Format::q5_k, Layout::rows, 8, {1, 5});
+    for (const bool precise : {false, true}) check(precise, Format::q5_k, Layout::rows, 8, {1, 5});
+    check(false, Format::f32, Layout::rows, 8, {1, 5});
 }
 
 TEST_CASE("products: every tuning that may win a race") {

@@ -1,36 +1,47 @@
-// Many columns of the int8 image times panels of quantised weights: packed dot products on tiles in shared memory, exact
-// sums over 32 K (Q6_K: 16, as far as its scales go), then f32.
+// Many columns of the int8 image times quantised weights, in panels (PANELS) or in rows of their source blocks: packed dot
+// products on tiles in shared memory, exact sums over 32 K or, where scales go no further, 16, then f32.
 #version 460
 #include "common/types.glsl"
+#ifdef PANELS
 #include "common/panel_blocks.glsl"
+#else
+#include "common/block_values.glsl"
+#include "common/row_groups.glsl"
+#include "common/dots.glsl"
+#endif
 #include "common/tiles.glsl"
 
 layout(push_constant) uniform Push {
     uvec2 weights, image;
+    InFloats bias;
     Floats result;
-    uint k, panel_bytes, rows, columns, result_stride;
+    uint k, unit_bytes, rows, columns, result_stride, has_bias;  // unit: a panel, or a row
 };
 
 const uint BLOCKS = 2;         // of 32 K, in a tile
 const uint WORDS = BLOCKS * 8;  // of four K
-#ifdef Q6_K
+#if defined(Q6_K) || !defined(PANELS)
 const uint SCALED = 4;  // words that share scales
 #else
 const uint SCALED = 8;
 #endif
+#if defined(Q4_K) || !defined(PANELS)
+#define MINIMA  // a value is q a + b
+#endif
 
 shared uvec4 tile_w[WORDS * ROW_FOURS];
 shared uvec4 tile_x[WORDS * COLUMN_FOURS];
-shared vec4 tile_a[BLOCKS * ROW_FOURS];
-#if defined(Q4_K) || defined(Q6_K)
-shared vec4 tile_b[BLOCKS * ROW_FOURS];
+shared vec4 tile_a[WORDS / SCALED * ROW_FOURS];
+#ifdef MINIMA
+shared vec4 tile_b[WORDS / SCALED * ROW_FOURS];
 #endif
 
+#ifdef PANELS
 void load_weights(uint row0, uint block0) {
     const uint last = (rows - 1) / 16;
     for (uint i = gl_LocalInvocationIndex; i < BLOCKS * TILE_ROWS; i += gl_WorkGroupSize.x) {  // panel, block, piece, quad
         const uint quad = i % 4, piece = i / 4 % 4, block = i / 16 % BLOCKS, p = i / (16 * BLOCKS), four = p * 4 + quad;
-        const uvec2 panel = advance(weights, min(row0 / 16 + p, last), panel_bytes);
+        const uvec2 panel = advance(weights, min(row0 / 16 + p, last), unit_bytes);
         uvec4 first, second;
         load_piece(panel, block0 + block, quad, piece, first, second);
         tile_w[(block * 8 + piece * 2) * ROW_FOURS + four] = first;
@@ -38,12 +49,33 @@ void load_weights(uint row0, uint block0) {
         if (piece != 0) continue;
         vec4 a, b;
         load_scales(panel, block0 + block, quad, a, b);
+#ifdef Q6_K
+        tile_a[2 * block * ROW_FOURS + four] = a;
+        tile_a[(2 * block + 1) * ROW_FOURS + four] = b;
+#else
         tile_a[block * ROW_FOURS + four] = a;
-#if defined(Q4_K) || defined(Q6_K)
-        tile_b[block * ROW_FOURS + four] = b;
+#endif
+#ifdef MINIMA
+        tile_b[block * ROW_FOURS + four] = -b;
 #endif
     }
 }
+#else
+void load_weights(uint row0, uint block0) {
+    const uint groups = 2 * BLOCKS;
+    for (uint i = gl_LocalInvocationIndex; i < TILE_ROWS * groups; i += gl_WorkGroupSize.x) {
+        const uint group = i % groups, row = i / groups, four = row / 4;
+        const uvec2 address = advance(weights, min(row0 + row, rows - 1), unit_bytes);
+        const uint odd = address.x & 3;  // words begin at multiples of four bytes, rows at even ones
+        uvec4 q;
+        float a, b;
+        load_row_group(InWords(uvec2(address.x - odd, address.y)), odd, block0 * 2 + group, q, a, b);
+        [[unroll]] for (uint j = 0; j < 4; ++j) tile_w[(4 * group + j) * ROW_FOURS + four][row % 4] = q[j];
+        tile_a[group * ROW_FOURS + four][row % 4] = a;
+        tile_b[group * ROW_FOURS + four][row % 4] = b;
+    }
+}
+#endif
 
 void load_columns(uint column0, uint block0) {
     for (uint i = gl_LocalInvocationIndex; i < TILE_COLUMNS * WORDS / 4; i += gl_WorkGroupSize.x) {
@@ -80,23 +112,19 @@ void main() {
                     const uvec4 x = tile_x[(first + word) * COLUMN_FOURS + column_four(c)];
                     [[unroll]] for (uint j = 0; j < 4; ++j) {
                         [[unroll]] for (uint r = 0; r < ROW_QUADS; ++r) exact[(4 * c + j) * ROW_QUADS + r] += dots(w[r], x[j]);
-#ifdef Q4_K
+#ifdef MINIMA
                         column_sums[4 * c + j] += sum_of_bytes(x[j]);
 #endif
                     }
                 }
             }
             [[unroll]] for (uint r = 0; r < ROW_QUADS; ++r) {
-                const uint at = first / 8 * ROW_FOURS + row_four(r);
-#ifdef Q6_K
-                const vec4 a = first % 8 == 0 ? tile_a[at] : tile_b[at];
-#else
+                const uint at = first / SCALED * ROW_FOURS + row_four(r);
                 const vec4 a = tile_a[at];
-#endif
                 [[unroll]] for (uint c = 0; c < THREAD_COLUMNS; ++c) {
                     const uint i = c * ROW_QUADS + r;
-#ifdef Q4_K
-                    const vec4 value = fma(-tile_b[at], vec4(column_sums[c]), a * vec4(exact[i]));
+#ifdef MINIMA
+                    const vec4 value = fma(tile_b[at], vec4(column_sums[c]), a * vec4(exact[i]));
 #else
                     const vec4 value = a * vec4(exact[i]);
 #endif
@@ -109,7 +137,9 @@ void main() {
         const uint column = column0 + 4 * column_four(c / 4) + c % 4;
         [[unroll]] for (uint i = 0; i < THREAD_ROWS; ++i) {
             const uint row = row0 + 4 * row_four(i / 4) + i % 4;
-            if (column < columns && row < rows) result.at[column * result_stride + row] = sums[c * ROW_QUADS + i / 4][i % 4];
+            if (column >= columns || row >= rows) continue;
+            const float value = sums[c * ROW_QUADS + i / 4][i % 4];
+            result.at[column * result_stride + row] = has_bias != 0 ? value + bias.at[row] : value;
         }
     }
 }
