@@ -32,12 +32,15 @@ const uint kSlots = kThreads / kLanes;           // keys at a time
 const uint kPasses = kBlock / kSlots;            // keys of a thread
 const uint kHalf = kDim / 2;
 // Of a key 8 values are multiplied at a time: those of its own row, then, with keys as values, those that the row of v
-// stands for: in each half from the piece in which the rotated values end.
+// stands for: in each half from the piece in which the rotated values end; or all, where halves are not whole pieces.
 const uint kKeyValues = kPairs > 0 ? 2 * kPairs : kDim;
 const uint kKeyPieces = (kKeyValues + 7) / 8;
-const uint kPlainPieces = kPairs > 0 ? kHalf / 8 - kPairs / 8 : 0;
-const uint kQuery = 8 * (kKeyPieces + 2 * kPlainPieces);
-const uint kValueLanes = kDim / 4;               // threads that share a row of v, 4 values each
+const bool kWholeHalves = kHalf % 8 == 0;
+const uint kPlainInHalf = kHalf / 8 - kPairs / 8;
+const uint kPlainPieces = kPairs == 0 ? 0 : kWholeHalves ? 2 * kPlainInHalf : (kDim + 7) / 8;
+const uint kTails = kKeyValues % 8 + kDim % 8;    // 0: all pieces are whole
+const uint kPieces = kKeyPieces + kPlainPieces, kQuery = 8 * kPieces;
+const uint kValueLanes = (kDim + 3) / 4;         // threads that share a row of v, 4 values each
 const uint kGroups = kThreads / kValueLanes;     // rows of v at a time
 const uint kSums = 32;                           // threads that sum the weights of a row
 const float kNothing = -3.0e38;                  // the score of what a row does not see
@@ -61,26 +64,31 @@ struct Keys {
 
 #include "common/kv_values.glsl"
 
-// Query value n in the order of the pieces: its place in the head, and what it is multiplied with. -1: padding.
-int query_place(uint n, out bool plain) {
-    plain = false;
-    if (kPairs == 0) return int(n);
-    if (n < 8 * kKeyPieces) return n < kPairs ? int(n) : n < 2 * kPairs ? int(n - kPairs + kHalf) : -1;
-    n -= 8 * kKeyPieces;
-    const uint half_ = n < 8 * kPlainPieces ? 0 : 1, i = n - half_ * 8 * kPlainPieces + kPairs / 8 * 8;
-    plain = true;
-    return i < kPairs ? -1 : int(half_ * kHalf + i);
+// Which piece of the row of v is the p-th that stands for the key.
+uint plain_piece(uint p) {
+    if (!kWholeHalves) return p;
+    return kPairs / 8 + (p < kPlainInHalf ? p : p - kPlainInHalf + kHalf / 8);
+}
+
+// Query value n in the order of the pieces: its place in the head; -1: none.
+int query_place(uint n) {
+    const uint piece = n / 8;
+    if (piece >= kKeyPieces) {
+        const uint i = 8 * plain_piece(piece - kKeyPieces) + n % 8;
+        return i < kDim && i % kHalf >= kPairs ? int(i) : -1;
+    }
+    if (n >= kKeyValues) return -1;
+    return int(kPairs == 0 || n < kPairs ? n : n - kPairs + kHalf);
 }
 
 void load_query(uint first_row, uint head) {
     for (uint i = gl_LocalInvocationIndex; i < kRows * kQuery; i += kThreads) {
         const uint row = first_row + i / kQuery;
-        bool plain;
-        const int place = query_place(i % kQuery, plain);
+        const int place = query_place(i % kQuery);
         precise float value = 0;
         if (row < rows && place >= 0) {
             value = q.at[row / group * q_stride + (head * group + row % group) * kDim + place];
-            if (plain) value *= key_weight.at[place];
+            if (i % kQuery >= 8 * kKeyPieces) value *= key_weight.at[place];
         }
         query[i] = value;
     }
@@ -118,9 +126,8 @@ void add_piece(uint n, KvRow key[kPasses], KvRow value[kPasses]) {
     uint piece = n, valid = kKeyValues - 8 * n;
     const bool plain = kPairs > 0 && n >= kKeyPieces;
     if (plain) {
-        const uint p = n - kKeyPieces;
-        piece = kPairs / 8 + (p < kPlainPieces ? p : p - kPlainPieces + kHalf / 8);
-        valid = 8;
+        piece = plain_piece(n - kKeyPieces);
+        valid = kDim - 8 * piece;
     }
     float keys[kPasses][8];
     [[unroll]] for (uint i = 0; i < kPasses; ++i) {
@@ -147,7 +154,7 @@ void multiply_keys(Keys k, uint from_span, uint head) {
         if (kPairs > 0) value[i] = row_of(s.segment, kValues, head, at);
         [[unroll]] for (uint m = 0; m < kRows; ++m) sums[i][m] = 0;
     }
-    for (uint n = lane; n < kKeyPieces + 2 * kPlainPieces; n += kLanes) add_piece(n, key, value);
+    for (uint n = lane; n < kPieces; n += kLanes) add_piece(n, key, value);
 }
 
 // Adds what the threads of a key have, in their order, and hides what a row does not see.
@@ -247,7 +254,7 @@ void write_rows(uint first_row, uint head, uint slot) {
         if (row >= rows) continue;
         for (uint d = thread; d < kDim; d += kThreads) {
             precise float sum = 0;
-            for (uint g = 0; g < kGroups; ++g) sum += weights[g * kDim + d];
+            for (uint g = 0; g < kGroups; ++g) sum += weights[4 * g * kValueLanes + d];
             if (kSplit > 0)
                 to.at[(line * slots + slot) * kDim + d] = sum;
             else

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cassert>
 
 #include "kernels/kernels.h"
 #include "runtime/vulkan/kv.h"
@@ -28,6 +29,14 @@ Slots slots_for(const KvView& kv, const StepMemory& memory, int64_t rows) {
         if (count < kRuns) return {kByBlocks, static_cast<uint32_t>(count)};
     }
     return {kByRuns, kRuns};
+}
+
+// Query rows of a workgroup: as many as are there, as the memory that it shares allows.
+uint32_t tile_for(const StepMemory& memory, uint32_t rows, uint32_t dim) {
+    constexpr uint32_t kSharedBytes = 32768, kBlock = 256, kParts = 192, kRest = 256;
+    uint32_t tile = std::min(static_cast<uint32_t>(memory.attention_tile), std::bit_ceil(rows));
+    while (tile > 1 && tile * (dim + 32 + kBlock + kParts) * sizeof(float) + kRest > kSharedBytes) tile /= 2;
+    return tile;
 }
 
 uint64_t partial_floats(uint64_t rows, uint64_t slots, uint64_t dim) { return rows * slots * (dim + 2); }
@@ -58,8 +67,9 @@ Dispatch merge(const TensorView& to, uint32_t heads, uint32_t dim, Slots slots, 
 uint64_t attention_scratch_bytes(const StepShape& shape) {
     const int64_t rows = shape.columns <= kSplitRows ? shape.columns : shape.leaving <= kSplitRows ? shape.leaving : 0;
     if (shape.kind != StepKind::tokens || rows <= 0) return 0;
-    const auto widest = static_cast<uint64_t>(shape.widest);  // heads * dim at least, and a head has 16 values or more
-    return static_cast<uint64_t>(rows) * kRuns * (widest + 2 * (widest / 16)) * sizeof(float);
+    const auto widest = static_cast<uint64_t>(shape.widest), dim = static_cast<uint64_t>(shape.head_dim);
+    const uint64_t heads = widest / std::max<uint64_t>(dim, 1);
+    return partial_floats(static_cast<uint64_t>(rows) * heads, kRuns, dim) * sizeof(float);
 }
 
 void note_attention(const TensorView& q, const KvView& kv, const TensorView& to, const StepMemory& memory,
@@ -67,12 +77,13 @@ void note_attention(const TensorView& q, const KvView& kv, const TensorView& to,
     const auto dim = static_cast<uint32_t>(kv.dim), kv_heads = static_cast<uint32_t>(kv.kv_heads);
     const uint32_t heads = static_cast<uint32_t>(q.cols) / dim, group = heads / kv_heads;
     const uint32_t rows = static_cast<uint32_t>(q.rows) * group;  // of a kv head
-    const uint32_t tile = std::min(static_cast<uint32_t>(memory.attention_tile), std::bit_ceil(rows));
+    const uint32_t tile = tile_for(memory, rows, dim);
     const Slots slots = slots_for(kv, memory, q.rows);
     const KvClass c = kv.kv_class;
     const Range first = visible(memory, memory.inputs->first(c), q.rows), last = visible(memory, memory.inputs->last(c), q.rows);
     Range partials = memory.partials;
     partials.end = partials.begin + partial_floats(uint64_t{rows} * kv_heads, slots.count, dim) * sizeof(float);
+    assert(slots.split == kNone || partials.end <= memory.partials.end);
     struct {
         uint32_t q_stride, to_stride, rows, group, slots;
         KvLayer layer;

@@ -12,10 +12,11 @@ namespace lapidary::runtime::vulkan {
 
 inline constexpr int64_t kSplitRows = 8;
 
-// What StepMemory::partials must hold for any attention of a step of this shape: an upper bound from its widest row.
+// What StepMemory::partials must hold for any attention of a step of this shape: its widest row full of its largest heads.
+// Layers with smaller heads have no more of them.
 uint64_t attention_scratch_bytes(const StepShape& shape);
 
-// As Device::attention. Head sizes: multiples of 16 (q8_0: 32), up to 512; key_pairs even.
+// As Device::attention. Heads of an even number of values (q8_0: a multiple of 32), up to 1024.
 void note_attention(const TensorView& q, const KvView& kv, const TensorView& to, const StepMemory& memory,
                     std::vector<Dispatch>& out);
 

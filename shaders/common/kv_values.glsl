@@ -1,4 +1,4 @@
-// Values of rows of a cache, in its format: F32, F16 or Q8_0. Needs `segments`, `layer` and kKeyValues.
+// Values of rows of a cache, in its format: F32, F16 or Q8_0. Needs `segments`, `layer` and kTails.
 struct KvRow {
     uvec2 values;
 #ifdef Q8_0
@@ -37,7 +37,7 @@ float[8] load8(KvRow row, uint i, uint valid) {
     vec4 a, b = vec4(0);
 #if defined(F32)
     a = InVec4s(row.values).at[2 * i];
-    if (kKeyValues % 8 == 0 || valid > 4) b = InVec4s(row.values).at[2 * i + 1];
+    if (kTails == 0 || valid > 4) b = InVec4s(row.values).at[2 * i + 1];
 #elif defined(F16)
     const uvec4 w = InWords4(row.values).at[i];
     a = vec4(unpackHalf2x16(w.x), unpackHalf2x16(w.y));
@@ -49,7 +49,7 @@ float[8] load8(KvRow row, uint i, uint valid) {
     b = bytes_of(w.y) * scale;
 #endif
     float values[8] = float[8](a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
-    if (kKeyValues % 8 != 0)
+    if (kTails > 0)
         [[unroll]] for (uint v = 0; v < 8; ++v) values[v] = v < valid ? values[v] : 0.0;
     return values;
 }

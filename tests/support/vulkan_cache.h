@@ -39,6 +39,7 @@ class GpuCache {
         step.columns = s.columns;
         step.leaving = shape.asked;
         step.widest = s.heads * s.dim;
+        step.head_dim = s.dim;
         step.pairs = {pairs(), pairs()};
         block = VulkanRig::get().poisoned(runtime::StepInputs::bytes(step));
         inputs = runtime::StepInputs(block->mapped(), step);

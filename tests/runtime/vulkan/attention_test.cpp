@@ -84,7 +84,8 @@ constexpr KvClass kLinear = KvClass::linear, kWindow = KvClass::window;
 TEST_CASE("attention: few columns, split over blocks and segments") {
     check({.heads = 4, .kv_heads = 2, .position = 700, .columns = 1});
     check({.heads = 4, .kv_heads = 2, .position = 0, .columns = 5});
-    check({.format = KvFormat::f32, .heads = 3, .kv_heads = 1, .dim = 48, .position = 255, .columns = 3});
+    check({.format = KvFormat::f32, .heads = 3, .kv_heads = 1, .dim = 24, .position = 255, .columns = 3});
+    check({.heads = 2, .kv_heads = 1, .dim = 6, .position = 255, .columns = 1});
     check({.format = KvFormat::q8_0, .heads = 4, .kv_heads = 2, .dim = 96, .position = 400, .columns = 2});
 }
 
@@ -97,6 +98,7 @@ TEST_CASE("attention: the heads of the model") {
 
 TEST_CASE("attention: keys as values in every format, also where their halves end within a piece") {
     check({.format = KvFormat::f32, .heads = 2, .kv_heads = 1, .dim = 16, .key_pairs = 2, .position = 30, .columns = 2});
+    check({.heads = 2, .kv_heads = 1, .dim = 12, .key_pairs = 4, .position = 30, .columns = 1});
     check({.heads = 2, .kv_heads = 2, .dim = 32, .key_pairs = 6, .position = 300, .columns = 1});
     check({.format = KvFormat::q8_0, .heads = 2, .kv_heads = 1, .dim = 128, .key_pairs = 32, .position = 300, .columns = 1});
 }
@@ -116,9 +118,12 @@ TEST_CASE("attention: many columns, of which the last ask") {
 }
 
 TEST_CASE("attention: positions in all kinds of runs") {
-    for (const int32_t position : {16383, 16700, 70000})
+    for (const int32_t position : {16383, 16700, 70000, 300000})
         check({.format = KvFormat::f32, .heads = 2, .kv_heads = 1, .dim = 16, .position = position, .columns = 2,
                .segment_rows = 4096});
+    // A window of more blocks than slots is cut as what has no window.
+    check({.format = KvFormat::f32, .kv_class = kWindow, .heads = 2, .kv_heads = 1, .dim = 16, .position = 70000, .columns = 2,
+           .segment_rows = 41000, .window = 40960});
 }
 
 TEST_CASE("attention: a picture sees what follows, a blind row nothing") {
