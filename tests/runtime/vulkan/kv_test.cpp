@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/half.h"
@@ -52,7 +53,8 @@ void norm_and_turn(const GpuCache& cache, float* x, const float* weight, int32_t
 double norm_tolerance(int32_t dim, double size) { return test::kUnitRoundoff * (dim / 2.0 + 20) * 2 * size; }
 
 TEST_CASE("kv: queries are normed and turned in place, the last columns alone") {
-    for (const auto& [dim, pairs] : {std::pair{64, 0}, {48, 5}, {512, 64}}) {
+    for (const auto& sizes : {std::pair{64, 0}, {48, 5}, {512, 64}}) {
+        const int32_t dim = sizes.first, pairs = sizes.second;
         CAPTURE(dim);
         GpuCache cache({.heads = 3, .dim = dim, .position = 4, .columns = 5, .pairs = pairs});
         auto q = random_values(cache.random, size_t{3} * 3 * dim);
