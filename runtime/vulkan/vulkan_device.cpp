@@ -186,6 +186,7 @@ StepMemory VulkanDevice::memory() const {
     for (size_t c = 0; c < 2; ++c)
         m.segments[c] = range_of(*block_, entries + c * kSegmentBytes / 2, kSegmentBytes / 2);
     m.partials = range_of(*partials_, 0, partials_->bytes);
+    if (context_->facts().software) m.attention_tile = 2;
     return m;
 }
 
