@@ -23,6 +23,10 @@ bool VulkanProbe::reserve() {
 }
 
 double VulkanProbe::rate(const Dispatch& dispatch, double seconds) {
+    RecordedStep once(queue_, pipelines_, {dispatch}, {});  // drivers may compile when a pipeline first runs
+    const auto first = once.piece(0);
+    if (!first) return 0;
+    if (const auto submitted = queue_.submit(*first); !submitted || !queue_.wait(*submitted)) return 0;
     const double start = now();
     double best = 0;
     for (size_t runs = 1;; runs *= 2) {  // until a submit lasts long enough, and never near a watchdog's limit
