@@ -26,12 +26,13 @@ shared float lanes[SLOTS * gl_WorkGroupSize.x * 4];
 // What a block adds to a column's sums of four rows.
 void add_block(Block b, uint c, uint block, inout vec4 sum) {
 #ifdef DOT
-    const uint at = c * (k / 16) + 2 * block;
-    const float scale = InFloats(x).at[COLUMNS * (k / 4) + c * (k / 256) + block / 8];
-    precise const vec4 next = fma(vec4(scale), block_dots(b, InWords4(x).at[at], InWords4(x).at[at + 1]), sum);
+    InWords4 values = InWords4(advance(x, c * k + 32 * block));
+    const float scale = InFloats(advance(x, COLUMNS * k + c * (k / 64) + block / 8 * 4)).at[0];
+    precise const vec4 next = fma(vec4(scale), block_dots(b, values.at[0], values.at[1]), sum);
     sum = next;
 #else
     const uint values = UNIT / 8;
+    InFloats column = InFloats(advance(x, 4 * (c * stride + block * UNIT)));
     [[unroll]] for (uint i = 0; i < 8; ++i) {
         vec4 f[UNIT / 8];
 #ifdef Q6_K
@@ -40,7 +41,7 @@ void add_block(Block b, uint c, uint block, inout vec4 sum) {
         floats_of(b.w[i], b.a, b.b, f);
 #endif
         [[unroll]] for (uint j = 0; j < values; ++j) {
-            precise const vec4 next = fma(f[j], vec4(InFloats(x).at[c * stride + block * UNIT + i * values + j]), sum);
+            precise const vec4 next = fma(f[j], vec4(column.at[i * values + j]), sum);
             sum = next;
         }
     }

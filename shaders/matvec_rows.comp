@@ -34,8 +34,8 @@ void add(float w, uint c, uint i, inout float sum) {
 }
 #elif defined(DOT)
 void add(uvec4 q, float a, float b, uint c, uint i, inout float sum) {
-    const uvec4 four = InWords4(x).at[c * (k / 16) + i];
-    const float scale = InFloats(x).at[COLUMNS * (k / 4) + c * (k / 256) + i / 16];
+    const uvec4 four = InWords4(advance(x, c * k + 16 * i)).at[0];
+    const float scale = InFloats(advance(x, COLUMNS * k + c * (k / 64) + i / 16 * 4)).at[0];
     int exact = 0, values = 0;
     [[unroll]] for (uint j = 0; j < 4; ++j) {
         exact += dot4(int(q[j]), int(four[j]));
@@ -46,10 +46,11 @@ void add(uvec4 q, float a, float b, uint c, uint i, inout float sum) {
 }
 #else
 void add(uvec4 q, float a, float b, uint c, uint i, inout float sum) {
+    InFloats values = InFloats(advance(x, 4 * (c * x_stride + 16 * i)));
     [[unroll]] for (uint j = 0; j < 4; ++j) {
         const vec4 w = group_values(q, j, a, b);
         [[unroll]] for (uint n = 0; n < 4; ++n) {
-            precise const float next = fma(w[n], InFloats(x).at[c * x_stride + 16 * i + 4 * j + n], sum);
+            precise const float next = fma(w[n], values.at[4 * j + n], sum);
             sum = next;
         }
     }

@@ -23,10 +23,12 @@ const uint UNIT_WORDS4 = 36, BLOCK_WORDS4 = 16;
 #else
 const uint UNIT_WORDS4 = 68, BLOCK_WORDS4 = 32;
 #endif
-uint values_of(uint block) { return block / 2 * UNIT_WORDS4 + 4 + block % 2 * BLOCK_WORDS4; }
+InWords4 values_of(uvec2 panel, uint block, uint quad) {
+    return InWords4(advance(panel, 16 * (block / 2 * UNIT_WORDS4 + 4 + block % 2 * BLOCK_WORDS4 + quad)));
+}
 
 void load_scales(uvec2 panel, uint block, uint quad, out vec4 a, out vec4 b) {
-    a = halves(InWords2(panel).at[block / 2 * (2 * UNIT_WORDS4) + block % 2 * 4 + quad]);
+    a = halves(InWords2(advance(panel, block / 2 * (16 * UNIT_WORDS4) + block % 2 * 32 + 8 * quad)).at[0]);
     b = vec4(0);
 #ifdef Q4_0
     a *= 0.0625;
@@ -37,7 +39,7 @@ void load_scales(uvec2 panel, uint block, uint quad, out vec4 a, out vec4 b) {
 #ifdef Q4_0
 // A nibble n with its highest bit flipped, in the high half of a byte, is 16 (n - 8) as a signed byte.
 void load_piece(uvec2 panel, uint block, uint quad, uint piece, out uvec4 first, out uvec4 second) {
-    const uvec4 raw = InWords4(panel).at[values_of(block) + 4 * piece + quad] ^ 0x88888888u;
+    const uvec4 raw = values_of(panel, block, quad).at[4 * piece] ^ 0x88888888u;
     first = raw << 4 & 0xf0f0f0f0u;
     second = raw & 0xf0f0f0f0u;
 }
@@ -45,47 +47,46 @@ void load_piece(uvec2 panel, uint block, uint quad, uint piece, out uvec4 first,
 
 #ifdef Q8_0
 void load_piece(uvec2 panel, uint block, uint quad, uint piece, out uvec4 first, out uvec4 second) {
-    const uint at = values_of(block) + 8 * piece + quad;
-    first = InWords4(panel).at[at] ^ 0x80808080u;
-    second = InWords4(panel).at[at + 4] ^ 0x80808080u;
+    first = values_of(panel, block, quad).at[8 * piece] ^ 0x80808080u;
+    second = values_of(panel, block, quad).at[8 * piece + 4] ^ 0x80808080u;
 }
 #endif
 
 #ifdef Q4_K
 void load_piece(uvec2 panel, uint block, uint quad, uint piece, out uvec4 first, out uvec4 second) {
-    const uvec4 raw = InWords4(panel).at[block / 8 * 144 + 16 + block % 8 * 16 + 4 * piece + quad];
+    const uvec4 raw = InWords4(advance(panel, 16 * (block / 8 * 144 + 16 + block % 8 * 16 + quad))).at[4 * piece];
     first = raw & 0x0f0f0f0fu;
     second = raw >> 4 & 0x0f0f0f0fu;
 }
 // a: scale d, b: minimum dmin. The six bits of four rows lie in the bytes of a word.
 void load_scales(uvec2 panel, uint block, uint quad, out vec4 a, out vec4 b) {
-    const uint unit = block / 8 * 144, g = block % 8, words = 4 * unit + 16 + quad;
-    const uint middle = InWords(panel).at[words + 4 * (g + 4)];
-    const uint low = InWords(panel).at[words + 4 * (g & 3)];
-    uint scale = low & 0x3f3f3f3fu, minimum = middle & 0x3f3f3f3fu;
-    if (g >= 4) {
-        scale = (middle & 0x0f0f0f0fu) | (low >> 6 & 0x03030303u) << 4;
-        minimum = (middle >> 4 & 0x0f0f0f0fu) | (InWords(panel).at[words + 4 * g] >> 6 & 0x03030303u) << 4;
-    }
-    a = halves(InWords2(panel).at[2 * unit + quad]) * unsigned_bytes(scale);
-    b = halves(InWords2(panel).at[2 * unit + 4 + quad]) * unsigned_bytes(minimum);
+    const uvec2 unit = advance(panel, block / 8 * 2304 + 4 * quad);
+    const uint g = block % 8;
+    InWords words = InWords(advance(unit, 64));
+    const uint low = words.at[4 * (g & 3)], middle = words.at[4 * (g & 3) + 16], last = words.at[4 * (g & 3) + 32];
+    const bool first = g < 4;
+    const uint scale = first ? low & 0x3f3f3f3fu : (last & 0x0f0f0f0fu) | (low >> 2 & 0x30303030u);
+    const uint minimum = first ? middle & 0x3f3f3f3fu : (last >> 4 & 0x0f0f0f0fu) | (middle >> 2 & 0x30303030u);
+    InWords2 factors = InWords2(advance(unit, 4 * quad));
+    a = halves(factors.at[0]) * unsigned_bytes(scale);
+    b = halves(factors.at[4]) * unsigned_bytes(minimum);
 }
 #endif
 
 #ifdef Q6_K
 // Six bits with the highest flipped, at the top of a byte, are 4 (value - 32).
 void load_piece(uvec2 panel, uint block, uint quad, uint piece, out uvec4 first, out uvec4 second) {
-    const uint at = block / 8 * 210 + 18 + 12 * (block % 8 * 2 + piece / 2) + quad;
-    const uvec4 low = InWords4(panel).at[at + 4 * (piece % 2)];
-    const uvec4 high = (InWords4(panel).at[at + 8] ^ 0xaaaaaaaau) >> 4 * (piece % 2);
+    InWords4 values = InWords4(advance(panel, 16 * (block / 8 * 210 + 18 + 24 * (block % 8) + quad)));
+    const uvec4 low = values.at[12 * (piece / 2) + 4 * (piece % 2)];
+    const uvec4 high = (values.at[12 * (piece / 2) + 8] ^ 0xaaaaaaaau) >> 4 * (piece % 2);
     first = (low << 2 & 0x3c3c3c3cu) | (high << 6 & 0xc0c0c0c0u);
     second = (low >> 2 & 0x3c3c3c3cu) | (high << 4 & 0xc0c0c0c0u);
 }
 // a: scale d of the first 16 K, b: of the others. Two rows a word, two scales a row.
 void load_scales(uvec2 panel, uint block, uint quad, out vec4 a, out vec4 b) {
-    const uint unit = block / 8 * 420;
-    const vec4 d = halves(InWords2(panel).at[unit + quad]) * 0.25;
-    const ivec2 s = ivec2(InWords2(panel).at[unit + 4 + block % 8 * 4 + quad]);
+    const uvec2 unit = advance(panel, block / 8 * 3360 + 8 * quad);
+    const vec4 d = halves(InWords2(unit).at[0]) * 0.25;
+    const ivec2 s = ivec2(InWords2(advance(unit, 32 + block % 8 * 32)).at[0]);
     a = d * vec4(s.x << 24 >> 24, s.x << 8 >> 24, s.y << 24 >> 24, s.y << 8 >> 24);
     b = d * vec4(s.x << 16 >> 24, s.x >> 24, s.y << 16 >> 24, s.y >> 24);
 }
@@ -97,9 +98,9 @@ void load_scales(uvec2 panel, uint block, uint quad, out vec4 a, out vec4 b) { a
 
 #ifdef BF16
 void load_piece(uvec2 panel, uint block, uint quad, uint piece, out uvec4 first, out uvec4 second) {
-    const uint at = (block * 8 + 2 * piece) * 4 + quad;
-    first = InWords4(panel).at[at];
-    second = InWords4(panel).at[at + 4];
+    InWords4 values = InWords4(advance(panel, 16 * (32 * block + quad)));
+    first = values.at[8 * piece];
+    second = values.at[8 * piece + 4];
 }
 // Values 2i and 2i + 1 of K, of w[i].
 void floats_of(uvec4 w, vec4 a, vec4 b, out vec4 f[UNIT / 8]) {
@@ -108,9 +109,9 @@ void floats_of(uvec4 w, vec4 a, vec4 b, out vec4 f[UNIT / 8]) {
 }
 #elif defined(F16)
 void load_piece(uvec2 panel, uint block, uint quad, uint piece, out uvec4 first, out uvec4 second) {
-    const uint at = (block * 16 + 4 * piece) * 4 + quad;
-    first = uvec4(InWords2(panel).at[at], InWords2(panel).at[at + 4]);
-    second = uvec4(InWords2(panel).at[at + 8], InWords2(panel).at[at + 12]);
+    InWords2 values = InWords2(advance(panel, 8 * (64 * block + quad)));
+    first = uvec4(values.at[16 * piece], values.at[16 * piece + 4]);
+    second = uvec4(values.at[16 * piece + 8], values.at[16 * piece + 12]);
 }
 void floats_of(uvec4 w, vec4 a, vec4 b, out vec4 f[UNIT / 8]) {
     f[0] = halves(w.xy);
