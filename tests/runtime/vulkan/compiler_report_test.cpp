@@ -101,6 +101,24 @@ TEST_CASE("a GPU's compiler takes every shader, and keeps it in registers") {
     }
 }
 
+TEST_CASE("attention keeps tiles of 8 rows in registers, at the model's heads and in every format") {
+    const auto context = open_imagined();
+    if (!context) return;
+    const auto pipelines = Pipelines::create(context, {});
+    REQUIRE(pipelines);
+    for (const Shader shader : {Shader::attention_f16, Shader::attention_q8_0, Shader::attention_f32})
+        for (const std::vector<uint32_t>& constants : {std::vector<uint32_t>{256, 256, 8, 0, 2}, {256, 512, 8, 64, 1}}) {
+            CAPTURE(row_of(shader).name);
+            const auto pipeline = (*pipelines)->get({shader, constants});
+            REQUIRE_MESSAGE(pipeline, pipeline.error().message);
+            const auto report = compiler_report(*context, *pipeline);
+            REQUIRE_MESSAGE(report, report.error().message);
+            CHECK(statistic(*report, "Spilled VGPRs") == 0);
+            CHECK(statistic(*report, "Scratch size") == 0);
+            CHECK(statistic(*report, "LDS size") <= 32768);
+        }
+}
+
 TEST_CASE("packed dot products are one instruction, loads of 16 bytes are one") {
     const auto context = open_imagined();
     if (!context) return;
