@@ -7,6 +7,7 @@
 #include "base/try.h"
 #include "model/engine_state.h"
 #include "model/load/projector.h"
+#include "runtime/vulkan/make_vulkan_device.h"
 
 namespace lapidary {
 
@@ -30,9 +31,7 @@ Result<uint32_t> context_of(const EngineOptions& options, int32_t model_context)
 }
 
 Result<void> check_options(const EngineOptions& o) {
-    if (o.placement == Placement::gpu || o.placement == Placement::split)
-        return Error{Errc::device_unavailable, "a GPU was asked for; this build computes on the CPU only",
-                     "set EngineOptions::placement to cpu"};
+    LAP_TRY(asked_placement(o));
     constexpr int kBudgets[] = {0, 70, 140, 280, 560, 1120};
     if (std::find(std::begin(kBudgets), std::end(kBudgets), o.image_tokens) == std::end(kBudgets))
         return Error{Errc::invalid_argument,
@@ -89,6 +88,8 @@ Result<void> check_engine(const EngineOptions& options, int32_t model_context) {
     LAP_TRY(context_of(options, model_context));
     LAP_TRY(phase_threads(options));
     LAP_TRY(kernel_table(options.research.cpu_level));
+    LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
+    if (asked.placement == Placement::gpu) LAP_TRY(runtime::find_gpu(asked.device));
     return {};
 }
 
@@ -154,6 +155,8 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     info.source = state->loaded.packed ? "lapidary" : state->loaded.source;
     info.type = commonest_type(state->loaded.weights);
     info.isa = level->isa;
+    for (const model::DevicePart& part : state->parts)
+        if (info.gpu.empty()) info.gpu = part.gpu;
     info.layers = static_cast<int32_t>(config.layers.size());
     info.hidden = config.hidden;
     info.vocab = config.vocab;

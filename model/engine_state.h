@@ -118,11 +118,21 @@ enum class Packing { now, never };
 
 using model::PartsMaker;
 Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, const model::LoadedModel& loaded);
+Result<std::vector<model::DevicePart>> gpu_part(const EngineOptions& options, const model::LoadedModel& loaded);
+// Whichever of these the options and the environment ask for.
+Result<std::vector<model::DevicePart>> asked_part(const EngineOptions& options, const model::LoadedModel& loaded);
+
+// What options and environment ask for: cpu or gpu, and which GPU.
+struct AskedPlacement {
+    Placement placement = Placement::cpu;
+    std::string device = {};
+};
+Result<AskedPlacement> asked_placement(const EngineOptions& options);
 
 // Builds an engine around a model that is already loaded (files or synthetic weights). `started` is when
 // loading began.
 Result<Engine> make_engine(const EngineOptions& options, model::LoadedModel loaded,
                            std::chrono::steady_clock::time_point started, Packing packing = Packing::now,
-                           const PartsMaker& make_parts = cpu_part);
+                           const PartsMaker& make_parts = asked_part);
 
 }  // namespace lapidary

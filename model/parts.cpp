@@ -1,6 +1,7 @@
 // The devices of an engine: made, given their weights, and made again when one of them is lost.
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <utility>
 
 #include "base/describe.h"
@@ -10,6 +11,7 @@
 #include "model/load/place.h"
 #include "runtime/cpu/make_cpu_device.h"
 #include "runtime/cpu/topology.h"
+#include "runtime/vulkan/make_vulkan_device.h"
 
 namespace lapidary {
 
@@ -63,7 +65,47 @@ Result<void> place_parts(const LoadedModel& loaded, std::vector<model::DevicePar
     return {};
 }
 
+// Empty: nothing is kept.
+std::filesystem::path cache_folder(const EngineOptions& options) {
+    if (options.cache_folder == "none") return {};
+    if (!options.cache_folder.empty()) return options.cache_folder;
+    if (const std::filesystem::path cache = environment("XDG_CACHE_HOME"); cache.is_absolute()) return cache / "lapidary";
+    const std::filesystem::path home = environment("HOME");
+    return home.is_absolute() ? home / ".cache" / "lapidary" : std::filesystem::path();
+}
+
+// automatic where the variable says nothing.
+Result<Placement> placement_of_environment() {
+    const std::string text = environment("LAPIDARY_PLACEMENT");
+    if (text.empty() || text == "auto") return Placement::automatic;
+    if (text == "cpu") return Placement::cpu;
+    if (text == "gpu") return Placement::gpu;
+    if (text == "split") return Placement::split;
+    return Error{Errc::invalid_argument, concat("LAPIDARY_PLACEMENT is ", in_quotes(text), ", not auto, cpu, gpu or split"),
+                 "unset it to compute on the CPU"};
+}
+
 }  // namespace
+
+Result<AskedPlacement> asked_placement(const EngineOptions& options) {
+    AskedPlacement asked{options.placement, options.device};
+    if (asked.placement == Placement::automatic && !options.device.empty()) asked.placement = Placement::gpu;
+    if (asked.placement == Placement::automatic) {
+        LAP_ASSIGN(asked.placement, placement_of_environment());
+    }
+    if (asked.placement == Placement::split)
+        return Error{Errc::device_unavailable, "layers cannot be shared by CPU and GPU in this version",
+                     "set EngineOptions::placement to gpu or cpu"};
+    if (asked.placement == Placement::gpu) {
+        if (asked.device.empty()) asked.device = environment("LAPIDARY_DEVICE");
+        return asked;
+    }
+    if (!options.device.empty())
+        return Error{Errc::invalid_argument,
+                     concat("the GPU ", in_quotes(options.device), " is named, and the CPU asked for"),
+                     "set EngineOptions::placement to gpu, or leave EngineOptions::device out"};
+    return AskedPlacement{};
+}
 
 std::vector<PanelKernels> panel_kernels(const runtime::Device& device, const model::Weights& weights) {
     std::vector<PanelKernels> out;
@@ -115,6 +157,23 @@ Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, co
     LAP_ASSIGN(parts[0].device, runtime::make_cpu_device(settings, panel_formats(loaded.weights)));
     parts[0].last = static_cast<int32_t>(loaded.config.layers.size());
     return parts;
+}
+
+Result<std::vector<model::DevicePart>> gpu_part(const EngineOptions& options, const LoadedModel& loaded) {
+    LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
+    std::vector<model::DevicePart> parts(1);
+    LAP_ASSIGN(parts[0].gpu, runtime::find_gpu(asked.device));
+    LAP_ASSIGN(parts[0].device, runtime::make_vulkan_device({.device = asked.device,
+                                                             .precise = options.precise,
+                                                             .cache_folder = cache_folder(options)}));
+    parts[0].last = static_cast<int32_t>(loaded.config.layers.size());
+    return parts;
+}
+
+Result<std::vector<model::DevicePart>> asked_part(const EngineOptions& options, const LoadedModel& loaded) {
+    LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
+    const bool gpu = asked.placement == Placement::gpu && !options.prompts_only;
+    return gpu ? gpu_part(options, loaded) : cpu_part(options, loaded);
 }
 
 Result<void> model::EngineState::place_media() {

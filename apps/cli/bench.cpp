@@ -51,7 +51,7 @@ void describe(Command& command, BenchVerbOptions& options, Console& console) {
     add_context_option(command, options.engine.engine.context, "context in tokens (default: what the longest test needs)");
     command.choice("--kv", options.engine.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");
     command.flag("--precise", options.engine.engine.precise, "f32 matmul inputs and f32 KV");
-    add_placement_options(command, options.engine.placement);
+    add_placement_options(command, options.engine);
     command.heading("Output");
     command.choice("-o,--output", options.output, {"md", "csv", "json", "jsonl"}, "form (default md; --json: jsonl)");
     add_diagnostic_options(command, options.engine.diagnostics);

@@ -23,7 +23,7 @@ struct KldVerbOptions {
     ExcerptOptions excerpt;
     std::optional<std::string> base;
     bool base_precise = false;
-    std::string base_kv = "f16";
+    std::string base_kv = "f16", base_placement;
 };
 
 void describe(Command& command, KldVerbOptions& options, Console& console) {
@@ -35,6 +35,7 @@ void describe(Command& command, KldVerbOptions& options, Console& console) {
     command.text("--base", options.base, "MODEL", "what it is compared with (default: the same model)");
     command.choice("--base-kv", options.base_kv, {"f32", "f16", "q8_0"},
                    "KV cache of the base (default f16)");
+    command.choice("--base-placement", options.base_placement, {"cpu", "gpu"}, "where the base runs (default: as the model)");
     command.flag("--base-precise", options.base_precise, "f32 matmul inputs and f32 KV in the base");
     command.heading("Machine");
     add_window_options(command, options.engine, options.excerpt);
@@ -43,7 +44,8 @@ void describe(Command& command, KldVerbOptions& options, Console& console) {
 }
 
 Json side(const ModelInfo& info, bool precise) {
-    return {{"model", info.name}, {"type", info.type}, {"kv", kv_name(info.kv)}, {"precise", precise}};
+    return {{"model", info.name}, {"type", info.type}, {"kv", kv_name(info.kv)}, {"precise", precise},
+            {"gpu", info.gpu.empty() ? Json(nullptr) : Json(info.gpu)}};
 }
 
 void add(Json& json, const std::string& name, const Estimate& estimate) {
@@ -79,8 +81,8 @@ std::string plus_minus(const Estimate& e, double scale = 1) {
 }
 
 std::string name(const ModelInfo& info, bool precise) {
-    return fmt::format("{} {} · kv {}{}", info.name, info.type, kv_name(info.kv),
-                       precise ? " · precise" : "");
+    return fmt::format("{} {} · kv {}{}{}", info.name, info.type, kv_name(info.kv), precise ? " · precise" : "",
+                       info.gpu.empty() ? "" : " · " + info.gpu);
 }
 
 std::string to_text(const KldReport& report, const KldOptions& work) {
@@ -111,14 +113,17 @@ Result<KldOptions> prepare(Program& program, const KldVerbOptions& options) {
     KldOptions work;
     LAP_ASSIGN(work.excerpt, read_excerpt(options.excerpt, arguments.own));
     const bool same_settings =
-        options.base_precise == options.engine.engine.precise && options.base_kv == options.engine.kv;
+        options.base_precise == options.engine.engine.precise && options.base_kv == options.engine.kv &&
+        options.base_placement.empty();
     if (!options.base && same_settings)
         return usage("the base is the model itself, with the same settings",
-                     "name another with --base, or other settings with --base-precise or --base-kv");
+                     "name another with --base, or other settings with --base-precise, --base-kv or --base-placement");
     LAP_ASSIGN(work.model, engine_options(program.console, options.engine, options.model, arguments.model));
     work.base = work.model;
     work.base.kv = kv_format(options.base_kv);
     work.base.precise = options.base_precise;
+    if (!options.base_placement.empty()) work.base.placement = placement_of(options.base_placement);
+    if (options.base_placement == "cpu") work.base.device.clear();
     if (options.base) {
         LAP_ASSIGN(work.base.model, resolve_model(program.console, *options.base));
         work.base.mmproj.clear();  // --mmproj is MODEL's

@@ -79,9 +79,10 @@ std::vector<Column> columns_for(size_t width, bool steps) {
 void print_heading(Console& console, const BenchRow& row, const std::vector<Column>& columns) {
     const bool narrow = columns.size() < kColumns.size();
     const std::string machine =
-        fmt::format("{}cpu {} · kernels {} · kv {} · machine {:.1f} GB/s, {:.0f} GMAC/s int8 ({})",
-                    narrow ? fmt::format("{} {} · {} threads · ", row.model, row.type, threads(row)) : "", row.cpu, row.isa,
-                    row.kv, row.machine_gbps, row.machine_gmacs, row.peak_instruction);
+        fmt::format("{}{} · kv {} · machine {:.1f} GB/s, {:.0f} GMAC/s int8 ({})",
+                    narrow ? fmt::format("{} {} · {} threads · ", row.model, row.type, threads(row)) : "",
+                    row.gpu.empty() ? fmt::format("cpu {} · kernels {}", row.cpu, row.isa) : fmt::format("gpu {}", row.gpu), row.kv,
+                    row.machine_gbps, row.machine_gmacs, row.peak_instruction);
     const size_t width = console.note_width();
     const std::string lines = width > 0 ? wrapped(machine, width, 2, 0) : machine;
     for (const std::string_view line : split(lines, '\n')) console.note(line);
@@ -151,7 +152,7 @@ Json bench_json(const BenchRow& row, bool profile) {
                  {"cost_allowed", measured(row.cost_allowed)},
                  {"cpu", row.cpu},
                  {"isa", row.isa},
-                 {"gpu", nullptr},
+                 {"gpu", row.gpu.empty() ? Json(nullptr) : Json(row.gpu)},
                  {"placement", row.placement},
                  {"threads", row.threads},
                  {"prefill_threads", row.prefill_threads},

@@ -32,7 +32,7 @@ void add_window_options(Command& command, EngineChoices& choices, ExcerptOptions
     command.count("--stride", options.stride, 1, kMaxContext,
                   "tokens that a context moves on by (default half of it)", true);
     command.count("-t,--threads", choices.engine.threads, 1, 1024, "threads (default: every core)");
-    add_placement_options(command, choices.placement);
+    add_placement_options(command, choices);
 }
 
 Result<Excerpt> read_excerpt(const ExcerptOptions& options, const std::optional<std::string>& file) {

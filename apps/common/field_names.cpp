@@ -15,6 +15,7 @@ constexpr FieldName kFields[] = {
     {"BenchOptions::generate", "--generate"},
     {"BenchOptions::prompt", "--prompt"},
     {"EngineOptions::context", "--ctx"},
+    {"EngineOptions::device", "--device"},
     {"EngineOptions::image_tokens", "--image-tokens"},
     {"EngineOptions::kv", "--kv"},
     {"EngineOptions::mmproj", "--mmproj"},

@@ -44,8 +44,17 @@ the model where the command line names none
 .B LAPIDARY_THREADS
 threads where \-\-threads is not given
 .TP
+.B LAPIDARY_PLACEMENT
+cpu or gpu, where neither \-\-placement nor \-\-device is given
+.TP
+.B LAPIDARY_DEVICE
+the GPU, by number or a part of its name, where \-\-device is not given
+.TP
 .B LAPIDARY_CPU
 kernels of a lower level: ref, avx2, avxvnni, avx512, neon, neon_dot, neon_i8mm
+.TP
+.B XDG_CACHE_HOME
+where lapidary/ keeps a GPU's compiled shaders and the verdicts on them (default ~/.cache)
 .TP
 .B NO_COLOR, FORCE_COLOR, TERM
 colour of stderr; with TERM=dumb no colour and no line that is drawn over

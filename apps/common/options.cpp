@@ -148,11 +148,16 @@ void add_context_option(Command& command, uint32_t& context, const std::string& 
     });
 }
 
-void add_placement_options(Command& command, std::string& placement) {
-    command.choice("--placement", placement, {"auto", "cpu", "gpu", "split"}, "where layers run");
-    constexpr const char* kCpuOnly = "this version runs on the CPU; use --placement cpu";
-    command.unavailable({"--gpu-layers"}, true, Errc::device_unavailable, kCpuOnly, "0");
-    command.unavailable({"--device", "--split"}, true, Errc::device_unavailable, kCpuOnly);
+void add_placement_options(Command& command, EngineChoices& choices) {
+    command.choice("--placement", choices.placement, {"auto", "cpu", "gpu", "split"}, "where layers run (default cpu)");
+    command.text("--device", choices.device, "N|NAME", "the GPU, as `lapidary doctor` lists them; implies gpu");
+    constexpr const char* kAll = "--placement gpu puts all layers on the GPU, --placement cpu none";
+    command.unavailable({"--gpu-layers"}, true, Errc::device_unavailable, kAll, "0");
+    command.unavailable({"--split"}, true, Errc::device_unavailable, kAll);
+}
+
+Placement placement_of(const std::string& name) {
+    return name == "cpu" ? Placement::cpu : name == "gpu" ? Placement::gpu : name == "split" ? Placement::split : Placement::automatic;
 }
 
 void add_engine_options(Command& command, EngineChoices& choices) {
@@ -160,7 +165,7 @@ void add_engine_options(Command& command, EngineChoices& choices) {
     add_context_option(command, engine.context, "context in tokens, 8k works too (default 8k)");
     command.count("-t,--threads", engine.threads, 1, kMaxThreads, "threads (default: every fast core)");
     add_phase_thread_options(command, engine);
-    add_placement_options(command, choices.placement);
+    add_placement_options(command, choices);
     command.choice("--kv", choices.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");
     command.flag("--precise", engine.precise, "f32 matmul inputs and f32 KV");
     command.parsed("--image-tokens", "N", "70, 140, 280, 560 or 1120 per picture", engine.image_tokens, parse_image_tokens,
@@ -173,12 +178,11 @@ void add_engine_options(Command& command, EngineChoices& choices) {
 
 Result<EngineOptions> engine_options(const Console& console, const EngineChoices& choices,
                                      const ModelOptions& model, const std::string& model_name, Inputs inputs) {
-    if (choices.placement == "gpu" || choices.placement == "split")
-        return Error{Errc::device_unavailable,
-                     fmt::format("--placement {}: this version has no GPU part", choices.placement),
-                     "use --placement cpu"};
     EngineOptions engine = choices.engine;
-    engine.placement = choices.placement == "cpu" ? Placement::cpu : Placement::automatic;
+    engine.placement = placement_of(choices.placement);
+    if (choices.device && choices.device->empty()) return usage("--device is empty", "`lapidary doctor` lists the GPUs");
+    engine.device = choices.device.value_or("");
+    engine.note = [&console](std::string_view note) { console.note(fmt::format("note: {}", note)); };
     engine.kv = kv_format(choices.kv);
     engine.research.vision_blocks_everywhere = choices.vision_mask == "all";
     if (model.mmproj) engine.mmproj = *model.mmproj;

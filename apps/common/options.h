@@ -46,12 +46,14 @@ inline constexpr int64_t kMaxContext = int64_t{1} << 20;  // tokens; four times 
 struct EngineChoices {
     EngineOptions engine;
     std::string placement = "auto", kv = "f16", vision_mask = "sliding";
+    std::optional<std::string> device;
     Diagnostics diagnostics;
 };
 void add_engine_options(Command& command, EngineChoices& choices);
 void add_phase_thread_options(Command& command, EngineOptions& engine);  // part of the above, as the next
 void add_context_option(Command& command, uint32_t& context, const std::string& description);
-void add_placement_options(Command& command, std::string& placement);
+void add_placement_options(Command& command, EngineChoices& choices);
+Placement placement_of(const std::string& name);
 // The library's form of the choices, with the model resolved. gpu and split: device_unavailable. `inputs`: what the
 // verb reads beside the model, and no result may replace.
 Result<EngineOptions> engine_options(const Console& console, const EngineChoices& choices, const ModelOptions& model,

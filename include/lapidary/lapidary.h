@@ -135,7 +135,15 @@ struct EngineOptions {
     uint32_t context = 0;                 // tokens per session; 0 = min(8192, the model's own limit)
     int threads = 0;                      // 0 = LAPIDARY_THREADS, else every performance core of this process
     int prefill_threads = 0, decode_threads = 0;  // of long steps, of steps up to 8 tokens; 0 = `threads`
-    Placement placement = Placement::automatic;  // gpu and split: device_unavailable in this version
+    // automatic: LAPIDARY_PLACEMENT, else the CPU. gpu: the whole model on one Vulkan device; where there is none, or it
+    // cannot be used, device_unavailable with every device's reasons. split: device_unavailable in this version.
+    Placement placement = Placement::automatic;
+    // Which GPU: a number as doctor() counts, or a part of its name; naming one asks for the GPU. Empty:
+    // LAPIDARY_DEVICE, else the best that is no software device.
+    std::string device = {};
+    // Where a GPU's compiled shaders and the verdicts on them are kept, for the next start. Empty: lapidary in
+    // $XDG_CACHE_HOME, else in ~/.cache; "none": nowhere.
+    std::filesystem::path cache_folder = {};
     KvFormat kv = KvFormat::f16;
     bool precise = false;                 // f32 matmul inputs, f32 KV: what parity tests use
     int image_tokens = 0;                 // 70 140 280 560 1120; 0 = the model's
@@ -156,6 +164,7 @@ struct PanelKernels {
 struct ModelInfo {
     std::string name, source, type;       // "gguf", "hf" or "lapidary"; the commonest matrix format
     std::string isa;                      // level of the kernels: avx512, ...
+    std::string gpu;                      // that it was opened on; empty: the CPU
     std::vector<PanelKernels> panels;     // where the start-up race chose; the level's own serve everything else
     int32_t layers = 0, hidden = 0, vocab = 0;
     uint32_t context = 0;                 // of a session

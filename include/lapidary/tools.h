@@ -126,6 +126,7 @@ struct BenchRow {                           // the fields of `bench --json`
     // arithmetic at three quarters of the int8 peak becomes the limit: max(1, MACs / (0.75 peak x t1)).
     double step_ms = 0, cost_ratio = 0, cost_allowed = 0;
     std::string peak_instruction;           // "vpdpbusd zmm": the fastest one that these kernels have for it
+    std::string gpu;                        // empty: the CPU computed
     std::string cpu, isa, placement, model, type, kv, logits_hash, version, compiler;
     int threads = 0, prefill_threads = 0, decode_threads = 0;
     uint64_t model_bytes = 0, peak_rss_bytes = 0, probe_bytes = 0;  // probe: part of the peak, as is a second cache

@@ -51,7 +51,7 @@ void look_for_gpus(DoctorReport& report) {
     } else if (found.gpus.empty()) {
         report.gpu = "none: " + found.problem;
     } else if (std::any_of(found.gpus.begin(), found.gpus.end(), usable)) {
-        report.gpu = "none: Vulkan shows software devices only; --device names one, to test with";
+        report.gpu = "none: Vulkan shows software devices only, which are used when named";
     } else {
         report.gpu = "none: no Vulkan device here can be used";
     }

@@ -93,7 +93,7 @@ Result<ModelReport> inspect(const EngineOptions& options) try {
     const auto started = std::chrono::steady_clock::now();
     LAP_ASSIGN(auto loaded, model::load_model(
                                 {.model = options.model, .mmproj = options.mmproj, .companions = true}));
-    LAP_ASSIGN(const Engine engine, make_engine(options, std::move(loaded), started, Packing::never));
+    LAP_ASSIGN(const Engine engine, make_engine(options, std::move(loaded), started, Packing::never, cpu_part));
     ModelReport report;
     report.info = engine.info();
     const model::EngineState& state = model::Access::state(engine);

@@ -46,7 +46,7 @@ constexpr const char* kLayer = "VK_LAYER_KHRONOS_validation";
 Result<std::shared_ptr<Instance>> Instance::create(const InstanceOptions& options) {
     if (open_loader() != VK_SUCCESS)
         return Error{Errc::device_unavailable, "there is no Vulkan loader on this machine (libvulkan.so.1)",
-                     "install the GPU's Vulkan driver (Debian: mesa-vulkan-drivers), or use --placement cpu"};
+                     "install the GPU's Vulkan driver (Debian: mesa-vulkan-drivers), or set EngineOptions::placement to cpu"};
     const bool validate = options.validation != Validation::off;
     if (validate && !has_layer(kLayer))
         return Error{Errc::device_unavailable, std::string(kLayer) + " is not installed",
@@ -78,7 +78,7 @@ Result<std::shared_ptr<Instance>> Instance::create(const InstanceOptions& option
     const VkResult r = vkCreateInstance(&info, nullptr, &made->instance_);
     if (r == VK_ERROR_INCOMPATIBLE_DRIVER)
         return Error{Errc::device_unavailable, "the Vulkan loader is here, and no driver of a GPU",
-                     "install the GPU's Vulkan driver (Debian: mesa-vulkan-drivers), or use --placement cpu"};
+                     "install the GPU's Vulkan driver (Debian: mesa-vulkan-drivers), or set EngineOptions::placement to cpu"};
     if (r != VK_SUCCESS) return failure("no Vulkan instance", r);
     volkLoadInstanceOnly(made->instance_);
     if (validate && made->debug_utils_ && made->messages_) {

@@ -216,7 +216,7 @@ Result<DeviceFacts> choose_device(const std::vector<DeviceFacts>& devices, const
         return Error{Errc::device_unavailable,
                      (wanted.empty() ? "no GPU here can be used" : concat("no usable GPU is ", in_quotes(wanted))) +
                          "; Vulkan shows: " + listing(devices),
-                     "`lapidary doctor` shows them all; --device takes a number or a part of a name"};
+                     "set EngineOptions::device to a number or a part of a name; `lapidary doctor` shows them all"};
     return **std::min_element(usable.begin(), usable.end(), [](const auto* a, const auto* b) { return rank(*a) < rank(*b); });
 }
 

@@ -256,7 +256,7 @@ Error VulkanDevice::distrust(const std::string& shader) const {
     for (const auto& [test, verdict] : trust_->verdicts().failed())
         if (test.compare(0, shader.size(), shader) == 0) why = concat(": ", test, ", ", verdict.reason);
     return {Errc::device_unavailable, concat(context_->facts().name, " (", context_->facts().driver, ") computes ", shader, " wrongly", why),
-            "update the GPU's driver, or use --placement cpu; `lapidary doctor` shows what passed"};
+            "update the GPU's driver, or set EngineOptions::placement to cpu; `lapidary doctor` shows what passed"};
 }
 
 void VulkanDevice::note_kv(const KvView& kv) {

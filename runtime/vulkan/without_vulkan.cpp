@@ -7,7 +7,7 @@ namespace {
 constexpr const char* kProblem = "this build has no Vulkan";
 
 Error no_vulkan() {
-    return {Errc::device_unavailable, kProblem, "configure with -DLAP_VULKAN=ON, or use --placement cpu"};
+    return {Errc::device_unavailable, kProblem, "configure with -DLAP_VULKAN=ON, or set EngineOptions::placement to cpu"};
 }
 
 }  // namespace

@@ -6,7 +6,7 @@ from support import ROOT, TINY, CliTest, main
 
 PEER = ROOT / "tests" / "data" / "peer"
 RANDOM = ["--random-tokens", 100]
-SIDE = {"model", "type", "kv", "precise"}
+SIDE = {"model", "type", "kv", "precise", "gpu"}
 FIELDS = {"kl_mean", "kl_mean_error", "kl_median", "kl_p90", "kl_p99", "kl_max", "same_top", "same_top_error", "p_mean",
           "p_mean_error", "p_rms", "p_rms_error", "perplexity", "perplexity_error", "base_perplexity",
           "base_perplexity_error", "perplexity_ratio", "perplexity_ratio_error", "tokens", "contexts", "ctx", "stride",

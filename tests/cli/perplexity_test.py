@@ -76,7 +76,7 @@ class Perplexity(CliTest):
         self.fails(2, "perplexity", TINY, text, "--ctx", 100000, says="4096")
         self.fails(1, "perplexity", TINY, self.folder / "absent.txt", says="absent.txt")
         self.fails(3, "perplexity", self.folder / "absent.gguf", text, says="absent.gguf")
-        self.fails(5, "perplexity", TINY, text, "--placement", "gpu")
+        self.fails(5, "perplexity", TINY, text, "--device", "no such device")
 
     def test_model_without_tokenizer(self):
         synthetic = self.folder / "s.gguf"

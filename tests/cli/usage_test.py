@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from support import TINY, CliTest, lapidary, main
+from support import TINY, CliTest, clean_environment, lapidary, main
 
 ASK = ["run", TINY, "-p", "hi"]
 
@@ -101,10 +101,32 @@ class Usage(CliTest):
         self.fails(2, *ASK, "--raw", "--think", "on", says="--raw")
 
     def test_a_gpu_asked_for_is_absent(self):
-        for options in (["--placement", "gpu"], ["--placement", "split"], ["--gpu-layers", "3"], ["--device", "0"]):
+        for options in (["--placement", "split"], ["--gpu-layers", "3"], ["--split", "0.5"], ["--device", "99"],
+                        ["--placement", "gpu", "--device", "no such device"]):
             with self.subTest(options=options):
                 error = self.fails(5, *ASK, *options)
                 self.assertEqual(error["code"], "device_unavailable")
+        self.ok(*ASK, "-n", "1", "--gpu-layers", "0")
+        no_driver = clean_environment(VK_ICD_FILENAMES="/nothing.json", VK_DRIVER_FILES="/nothing.json")
+        for options, env in ((["--placement", "gpu"], no_driver), ([], {**no_driver, "LAPIDARY_PLACEMENT": "gpu"})):
+            self.assertEqual(self.fails(5, *ASK, *options, env=env)["code"], "device_unavailable")
+        # Without a model's weights nothing asks for a device.
+        self.ok("tokenize", TINY, "hi", env={**no_driver, "LAPIDARY_PLACEMENT": "gpu"})
+        self.ok("inspect", TINY, env={**no_driver, "LAPIDARY_PLACEMENT": "gpu"})
+
+    def test_every_gpu_and_why_it_is_not_taken(self):
+        report = self.ok_json("doctor")
+        error = self.fails(5, *ASK, "--device", "no such device", says=[gpu["name"] for gpu in report["gpus"]])
+        for gpu in report["gpus"]:
+            for reason in gpu["reasons"]:
+                self.assertIn(reason, error["message"])
+        self.fails(5, "bench", "--synthetic", "12b", "--device", "no such device")  # before its weights are made
+
+    def test_placements_that_contradict_each_other(self):
+        self.fails(2, *ASK, "--placement", "cpu", "--device", "0", says=["--placement", "--device"])
+        self.fails(2, *ASK, "--device", "", says="--device is empty")
+        self.fails(2, *ASK, env=clean_environment(LAPIDARY_PLACEMENT="moon"), says=["LAPIDARY_PLACEMENT", "moon"])
+        self.ok(*ASK, "-n", "1", "--placement", "cpu", env=clean_environment(LAPIDARY_PLACEMENT="gpu", LAPIDARY_DEVICE="no such device"))
 
     def test_what_this_version_lacks_is_said(self):
         for options in (["--draft", "f"], ["--schema", "f"], ["--memory", "4G"]):
@@ -122,7 +144,6 @@ class Usage(CliTest):
         self.assertEqual(error["code"], "context_full")
 
     def test_unsupported_isa_lists_those_that_work(self):
-        from support import clean_environment
         self.fails(2, *ASK, env=clean_environment(LAPIDARY_CPU="quantum"), says=["quantum", "ref"])
 
     def test_help_fits_a_screen(self):

@@ -92,7 +92,13 @@ TEST_CASE("engine: options that cannot be are refused with their numbers") {
     CHECK(open_error(o).message.find("4096") != std::string::npos);
 
     o = with(kTiny);
-    o.placement = Placement::gpu;
+    o.placement = Placement::split;
+    CHECK(open_error(o).code == Errc::device_unavailable);
+    o.placement = Placement::cpu;
+    o.device = "0";
+    CHECK(open_error(o).code == Errc::invalid_argument);
+    o.placement = Placement::automatic;
+    o.device = "no such device";
     CHECK(open_error(o).code == Errc::device_unavailable);
 
     o = with(kTiny);

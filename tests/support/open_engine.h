@@ -1,6 +1,7 @@
-// Opens an engine on the devices that the environment names: LAPIDARY_TEST_DEVICES is a list of "cpu" and
-// "far", the layers shared evenly; without it, whatever Engine::open takes. So whole test files run on
-// devices unlike the host.
+// Opens an engine on the devices that the environment names: LAPIDARY_TEST_DEVICES is a list of "cpu", "far" and "gpu",
+// the layers shared evenly; without it, whatever Engine::open takes. So whole test files run on devices unlike the host.
+// "gpu" is the Vulkan device that LAPIDARY_TEST_GPU names (default: a software device); with LAPIDARY_TEST_VALIDATION
+// anything that validation layers say fails the test.
 #pragma once
 
 #include <cstdlib>
@@ -11,19 +12,29 @@
 
 #include "model/engine_state.h"
 #include "runtime/split_device.h"
+#include "runtime/vulkan/make_vulkan_device.h"
 #include "tests/support/far/far_device.h"
 #include "tests/support/goldens.h"
 
 namespace lapidary::test {
 
-// One device of a test engine: the CPU, or a FarDevice with a mistake; alone, or with a far helper that
+// One device of a test engine: the CPU, a GPU, or a FarDevice with a mistake; alone, or with a far helper that
 // multiplies the rows of every matrix from this share on.
 struct TestDevice {
     bool far = true;
     FarFault fault = FarFault::none;
     double helper_from = 1.0;
     std::shared_ptr<FarTrouble> trouble = {};
+    bool gpu = false;
 };
+
+inline Result<std::unique_ptr<runtime::Device>> make_test_gpu(const EngineOptions& options) {
+    const char* device = std::getenv("LAPIDARY_TEST_GPU");
+    runtime::VulkanSettings settings{.device = device ? device : "llvmpipe", .precise = options.precise};
+    if (std::getenv("LAPIDARY_TEST_VALIDATION"))
+        settings.messages = [](const std::string& message) { FAIL_CHECK(message); };
+    return runtime::make_vulkan_device(settings);
+}
 
 // `cuts`: the first layer of every device but the first, ascending; empty: shared evenly.
 inline PartsMaker parts_of(std::vector<TestDevice> devices, std::vector<int32_t> cuts = {}) {
@@ -40,7 +51,12 @@ inline PartsMaker parts_of(std::vector<TestDevice> devices, std::vector<int32_t>
             auto made = cpu_part(options, loaded);
             if (!made) return made.error();
             model::DevicePart part = std::move(made->front());
-            if (devices[static_cast<size_t>(i)].far) {
+            if (devices[static_cast<size_t>(i)].gpu) {
+                auto gpu = make_test_gpu(options);
+                if (!gpu) return gpu.error();
+                part.gpu = "gpu";
+                part.device = std::move(*gpu);
+            } else if (devices[static_cast<size_t>(i)].far) {
                 part.gpu = "far";
                 const auto table = kernel_table(options.research.cpu_level);
                 if (!table) return table.error();
@@ -78,9 +94,9 @@ inline Result<Engine> open_engine(const EngineOptions& options) {
     std::vector<TestDevice> devices;
     std::istringstream names(wanted);
     for (std::string name; std::getline(names, name, ',');) {
-        if (name != "far" && name != "cpu")
-            FAIL("LAPIDARY_TEST_DEVICES names '", name, "', neither cpu nor far");
-        devices.push_back({name == "far"});
+        if (name != "far" && name != "cpu" && name != "gpu")
+            FAIL("LAPIDARY_TEST_DEVICES names '", name, "', neither cpu nor far nor gpu");
+        devices.push_back({.far = name == "far", .gpu = name == "gpu"});
     }
     return open_on(options, parts_of(devices));
 }

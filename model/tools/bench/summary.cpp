@@ -94,7 +94,8 @@ void describe_engine(const Engine& engine, BenchRow& row) {
     row.cpu = runtime::cpu_name();
     row.isa = info.isa;
     row.peak_instruction = Access::state(engine).device().probe().peak_instruction();
-    row.placement = "cpu";
+    row.gpu = info.gpu;
+    row.placement = info.gpu.empty() ? "cpu" : "gpu";
     row.model = info.name;
     row.type = info.type;
     row.kv = kv_name(info.kv);
