@@ -122,6 +122,17 @@ std::string Products::name_of(Format format, Layout layout, int64_t k, int64_t c
     return std::string(row_of(shader_of(format, layout, columns, takes_image(format, layout, k))).name);
 }
 
+MatmulTuning Products::tile_for(const TensorView& w, int64_t columns) const {
+    MatmulTuning t = wants_image(w, columns) ? tuning_.dot : tuning_.floats;
+    for (; columns * 2 <= t.columns && t.threads >= 128 && t.columns >= 32; t.columns /= 2) t.threads /= 2;
+    return t;
+}
+
+int64_t Products::columns_like(const TensorView& w, int64_t columns) const {
+    if (columns <= kMatvecColumns) return columns;
+    return std::min<int64_t>(columns, tile_for(w, columns).columns * 3 / 4 - 1);
+}
+
 bool Products::wants_image(const TensorView& w, int64_t) const { return takes_image(w.format, w.layout, w.cols); }
 
 // As many as tuned, but not so many that a thread's sums, four for each panel of `sums` matrices and columns, crowd its
@@ -177,7 +188,7 @@ void Products::add_matvec_rows(const MatmulPart& part, const TensorView& x, cons
 void Products::add_matmul(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const {
     const Slice slice(part);
     const bool dot = wants_image(part.weights, x.rows);
-    const MatmulTuning& t = dot ? tuning_.dot : tuning_.floats;
+    const MatmulTuning t = tile_for(part.weights, x.rows);
     const PipelineKey key = {shader_of(part.weights, x.rows), {t.threads, t.rows, t.columns, t.thread_rows}};
     const std::array<uint32_t, 3> groups = {ceil_div(x.rows, t.columns), ceil_div(slice.rows(), t.rows), 1};
     const uint32_t has_bias = part.bias ? 1 : 0;

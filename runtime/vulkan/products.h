@@ -31,7 +31,8 @@ struct MatvecTuning {
     uint32_t threads = 64, panels = 2, groups = 512;
 };
 // Many columns: a workgroup's tile and the rows of it that a thread has; all multiples of 4, rows of 16. A thread's columns are
-// rows * columns / (threads * thread_rows).
+// rows * columns / (threads * thread_rows). A product with half as many columns, or a quarter, takes a tile that is as much
+// narrower, and so many fewer threads.
 struct MatmulTuning {
     uint32_t threads = 256, rows = 64, columns = 64, thread_rows = 4;
 };
@@ -53,6 +54,8 @@ class Products {
     Layout layout_of(Format format, int64_t k) const;
     // The shader that serves: for inspection and reports.
     std::string name_of(Format format, Layout layout, int64_t k, int64_t columns) const;
+    // How many columns to test with for the pipeline that multiplies so many: not whole tiles of them.
+    int64_t columns_like(const TensorView& weights, int64_t columns) const;
     // Whether its product with so many columns takes the int8 image.
     bool wants_image(const TensorView& weights, int64_t columns) const;
 
@@ -77,6 +80,7 @@ class Products {
     Shader shader_of(Format format, Layout layout, int64_t columns, bool image) const;
     Shader shader_of(const TensorView& weights, int64_t columns) const;
 
+    MatmulTuning tile_for(const TensorView& weights, int64_t columns) const;
     uint32_t panels_together(std::span<const MatmulPart> parts, uint32_t sums) const;
     void add_matvec(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool gated,
                     std::vector<Dispatch>& out) const;

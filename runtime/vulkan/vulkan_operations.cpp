@@ -209,10 +209,9 @@ void VulkanDevice::gated_matmul(const TensorView& gate, const TensorView& up, co
 
 // Asks for shaders until one is trusted. Without any, the step fails.
 bool VulkanDevice::trust_product(const TensorView& weights, int64_t columns, bool gated) {
-    constexpr int64_t kManyColumns = 23;
     if (!trust_ || !outcome_) return outcome_.has_value();
     const bool rows = weights.layout == Layout::rows;
-    const ProductCase product{.format = weights.format, .k = weights.cols, .columns = std::min(columns, kManyColumns),
+    const ProductCase product{.format = weights.format, .k = weights.cols, .columns = products_->columns_like(weights, columns),
                               .use = rows ? Use::projection : Use::matrix, .gated = gated,
                               .own_images = rows && !options_.precise && kernels::is_quantised(weights.format)};
     for (;;) {

@@ -249,6 +249,7 @@ TEST_CASE("products: panels times many columns") {
             check_product(products, f, Layout::panels, 72, 768, 9, {});
             check_product(products, f, Layout::panels, 72, 256, 66, {16, 72});
         }
+        check_product(products, Format::q4_0, Layout::panels, 72, 256, 23, {});  // between their tiles
     }
 }
 
@@ -319,10 +320,31 @@ TEST_CASE("products: every tuning that may win a race") {
     for (const MatmulTuning& t : dot_candidates()) {
         CAPTURE(t.rows);
         CAPTURE(t.columns);
-        check_product(make_products(false, {.dot = t}), Format::q4_0, Layout::panels, 72, 256, 9, {});
+        check_product(make_products(false, {.dot = t}), Format::q4_0, Layout::panels, 72, 256, 65, {});
     }
     // The largest: the tiles are cut as those of int8, which all pass above.
-    check_product(make_products(true, {.floats = float_candidates().back()}), Format::q4_0, Layout::panels, 72, 256, 9, {});
+    check_product(make_products(true, {.floats = float_candidates().back()}), Format::q4_0, Layout::panels, 72, 256, 65, {});
+}
+
+TEST_CASE("products: a test's columns take the pipeline that it is for") {
+    test::Random random(5);
+    const Products products = make_products(false);
+    const Matrix m(random, Format::q4_0, Layout::panels, 16, 256);
+    const auto pipeline = [&](int64_t columns) {
+        const Input in(random, columns, 256);
+        const Rows out(columns, 16);
+        const MatmulPart part{.weights = m.view, .out = out.view};
+        std::vector<Dispatch> dispatches;
+        products.matmul({&part, 1}, in.view, in.range(), true, dispatches);
+        return dispatches.back().pipeline;
+    };
+    for (const int64_t columns : {1, 8, 9, 16, 17, 32, 33, 64, 65, 512}) {
+        CAPTURE(columns);
+        const int64_t tested = products.columns_like(m.view, columns);
+        CHECK(tested <= 64);
+        CHECK(pipeline(columns) == pipeline(tested));
+    }
+    CHECK(pipeline(16) != pipeline(17));
 }
 
 TEST_CASE("products: several parts") {
