@@ -15,6 +15,7 @@
 #include "kernels/panels.h"
 #include "tests/kernels/fixtures.h"
 #include "tests/support/check_close.h"
+#include "tests/support/vulkan_pair.h"
 #include "tests/support/vulkan_rig.h"
 
 namespace lapidary {
@@ -345,6 +346,31 @@ TEST_CASE("products: a test's columns take the pipeline that it is for") {
         CHECK(pipeline(columns) == pipeline(tested));
     }
     CHECK(pipeline(16) != pipeline(17));
+}
+
+TEST_CASE("products: a device's own test passes with every format") {
+    for (const bool precise : {false, true}) {
+        test::VulkanPair pair({.precise = precise, .self_test = true});
+        for (int i = 0; i < kernels::kFormats; ++i) {
+            const auto f = static_cast<Format>(i);
+            const auto host = allocate_host(static_cast<size_t>(kernels::row_bytes(f, 16 * 512)));  // zeros
+            REQUIRE(host);
+            for (const Use use : {Use::matrix, Use::projection}) {
+                const auto placed = pair.gpu->place(view(*host, f, 16, 512), use, {});
+                REQUIRE_MESSAGE(placed, placed.error().message);
+                const KernelChoice before = pair.gpu->kernels_of(view(*host, f, 16, 512), use);
+                CAPTURE(before.few);
+                for (const int64_t columns : {2, 9}) {
+                    const auto x = pair.random(columns, 512, 1), y = pair.poisoned(columns, 16);
+                    pair.run({.shape = {.columns = static_cast<int32_t>(columns), .widest = 512}}, {}, [&](Device& d, bool g) {
+                        const MatmulPart part{.weights = g ? placed->view : view(*host, f, 16, 512), .out = g ? y.gpu : y.cpu};
+                        d.matmul({&part, 1}, g ? x.gpu : x.cpu);
+                    });
+                }
+                CHECK(pair.gpu->kernels_of(view(*host, f, 16, 512), use).few == before.few);  // none was given up
+            }
+        }
+    }
 }
 
 TEST_CASE("products: several parts") {
