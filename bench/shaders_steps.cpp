@@ -1,5 +1,5 @@
 // What the CPU does for a decoded token on a GPU, and of how many dispatches and barriers the token consists: a model of the
-// 12B's layers and tiny widths, so that little but that is left to do.
+// 12B's layers and heads, narrow, so that little but that is left to do.
 #include <time.h>
 
 #include <array>
@@ -37,7 +37,7 @@ struct StepCost {
 Result<Engine> open_engine(const std::shared_ptr<Context>& context, int layers) {
     const auto started = std::chrono::steady_clock::now();
     model::SynthOptions synthetic;
-    synthetic.preset = model::SynthPreset::tiny;
+    synthetic.preset = model::SynthPreset::narrow;
     synthetic.layers = layers;
     LAP_ASSIGN(auto loaded, model::synthetic_model(synthetic));
     EngineOptions options;

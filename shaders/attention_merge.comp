@@ -1,9 +1,12 @@
-// The partials of a row, merged in ascending order of their positions into the result. One workgroup a row.
+// The partials of a row, merged in ascending order of their positions into the result, and into its int8
+// image where the products behind it take one. One workgroup a row.
 #version 460
 #include "common/types.glsl"
 #include "common/reduce.glsl"
+#include "common/quantize.glsl"
 
 layout(constant_id = 1) const uint kDim = 256;
+layout(constant_id = 2) const bool kImage = false;  // kDim is then a multiple of 256, and four times the threads at most
 layout(constant_id = 4) const uint kSplit = 1;
 
 #include "common/runs.glsl"
@@ -12,11 +15,13 @@ layout(push_constant, scalar) uniform Push {
     InFloats partials;  // as attention.comp leaves them
     InInts first, last;
     Floats to;
+    Words image;
     uint heads, to_stride, slots;
 };
 
 const uint kSlotsAtMost = 160;
 shared float factors[kSlotsAtMost], sums[kSlotsAtMost];
+shared float row[kImage ? kDim : 4];
 
 uint slot_at(int first_block, uint i) {
     return kSplit == 2 ? slot_of(first_block + int(i), slots) : slot_of(first_block, slots) + i;
@@ -48,6 +53,16 @@ void main() {
         precise float value = 0;
         for (uint i = 0; i < count; ++i)
             value = fma(partials.at[(line + slot_at(block, i)) * kDim + d], factors[i], value);
-        to.at[token * to_stride + head * kDim + d] = sum > 0 ? value / sum : 0.0;
+        precise const float result = sum > 0 ? value / sum : 0.0;
+        to.at[token * to_stride + head * kDim + d] = result;
+        if (kImage) row[d] = result;
     }
+    if (!kImage) return;
+    barrier();
+    const uint group = lane / 64, at = 4 * lane;  // 64 threads a group of 256
+    const bool mine_too = at < kDim;
+    const vec4 four = mine_too ? vec4(row[at], row[at + 1], row[at + 2], row[at + 3]) : vec4(0);
+    float scale;
+    const uint q = quantize_four(four, scale);
+    if (mine_too) store_quantized(image, q, scale, token, head * (kDim / 256) + group, heads * kDim, gl_NumWorkGroups.x / heads);
 }

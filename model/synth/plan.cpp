@@ -12,9 +12,9 @@ namespace lapidary::model {
 using kernels::Format;
 
 SynthShape synth_shape(SynthPreset preset, int layers) {
-    SynthShape shape = preset == SynthPreset::full_12b
-                           ? SynthShape{3840, 15360, 16, 8, 1, 256, 512, 48, 262144, 1024}
-                           : SynthShape{256, 768, 4, 2, 1, 64, 128, 12, 1024, 64};
+    SynthShape shape = preset == SynthPreset::full_12b ? SynthShape{3840, 15360, 16, 8, 1, 256, 512, 48, 262144, 1024}
+                       : preset == SynthPreset::tiny   ? SynthShape{256, 768, 4, 2, 1, 64, 128, 12, 1024, 64}
+                                                       : SynthShape{256, 768, 2, 1, 1, 256, 512, 48, 1024, 64};
     if (layers > 0) shape.layers = layers;
     return shape;
 }

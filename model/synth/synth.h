@@ -13,7 +13,7 @@ namespace lapidary::model {
 
 inline constexpr int32_t kSynthContext = 262144;  // positions, as the published model
 
-enum class SynthPreset : uint8_t { full_12b, tiny };
+enum class SynthPreset : uint8_t { full_12b, tiny, narrow };  // narrow: the 12B's layers and heads, and little else
 enum class SynthContainer : uint8_t { gguf, hf };
 
 struct SynthOptions {

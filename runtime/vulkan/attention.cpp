@@ -6,6 +6,7 @@
 #include <cassert>
 
 #include "kernels/kernels.h"
+#include "kernels/panels.h"
 #include "runtime/vulkan/kv.h"
 
 namespace lapidary::runtime::vulkan {
@@ -54,12 +55,12 @@ Shader shader_for(KvFormat format) {
 }
 
 Dispatch merge(const TensorView& to, uint32_t heads, uint32_t dim, Slots slots, const Range& partials, const Range& first,
-               const Range& last) {
+               const Range& last, const Range& image) {
     struct {
         uint32_t heads, to_stride, slots;
     } const scalars{heads, floats_apart(to), slots.count};
-    return make_dispatch({Shader::attention_merge, {dim > 128 ? 256u : 64u, dim, 0, 0, slots.split}},
-                         {static_cast<uint32_t>(to.rows) * heads, 1, 1}, {partials, first, last, range_of(to)}, scalars);
+    return make_dispatch({Shader::attention_merge, {dim > 128 ? 256u : 64u, dim, image.owner ? 1u : 0u, 0, slots.split}},
+                         {static_cast<uint32_t>(to.rows) * heads, 1, 1}, {partials, first, last, range_of(to), image}, scalars);
 }
 
 }  // namespace
@@ -72,8 +73,8 @@ uint64_t attention_scratch_bytes(const StepShape& shape) {
     return partial_floats(static_cast<uint64_t>(rows) * heads, kRuns, dim) * sizeof(float);
 }
 
-void note_attention(const TensorView& q, const KvView& kv, const TensorView& to, const StepMemory& memory,
-                    std::vector<Dispatch>& out) {
+bool note_attention(const TensorView& q, const KvView& kv, const TensorView& to, const StepMemory& memory,
+                    std::vector<Dispatch>& out, const Range& image) {
     const auto dim = static_cast<uint32_t>(kv.dim), kv_heads = static_cast<uint32_t>(kv.kv_heads);
     const uint32_t heads = static_cast<uint32_t>(q.cols) / dim, group = heads / kv_heads;
     const uint32_t rows = static_cast<uint32_t>(q.rows) * group;  // of a kv head
@@ -94,7 +95,10 @@ void note_attention(const TensorView& q, const KvView& kv, const TensorView& to,
         {range_of(q), slots.split == kNone ? range_of(to) : partials, kv_step_range(memory, c), first, last, memory.table(c),
          kv_range(kv), kv_scratch_range(kv), kv.key_pairs > 0 ? range_of(kv.key_weight) : Range{}},
         scalars));
-    if (slots.split != kNone) out.push_back(merge(to, heads, dim, slots, partials, first, last));
+    if (slots.split == kNone) return false;
+    const bool with_image = image.owner && dim % kernels::kActivationGroup == 0;
+    out.push_back(merge(to, heads, dim, slots, partials, first, last, with_image ? image : Range{}));
+    return with_image;
 }
 
 }  // namespace lapidary::runtime::vulkan

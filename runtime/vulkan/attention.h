@@ -16,8 +16,9 @@ inline constexpr int64_t kSplitRows = 8;
 // Layers with smaller heads have no more of them.
 uint64_t attention_scratch_bytes(const StepShape& shape);
 
-// As Device::attention. Heads of an even number of values (q8_0: a multiple of 32), up to 1024.
-void note_attention(const TensorView& q, const KvView& kv, const TensorView& to, const StepMemory& memory,
-                    std::vector<Dispatch>& out);
+// As Device::attention. Heads of an even number of values (q8_0: a multiple of 32), up to 1024. `image`: where the int8 image
+// of `to` may go (products.h); true where it was written.
+bool note_attention(const TensorView& q, const KvView& kv, const TensorView& to, const StepMemory& memory,
+                    std::vector<Dispatch>& out, const Range& image = {});
 
 }  // namespace lapidary::runtime::vulkan

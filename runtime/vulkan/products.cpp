@@ -133,6 +133,12 @@ int64_t Products::columns_like(const TensorView& w, int64_t columns) const {
     return std::min<int64_t>(columns, tile_for(w, columns).columns * 3 / 4 - 1);
 }
 
+bool Products::takes_images() const {
+    return std::any_of(int8_.begin(), int8_.end(), [](const auto& formats) {
+        return std::any_of(formats.begin(), formats.end(), [](bool serves) { return serves; });
+    });
+}
+
 bool Products::wants_image(const TensorView& w, int64_t) const { return takes_image(w.format, w.layout, w.cols); }
 
 // As many as tuned, but not so many that a thread's sums, four for each panel of `sums` matrices and columns, crowd its

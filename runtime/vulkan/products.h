@@ -56,6 +56,7 @@ class Products {
     std::string name_of(Format format, Layout layout, int64_t k, int64_t columns) const;
     // How many columns to test with for the pipeline that multiplies so many: not whole tiles of them.
     int64_t columns_like(const TensorView& weights, int64_t columns) const;
+    bool takes_images() const;  // some products do
     // Whether its product with so many columns takes the int8 image.
     bool wants_image(const TensorView& weights, int64_t columns) const;
 

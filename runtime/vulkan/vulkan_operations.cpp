@@ -279,7 +279,11 @@ void VulkanDevice::attention(const TensorView& q, const KvView& kv, const Tensor
     note_kv(kv);
     if (!trust_attention(q, kv)) return;
     operation("attention", [=, columns = shape_.columns](const StepInputs& in) { return attention_cost(in, columns, q, kv); },
-              [&](auto& dispatches) { note_attention(q, kv, out, memory(), dispatches); });
+              [&](auto& dispatches) {
+                  // The image lies in place of that of q, k and v, which nobody needs behind attention.
+                  const Range image = products_->takes_images() ? image_range(out) : Range{};
+                  notes_->image_of = note_attention(q, kv, out, memory(), dispatches, image) ? out : TensorView{};
+              });
 }
 
 void VulkanDevice::commit_kv(const KvView& kv) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/vulkan/kv.h"
+#include "runtime/vulkan/products.h"
 #include "tests/support/check_close.h"
 #include "tests/support/vulkan_cache.h"
 
@@ -141,6 +142,29 @@ TEST_CASE("attention: a picture sees what follows, a blind row nothing") {
         CHECK(difference(cache, q, out) == "");
         CHECK(std::all_of(out.begin() + 4 * 128, out.begin() + 5 * 128, [](float x) { return x == 0; }));
     }
+}
+
+TEST_CASE("attention: the int8 image of its result is that of a quantisation of its own") {
+    for (const CacheShape& shape : {CacheShape{.heads = 2, .kv_heads = 1, .dim = 256, .position = 300, .columns = 3},
+                                    CacheShape{.heads = 2, .kv_heads = 1, .dim = 512, .key_pairs = 64, .position = 10, .columns = 1}}) {
+        GpuCache cache(shape);
+        cache.fill();
+        Asked asked(cache, random_queries(cache));
+        const TensorView out = view(asked.out, Format::f32, shape.columns, int64_t{shape.heads} * shape.dim);
+        const uint64_t bytes = product_image_bytes(out.rows, out.cols);
+        const auto merged = VulkanRig::get().poisoned(bytes), quantised = VulkanRig::get().poisoned(bytes);
+        asked.dispatches.clear();
+        CHECK(note_attention(view(asked.q, Format::f32, out.rows, out.cols), cache.view, out, cache.memory(), asked.dispatches,
+                             range_of(*merged, 0, bytes)));
+        asked.dispatches.push_back(quantize_rows(out, range_of(*quantised, 0, bytes)));
+        const auto values = asked.run();
+        CHECK(values == Asked(cache, VulkanRig::get().download<float>(*asked.q)).run());
+        CHECK(VulkanRig::get().download<uint8_t>(*merged) == VulkanRig::get().download<uint8_t>(*quantised));
+    }
+    GpuCache odd({.heads = 2, .kv_heads = 1, .dim = 64, .position = 300});
+    Asked asked(odd, random_queries(odd));
+    CHECK_FALSE(note_attention(view(asked.q, Format::f32, 1, 128), odd.view, view(asked.out, Format::f32, 1, 128), odd.memory(),
+                               asked.dispatches, range_of(*asked.out, 0, 64)));
 }
 
 TEST_CASE("attention: the bits of a row are the same in steps of 1 to 8 columns and in any tile") {
