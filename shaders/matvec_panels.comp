@@ -73,10 +73,11 @@ void main() {
         [[unroll]] for (uint c = 0; c < COLUMNS; ++c) sums[s * COLUMNS + c] = vec4(0);
     }
     for (uint block = l / 4; block < k / UNIT; block += gl_WorkGroupSize.x / 4) {
-        Block b[SLOTS];
-        [[unroll]] for (uint s = 0; s < SLOTS; ++s) load_block(panel[s], block, quad, b[s]);
-        [[unroll]] for (uint c = 0; c < COLUMNS; ++c)
-            [[unroll]] for (uint s = 0; s < SLOTS; ++s) add_block(b[s], c, block, sums[s * COLUMNS + c]);
+        [[unroll]] for (uint s = 0; s < SLOTS; ++s) {
+            Block b;
+            load_block(panel[s], block, quad, b);
+            [[unroll]] for (uint c = 0; c < COLUMNS; ++c) add_block(b, c, block, sums[s * COLUMNS + c]);
+        }
     }
     [[unroll]] for (uint c = 0; c < COLUMNS; ++c) {
         barrier();

@@ -13,6 +13,10 @@ namespace {
 using kernels::kActivationGroup;
 using kernels::kPanel;
 
+// Sums of four rows, one for each panel and column, that a thread of a mat-vec has: 64 registers of 16 lanes are all that
+// Intel's GPUs have.
+constexpr uint32_t kThreadSums = 8;
+
 uint32_t u32(int64_t n) { return static_cast<uint32_t>(n); }
 uint32_t ceil_div(int64_t n, int64_t by) { return u32((n + by - 1) / by); }
 uint32_t stride_of(const TensorView& v) { return u32(v.row_bytes / 4); }
@@ -141,13 +145,12 @@ bool Products::takes_images() const {
 
 bool Products::wants_image(const TensorView& w, int64_t) const { return takes_image(w.format, w.layout, w.cols); }
 
-// As many as tuned, but not so many that a thread's sums, four for each panel of `sums` matrices and columns, crowd its
-// registers, or that a narrow product leaves parts of the GPU without work.
+// As many as tuned, but not so many that a thread's sums, so many for each panel, crowd its registers, or that a narrow product leaves parts of the GPU without work.
 uint32_t Products::panels_together(std::span<const MatmulPart> parts, uint32_t sums) const {
     int64_t rows = 0;
     for (const MatmulPart& p : parts) rows += p.rows.end_of(p.weights) - p.rows.begin;
     uint32_t panels = tuning_.matvec.panels;
-    while (panels > 1 && (panels * sums > 16 || rows / kPanel < int64_t{tuning_.matvec.groups} * panels)) panels /= 2;
+    while (panels > 1 && (panels * sums > kThreadSums || rows / kPanel < int64_t{tuning_.matvec.groups} * panels)) panels /= 2;
     return panels;
 }
 
@@ -239,7 +242,7 @@ void Products::gated_matmul(const TensorView& gate, const TensorView& up, const 
                             bool image_valid, const TensorView& scratch, const TensorView& out_view, RowRange rows,
                             std::vector<Dispatch>& out) const {
     const MatmulPart both[] = {{.weights = gate, .out = out_view, .rows = rows}, {.weights = up, .out = scratch, .rows = rows}};
-    if (x.rows <= kMatvecColumns && gate.layout == Layout::panels && up.layout == Layout::panels && gate.format == up.format) {
+    if (x.rows <= kThreadSums / 2 && gate.layout == Layout::panels && up.layout == Layout::panels && gate.format == up.format) {
         if (!image_valid && wants_image(gate, x.rows)) out.push_back(quantize_rows(x, image));
         add_matvec(both, x, image, true, out);
         return;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "runtime/vulkan/pipelines.h"
@@ -116,6 +117,26 @@ TEST_CASE("attention keeps tiles of 8 rows in registers, at the model's heads an
             CHECK(statistic(*report, "Spilled VGPRs") == 0);
             CHECK(statistic(*report, "Scratch size") == 0);
             CHECK(statistic(*report, "LDS size") <= 32768);
+        }
+}
+
+TEST_CASE("products keep their sums in registers, at most of them and in every format of panels") {
+    const auto context = open_imagined();
+    if (!context) return;
+    const auto pipelines = Pipelines::create(context, {});
+    REQUIRE(pipelines);
+    using Pair = std::pair<Shader, Shader>;
+    for (const auto& [few, many] : {Pair{Shader::matvec_q4_0_dot, Shader::matmul_q4_0_dot}, {Shader::matvec_q8_0_dot, Shader::matmul_q8_0_dot},
+                                    {Shader::matvec_q4_k_dot, Shader::matmul_q4_k_dot}, {Shader::matvec_q6_k_dot, Shader::matmul_q6_k_dot}})
+        for (const PipelineKey& key : {PipelineKey{few, {64, 8, 1, 1}}, {few, {64, 4, 1, 2}}, {many, {256, 128, 128, 8}}}) {
+            CAPTURE(row_of(key.shader).name);
+            const auto pipeline = (*pipelines)->get(key);
+            REQUIRE_MESSAGE(pipeline, pipeline.error().message);
+            const auto report = compiler_report(*context, *pipeline);
+            REQUIRE_MESSAGE(report, report.error().message);
+            CHECK(statistic(*report, "Spilled VGPRs") == 0);
+            CHECK(statistic(*report, "Scratch size") == 0);
+            if (key.shader == few) CHECK(statistic(*report, "VGPRs") <= 128);
         }
 }
 
