@@ -93,6 +93,7 @@ COVERED_ELSEWHERE = {
 TESTS_OF_MANY = {
     "kernels/check_close": "tests/support/check_close.h: the judge of the kernel tests",
     "model/result": "include/lapidary/result.h, and what the public classes keep to themselves",
+    "model/vulkan/gpu": "whole models on a Vulkan device that is lost; only in builds with Vulkan",
     "model/text/text_test_support": "the support header of its folder",
 }
 

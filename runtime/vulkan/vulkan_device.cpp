@@ -165,6 +165,7 @@ Result<Recording> VulkanDevice::begin(const StepKey& key, const StepWatch& watch
     shape_ = key.shape;
     watch_ = watch;
     stopped_ = false;
+    thrown_ = nullptr;
     outcome_ = {};
     inputs_ = StepInputs(block_in_sight() ? block_->mapped() : upload_->mapped(), key.shape);
     current_ = find(key);
@@ -270,7 +271,7 @@ Result<void> VulkanDevice::submit_pieces(Kept& kept) {
     for (size_t i = 0; i < kept.step->pieces(); ++i) {
         if (tickets.size() >= kInFlight) LAP_TRY(queue_->wait(tickets[tickets.size() - kInFlight]));
         for (; mark < kept.layers.size() && kept.layers[mark].dispatch < kept.piece_ends[i]; ++mark)
-            if (watch_ && !stopped_ && kept.layers[mark].layer >= 0) stopped_ = !watch_(kept.layers[mark].layer);
+            if (watch_ && !stopped_ && kept.layers[mark].layer >= 0) ask(kept.layers[mark].layer);
         if (stopped_) break;
         const int64_t start = now_ns();
         LAP_ASSIGN(const VkCommandBuffer commands, kept.step->piece(i));
@@ -285,6 +286,16 @@ Result<void> VulkanDevice::submit_pieces(Kept& kept) {
     return {};
 }
 
+// What a watch throws is for wait() to throw, when the GPU is done with what was submitted.
+void VulkanDevice::ask(int32_t layer) {
+    try {
+        stopped_ = !watch_(layer);
+    } catch (...) {
+        thrown_ = std::current_exception();
+        stopped_ = true;
+    }
+}
+
 Result<void> VulkanDevice::wait(Ticket ticket) {
     watch_ = {};
     if (ticket != ticket_) return Error{Errc::internal, "wait() for a step that is not the last"};
@@ -297,6 +308,7 @@ Result<void> VulkanDevice::wait(Ticket ticket) {
             kept_.pop_back();
         }
         current_ = nullptr;
+        if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
         return Error{Errc::cancelled, "stopped on request"};
     }
     const double seconds = static_cast<double>(now_ns() - began_ns_) * 1e-9;

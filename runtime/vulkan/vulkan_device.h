@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -145,6 +146,7 @@ class VulkanDevice final : public Device {
     Kept* find(const StepKey& key);
     void write_segments(const Kept& kept);
     Result<void> submit_pieces(Kept& kept);
+    void ask(int32_t layer);
     void report(const Kept& kept);
 
     // Appends dispatches as one operation.
@@ -178,6 +180,7 @@ class VulkanDevice final : public Device {
     uint64_t last_submit_ = 0;
     Ticket ticket_ = 0;
     bool stopped_ = false;
+    std::exception_ptr thrown_;  // by the watch that stopped it
     Result<void> outcome_;
     double pace_ = 1.0;      // measured seconds of a step by estimated ones
     int64_t began_ns_ = 0;

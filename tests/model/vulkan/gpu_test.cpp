@@ -1,0 +1,113 @@
+// Whole models on a Vulkan device that is lost: the session goes on, and says what the unbroken one says.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/try.h"
+#include "model/session_state.h"
+#include "runtime/vulkan/vulkan_device.h"
+#include "tests/support/open_engine.h"
+
+using namespace lapidary;
+using namespace lapidary::test;
+namespace vulkan = runtime::vulkan;
+
+namespace {
+
+// Of one device at a time: from this submit on every one fails as on a lost device.
+struct Loss {
+    int64_t submits = 0, at = 0;
+    PFN_vkQueueSubmit submit = nullptr;
+} loss;
+
+VKAPI_ATTR VkResult VKAPI_CALL submit_or_lose(VkQueue queue, uint32_t count, const VkSubmitInfo* infos, VkFence fence) {
+    if (++loss.submits >= loss.at && loss.at > 0) return VK_ERROR_DEVICE_LOST;
+    return loss.submit(queue, count, infos, fence);
+}
+
+// The first `lossy` devices count their submits and may be lost.
+PartsMaker gpu_that_is_lost(int lossy) {
+    return [lossy, made = std::make_shared<int>(0)](const EngineOptions& options, const model::LoadedModel& loaded) -> Result<std::vector<model::DevicePart>> {
+        const char* name = std::getenv("LAPIDARY_TEST_GPU");
+        LAP_ASSIGN(const auto instance, vulkan::Instance::create());
+        LAP_ASSIGN(const auto facts, vulkan::choose_device(vulkan::list_devices(*instance), name ? name : "llvmpipe"));
+        LAP_ASSIGN(auto context, vulkan::Context::create(instance, facts));
+        if ((*made)++ < lossy) {
+            loss = {.submit = context->vk().vkQueueSubmit};
+            context->vk_for_tests().vkQueueSubmit = submit_or_lose;
+        }
+        std::vector<model::DevicePart> parts(1);
+        parts[0].gpu = facts.name;
+        parts[0].last = static_cast<int32_t>(loaded.config.layers.size());
+        LAP_ASSIGN(parts[0].device, vulkan::VulkanDevice::create(std::move(context), {.precise = options.precise, .self_test = false}));
+        return parts;
+    };
+}
+
+std::vector<Part> mixed() {
+    const Goldens goldens("five_layers");
+    for (const auto& c : goldens.json["cases"])
+        if (c["name"] == "mixed") return Goldens::parts(c);
+    FAIL("no such golden");
+    return {};
+}
+
+struct Told {
+    std::vector<std::string> notes;
+    std::vector<int32_t> tokens;
+    int64_t submits = 0;  // since the engine was open
+    bool on_cpu = false;
+};
+
+// The device is lost at this submit of its steps; 0: never.
+Told talk(const PartsMaker& parts, int64_t lost_at) {
+    Told told;
+    EngineOptions options;
+    options.model = kData / "goldens/five_layers";
+    options.threads = 2;
+    options.context = 256;
+    options.precise = true;
+    options.research.prefill_chunk = 48;
+    options.note = [&](std::string_view note) { told.notes.emplace_back(note); };
+    const Engine engine = unwrap(open_on(options, parts));
+    loss.submits = 0;
+    loss.at = lost_at;
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(unwrap(engine.raw(mixed()))));
+    GenerateOptions greedy;
+    greedy.sampling.temperature = 0.0f;
+    greedy.ignore_eos = true;
+    greedy.max_tokens = 4;
+    told.tokens = unwrap(session.generate(greedy)).tokens;
+    told.submits = loss.submits;
+    told.on_cpu = model::Access::state(engine).parts.front().gpu.empty();
+    return told;
+}
+
+}  // namespace
+
+TEST_CASE("gpu: lost in a picture, in the prompt and in decoding, and once more") {
+    const Told whole = talk(gpu_that_is_lost(1), 0), cpu = talk(cpu_part, 0);
+    CHECK(whole.tokens == cpu.tokens);
+    REQUIRE(whole.submits >= 6);
+    for (const int64_t n : {int64_t{1}, whole.submits / 2, whole.submits - 1}) {
+        CAPTURE(n);
+        const Told once = talk(gpu_that_is_lost(1), n);
+        CHECK(once.tokens == whole.tokens);
+        CHECK(once.notes.size() == 1);
+        CHECK(!once.on_cpu);
+    }
+    // The second device fails from its first submit on: where its memory is not the host's, while it gets its weights.
+    const Told twice = talk([maker = gpu_that_is_lost(2), made = std::make_shared<int>(0)](const auto& options, const auto& loaded) {
+        auto parts = maker(options, loaded);
+        if ((*made)++ == 1) loss.at = 1;
+        return parts;
+    }, whole.submits / 2);
+    CHECK(twice.tokens == whole.tokens);
+    REQUIRE(!twice.notes.empty());
+    CHECK(twice.notes.back().find("going on on the CPU") != std::string::npos);
+    CHECK(twice.on_cpu);
+}
