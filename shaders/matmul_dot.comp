@@ -85,10 +85,43 @@ void load_columns(uint column0, uint block0) {
     }
 }
 
+vec4 sums[THREAD_COLUMNS * ROW_QUADS];  // of four rows
+float scales[THREAD_COLUMNS];
+
+// Words that share scales, from `first` on.
+void add_words(uint first) {
+    ivec4 exact[THREAD_COLUMNS * ROW_QUADS];
+    int column_sums[THREAD_COLUMNS];
+    [[unroll]] for (uint i = 0; i < THREAD_COLUMNS * ROW_QUADS; ++i) exact[i] = ivec4(0);
+    [[unroll]] for (uint c = 0; c < THREAD_COLUMNS; ++c) column_sums[c] = 0;
+    [[unroll]] for (uint word = 0; word < SCALED; ++word) {
+        uvec4 w[ROW_QUADS];
+        [[unroll]] for (uint r = 0; r < ROW_QUADS; ++r) w[r] = tile_w[(first + word) * ROW_FOURS + row_four(r)];
+        [[unroll]] for (uint c = 0; c < THREAD_COLUMNS; ++c) {
+            const uint x = tile_x[(first + word) * COLUMN_FOURS + column_four(c / 4)][c % 4];
+            [[unroll]] for (uint r = 0; r < ROW_QUADS; ++r) exact[c * ROW_QUADS + r] += dots(w[r], x);
+#ifdef MINIMA
+            column_sums[c] += sum_of_bytes(x);
+#endif
+        }
+    }
+    [[unroll]] for (uint r = 0; r < ROW_QUADS; ++r) {
+        const uint at = first / SCALED * ROW_FOURS + row_four(r);
+        const vec4 a = tile_a[at];
+        [[unroll]] for (uint c = 0; c < THREAD_COLUMNS; ++c) {
+            const uint i = c * ROW_QUADS + r;
+#ifdef MINIMA
+            const vec4 value = fma(tile_b[at], vec4(column_sums[c]), a * vec4(exact[i]));
+#else
+            const vec4 value = a * vec4(exact[i]);
+#endif
+            sums[i] = fma(vec4(scales[c]), value, sums[i]);
+        }
+    }
+}
+
 void main() {
     const uint column0 = gl_WorkGroupID.x * TILE_COLUMNS, row0 = gl_WorkGroupID.y * TILE_ROWS;
-    vec4 sums[THREAD_COLUMNS * ROW_QUADS];  // of four rows
-    float scales[THREAD_COLUMNS];
     [[unroll]] for (uint i = 0; i < THREAD_COLUMNS * ROW_QUADS; ++i) sums[i] = vec4(0);
     for (uint block0 = 0; block0 < k / 32; block0 += BLOCKS) {
         barrier();
@@ -100,38 +133,7 @@ void main() {
                 scales[c] = InFloats(image).at[columns * (k / 4) + column * (k / 256) + block0 / 8];
             }
         barrier();
-        for (uint first = 0; first < WORDS; first += SCALED) {
-            ivec4 exact[THREAD_COLUMNS * ROW_QUADS];
-            int column_sums[THREAD_COLUMNS];
-            [[unroll]] for (uint i = 0; i < THREAD_COLUMNS * ROW_QUADS; ++i) exact[i] = ivec4(0);
-            [[unroll]] for (uint c = 0; c < THREAD_COLUMNS; ++c) column_sums[c] = 0;
-            [[unroll]] for (uint word = 0; word < SCALED; ++word) {
-                uvec4 w[ROW_QUADS];
-                [[unroll]] for (uint r = 0; r < ROW_QUADS; ++r) w[r] = tile_w[(first + word) * ROW_FOURS + row_four(r)];
-                [[unroll]] for (uint c = 0; c < COLUMN_QUADS; ++c) {
-                    const uvec4 x = tile_x[(first + word) * COLUMN_FOURS + column_four(c)];
-                    [[unroll]] for (uint j = 0; j < 4; ++j) {
-                        [[unroll]] for (uint r = 0; r < ROW_QUADS; ++r) exact[(4 * c + j) * ROW_QUADS + r] += dots(w[r], x[j]);
-#ifdef MINIMA
-                        column_sums[4 * c + j] += sum_of_bytes(x[j]);
-#endif
-                    }
-                }
-            }
-            [[unroll]] for (uint r = 0; r < ROW_QUADS; ++r) {
-                const uint at = first / SCALED * ROW_FOURS + row_four(r);
-                const vec4 a = tile_a[at];
-                [[unroll]] for (uint c = 0; c < THREAD_COLUMNS; ++c) {
-                    const uint i = c * ROW_QUADS + r;
-#ifdef MINIMA
-                    const vec4 value = fma(tile_b[at], vec4(column_sums[c]), a * vec4(exact[i]));
-#else
-                    const vec4 value = a * vec4(exact[i]);
-#endif
-                    sums[i] = fma(vec4(scales[c]), value, sums[i]);
-                }
-            }
-        }
+        for (uint first = 0; first < WORDS; first += SCALED) add_words(first);
     }
     [[unroll]] for (uint c = 0; c < THREAD_COLUMNS; ++c) {
         const uint column = column0 + 4 * column_four(c / 4) + c % 4;

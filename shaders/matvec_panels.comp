@@ -54,6 +54,24 @@ float sum_of_lanes(uint slot, uint row) {
     return sum;
 }
 
+vec4 sums[SLOTS * COLUMNS];
+
+// Sums column c over the threads, and stores its rows of the part from `first` on.
+void store_column(uint c, uint part, uint first) {
+    const uint l = gl_LocalInvocationIndex;
+    barrier();
+    [[unroll]] for (uint s = 0; s < SLOTS; ++s)
+        [[unroll]] for (uint i = 0; i < 4; ++i) lanes[(s * gl_WorkGroupSize.x + l) * 4 + i] = sums[s * COLUMNS + c][i];
+    barrier();
+    for (uint i = l; i < 16 * PANELS; i += gl_WorkGroupSize.x) {
+        if (first + i >= rows[part]) break;
+        const uint slot = i / 16 * MATRICES;
+        float value = sum_of_lanes(slot, i % 16);
+        if (MATRICES == 2) value = geglu(value, sum_of_lanes(slot + 1, i % 16));
+        Floats(results[part]).at[c * strides[part] + first + i] = value;
+    }
+}
+
 void main() {
     const uint l = gl_LocalInvocationIndex, quad = l % 4, group = gl_WorkGroupID.x;
     uint part = 0, first = 0;
@@ -65,7 +83,6 @@ void main() {
     first = (group - first) * PANELS;
 
     uvec2 panel[SLOTS];
-    vec4 sums[SLOTS * COLUMNS];
     const uint last = (rows[part] - 1) / 16;  // a panel beyond it is multiplied as this one, and not stored
     [[unroll]] for (uint s = 0; s < SLOTS; ++s) {
         const uint matrix = MATRICES == 2 ? s % 2 : part;
@@ -79,17 +96,5 @@ void main() {
             [[unroll]] for (uint c = 0; c < COLUMNS; ++c) add_block(b, c, block, sums[s * COLUMNS + c]);
         }
     }
-    [[unroll]] for (uint c = 0; c < COLUMNS; ++c) {
-        barrier();
-        [[unroll]] for (uint s = 0; s < SLOTS; ++s)
-            [[unroll]] for (uint i = 0; i < 4; ++i) lanes[(s * gl_WorkGroupSize.x + l) * 4 + i] = sums[s * COLUMNS + c][i];
-        barrier();
-        for (uint i = l; i < 16 * PANELS; i += gl_WorkGroupSize.x) {
-            const uint row = first * 16 + i, slot = i / 16 * MATRICES;
-            if (row >= rows[part]) break;
-            float value = sum_of_lanes(slot, i % 16);
-            if (MATRICES == 2) value = geglu(value, sum_of_lanes(slot + 1, i % 16));
-            Floats(results[part]).at[c * strides[part] + row] = value;
-        }
-    }
+    [[unroll]] for (uint c = 0; c < COLUMNS; ++c) store_column(c, part, 16 * first);
 }
