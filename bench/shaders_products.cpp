@@ -49,7 +49,7 @@ Result<void> add_call(Gpu& gpu, Work& work, const Products& products, Format for
     if (s.gated) {
         LAP_ASSIGN(const auto more, gpu.random(work, bytes));
         LAP_ASSIGN(const TensorView scratch, rows(gpu, work, x.rows, s.rows));
-        products.gated_matmul(w, matrix(more, format, layout, s), x, image, true, scratch, y, {}, call);
+        products.gated_matmul(w, matrix(more, format, layout, s), x, image, true, scratch, y, {}, {}, call);
         return {};
     }
     const MatmulPart part{.weights = w, .out = y};

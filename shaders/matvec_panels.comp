@@ -1,15 +1,20 @@
 // One to eight columns times panels. A thread takes four rows and every so manieth block of K; threads of one quad of rows
 // are then summed in their order. So the bits of a row depend on the workgroup's size, and not on the number of columns,
 // the part or the place of its panel.
-// With DOT the input is the int8 image, else f32 rows. MATRICES 2: weights[0] gates weights[1].
+// With DOT the input is the int8 image, else f32 rows. MATRICES 2: weights[0] gates weights[1]; with IMAGE the result's own
+// int8 image is left at results[1], each group of 256 rows by the last workgroup that adds to it, counted at results[2].
 #version 460
 #include "common/types.glsl"
 #include "common/panel_blocks.glsl"
 #include "common/gelu.glsl"
+#ifdef DOT
+#include "common/quantize.glsl"
+#endif
 
 layout(constant_id = 1) const uint COLUMNS = 1;
 layout(constant_id = 2) const uint PANELS = 1;    // of a matrix, by one workgroup
 layout(constant_id = 3) const uint MATRICES = 1;
+layout(constant_id = 4) const bool IMAGE = false;  // the rows are then a multiple of 256, the threads one of 64
 const uint SLOTS = PANELS * MATRICES;
 
 layout(push_constant) uniform Push {
@@ -54,6 +59,33 @@ float sum_of_lanes(uint slot, uint row) {
     return sum;
 }
 
+#ifdef DOT
+layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer SharedFloats { float at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer Counters { uint at[]; };
+shared uint arrived;
+
+// Whoever finds all others gone before turns the group of 256 rows to int8. Nobody waits for anybody.
+void leave_image(uint first_row) {
+    const uint l = gl_LocalInvocationIndex, group = first_row / 256;
+    memoryBarrierBuffer();
+    barrier();
+    if (l == 0) arrived = atomicAdd(Counters(results[2]).at[group], 1);
+    barrier();
+    if (arrived + 1 != 16 / PANELS) return;
+    if (l == 0) Counters(results[2]).at[group] = 0;
+    memoryBarrierBuffer();
+    for (uint begin = 0; begin < COLUMNS; begin += gl_WorkGroupSize.x / 64) {
+        const uint c = begin + l / 64, row = group * 256 + 4 * (l % 64);
+        vec4 four = vec4(0);
+        if (c < COLUMNS)
+            [[unroll]] for (uint i = 0; i < 4; ++i) four[i] = SharedFloats(results[0]).at[c * strides[0] + row + i];
+        float scale;
+        const uint q = quantize_four(four, scale);
+        if (c < COLUMNS) store_quantized(Words(results[1]), q, scale, c, group, rows[0], COLUMNS);
+    }
+}
+#endif
+
 vec4 sums[SLOTS * COLUMNS];
 
 // Sums column c over the threads, and stores its rows of the part from `first` on.
@@ -68,6 +100,10 @@ void store_column(uint c, uint part, uint first) {
         const uint slot = i / 16 * MATRICES;
         float value = sum_of_lanes(slot, i % 16);
         if (MATRICES == 2) value = geglu(value, sum_of_lanes(slot + 1, i % 16));
+#ifdef DOT
+        if (IMAGE) SharedFloats(results[0]).at[c * strides[0] + first + i] = value;
+        else
+#endif
         Floats(results[part]).at[c * strides[part] + first + i] = value;
     }
 }
@@ -97,4 +133,7 @@ void main() {
         }
     }
     [[unroll]] for (uint c = 0; c < COLUMNS; ++c) store_column(c, part, 16 * first);
+#ifdef DOT
+    if (IMAGE) leave_image(16 * first);
+#endif
 }

@@ -155,8 +155,8 @@ uint32_t Products::panels_together(std::span<const MatmulPart> parts, uint32_t s
 }
 
 // Parts of one format in panels, side by side; or, gated, two matrices that give one result.
-void Products::add_matvec(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool gated,
-                          std::vector<Dispatch>& out) const {
+bool Products::add_matvec(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool gated,
+                          const ResultImage& left, std::vector<Dispatch>& out) const {
     const TensorView& w = parts[0].weights;
     struct {
         uint32_t k, stride, panel_bytes, ends[3], rows[4], strides[4];
@@ -179,8 +179,17 @@ void Products::add_matvec(std::span<const MatmulPart> parts, const TensorView& x
         }
         if (i < 3) scalars.ends[i] = groups;
     }
-    out.push_back(make_dispatch({shader_of(w, columns), {tuning_.matvec.threads, columns, panels, matrices}},
+    const int64_t rows = scalars.rows[0];
+    const bool leaves = gated && left.image.owner && ranges[0].owner == image.owner && wants_image(w, x.rows) &&
+                        parts[0].rows.begin == 0 && rows == w.rows && rows % kActivationGroup == 0 && tuning_.matvec.threads % 64 == 0 &&
+                        static_cast<uint64_t>(rows / kActivationGroup) * 4 <= left.counters.end - left.counters.begin;
+    if (leaves) {  // a gated product has one result, which leaves room in the row's pointers
+        ranges[1 + kMaxParts + 1] = left.image;
+        ranges[1 + kMaxParts + 2] = left.counters;
+    }
+    out.push_back(make_dispatch({shader_of(w, columns), {tuning_.matvec.threads, columns, panels, matrices, leaves ? 1u : 0u}},
                                 {groups, 1, 1}, std::move(ranges), scalars));
+    return leaves;
 }
 
 void Products::add_matvec_rows(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const {
@@ -234,18 +243,17 @@ void Products::matmul(std::span<const MatmulPart> parts, const TensorView& x, co
             together.push_back(parts[j]);
             done[j] = true;
         }
-        add_matvec(together, x, image, false, out);
+        add_matvec(together, x, image, false, {}, out);
     }
 }
 
-void Products::gated_matmul(const TensorView& gate, const TensorView& up, const TensorView& x, const Range& image,
+bool Products::gated_matmul(const TensorView& gate, const TensorView& up, const TensorView& x, const Range& image,
                             bool image_valid, const TensorView& scratch, const TensorView& out_view, RowRange rows,
-                            std::vector<Dispatch>& out) const {
+                            const ResultImage& left, std::vector<Dispatch>& out) const {
     const MatmulPart both[] = {{.weights = gate, .out = out_view, .rows = rows}, {.weights = up, .out = scratch, .rows = rows}};
     if (x.rows <= kThreadSums / 2 && gate.layout == Layout::panels && up.layout == Layout::panels && gate.format == up.format) {
         if (!image_valid && wants_image(gate, x.rows)) out.push_back(quantize_rows(x, image));
-        add_matvec(both, x, image, true, out);
-        return;
+        return add_matvec(both, x, image, true, left, out);
     }
     matmul(both, x, image, image_valid, out);
     const int64_t begin = rows.begin, end = rows.end_of(gate);
@@ -255,6 +263,7 @@ void Products::gated_matmul(const TensorView& gate, const TensorView& up, const 
     constexpr uint32_t kThreads = 256;
     out.push_back(make_dispatch({Shader::geglu, {kThreads}}, {ceil_div(end - begin, kThreads), u32(x.rows), 1},
                                 {columns_of(out_view, begin, end), columns_of(scratch, begin, end)}, scalars));
+    return false;
 }
 
 }  // namespace lapidary::runtime::vulkan

@@ -21,11 +21,16 @@ uint64_t product_image_bytes(int64_t columns, int64_t widest);
 // Writes the image of the rows of x, K a multiple of 256.
 Dispatch quantize_rows(const TensorView& x, const Range& image);
 
+// Memory for the image of a gated product's results, with a counter, zero between products, for each 256 of their rows.
+struct ResultImage {
+    Range image, counters;
+};
+
 // The columns up to which a row's bits do not depend on their number.
 inline constexpr int64_t kMatvecColumns = 8;
 
 // Panels times few columns: threads of a workgroup, a multiple of 4, and the panels that it takes. Results depend on the
-// threads in their last bits. threads * panels <= 1024: the sums wait in 32 KiB, two matrices at a time. Where that would
+// threads in their last bits. threads * panels <= 512: the sums of two matrices wait in half of 32 KiB. Where that would
 // leave fewer workgroups than `groups`, a workgroup takes fewer panels.
 struct MatvecTuning {
     uint32_t threads = 64, panels = 2, groups = 512;
@@ -67,9 +72,10 @@ class Products {
     // product_image_bytes says, and `image_valid` where it holds that of x already; else it is written when wanted.
     void matmul(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool image_valid,
                 std::vector<Dispatch>& out) const;
-    void gated_matmul(const TensorView& gate, const TensorView& up, const TensorView& x, const Range& image,
+    // `left`: where the int8 image of the results goes, if they are of a kind that leaves one; true: it is there then.
+    bool gated_matmul(const TensorView& gate, const TensorView& up, const TensorView& x, const Range& image,
                       bool image_valid, const TensorView& scratch, const TensorView& out_view, RowRange rows,
-                      std::vector<Dispatch>& out) const;
+                      const ResultImage& left, std::vector<Dispatch>& out) const;
 
   private:
     enum Family : uint8_t {
@@ -83,8 +89,8 @@ class Products {
 
     MatmulTuning tile_for(const TensorView& weights, int64_t columns) const;
     uint32_t panels_together(std::span<const MatmulPart> parts, uint32_t sums) const;
-    void add_matvec(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool gated,
-                    std::vector<Dispatch>& out) const;
+    bool add_matvec(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool gated,
+                    const ResultImage& left, std::vector<Dispatch>& out) const;
     void add_matvec_rows(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const;
     void add_matmul(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const;
 

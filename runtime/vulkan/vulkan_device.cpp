@@ -125,7 +125,11 @@ Result<void> VulkanDevice::reserve(const StepShape& shape) {
     const uint64_t block = aligned(StepInputs::bytes(shape)) + kSegmentBytes;
     LAP_TRY(grow(block_, block, Memory::device, "inputs of a step"));
     if (!block_in_sight()) LAP_TRY(grow(upload_, block, Memory::upload, "inputs of a step"));
-    LAP_TRY(grow(image_, product_image_bytes(shape.columns, shape.widest), Memory::device, "int8 rows of a step"));
+    const uint64_t images = product_image_bytes(shape.columns, shape.widest);
+    LAP_TRY(grow(image_, images, Memory::device, "int8 rows of a step"));
+    const auto* const before = gated_image_.get();
+    LAP_TRY(grow(gated_image_, kCounterBytes + images, Memory::device, "int8 rows between products"));
+    if (gated_image_.get() != before) LAP_TRY(transfers_->fill(*gated_image_, 0));
     return grow(partials_, attention_scratch_bytes(shape), Memory::device, "partial results of attention");
 }
 

@@ -124,6 +124,7 @@ class VulkanDevice final : public Device {
         const char* layer_kind = "";
         int32_t layer = -1;
         TensorView image_of;                // whose int8 image is in scratch
+        bool in_gated = false;              // in that of gated products
         std::optional<AddNorm> pending;
     };
 
@@ -155,7 +156,9 @@ class VulkanDevice final : public Device {
     void note_kv(const KvView& kv);
     void note_norm(const MatmulInput& in, bool image);
     void note_pending(const MatmulInput* in = nullptr, bool image = false);
+    static constexpr uint64_t kCounterBytes = 4096;  // of gated_image_: for 262,144 rows
     Range image_range(const TensorView& x) const;
+    ResultImage gated_image(const TensorView& x) const;
     StepMemory memory() const;
 
     std::shared_ptr<Context> context_;
@@ -169,7 +172,8 @@ class VulkanDevice final : public Device {
     std::unique_ptr<Trust> trust_;          // null: every shader is believed
 
     std::shared_ptr<VulkanBuffer> upload_, block_;  // the step's inputs: as the host writes them, and as the device sees them
-    std::shared_ptr<VulkanBuffer> image_, partials_, candidates_;  // scratch of products, attention, top_k
+    // Scratch of products (images of their inputs, and of what gated ones leave), attention, top_k.
+    std::shared_ptr<VulkanBuffer> image_, gated_image_, partials_, candidates_;
     std::deque<Kept> kept_;  // oldest first
     std::unique_ptr<Notes> notes_;
     Kept* current_ = nullptr;

@@ -158,6 +158,7 @@ void VulkanDevice::soft_cap(const TensorView& x, float cap) {
 // The norm of a product's input, and with it the input's int8 image where the product wants one.
 void VulkanDevice::note_norm(const MatmulInput& in, bool image) {
     notes_->image_of = {};
+    notes_->in_gated = false;
     if (!in.norm) return;
     const bool waits = notes_->pending && same_rows(notes_->pending->x, in.x) && notes_->pending->eps == in.eps;
     if (waits) {
@@ -178,6 +179,10 @@ Range VulkanDevice::image_range(const TensorView& x) const {
     return range_of(*image_, 0, product_image_bytes(x.rows, x.cols));
 }
 
+ResultImage VulkanDevice::gated_image(const TensorView& x) const {
+    return {range_of(*gated_image_, kCounterBytes, product_image_bytes(x.rows, x.cols)), range_of(*gated_image_, 0, kCounterBytes)};
+}
+
 void VulkanDevice::matmul(std::span<const MatmulPart> parts, const MatmulInput& in) {
     const TensorView& x = in.norm ? in.normed : in.x;
     bool image = false;
@@ -190,7 +195,8 @@ void VulkanDevice::matmul(std::span<const MatmulPart> parts, const MatmulInput& 
     const bool valid = !in.norm && same_rows(notes_->image_of, x);
     if (!valid) note_norm(in, image);
     operation(product_name(parts, in), [=](const StepInputs&) { return cost; }, [&](auto& dispatches) {
-        products_->matmul(parts, x, image_range(x), valid || (in.norm && image), dispatches);
+        const Range rows = valid && notes_->in_gated ? gated_image(x).image : image_range(x);
+        products_->matmul(parts, x, rows, valid || (in.norm && image), dispatches);
     });
 }
 
@@ -202,9 +208,10 @@ void VulkanDevice::gated_matmul(const TensorView& gate, const TensorView& up, co
     note_norm(in, image);
     const OpCost cost = product_cost(gate, rows, x.rows) + product_cost(up, rows, x.rows);
     operation("matmul gate+up+geglu", [=](const StepInputs&) { return cost; }, [&](auto& dispatches) {
-        products_->gated_matmul(gate, up, x, image_range(x), in.norm && image, scratch, out, rows, dispatches);
+        notes_->in_gated = products_->gated_matmul(gate, up, x, image_range(x), in.norm && image, scratch, out, rows,
+                                                   gated_image(out), dispatches);
     });
-    notes_->image_of = {};
+    notes_->image_of = notes_->in_gated ? out : TensorView{};
 }
 
 // Asks for shaders until one is trusted. Without any, the step fails.
@@ -282,6 +289,7 @@ void VulkanDevice::attention(const TensorView& q, const KvView& kv, const Tensor
               [&](auto& dispatches) {
                   // The image lies in place of that of q, k and v, which nobody needs behind attention.
                   const Range image = products_->takes_images() ? image_range(out) : Range{};
+                  notes_->in_gated = false;
                   notes_->image_of = note_attention(q, kv, out, memory(), dispatches, image) ? out : TensorView{};
               });
 }

@@ -408,7 +408,7 @@ TEST_CASE("products: bits of a gated row do not depend on the number of columns"
         std::memcpy(some.buffer->mapped(), in.buffer->mapped(), some.buffer->bytes);
         const Rows result(columns, 40), scratch(columns, 40);
         std::vector<Dispatch> dispatches;
-        products.gated_matmul(gate.view, up.view, some.view, some.range(), false, scratch.view, result.view, {}, dispatches);
+        products.gated_matmul(gate.view, up.view, some.view, some.range(), false, scratch.view, result.view, {}, {}, dispatches);
         CHECK(dispatches.size() == (columns == 3 ? 2 : 3));
         VulkanRig::get().run(dispatches);
         if (columns == 3) few = result.get();
@@ -437,7 +437,7 @@ TEST_CASE("products: gated matrices") {
         const Input in(random, c.columns, 256);
         const Rows result(c.columns, 40), scratch(c.columns, 40);
         std::vector<Dispatch> dispatches;
-        products.gated_matmul(gate.view, up.view, in.view, in.range(), false, scratch.view, result.view, {16, 40}, dispatches);
+        products.gated_matmul(gate.view, up.view, in.view, in.range(), false, scratch.view, result.view, {16, 40}, {}, dispatches);
         VulkanRig::get().run(dispatches);
         const auto got = result.get();
         const auto x = in.values(products.wants_image(gate.view, c.columns));
@@ -464,6 +464,36 @@ TEST_CASE("products: gated matrices") {
             }
         CHECK(worst <= 1);
         CHECK(worst_swapped > 1);
+    }
+}
+
+// The last workgroup of every 256 rows turns them to int8: the bits that quantising the finished rows gives, run after run.
+TEST_CASE("products: a gated product of few columns leaves the int8 image of its results") {
+    test::Random random(14);
+    const Products products = make_products(false);
+    if (!VulkanRig::get().can(Shader::matvec_q4_0_dot)) {
+        MESSAGE("not run: matvec_q4_0_dot");
+        return;
+    }
+    auto& rig = VulkanRig::get();
+    for (const int64_t columns : {1, 3, 4}) {
+        CAPTURE(columns);
+        const Matrix gate(random, Format::q4_0, Layout::panels, 768, 256), up(random, Format::q4_0, Layout::panels, 768, 256);
+        const Input in(random, columns, 256);
+        const Rows scratch(columns, 768);
+        const auto result = rig.poisoned(static_cast<size_t>(columns * 768 * 4)), counters = rig.upload(std::vector<uint32_t>(3, 0));
+        const auto left = rig.poisoned(product_image_bytes(columns, 768)), again = rig.poisoned(left->bytes);
+        const TensorView out = {result.get(), 0, Format::f32, columns, 768, 768 * 4};
+        std::vector<Dispatch> dispatches;
+        const ResultImage wanted = {range_of(*left, 0, left->bytes), range_of(*counters, 0, counters->bytes)};
+        REQUIRE(products.gated_matmul(gate.view, up.view, in.view, in.range(), false, scratch.view, out, {}, wanted, dispatches));
+        dispatches.push_back(quantize_rows(out, range_of(*again, 0, again->bytes)));
+        for (int run = 0; run < 2; ++run) {
+            std::memset(left->mapped(), 0xFF, left->bytes);
+            rig.run(dispatches);
+            CHECK(rig.download<uint8_t>(*left) == rig.download<uint8_t>(*again));
+            CHECK(rig.download<uint32_t>(*counters) == std::vector<uint32_t>(3, 0));
+        }
     }
 }
 
