@@ -54,6 +54,17 @@ Shader shader_for(KvFormat format) {
                                      : Shader::attention_q8_0;
 }
 
+// Of a dispatch without slots: at position 262,144 the 12B's full layers multiply 4.3 G a token.
+constexpr int64_t kTokensTogether = 64;
+
+// Of the range of an int32 for each token, those from `token` on.
+Range behind(Range tokens, int64_t token) {
+    const auto bytes = static_cast<uint64_t>(token) * sizeof(int32_t);
+    tokens.begin += bytes;
+    tokens.address += bytes;
+    return tokens;
+}
+
 Dispatch merge(const TensorView& to, uint32_t heads, uint32_t dim, Slots slots, const Range& partials, const Range& first,
                const Range& last, const Range& image) {
     struct {
@@ -85,16 +96,25 @@ bool note_attention(const TensorView& q, const KvView& kv, const TensorView& to,
     Range partials = memory.partials;
     partials.end = partials.begin + partial_floats(uint64_t{rows} * kv_heads, slots.count, dim) * sizeof(float);
     assert(slots.split == kNone || partials.end <= memory.partials.end);
-    struct {
-        uint32_t q_stride, to_stride, rows, group, slots;
-        KvLayer layer;
-    } const scalars{floats_apart(q), floats_apart(to), rows, group, slots.count, kv_layer(kv)};
-    out.push_back(make_dispatch(
-        {shader_for(kv.format), {kThreads, dim, tile, static_cast<uint32_t>(kv.key_pairs), slots.split}},
-        {(rows + tile - 1) / tile, kv_heads, slots.count},
-        {range_of(q), slots.split == kNone ? range_of(to) : partials, kv_step_range(memory, c), first, last, memory.table(c),
-         kv_range(kv), kv_scratch_range(kv), kv.key_pairs > 0 ? range_of(kv.key_weight) : Range{}},
-        scalars));
+    // Without slots a workgroup goes through all positions: a dispatch takes so few tokens that even far down a context it
+    // ends before a watchdog barks.
+    const int64_t together = slots.split == kNone ? kTokensTogether : q.rows;
+    for (int64_t begin = 0; begin < q.rows; begin += together) {
+        const int64_t end = std::min(q.rows, begin + together);
+        const TensorView some = q.row_range(begin, end);
+        const uint32_t lines = static_cast<uint32_t>(some.rows) * group;
+        struct {
+            uint32_t q_stride, to_stride, rows, group, slots;
+            KvLayer layer;
+        } const scalars{floats_apart(q), floats_apart(to), lines, group, slots.count, kv_layer(kv)};
+        out.push_back(make_dispatch(
+            {shader_for(kv.format), {kThreads, dim, tile, static_cast<uint32_t>(kv.key_pairs), slots.split}},
+            {(lines + tile - 1) / tile, kv_heads, slots.count},
+            {range_of(some), slots.split == kNone ? range_of(to.row_range(begin, end)) : partials, kv_step_range(memory, c),
+             behind(first, begin), behind(last, begin), memory.table(c), kv_range(kv), kv_scratch_range(kv),
+             kv.key_pairs > 0 ? range_of(kv.key_weight) : Range{}},
+            scalars));
+    }
     if (slots.split == kNone) return false;
     const bool with_image = image.owner && dim % kernels::kActivationGroup == 0;
     out.push_back(merge(to, heads, dim, slots, partials, first, last, with_image ? image : Range{}));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <numeric>
 
 #include "base/describe.h"
 #include "base/try.h"
@@ -17,6 +18,9 @@ namespace {
 
 constexpr size_t kKeptSteps = 64;  // a long prompt, its last chunk, decode, speculation of several lengths, pictures
 constexpr uint64_t kSegmentBytes = 2 * kMaxSpans * sizeof(SegmentEntry);
+constexpr int32_t kLongStep = 16;  // columns; what a shorter step attends to is read in far less than a piece's time
+// What a device does before its own steps were measured: an integrated GPU of some years ago.
+constexpr double kBytesPerSecond = 30e9, kMacsPerSecond = 300e9, kSecondsPerOperation = 5e-6;
 constexpr size_t kInFlight = 2;    // pieces on the queue: one runs, one waits
 
 int64_t now_ns() {
@@ -208,27 +212,54 @@ void VulkanDevice::end() {
     kept.operations = std::move(notes.operations);
     std::copy(std::begin(notes.tables), std::end(notes.tables), kept.tables);
     kept.scratch = notes.scratch;
-    for (const double s : notes.piece_seconds) kept.seconds += s;
-    RecordingOptions options;
-    options.barrier_everywhere = options_.barrier_everywhere;
-    options.omit_barrier = options_.omit_barrier;
     if (recorder_ && context_->facts().timestamp_bits > 0) {
         VkQueryPoolCreateInfo info{VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
         info.queryType = VK_QUERY_TYPE_TIMESTAMP;
         info.queryCount = static_cast<uint32_t>(kept.operations.size()) + 2;
         const VkResult r = context_->vk().vkCreateQueryPool(context_->device(), &info, nullptr, &kept.timestamps);
         if (r != VK_SUCCESS) outcome_ = failure("no timestamps", r);
-        options.timestamps = kept.timestamps;
     }
-    kept.piece_ends = cut(notes.piece_seconds, options_.piece_seconds / pace_);
-    kept.step = std::make_unique<RecordedStep>(*queue_, *pipelines_, std::move(notes.dispatches), kept.piece_ends, options);
+    cut_pieces(kept, std::move(notes.dispatches));
+    notes_.reset();
+    current_ = &kept;
+}
+
+// Estimated seconds of every dispatch, with the inputs as they are: an even share of its operation's.
+std::vector<double> VulkanDevice::seconds_of(const std::vector<Operation>& operations, std::span<const Dispatch> dispatches) const {
+    std::vector<double> shares(operations.size(), 0.0), out;
+    for (const Dispatch& d : dispatches) shares[d.operation] += 1;
+    for (size_t i = 0; i < operations.size(); ++i) {
+        const OpCost c = operations[i].cost(inputs_);
+        const double seconds = static_cast<double>(c.bytes) / kBytesPerSecond + c.macs / kMacsPerSecond + kSecondsPerOperation;
+        shares[i] = seconds / std::max(1.0, shares[i]);
+    }
+    for (const Dispatch& d : dispatches) out.push_back(shares[d.operation]);
+    return out;
+}
+
+void VulkanDevice::cut_pieces(Kept& kept, std::vector<Dispatch> dispatches) {
+    const std::vector<double> seconds = seconds_of(kept.operations, dispatches);
+    kept.seconds = std::accumulate(seconds.begin(), seconds.end(), 0.0);
+    RecordingOptions options;
+    options.barrier_everywhere = options_.barrier_everywhere;
+    options.omit_barrier = options_.omit_barrier;
+    options.timestamps = kept.timestamps;
+    kept.piece_ends = cut(seconds, options_.piece_seconds / pace_);
+    kept.step = std::make_unique<RecordedStep>(*queue_, *pipelines_, std::move(dispatches), kept.piece_ends, options);
     kept.piece_ends.push_back(kept.step->dispatches().size());
     if (!block_in_sight()) {
         const uint64_t bytes = aligned(StepInputs::bytes(shape_)) + kSegmentBytes;
         kept.step->copy_before({upload_->block().buffer, block_->block().buffer, {upload_->offset(), block_->offset(), bytes}});
     }
-    notes_.reset();
-    current_ = &kept;
+}
+
+// A long step that is replayed further down its sequence has more to attend to: its pieces would outgrow their limit.
+void VulkanDevice::cut_again(Kept& kept) {
+    constexpr double kGrown = 1.5;
+    const auto dispatches = kept.step->dispatches();
+    const std::vector<double> seconds = seconds_of(kept.operations, dispatches);
+    if (std::accumulate(seconds.begin(), seconds.end(), 0.0) > kGrown * kept.seconds)
+        cut_pieces(kept, {dispatches.begin(), dispatches.end()});
 }
 
 void VulkanDevice::abort() {
@@ -258,6 +289,7 @@ Ticket VulkanDevice::submit() {
     const int64_t start = now_ns();
     began_ns_ = start;
     write_segments(kept);
+    if (replays_ && shape_.columns > kLongStep) cut_again(kept);
     if (outcome_)
         if (const auto done = submit_pieces(kept); !done) outcome_ = done.error();
     if (!outcome_ && !replays_) {  // what was not recorded whole is not kept

@@ -117,7 +117,6 @@ class VulkanDevice final : public Device {
         StepKey key;
         std::vector<Dispatch> dispatches;
         std::vector<LayerMark> layers;
-        std::vector<double> piece_seconds;  // per dispatch: estimated work of its operation, at the operation's first
         std::vector<Operation> operations;
         const KvTable* tables[2] = {};
         const KvSegment* scratch = nullptr;
@@ -146,6 +145,9 @@ class VulkanDevice final : public Device {
     void forget(Kept& kept);
     Kept* find(const StepKey& key);
     void write_segments(const Kept& kept);
+    void cut_pieces(Kept& kept, std::vector<Dispatch> dispatches);
+    void cut_again(Kept& kept);
+    std::vector<double> seconds_of(const std::vector<Operation>& operations, std::span<const Dispatch> dispatches) const;
     Result<void> submit_pieces(Kept& kept);
     void ask(int32_t layer);
     void report(const Kept& kept);

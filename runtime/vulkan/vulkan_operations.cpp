@@ -13,9 +13,6 @@ namespace {
 
 constexpr uint32_t kThreads = 256;  // of a workgroup that takes a row
 
-// What a device does before its own steps were measured: an integrated GPU of some years ago.
-constexpr double kBytesPerSecond = 30e9, kMacsPerSecond = 300e9, kSecondsPerOperation = 5e-6;
-
 uint32_t groups_of(int64_t items, uint32_t threads) { return static_cast<uint32_t>((items + threads - 1) / threads); }
 
 uint32_t stride_of(const TensorView& v) { return static_cast<uint32_t>(v.row_bytes / 4); }
@@ -43,9 +40,6 @@ void VulkanDevice::operation(std::string name, std::function<OpCost(const StepIn
     const size_t count = n.dispatches.size() - first;
     if (count == 0) return;
     for (size_t i = first; i < n.dispatches.size(); ++i) n.dispatches[i].operation = static_cast<uint32_t>(n.operations.size());
-    const OpCost c = cost(inputs_);
-    const double seconds = static_cast<double>(c.bytes) / kBytesPerSecond + c.macs / kMacsPerSecond + kSecondsPerOperation;
-    for (size_t i = 0; i < count; ++i) n.piece_seconds.push_back(i == 0 ? seconds : 0.0);
     n.operations.push_back({std::move(name), std::move(cost), n.layer_kind, n.layer});
 }
 
