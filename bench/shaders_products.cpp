@@ -49,7 +49,10 @@ Result<void> add_call(Gpu& gpu, Work& work, const Products& products, Format for
     if (s.gated) {
         LAP_ASSIGN(const auto more, gpu.random(work, bytes));
         LAP_ASSIGN(const TensorView scratch, rows(gpu, work, x.rows, s.rows));
-        products.gated_matmul(w, matrix(more, format, layout, s), x, image, true, scratch, y, {}, {}, call);
+        LAP_ASSIGN(const auto own, gpu.random(work, static_cast<int64_t>(product_image_bytes(x.rows, s.rows))));
+        LAP_ASSIGN(const auto counters, gpu.host(work, s.rows / 256 * 4 + 4));
+        products.gated_matmul(w, matrix(more, format, layout, s), x, image, true, scratch, y, {},
+                              {range_of(*own, 0, own->bytes), range_of(*counters, 0, counters->bytes)}, call);
         return {};
     }
     const MatmulPart part{.weights = w, .out = y};

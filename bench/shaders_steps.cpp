@@ -20,6 +20,7 @@ namespace lapidary::bench {
 namespace {
 
 constexpr int kWarmUp = 3, kSteps = 40;
+constexpr double kMostDispatches = 12, kMostBarriers = 9;  // of a layer
 
 double thread_seconds() {
     timespec t{};
@@ -86,12 +87,15 @@ Result<void> print_steps(const std::string& device) {
     LAP_ASSIGN(const auto context, Context::create(instance, facts));
     LAP_ASSIGN(const StepCost half, measure(context, 24));
     LAP_ASSIGN(const StepCost whole, measure(context, 48));
+    const double dispatches = (whole.dispatches - half.dispatches) / 24, barriers = (whole.barriers - half.barriers) / 24;
     std::printf("%s, a decoded token of 48 layers, replayed: %.0f dispatches, %.0f barriers, %.0f submits\n", facts.name.c_str(),
                 whole.dispatches, whole.barriers, whole.submits);
-    std::printf("a layer: %.2f dispatches (at most 12), %.2f barriers (at most 9)\n", (whole.dispatches - half.dispatches) / 24,
-                (whole.barriers - half.barriers) / 24);
+    std::printf("a layer: %.2f dispatches (at most %g), %.2f barriers (at most %g)\n", dispatches, kMostDispatches, barriers,
+                kMostBarriers);
     std::printf("CPU: submitting %.3f ms; the calling thread, from token to logits, %.3f ms (at most 1)\n",
                 1e3 * whole.submit_seconds, 1e3 * whole.cpu_seconds);
+    if (dispatches > kMostDispatches || barriers > kMostBarriers)
+        return Error{Errc::internal, "a layer has more dispatches or barriers than it may"};
     return {};
 }
 
