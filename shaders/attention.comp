@@ -92,6 +92,9 @@ void load_query(uint first_row, uint head) {
         }
         query[i] = value;
     }
+}
+
+void load_seen(uint first_row) {
     const uint m = gl_LocalInvocationIndex;
     if (m < kRows) {
         const uint row = first_row + m;
@@ -270,7 +273,7 @@ void write_rows(uint first_row, uint head, uint slot) {
 
 void main() {
     const uint first_row = gl_WorkGroupID.x * kRows, head = gl_WorkGroupID.y, slot = gl_WorkGroupID.z;
-    load_query(first_row, head);
+    load_seen(first_row);
     [[unroll]] for (uint m = 0; m < kRows; ++m) acc[m] = vec4(0);
     row_maximum = kNothing;
     row_sum = 0;
@@ -281,8 +284,9 @@ void main() {
         const ivec2 run = blocks_of(slot, slots, block);
         block = max(block, run.x);
         block_end = min(block_end, run.y);
-        if (block >= block_end) return;
+        if (block >= block_end) return;  // most of the slots, while the context is short
     }
+    load_query(first_row, head);
     const int from = max(all.begin, block * int(kBlock));
     const uint spans = uint(step.span_count);
     for (uint s = gl_LocalInvocationIndex; s < spans; s += kThreads) {
