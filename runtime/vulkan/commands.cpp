@@ -27,7 +27,10 @@ Result<std::unique_ptr<Queue>> Queue::create(std::shared_ptr<Context> context) {
 
 Queue::~Queue() {
     const Context& c = *context_;
-    c.vk().vkQueueWaitIdle(c.queue());
+    {
+        const std::lock_guard guard(c.queue_lock());
+        c.vk().vkQueueWaitIdle(c.queue());
+    }
     if (timeline_) c.vk().vkDestroySemaphore(c.device(), timeline_, nullptr);
     if (pool_) c.vk().vkDestroyCommandPool(c.device(), pool_, nullptr);
 }
@@ -44,6 +47,7 @@ Result<uint64_t> Queue::submit(VkCommandBuffer commands) {
     info.pCommandBuffers = &commands;
     info.signalSemaphoreCount = 1;
     info.pSignalSemaphores = &timeline_;
+    const std::lock_guard guard(c.queue_lock());
     if (const VkResult r = c.vk().vkQueueSubmit(c.queue(), 1, &info, VK_NULL_HANDLE); r != VK_SUCCESS)
         return failure("submitting to " + c.facts().name, r);
     return submitted_ = value;
@@ -155,10 +159,8 @@ size_t RecordedStep::barriers() const {
 Result<VkCommandBuffer> RecordedStep::piece(size_t i) {
     if (i < recorded_.size()) return recorded_[i];
     const Context& c = *queue_.context();
-#ifndef NDEBUG
-    if (i == 0 && options_.omit_barrier < 0)
+    if (i == 0 && options_.find_hazards)
         if (const auto hazard = find_hazard(dispatches_, barriers_)) return Error{Errc::internal, *hazard};
-#endif
     std::vector<VkPipeline> pipelines;
     const size_t begin = i == 0 ? 0 : cuts_[i - 1], end = i < cuts_.size() ? cuts_[i] : dispatches_.size();
     for (size_t d = begin; d < end; ++d) {

@@ -40,10 +40,17 @@ class Queue {
 // Memory written by shaders, transfers and the host before it is there for shaders, transfers and the host behind it.
 void full_barrier(const VolkDeviceTable& vk, VkCommandBuffer commands);
 
+#ifdef NDEBUG
+inline constexpr bool kFindHazards = false;
+#else
+inline constexpr bool kFindHazards = true;
+#endif
+
 // How a step is recorded.
 struct RecordingOptions {
     bool barrier_everywhere = false;        // behind every dispatch: must give the same bits
     int32_t omit_barrier = -1;              // the n-th of those needed: a mistake for tests
+    bool find_hazards = kFindHazards;       // a missing barrier is an error of code internal
     VkQueryPool timestamps = VK_NULL_HANDLE;  // one before the first operation and one behind each
 };
 

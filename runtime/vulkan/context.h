@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 
 #include "runtime/vulkan/physical_device.h"
 
@@ -23,6 +24,7 @@ class Context {
     const Instance& instance() const { return *instance_; }
     VkDevice device() const { return device_; }
     VkQueue queue() const { return queue_; }
+    std::mutex& queue_lock() const { return queue_lock_; }  // while something is submitted: memory is zeroed from any thread
     const VolkDeviceTable& vk() const { return table_; }
     VolkDeviceTable& vk_for_tests() { return table_; }
 
@@ -41,6 +43,7 @@ class Context {
     bool explains_ = false;
     VkDevice device_ = VK_NULL_HANDLE;
     VkQueue queue_ = VK_NULL_HANDLE;
+    mutable std::mutex queue_lock_;
     VolkDeviceTable table_{};
     std::atomic<uint64_t> allocated_[VK_MAX_MEMORY_HEAPS] = {};
 };

@@ -2,7 +2,6 @@
 #include "runtime/vulkan/memory.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "base/describe.h"
 #include "base/try.h"
@@ -29,17 +28,6 @@ int score(const DeviceFacts& facts, VkMemoryPropertyFlags flags, Memory kind) {
     return -1;
 }
 
-std::vector<uint32_t> types_for(const DeviceFacts& facts, uint32_t allowed, Memory kind) {
-    std::vector<std::pair<int, uint32_t>> found;
-    for (uint32_t i = 0; i < facts.memory.memoryTypeCount; ++i)
-        if (allowed >> i & 1)
-            if (const int s = score(facts, facts.memory.memoryTypes[i].propertyFlags, kind); s >= 0) found.push_back({-s, i});
-    std::sort(found.begin(), found.end());
-    std::vector<uint32_t> types;
-    for (const auto& f : found) types.push_back(f.second);
-    return types;
-}
-
 std::string mebibytes(uint64_t bytes) { return concat((bytes + (1 << 20) - 1) >> 20, " MiB"); }
 
 VkResult allocate_memory(const Context& c, uint32_t type, uint64_t bytes, VkDeviceMemory* out) {
@@ -54,9 +42,20 @@ VkResult allocate_memory(const Context& c, uint32_t type, uint64_t bytes, VkDevi
 
 }  // namespace
 
+std::vector<uint32_t> types_for(const DeviceFacts& facts, uint32_t allowed, Memory kind) {
+    std::vector<std::pair<int, uint32_t>> found;
+    for (uint32_t i = 0; i < facts.memory.memoryTypeCount; ++i)
+        if (allowed >> i & 1)
+            if (const int s = score(facts, facts.memory.memoryTypes[i].propertyFlags, kind); s >= 0) found.push_back({-s, i});
+    std::sort(found.begin(), found.end());
+    std::vector<uint32_t> types;
+    for (const auto& f : found) types.push_back(f.second);
+    return types;
+}
+
 Block::~Block() {
     if (!context) return;
-    if (memory) context->count_bytes(type, -static_cast<int64_t>(bytes));
+    if (memory) context->count_bytes(type, -static_cast<int64_t>(memory_bytes));
     context->vk().vkDestroyBuffer(context->device(), buffer, nullptr);
     context->vk().vkFreeMemory(context->device(), memory, nullptr);
 }
@@ -97,8 +96,9 @@ Result<std::shared_ptr<Block>> allocate_block(const std::shared_ptr<Context>& co
                      concat(c.facts().name, " has no room for ", name, ": it takes ", mebibytes(needed.size), ", at most ",
                             mebibytes(most_free), " are free in one of its memories (", vulkan::name(result), ")"),
                      "close other programs, use a shorter context, or --placement cpu"};
-    block->bytes = needed.size;
-    context->count_bytes(block->type, static_cast<int64_t>(block->bytes));
+    block->bytes = bytes;
+    block->memory_bytes = needed.size;
+    context->count_bytes(block->type, static_cast<int64_t>(block->memory_bytes));
     if (const VkResult r = c.vk().vkBindBufferMemory(c.device(), block->buffer, block->memory, 0); r != VK_SUCCESS)
         return failure("binding memory to " + name, r);
     const VkMemoryPropertyFlags flags = c.facts().memory.memoryTypes[block->type].propertyFlags;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "runtime/tensor.h"
 #include "runtime/vulkan/context.h"
@@ -13,13 +14,17 @@ namespace lapidary::runtime::vulkan {
 // it is cached: reading any other costs a hundredfold.
 enum class Memory : uint8_t { device, upload, readback };
 
+// The types of memory among those allowed, a bit each, that serve; the best first.
+std::vector<uint32_t> types_for(const DeviceFacts& facts, uint32_t allowed, Memory kind);
+
 // One allocation. Several buffers may share it.
 struct Block {
     std::shared_ptr<Context> context;
     VkBuffer buffer = VK_NULL_HANDLE;
     VkDeviceMemory memory = VK_NULL_HANDLE;
     uint32_t type = 0;              // of memory
-    uint64_t bytes = 0;
+    uint64_t bytes = 0;             // of the buffer
+    uint64_t memory_bytes = 0;      // behind it: drivers round up
     std::byte* mapped = nullptr;    // null where the host cannot see it
     bool cached = false, coherent = true;  // of the mapping
     VkDeviceAddress address = 0;

@@ -17,6 +17,7 @@ void make_visible(const Block& block) {
 
 Result<void> Transfers::reserve(std::shared_ptr<VulkanBuffer>& staging, uint64_t bytes, Memory kind, const char* name) {
     if (staging && staging->bytes >= bytes) return {};
+    staging.reset();
     LAP_ASSIGN(staging, allocate_buffer(queue_.context(), bytes, kind, name));
     return {};
 }
@@ -37,10 +38,13 @@ Result<const std::byte*> Transfers::read(const VulkanBuffer& from, uint64_t offs
         make_visible(from.block());
         return static_cast<const std::byte*>(from.mapped() + offset);
     }
-    LAP_TRY(reserve(readback_, bytes, Memory::readback, "readback"));
-    LAP_TRY(copy(from, offset, *readback_, 0, bytes));
-    make_visible(readback_->block());
-    return static_cast<const std::byte*>(readback_->mapped());
+    if (reads_ == readback_.size()) readback_.emplace_back();
+    std::shared_ptr<VulkanBuffer>& to = readback_[reads_];
+    LAP_TRY(reserve(to, bytes, Memory::readback, "readback"));
+    LAP_TRY(copy(from, offset, *to, 0, bytes));
+    make_visible(to->block());
+    ++reads_;
+    return static_cast<const std::byte*>(to->mapped());
 }
 
 Result<void> Transfers::copy(const VulkanBuffer& from, uint64_t from_offset, const VulkanBuffer& to, uint64_t to_offset,

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "runtime/vulkan/commands.h"
 
@@ -17,8 +18,9 @@ class Transfers {
     using Fill = std::function<void(std::byte* to, uint64_t from, uint64_t count)>;
     Result<void> write(const VulkanBuffer& to, uint64_t offset, uint64_t bytes, uint64_t piece, const Fill& fill);
 
-    // The bytes, where the host can read them: of the buffer itself if it can, else of a copy. Valid until the next call.
+    // The bytes, where the host can read them: of the buffer itself if it can, else of a copy. Valid until forget_reads().
     Result<const std::byte*> read(const VulkanBuffer& from, uint64_t offset, uint64_t bytes);
+    void forget_reads() { reads_ = 0; }
 
     Result<void> copy(const VulkanBuffer& from, uint64_t from_offset, const VulkanBuffer& to, uint64_t to_offset, uint64_t bytes);
     Result<void> fill(const VulkanBuffer& buffer, uint32_t word);
@@ -27,7 +29,9 @@ class Transfers {
     Result<void> reserve(std::shared_ptr<VulkanBuffer>& staging, uint64_t bytes, Memory kind, const char* name);
 
     Queue& queue_;
-    std::shared_ptr<VulkanBuffer> upload_, readback_;
+    std::shared_ptr<VulkanBuffer> upload_;
+    std::vector<std::shared_ptr<VulkanBuffer>> readback_;  // one for each copy read; the first reads_ are valid
+    size_t reads_ = 0;
 };
 
 // What the device wrote and the host is about to read.

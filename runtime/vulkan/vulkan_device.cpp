@@ -57,6 +57,8 @@ Result<std::unique_ptr<VulkanDevice>> VulkanDevice::create(const std::shared_ptr
     auto made = std::unique_ptr<VulkanDevice>(new VulkanDevice(context, options, pipelines, products));
     LAP_ASSIGN(made->queue_, Queue::create(context));
     made->transfers_ = std::make_unique<Transfers>(*made->queue_);
+    LAP_ASSIGN(made->zeroing_queue_, Queue::create(context));
+    made->zeroing_ = std::make_unique<Transfers>(*made->zeroing_queue_);
     made->weights_ = std::make_unique<VulkanWeights>(*made->transfers_, context, *products);
     made->probe_ = std::make_unique<VulkanProbe>(*made->queue_, *pipelines);
     return made;
@@ -89,6 +91,7 @@ Result<void> VulkanDevice::make_trust() {
 }
 
 VulkanDevice::~VulkanDevice() {
+    (void)queue_->wait(last_submit_);  // of a step that nobody waited for
     forget();
     if (options_.self_test) (void)pipelines_->save();  // without it the next start compiles again, and nothing else
 }
@@ -103,7 +106,8 @@ Result<Buffer> VulkanDevice::allocate(size_t bytes, MemoryKind kind) {
     if (buffer->mapped() && buffer->block().coherent) {
         std::memset(buffer->mapped(), 0, buffer->bytes);
     } else {
-        LAP_TRY(transfers_->fill(*buffer, 0));
+        const std::lock_guard guard(zeroing_lock_);
+        LAP_TRY(zeroing_->fill(*buffer, 0));
     }
     return Buffer(std::move(buffer));
 }
@@ -157,6 +161,16 @@ void VulkanDevice::forget() {
     current_ = nullptr;
 }
 
+// Instead of the rest of a step: nothing of it runs any more, and what was not recorded whole is not kept.
+void VulkanDevice::drop() {
+    (void)queue_->wait(last_submit_);
+    if (current_ && !replays_) {
+        forget(kept_.back());
+        kept_.pop_back();
+    }
+    current_ = nullptr;
+}
+
 void VulkanDevice::observe(Recorder* recorder) {
     if ((recorder != nullptr) != (recorder_ != nullptr)) forget();  // timestamps are part of a recording
     recorder_ = recorder;
@@ -167,9 +181,15 @@ VulkanDevice::Kept* VulkanDevice::find(const StepKey& key) {
     return found == kept_.end() ? nullptr : &*found;
 }
 
+const Error& VulkanDevice::noted(const Error& error) {
+    lost_ = lost_ || error.code == Errc::device_lost;
+    return error;
+}
+
 Result<Recording> VulkanDevice::begin(const StepKey& key, const StepWatch& watch) {
     weights_->rest();
-    LAP_TRY(reserve(key.shape));
+    transfers_->forget_reads();
+    if (const auto room = reserve(key.shape); !room) return noted(room.error());
     shape_ = key.shape;
     watch_ = watch;
     stopped_ = false;
@@ -206,7 +226,7 @@ void VulkanDevice::end() {
         forget(kept_.front());
         kept_.pop_front();
     }
-    Kept& kept = kept_.emplace_back();
+    Kept kept;  // among the others once it is whole
     kept.key = notes.key;
     kept.layers = std::move(notes.layers);
     kept.operations = std::move(notes.operations);
@@ -221,7 +241,8 @@ void VulkanDevice::end() {
     }
     cut_pieces(kept, std::move(notes.dispatches));
     notes_.reset();
-    current_ = &kept;
+    kept_.push_back(std::move(kept));
+    current_ = &kept_.back();
 }
 
 // Estimated seconds of every dispatch, with the inputs as they are: an even share of its operation's.
@@ -243,6 +264,7 @@ void VulkanDevice::cut_pieces(Kept& kept, std::vector<Dispatch> dispatches) {
     RecordingOptions options;
     options.barrier_everywhere = options_.barrier_everywhere;
     options.omit_barrier = options_.omit_barrier;
+    options.find_hazards = options_.find_hazards;
     options.timestamps = kept.timestamps;
     kept.piece_ends = cut(seconds, options_.piece_seconds / pace_);
     kept.step = std::make_unique<RecordedStep>(*queue_, *pipelines_, std::move(dispatches), kept.piece_ends, options);
@@ -264,7 +286,7 @@ void VulkanDevice::cut_again(Kept& kept) {
 
 void VulkanDevice::abort() {
     notes_.reset();
-    current_ = nullptr;
+    drop();
     watch_ = {};
 }
 
@@ -286,17 +308,11 @@ void VulkanDevice::write_segments(const Kept& kept) {
 
 Ticket VulkanDevice::submit() {
     Kept& kept = *current_;
-    const int64_t start = now_ns();
-    began_ns_ = start;
+    began_ns_ = now_ns();
     write_segments(kept);
     if (replays_ && shape_.columns > kLongStep) cut_again(kept);
-    if (outcome_)
-        if (const auto done = submit_pieces(kept); !done) outcome_ = done.error();
-    if (!outcome_ && !replays_) {  // what was not recorded whole is not kept
-        forget(kept_.back());
-        kept_.pop_back();
-        current_ = nullptr;
-    }
+    if (outcome_) outcome_ = submit_pieces(kept);
+    if (!outcome_) drop();
     ++(replays_ ? counts_.replays : counts_.recordings);
     return ++ticket_;
 }
@@ -336,14 +352,10 @@ Result<void> VulkanDevice::wait(Ticket ticket) {
     watch_ = {};
     if (ticket != ticket_) return Error{Errc::internal, "wait() for a step that is not the last"};
     const auto done = queue_->wait(last_submit_);
-    if (!outcome_) return outcome_;
-    LAP_TRY(done);
+    if (!outcome_) return noted(outcome_.error());
+    if (!done) return noted(done.error());
     if (stopped_) {
-        if (!replays_) {  // some pieces were never recorded
-            forget(kept_.back());
-            kept_.pop_back();
-        }
-        current_ = nullptr;
+        drop();
         if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
         return Error{Errc::cancelled, "stopped on request"};
     }
@@ -376,6 +388,7 @@ void VulkanDevice::report(const Kept& kept) {
 }
 
 const std::byte* VulkanDevice::read(const TensorView& from) {
+    if (lost_) return nullptr;
     const auto bytes = transfers_->read(vulkan_buffer(*from.buffer), from.offset, static_cast<uint64_t>(from.bytes()));
     return bytes ? *bytes : nullptr;
 }

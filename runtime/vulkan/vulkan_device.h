@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,7 @@ struct VulkanOptions {
     std::filesystem::path cache_folder = {};  // of compiled code and verdicts; empty: nothing is kept
     bool barrier_everywhere = false;
     int32_t omit_barrier = -1;
+    bool find_hazards = kFindHazards;
     double piece_seconds = 0.1;  // of estimated work in one submit
 };
 
@@ -143,6 +145,8 @@ class VulkanDevice final : public Device {
     bool block_in_sight() const;
     void forget();
     void forget(Kept& kept);
+    void drop();
+    const Error& noted(const Error& error);  // whether the device is lost
     Kept* find(const StepKey& key);
     void write_segments(const Kept& kept);
     void cut_pieces(Kept& kept, std::vector<Dispatch> dispatches);
@@ -169,6 +173,9 @@ class VulkanDevice final : public Device {
     std::shared_ptr<Products> products_;
     std::unique_ptr<Queue> queue_;
     std::unique_ptr<Transfers> transfers_;
+    std::mutex zeroing_lock_;  // of these two, which any thread may allocate with
+    std::unique_ptr<Queue> zeroing_queue_;
+    std::unique_ptr<Transfers> zeroing_;
     std::unique_ptr<VulkanWeights> weights_;
     std::unique_ptr<MachineProbe> probe_;
     std::unique_ptr<Trust> trust_;          // null: every shader is believed
@@ -185,7 +192,7 @@ class VulkanDevice final : public Device {
     StepWatch watch_;
     uint64_t last_submit_ = 0;
     Ticket ticket_ = 0;
-    bool stopped_ = false;
+    bool stopped_ = false, lost_ = false;
     std::exception_ptr thrown_;  // by the watch that stopped it
     Result<void> outcome_;
     double pace_ = 1.0;      // measured seconds of a step by estimated ones

@@ -27,6 +27,7 @@ class VulkanRig {
         return rig;
     }
 
+    std::shared_ptr<vulkan::Instance> instance;
     std::shared_ptr<vulkan::Context> context;
     std::unique_ptr<vulkan::Queue> queue;
     std::unique_ptr<vulkan::Pipelines> pipelines;
@@ -85,12 +86,13 @@ class VulkanRig {
             const std::lock_guard guard(lock_);
             messages_.push_back(m);
         };
-        auto instance = vulkan::Instance::create(options);
-        REQUIRE_MESSAGE(instance, instance.error().message);
-        const auto devices = vulkan::list_devices(**instance);
+        auto made = vulkan::Instance::create(options);
+        REQUIRE_MESSAGE(made, made.error().message);
+        instance = *made;
+        const auto devices = vulkan::list_devices(*instance);
         auto facts = vulkan::choose_device(devices, device ? device : "llvmpipe");
         REQUIRE_MESSAGE(facts, facts.error().message);
-        auto opened = vulkan::Context::create(*instance, *facts);
+        auto opened = vulkan::Context::create(instance, *facts);
         REQUIRE_MESSAGE(opened, opened.error().message);
         context = *opened;
         auto made_queue = vulkan::Queue::create(context);

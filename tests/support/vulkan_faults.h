@@ -1,0 +1,140 @@
+// A context of its own whose calls fail when a test wants it, and one that looks like a card with memory of its own. What
+// fails never reaches the driver or the layers, so that these see nothing but a program that goes on rightly.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+
+#include "tests/support/vulkan_rig.h"
+
+namespace lapidary::test {
+
+// A call that is counted from 1, and fails from the first to the last of those named.
+struct VulkanFault {
+    std::atomic<int64_t> calls = 0, first = 0, last = -1;
+    std::atomic<VkResult> result = VK_ERROR_UNKNOWN;
+
+    void once(int64_t call, VkResult with) { arm(call, call, with); }
+    void from(int64_t call, VkResult with) { arm(call, std::numeric_limits<int64_t>::max(), with); }
+    void never() { arm(0, -1, VK_SUCCESS); }
+    bool fails() {
+        const int64_t call = ++calls;
+        return call >= first && call <= last;
+    }
+
+  private:
+    void arm(int64_t from, int64_t to, VkResult with) {
+        calls = 0;
+        first = from;
+        last = to;
+        result = with;
+    }
+};
+
+// One at a time: functions of Vulkan know nothing but their arguments.
+class VulkanFaults {
+  public:
+    enum class Memory : uint8_t {
+        same,       // as the device has it
+        card,       // its own, which the host does not see, and the host's: some cached and not coherent
+        round_up,   // whole 64 KiB behind each buffer
+    };
+
+    using Change = std::function<void(vulkan::DeviceFacts& facts)>;  // of the device, invented
+    explicit VulkanFaults(Memory kind = Memory::same, const Change& change = {}) : memory_(kind) {
+        REQUIRE(active_ == nullptr);
+        active_ = this;
+        vulkan::DeviceFacts facts = VulkanRig::get().context->facts();
+        if (kind == Memory::card) make_card(facts);
+        if (change) change(facts);
+        auto made = vulkan::Context::create(VulkanRig::get().instance, facts);
+        REQUIRE_MESSAGE(made, made.error().message);
+        context = *made;
+        VolkDeviceTable& vk = context->vk_for_tests();
+        real_ = vk;
+        vk.vkAllocateMemory = allocate_memory;
+        vk.vkFreeMemory = free_memory;
+        vk.vkGetBufferMemoryRequirements = requirements;
+        vk.vkQueueSubmit = queue_submit;
+        vk.vkWaitSemaphores = wait_semaphores;
+        vk.vkCreateComputePipelines = create_pipelines;
+        vk.vkCmdDispatch = dispatch;
+    }
+    // Whatever was made with the context is gone by now.
+    ~VulkanFaults() {
+        CHECK(allocations == 0);
+        CHECK(context.use_count() == 1);
+        context->vk_for_tests() = real_;
+        active_ = nullptr;
+        context.reset();  // here the layers name what was not destroyed
+        VulkanRig::get().check_messages();
+    }
+    VulkanFaults(const VulkanFaults&) = delete;
+    VulkanFaults& operator=(const VulkanFaults&) = delete;
+
+    std::shared_ptr<vulkan::Context> context;
+    VulkanFault memory, submit, wait, pipelines;
+    VulkanFault dispatches;                  // a failing one is left out: what it writes stays as it was
+    std::atomic<int64_t> allocations = 0;    // standing
+
+  private:
+    static void make_card(vulkan::DeviceFacts& facts) {
+        facts.unified = facts.memory_budget = false;
+        VkPhysicalDeviceMemoryProperties& m = facts.memory;
+        m.memoryTypeCount = 3;
+        m.memoryTypes[0] = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0};
+        m.memoryTypes[1] = {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, 1};
+        m.memoryTypes[2] = {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, 1};
+        m.memoryHeapCount = 2;
+        m.memoryHeaps[0] = {64 << 20, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT};
+        m.memoryHeaps[1] = {256 << 20, 0};
+    }
+
+    static VKAPI_ATTR VkResult VKAPI_CALL allocate_memory(VkDevice device, const VkMemoryAllocateInfo* info,
+                                                          const VkAllocationCallbacks* how, VkDeviceMemory* out) {
+        if (active_->memory.fails()) return active_->memory.result;
+        VkMemoryAllocateInfo real = *info;
+        if (active_->memory_ == Memory::card) real.memoryTypeIndex = 0;  // a software device has one
+        const VkResult r = active_->real_.vkAllocateMemory(device, &real, how, out);
+        if (r == VK_SUCCESS) ++active_->allocations;
+        return r;
+    }
+    static VKAPI_ATTR void VKAPI_CALL free_memory(VkDevice device, VkDeviceMemory memory, const VkAllocationCallbacks* how) {
+        if (memory != VK_NULL_HANDLE) --active_->allocations;
+        active_->real_.vkFreeMemory(device, memory, how);
+    }
+    static VKAPI_ATTR void VKAPI_CALL requirements(VkDevice device, VkBuffer buffer, VkMemoryRequirements* out) {
+        active_->real_.vkGetBufferMemoryRequirements(device, buffer, out);
+        if (active_->memory_ == Memory::card) out->memoryTypeBits = 7;
+        if (active_->memory_ == Memory::round_up) out->size = (out->size + 65535) / 65536 * 65536;
+    }
+    static VKAPI_ATTR VkResult VKAPI_CALL queue_submit(VkQueue queue, uint32_t count, const VkSubmitInfo* infos, VkFence fence) {
+        if (active_->submit.fails()) return active_->submit.result;
+        return active_->real_.vkQueueSubmit(queue, count, infos, fence);
+    }
+    // The work is done also where its end is not told: a lost device computes nothing more.
+    static VKAPI_ATTR VkResult VKAPI_CALL wait_semaphores(VkDevice device, const VkSemaphoreWaitInfo* info, uint64_t timeout) {
+        const VkResult r = active_->real_.vkWaitSemaphores(device, info, timeout);
+        return active_->wait.fails() ? active_->wait.result.load() : r;
+    }
+    static VKAPI_ATTR VkResult VKAPI_CALL create_pipelines(VkDevice device, VkPipelineCache cache, uint32_t count,
+                                                           const VkComputePipelineCreateInfo* infos,
+                                                           const VkAllocationCallbacks* how, VkPipeline* out) {
+        if (active_->pipelines.fails()) return active_->pipelines.result;
+        return active_->real_.vkCreateComputePipelines(device, cache, count, infos, how, out);
+    }
+    static VKAPI_ATTR void VKAPI_CALL dispatch(VkCommandBuffer commands, uint32_t x, uint32_t y, uint32_t z) {
+        if (!active_->dispatches.fails()) active_->real_.vkCmdDispatch(commands, x, y, z);
+    }
+
+    inline static VulkanFaults* active_ = nullptr;
+    Memory memory_;
+    VolkDeviceTable real_{};
+};
+
+}  // namespace lapidary::test
