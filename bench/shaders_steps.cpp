@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
-#include <numeric>
+#include <span>
 #include <utility>
 #include <vector>
 
