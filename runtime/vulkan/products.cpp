@@ -16,6 +16,7 @@ using kernels::kPanel;
 // Sums of four rows, one for each panel and column, that a thread of a mat-vec has: 64 registers of 16 lanes are all that
 // Intel's GPUs have.
 constexpr uint32_t kThreadSums = 8;
+constexpr int64_t kGatedColumns = kThreadSums / 2;  // of two matrices in one dispatch
 
 uint32_t u32(int64_t n) { return static_cast<uint32_t>(n); }
 uint32_t ceil_div(int64_t n, int64_t by) { return u32((n + by - 1) / by); }
@@ -68,6 +69,14 @@ Dispatch quantize_rows(const TensorView& x, const Range& image) {
     return make_dispatch({Shader::quantize, {kThreads}}, {ceil_div(x.cols / kActivationGroup, kGroups), scalars.columns, 1},
                          {columns_of(x, 0, x.cols), image}, scalars);
 }
+
+std::string name(const Tuning& tuning) {
+    if (const auto* matvec = std::get_if<MatvecTuning>(&tuning)) return concat(matvec->threads, "x", matvec->panels);
+    const auto& tile = std::get<MatmulTuning>(tuning);
+    return concat(tile.threads, "x", tile.rows, "x", tile.columns, "x", tile.thread_rows);
+}
+
+std::string name(const ShapeClass& shape) { return concat(row_of(shape.shader).name, " k", shape.k); }
 
 std::span<const MatvecTuning> matvec_candidates() {
     static constexpr MatvecTuning kAll[] = {{64, 2}, {32, 1}, {32, 2}, {64, 1}, {64, 4}, {128, 1}, {128, 2}, {256, 1}};
@@ -128,6 +137,7 @@ std::string Products::name_of(Format format, Layout layout, int64_t k, int64_t c
 
 MatmulTuning Products::tile_for(const TensorView& w, int64_t columns) const {
     MatmulTuning t = wants_image(w, columns) ? tuning_.dot : tuning_.floats;
+    if (const auto own = tuned_.find({shader_of(w, columns), w.cols}); own != tuned_.end()) t = std::get<MatmulTuning>(own->second);
     for (; columns * 2 <= t.columns && t.threads >= 128 && t.columns >= 32; t.columns /= 2) t.threads /= 2;
     return t;
 }
@@ -145,13 +155,36 @@ bool Products::takes_images() const {
 
 bool Products::wants_image(const TensorView& w, int64_t) const { return takes_image(w.format, w.layout, w.cols); }
 
-// As many as tuned, but not so many that a thread's sums, so many for each panel, crowd its registers, or that a narrow product leaves parts of the GPU without work.
-uint32_t Products::panels_together(std::span<const MatmulPart> parts, uint32_t sums) const {
-    int64_t rows = 0;
-    for (const MatmulPart& p : parts) rows += p.rows.end_of(p.weights) - p.rows.begin;
-    uint32_t panels = tuning_.matvec.panels;
-    while (panels > 1 && (panels * sums > kThreadSums || rows / kPanel < int64_t{tuning_.matvec.groups} * panels)) panels /= 2;
-    return panels;
+std::optional<ShapeClass> Products::class_of(const TensorView& w, int64_t columns) const {
+    if (columns <= kMatvecColumns && w.layout == Layout::rows) return std::nullopt;
+    return ShapeClass{shader_of(w, columns), w.cols};
+}
+
+std::vector<Tuning> Products::candidates(const TensorView& w, int64_t columns) const {
+    if (columns <= kMatvecColumns) return {matvec_candidates().begin(), matvec_candidates().end()};
+    const auto tiles = wants_image(w, columns) ? dot_candidates() : float_candidates();
+    return {tiles.begin(), tiles.end()};
+}
+
+Tuning Products::at_work(const TensorView& w, int64_t columns, int64_t rows, bool gated) const {
+    if (columns > kMatvecColumns) return tile_for(w, columns);
+    MatvecTuning t = panels_for(w, columns, rows, gated && columns <= kGatedColumns);
+    t.groups = 0;  // the same panels for any number of rows
+    return t;
+}
+
+MatvecTuning Products::matvec_of(const TensorView& w, int64_t columns) const {
+    const auto own = tuned_.find({shader_of(w, columns), w.cols});
+    return own != tuned_.end() ? std::get<MatvecTuning>(own->second) : tuning_.matvec;
+}
+
+// Panels as tuned, but not so many that a thread's sums, so many for each panel, crowd its registers, or that a narrow product
+// leaves parts of the GPU without work.
+MatvecTuning Products::panels_for(const TensorView& w, int64_t columns, int64_t rows, bool gated) const {
+    MatvecTuning t = matvec_of(w, columns);
+    const uint32_t sums = u32(columns) * (gated ? 2 : 1);
+    while (t.panels > 1 && (t.panels * sums > kThreadSums || rows / kPanel < int64_t{t.groups} * t.panels)) t.panels /= 2;
+    return t;
 }
 
 // Parts of one format in panels, side by side; or, gated, two matrices that give one result.
@@ -162,7 +195,9 @@ bool Products::add_matvec(std::span<const MatmulPart> parts, const TensorView& x
         uint32_t k, stride, panel_bytes, ends[3], rows[4], strides[4];
     } scalars = {u32(w.cols), stride_of(x), u32(kernels::panel_bytes(w.format, w.cols)), {}, {}, {}};
     const auto columns = u32(x.rows), matrices = gated ? 2u : 1u;
-    const uint32_t panels = panels_together(parts, columns * matrices);
+    int64_t all_rows = 0;
+    for (const MatmulPart& p : parts) all_rows += p.rows.end_of(p.weights) - p.rows.begin;
+    const MatvecTuning t = panels_for(w, columns, all_rows, gated);
     std::vector<Range> ranges(1 + 2 * kMaxParts);
     ranges[0] = wants_image(w, x.rows) ? image : columns_of(x, 0, x.cols);
     uint32_t groups = 0;
@@ -174,20 +209,20 @@ bool Products::add_matvec(std::span<const MatmulPart> parts, const TensorView& x
                 ranges[1 + kMaxParts + i] = slice.result;
                 scalars.rows[i] = u32(slice.rows());
                 scalars.strides[i] = stride_of(parts[i].out);
-                groups += ceil_div(ceil_div(slice.rows(), kPanel), panels);
+                groups += ceil_div(ceil_div(slice.rows(), kPanel), t.panels);
             }
         }
         if (i < 3) scalars.ends[i] = groups;
     }
     const int64_t rows = scalars.rows[0];
     const bool leaves = gated && left.image.owner && ranges[0].owner == image.owner && wants_image(w, x.rows) &&
-                        parts[0].rows.begin == 0 && rows == w.rows && rows % kActivationGroup == 0 && tuning_.matvec.threads % 64 == 0 &&
+                        parts[0].rows.begin == 0 && rows == w.rows && rows % kActivationGroup == 0 && t.threads % 64 == 0 &&
                         static_cast<uint64_t>(rows / kActivationGroup) * 4 <= left.counters.end - left.counters.begin;
     if (leaves) {  // a gated product has one result, which leaves room in the row's pointers
         ranges[1 + kMaxParts + 1] = left.image;
         ranges[1 + kMaxParts + 2] = left.counters;
     }
-    out.push_back(make_dispatch({shader_of(w, columns), {tuning_.matvec.threads, columns, panels, matrices, leaves ? 1u : 0u}},
+    out.push_back(make_dispatch({shader_of(w, columns), {t.threads, columns, t.panels, matrices, leaves ? 1u : 0u}},
                                 {groups, 1, 1}, std::move(ranges), scalars));
     return leaves;
 }
@@ -251,7 +286,7 @@ bool Products::gated_matmul(const TensorView& gate, const TensorView& up, const 
                             bool image_valid, const TensorView& scratch, const TensorView& out_view, RowRange rows,
                             const ResultImage& left, std::vector<Dispatch>& out) const {
     const MatmulPart both[] = {{.weights = gate, .out = out_view, .rows = rows}, {.weights = up, .out = scratch, .rows = rows}};
-    if (x.rows <= kThreadSums / 2 && gate.layout == Layout::panels && up.layout == Layout::panels && gate.format == up.format) {
+    if (x.rows <= kGatedColumns && gate.layout == Layout::panels && up.layout == Layout::panels && gate.format == up.format) {
         if (!image_valid && wants_image(gate, x.rows)) out.push_back(quantize_rows(x, image));
         return add_matvec(both, x, image, true, left, out);
     }

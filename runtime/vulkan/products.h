@@ -3,10 +3,13 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "runtime/device.h"
@@ -45,6 +48,18 @@ struct ProductTuning {
     MatvecTuning matvec;
     MatmulTuning dot, floats;
 };
+using Tuning = std::variant<MatvecTuning, MatmulTuning>;
+// "64x2", "256x64x64x4": in the names of self-tests and of a race's winner.
+std::string name(const Tuning& tuning);
+
+// Products that are tuned together: those of one shader and K.
+struct ShapeClass {
+    Shader shader;
+    int64_t k = 0;
+    auto operator<=>(const ShapeClass&) const = default;
+};
+std::string name(const ShapeClass& shape);  // "matvec_q4_0_dot k3840"
+
 // What is worth a race.
 std::span<const MatvecTuning> matvec_candidates();
 std::span<const MatmulTuning> dot_candidates();
@@ -64,6 +79,15 @@ class Products {
     bool takes_images() const;  // some products do
     // Whether its product with so many columns takes the int8 image.
     bool wants_image(const TensorView& weights, int64_t columns) const;
+
+    // What a product with so many columns is tuned with; none where its shader has no tuning: rows times few columns.
+    std::optional<ShapeClass> class_of(const TensorView& weights, int64_t columns) const;
+    // What may win the class's race; that which serves without one is the first.
+    std::vector<Tuning> candidates(const TensorView& weights, int64_t columns) const;
+    void tune(const ShapeClass& shape, const Tuning& tuning) { tuned_.insert_or_assign(shape, tuning); }
+    bool is_tuned(const ShapeClass& shape) const { return tuned_.contains(shape); }
+    // The tuning as a product takes it that gives `rows` results a column, gated or not: with what its class and columns leave.
+    Tuning at_work(const TensorView& weights, int64_t columns, int64_t rows, bool gated) const;
 
     // The shader that serves must not; whether another one does, which takes f32 rows instead of the int8 image.
     bool disable(Format format, Layout layout);
@@ -87,15 +111,17 @@ class Products {
     Shader shader_of(Format format, Layout layout, int64_t columns, bool image) const;
     Shader shader_of(const TensorView& weights, int64_t columns) const;
 
+    MatvecTuning matvec_of(const TensorView& weights, int64_t columns) const;
     MatmulTuning tile_for(const TensorView& weights, int64_t columns) const;
-    uint32_t panels_together(std::span<const MatmulPart> parts, uint32_t sums) const;
+    MatvecTuning panels_for(const TensorView& weights, int64_t columns, int64_t rows, bool gated) const;
     bool add_matvec(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool gated,
                     const ResultImage& left, std::vector<Dispatch>& out) const;
     void add_matvec_rows(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const;
     void add_matmul(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const;
 
     std::array<std::array<bool, kernels::kFormats>, 2> int8_{};  // by layout and format: whether the int8 image serves
-    ProductTuning tuning_;
+    ProductTuning tuning_;  // of classes that have none of their own
+    std::map<ShapeClass, Tuning> tuned_;
     std::array<std::array<std::optional<Shader>, kernels::kFormats>, kFamilies> shaders_;
 };
 

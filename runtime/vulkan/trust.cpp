@@ -21,6 +21,11 @@ Result<bool> Trust::product(const std::string& shader, const ProductCase& c) {
     return ask(concat(shader, c.gated ? " gated" : "", " k", c.k, " t", c.columns), [&](SelfTest& t) { return t.product(c); });
 }
 
+Result<bool> Trust::product(const ShapeClass& shape, const Tuning& tuning, const ProductCase& c) {
+    tested_->tune(shape, tuning);
+    return product(concat(row_of(shape.shader).name, " ", name(tuning)), c);
+}
+
 Result<bool> Trust::attention(const AttentionCase& c) {
     return ask(concat("attention ", name(c.format), " ", c.heads, "/", c.kv_heads, "x", c.dim, c.key_pairs > 0 ? "v" : "", " w",
                       c.window, " p", c.position, " t", c.columns),

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "runtime/vulkan/products.h"
 #include "runtime/vulkan/self_test.h"
 #include "runtime/vulkan/verdicts.h"
 
@@ -11,12 +12,15 @@ namespace lapidary::runtime::vulkan {
 
 class Trust {
   public:
-    // `gpu` runs the tests, `reference` is the CPU at level ref and the same precision.
-    Trust(std::unique_ptr<Device> gpu, std::unique_ptr<Device> reference, Verdicts verdicts)
-        : gpu_(std::move(gpu)), reference_(std::move(reference)), verdicts_(std::move(verdicts)) {}
+    // `gpu` runs the tests, `reference` is the CPU at level ref and the same precision; `tested` are the products of `gpu`.
+    Trust(std::unique_ptr<Device> gpu, std::unique_ptr<Device> reference, Verdicts verdicts,
+          std::shared_ptr<Products> tested)
+        : gpu_(std::move(gpu)), reference_(std::move(reference)), verdicts_(std::move(verdicts)), tested_(std::move(tested)) {}
 
     // Whether it passes. Errors are those of the device (lost, no memory) and of the file; they are no verdict.
     Result<bool> product(const std::string& shader, const ProductCase& c);
+    // The same with a tuning, which is part of the test's name.
+    Result<bool> product(const ShapeClass& shape, const Tuning& tuning, const ProductCase& c);
     Result<bool> attention(const AttentionCase& c);
     Result<bool> norms(const RowsCase& c);
 
@@ -28,6 +32,7 @@ class Trust {
 
     std::unique_ptr<Device> gpu_, reference_;
     Verdicts verdicts_;
+    std::shared_ptr<Products> tested_;
 };
 
 }  // namespace lapidary::runtime::vulkan

@@ -21,6 +21,7 @@ constexpr uint64_t kSegmentBytes = 2 * kMaxSpans * sizeof(SegmentEntry);
 constexpr int32_t kLongStep = 16;  // columns; what a shorter step attends to is read in far less than a piece's time
 // What a device does before its own steps were measured: an integrated GPU of some years ago.
 constexpr double kBytesPerSecond = 30e9, kMacsPerSecond = 300e9, kSecondsPerOperation = 5e-6;
+constexpr double kRaceSeconds = 1.5;
 constexpr size_t kInFlight = 2;    // pieces on the queue: one runs, one waits
 
 int64_t now_ns() {
@@ -76,9 +77,10 @@ Result<std::unique_ptr<VulkanDevice>> VulkanDevice::create(std::shared_ptr<Conte
 }
 
 Result<void> VulkanDevice::make_trust() {
+    tested_ = std::make_shared<Products>(context_->facts(), options_.precise);
     VulkanOptions plain = options_;
     plain.self_test = false;
-    LAP_ASSIGN(std::unique_ptr<Device> tester, create(context_, plain, pipelines_, products_));
+    LAP_ASSIGN(std::unique_ptr<Device> tester, create(context_, plain, pipelines_, tested_));
     CpuSettings cpu;
     cpu.level = kernels::select("ref", nullptr);
     cpu.threads = {1, 1};
@@ -86,7 +88,10 @@ Result<void> VulkanDevice::make_trust() {
     LAP_ASSIGN(auto reference, make_cpu_device(cpu, {}));
     std::filesystem::path file;
     if (!options_.cache_folder.empty()) file = options_.cache_folder / verdict_file_name(context_->facts());
-    trust_ = std::make_unique<Trust>(std::move(tester), std::move(reference), Verdicts::open(std::move(file), context_->facts()));
+    trust_ = std::make_unique<Trust>(std::move(tester), std::move(reference), Verdicts::open(std::move(file), context_->facts()),
+                                     tested_);
+    const double seconds = options_.race_seconds.value_or(context_->facts().software ? 0 : kRaceSeconds);
+    race_ = std::make_unique<Race>(*queue_, *pipelines_, *products_, *trust_, seconds);
     return {};
 }
 

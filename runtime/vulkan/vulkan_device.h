@@ -17,6 +17,7 @@
 #include "runtime/vulkan/attention.h"
 #include "runtime/vulkan/kv.h"
 #include "runtime/vulkan/products.h"
+#include "runtime/vulkan/race.h"
 #include "runtime/vulkan/step_memory.h"
 #include "runtime/vulkan/top_k.h"
 #include "runtime/vulkan/transfers.h"
@@ -34,6 +35,8 @@ struct VulkanOptions {
     int32_t omit_barrier = -1;
     bool find_hazards = kFindHazards;
     double piece_seconds = 0.1;  // of estimated work in one submit
+    // Of all races of tunings together; 0: none. Without a number a second and a half, and none on software devices.
+    std::optional<double> race_seconds = {};
 };
 
 class VulkanDevice final : public Device {
@@ -42,6 +45,7 @@ class VulkanDevice final : public Device {
     ~VulkanDevice() override;
 
     const Context& context() const { return *context_; }
+    const Products& products() const { return *products_; }
     Verdicts* verdicts() { return trust_ ? &trust_->verdicts() : nullptr; }
 
     // Of all steps since the device was made.
@@ -135,7 +139,7 @@ class VulkanDevice final : public Device {
                                                         const std::shared_ptr<Pipelines>& pipelines,
                                                         const std::shared_ptr<Products>& products);
     Result<void> make_trust();
-    bool trust_product(const TensorView& weights, int64_t columns, bool gated);
+    bool trust_product(const TensorView& weights, int64_t columns, int64_t rows, bool gated);
     bool trust_attention(const TensorView& q, const KvView& kv);
     bool trust_norms(const TensorView& x);
     Error distrust(const std::string& shader) const;
@@ -179,6 +183,8 @@ class VulkanDevice final : public Device {
     std::unique_ptr<VulkanWeights> weights_;
     std::unique_ptr<MachineProbe> probe_;
     std::unique_ptr<Trust> trust_;          // null: every shader is believed
+    std::shared_ptr<Products> tested_;      // by trust_
+    std::unique_ptr<Race> race_;            // with trust_
 
     std::shared_ptr<VulkanBuffer> upload_, block_;  // the step's inputs: as the host writes them, and as the device sees them
     // Scratch of products (images of their inputs, and of what gated ones leave), attention, top_k.

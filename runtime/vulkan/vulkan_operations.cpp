@@ -21,6 +21,14 @@ bool same_rows(const TensorView& a, const TensorView& b) {
     return a.buffer == b.buffer && a.offset == b.offset && a.rows == b.rows && a.cols == b.cols;
 }
 
+// Of the parts that share a dispatch with this matrix.
+int64_t rows_together(std::span<const MatmulPart> parts, const TensorView& matrix) {
+    int64_t rows = 0;
+    for (const MatmulPart& p : parts)
+        if (p.weights.format == matrix.format && p.weights.layout == matrix.layout) rows += p.rows.end_of(p.weights) - p.rows.begin;
+    return rows;
+}
+
 // "norm+matmul k+v+q"
 std::string product_name(std::span<const MatmulPart> parts, const MatmulInput& in) {
     std::string name = in.norm ? "norm+matmul" : "matmul";
@@ -182,7 +190,7 @@ void VulkanDevice::matmul(std::span<const MatmulPart> parts, const MatmulInput& 
     bool image = false;
     OpCost cost;
     for (const MatmulPart& p : parts) {
-        if (!trust_product(p.weights, x.rows, false)) return;
+        if (!trust_product(p.weights, x.rows, rows_together(parts, p.weights), false)) return;
         image = image || products_->wants_image(p.weights, x.rows);
         cost = cost + product_cost(p.weights, p.rows, x.rows);
     }
@@ -197,7 +205,8 @@ void VulkanDevice::matmul(std::span<const MatmulPart> parts, const MatmulInput& 
 void VulkanDevice::gated_matmul(const TensorView& gate, const TensorView& up, const MatmulInput& in, const TensorView& scratch,
                                 const TensorView& out, RowRange rows) {
     const TensorView& x = in.norm ? in.normed : in.x;
-    if (!trust_product(gate, x.rows, true) || !trust_product(up, x.rows, true)) return;
+    const int64_t results = 2 * (rows.end_of(gate) - rows.begin);
+    if (!trust_product(gate, x.rows, results, true) || !trust_product(up, x.rows, results, true)) return;
     const bool image = products_->wants_image(gate, x.rows);
     note_norm(in, image);
     const OpCost cost = product_cost(gate, rows, x.rows) + product_cost(up, rows, x.rows);
@@ -208,24 +217,36 @@ void VulkanDevice::gated_matmul(const TensorView& gate, const TensorView& up, co
     notes_->image_of = notes_->in_gated ? out : TensorView{};
 }
 
-// Asks for shaders until one is trusted. Without any, the step fails.
-bool VulkanDevice::trust_product(const TensorView& weights, int64_t columns, bool gated) {
+// Asks for shaders and tunings until one is trusted: what won the race, what serves without one, the shader that takes no int8
+// image. Without any, the step fails. `rows`: of results that come of one dispatch.
+bool VulkanDevice::trust_product(const TensorView& weights, int64_t columns, int64_t rows, bool gated) {
     if (!trust_ || !outcome_) return outcome_.has_value();
-    const bool rows = weights.layout == Layout::rows;
-    const ProductCase product{.format = weights.format, .k = weights.cols, .columns = products_->columns_like(weights, columns),
-                              .use = rows ? Use::projection : Use::matrix, .gated = gated,
-                              .own_images = rows && !options_.precise && kernels::is_quantised(weights.format)};
+    const bool plain = weights.layout == Layout::rows;
+    const bool own_images = plain && !options_.precise && kernels::is_quantised(weights.format);
     for (;;) {
+        const auto shape = products_->class_of(weights, columns);
+        if (const auto decided = shape ? race_->decide(weights, columns) : Result<void>(); !decided) {
+            outcome_ = decided;
+            return false;
+        }
+        const ProductCase product{.format = weights.format, .k = weights.cols, .columns = products_->columns_like(weights, columns),
+                                  .use = plain ? Use::projection : Use::matrix, .gated = gated, .own_images = own_images};
         const std::string shader = products_->name_of(weights.format, weights.layout, weights.cols, columns);
-        const auto passed = trust_->product(shader, product);
+        const auto passed = shape ? trust_->product(*shape, products_->at_work(weights, columns, rows, gated), product)
+                                  : trust_->product(shader, product);
         if (passed && *passed) return true;
-        if (!passed)
+        if (!passed) {
             outcome_ = passed.error();
-        else if (products_->disable(weights.format, weights.layout))
-            continue;
-        else
+            return false;
+        }
+        if (shape && race_->fall_back(*shape)) {
+            forget();  // recordings have the tuning in them
+        } else if (products_->disable(weights.format, weights.layout)) {
+            tested_->disable(weights.format, weights.layout);
+        } else {
             outcome_ = distrust(shader);
-        return false;
+            return false;
+        }
     }
 }
 

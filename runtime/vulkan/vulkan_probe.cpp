@@ -2,16 +2,14 @@
 #include "runtime/vulkan/vulkan_probe.h"
 
 #include <algorithm>
-#include <chrono>
+
+#include "runtime/vulkan/timed_runs.h"
 
 namespace lapidary::runtime::vulkan {
 namespace {
 
 constexpr uint32_t kThreads = 256;
 constexpr uint32_t kGroups = 4096;
-constexpr double kLongSubmit = 0.02;  // seconds: what a submit costs by itself is then nothing
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 }  // namespace
 
@@ -23,26 +21,16 @@ bool VulkanProbe::reserve() {
 }
 
 double VulkanProbe::rate(const Dispatch& dispatch, double seconds) {
-    RecordedStep once(queue_, pipelines_, {dispatch}, {});  // drivers may compile when a pipeline first runs
-    const auto first = once.piece(0);
-    if (!first) return 0;
-    if (const auto submitted = queue_.submit(*first); !submitted || !queue_.wait(*submitted)) return 0;
-    const double start = now();
+    const double start = TimedRuns::now();
+    TimedRuns runs(queue_, pipelines_, dispatch);
+    if (!runs.settle(TimedRuns::kLongSubmit)) return 0;
     double best = 0;
-    for (size_t runs = 1;; runs *= 2) {  // until a submit lasts long enough, and never near a watchdog's limit
-        RecordedStep step(queue_, pipelines_, std::vector<Dispatch>(runs, dispatch), {});
-        const auto commands = step.piece(0);
-        if (!commands) return 0;
-        double took = 0;
-        do {
-            const double begin = now();
-            const auto submitted = queue_.submit(*commands);
-            if (!submitted || !queue_.wait(*submitted)) return 0;
-            took = now() - begin;
-            best = std::max(best, static_cast<double>(runs) / took);
-        } while ((runs >= 256 || took > kLongSubmit) && now() - start < seconds);
-        if (runs >= 256 || took > kLongSubmit) return best;
-    }
+    do {
+        const auto took = runs.measure();
+        if (!took) return 0;
+        best = std::max(best, 1 / *took);
+    } while (TimedRuns::now() - start < seconds);
+    return best;
 }
 
 double VulkanProbe::read_bandwidth(const Buffer& buffer, double seconds) {
