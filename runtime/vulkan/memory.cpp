@@ -17,7 +17,8 @@ int score(const DeviceFacts& facts, VkMemoryPropertyFlags flags, Memory kind) {
     switch (kind) {
         case Memory::device:
             if (facts.unified) return (local ? 4 : 0) + (visible ? 2 : 0) + (cached ? 1 : 0);
-            return (local ? 4 : 0) + (visible ? 0 : 1);  // the window into a card's memory is for those who need it
+            // A card's weights in the host's memory would be read over its bus; the window into its own is for those who need it.
+            return local ? (visible ? 0 : 1) : -1;
         case Memory::upload:
             if (!visible || !coherent) return -1;
             return (local == facts.unified ? 2 : 0) + (cached ? 0 : 1);

@@ -5,6 +5,8 @@
 #include <fstream>
 #include <iterator>
 
+#include <xxhash.h>
+
 #include "base/describe.h"
 #include "base/try.h"
 #include "runtime/file/output_file.h"
@@ -12,13 +14,26 @@
 namespace lapidary::runtime::vulkan {
 namespace {
 
+// In front of the driver's bytes: drivers need not see what is damaged behind their own header, and some do not.
+struct FileHeader {
+    char magic[8] = {'l', 'a', 'p', 'p', 'i', 'p', 'e', '1'};
+    uint64_t bytes = 0, hash = 0;
+};
+
+// The driver's bytes; none where they are not those that were written.
 std::vector<char> read_whole(const std::filesystem::path& file) {
     if (file.empty()) return {};
     std::ifstream in(file, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
+    std::vector<char> all{std::istreambuf_iterator<char>(in), {}};
+    FileHeader header;
+    if (all.size() < sizeof header || std::memcmp(all.data(), header.magic, sizeof header.magic) != 0) return {};
+    std::memcpy(&header, all.data(), sizeof header);
+    all.erase(all.begin(), all.begin() + sizeof header);
+    if (all.size() != header.bytes || XXH3_64bits(all.data(), all.size()) != header.hash) return {};
+    return all;
 }
 
-// A cache of another driver, or one that was cut: Vulkan requires drivers to see it, and some do not.
+// A cache of another driver: Vulkan requires drivers to see it.
 bool fits(const std::vector<char>& bytes, const DeviceFacts& facts) {
     VkPipelineCacheHeaderVersionOne header;
     if (bytes.size() < sizeof header) return false;
@@ -124,6 +139,10 @@ Result<void> Pipelines::save() const {
     if (r == VK_SUCCESS) r = c.vk().vkGetPipelineCacheData(c.device(), cache_, &bytes, data.data());
     if (r != VK_SUCCESS) return failure("the driver gives no pipeline cache", r);
     LAP_ASSIGN(OutputFile out, OutputFile::create(file_));
+    FileHeader header;
+    header.bytes = bytes;
+    header.hash = XXH3_64bits(data.data(), bytes);
+    LAP_TRY(out.write(&header, sizeof header));
     LAP_TRY(out.write(data.data(), bytes));
     return out.commit();
 }

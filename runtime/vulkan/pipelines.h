@@ -1,5 +1,5 @@
 // Pipelines by shader and constants, made when first asked for and kept. The driver's cache of compiled code goes to a file
-// and comes back from it; what does not fit this device is ignored.
+// and comes back from it; what does not fit this device, or is not as it was written, is ignored.
 #pragma once
 
 #include <filesystem>

@@ -19,20 +19,18 @@ struct VulkanFault {
     std::atomic<int64_t> calls = 0, first = 0, last = -1;
     std::atomic<VkResult> result = VK_ERROR_UNKNOWN;
 
-    void once(int64_t call, VkResult with) { arm(call, call, with); }
-    void from(int64_t call, VkResult with) { arm(call, std::numeric_limits<int64_t>::max(), with); }
-    void never() { arm(0, -1, VK_SUCCESS); }
-    bool fails() {
-        const int64_t call = ++calls;
-        return call >= first && call <= last;
-    }
-
-  private:
-    void arm(int64_t from, int64_t to, VkResult with) {
+    void between(int64_t from, int64_t to, VkResult with) {
         calls = 0;
         first = from;
         last = to;
         result = with;
+    }
+    void once(int64_t call, VkResult with) { between(call, call, with); }
+    void from(int64_t call, VkResult with) { between(call, std::numeric_limits<int64_t>::max(), with); }
+    void never() { between(0, -1, VK_SUCCESS); }
+    bool fails() {
+        const int64_t call = ++calls;
+        return call >= first && call <= last;
     }
 };
 
@@ -40,9 +38,8 @@ struct VulkanFault {
 class VulkanFaults {
   public:
     enum class Memory : uint8_t {
-        same,       // as the device has it
-        card,       // its own, which the host does not see, and the host's: some cached and not coherent
-        round_up,   // whole 64 KiB behind each buffer
+        same,  // as the device has it
+        card,  // its own, which the host does not see, and the host's, some cached and not coherent; in units of 64 KiB
     };
 
     using Change = std::function<void(vulkan::DeviceFacts& facts)>;  // of the device, invented
@@ -110,8 +107,9 @@ class VulkanFaults {
     }
     static VKAPI_ATTR void VKAPI_CALL requirements(VkDevice device, VkBuffer buffer, VkMemoryRequirements* out) {
         active_->real_.vkGetBufferMemoryRequirements(device, buffer, out);
-        if (active_->memory_ == Memory::card) out->memoryTypeBits = 7;
-        if (active_->memory_ == Memory::round_up) out->size = (out->size + 65535) / 65536 * 65536;
+        if (active_->memory_ != Memory::card) return;
+        out->memoryTypeBits = 7;
+        out->size = (out->size + 65535) / 65536 * 65536;
     }
     static VKAPI_ATTR VkResult VKAPI_CALL queue_submit(VkQueue queue, uint32_t count, const VkSubmitInfo* infos, VkFence fence) {
         if (active_->submit.fails()) return active_->submit.result;
