@@ -12,7 +12,12 @@ Result<bool> Trust::ask(const std::string& name, const Test& test) {
     LAP_TRY(verdicts_.begin(name));
     SelfTest self_test(*gpu_, *reference_);
     const Result<void> outcome = test(self_test);
-    if (!outcome && outcome.error().code != Errc::internal) return outcome.error();
+    const Errc code = outcome.error().code;
+    if (code == Errc::device_lost) return outcome.error();  // the announcement stays: the next start does not try again
+    if (code != Errc::ok && code != Errc::internal && code != Errc::device_unavailable) {
+        LAP_TRY(verdicts_.withdraw());
+        return outcome.error();
+    }
     LAP_TRY(verdicts_.finish(name, outcome.has_value(), outcome.error().message));
     return outcome.has_value();
 }

@@ -17,7 +17,8 @@ class Trust {
           std::shared_ptr<Products> tested)
         : gpu_(std::move(gpu)), reference_(std::move(reference)), verdicts_(std::move(verdicts)), tested_(std::move(tested)) {}
 
-    // Whether it passes. Errors are those of the device (lost, no memory) and of the file; they are no verdict.
+    // Whether it passes; what the driver does not compile fails. Errors are those of the file, memory that ran out, and a lost
+    // device, which is a verdict at the next start.
     Result<bool> product(const std::string& shader, const ProductCase& c);
     // The same with a tuning, which is part of the test's name.
     Result<bool> product(const ShapeClass& shape, const Tuning& tuning, const ProductCase& c);

@@ -100,6 +100,11 @@ Result<void> Verdicts::finish(const std::string& test, bool passed, const std::s
     return save();
 }
 
+Result<void> Verdicts::withdraw() {
+    testing_.clear();
+    return save();
+}
+
 std::optional<std::string> Verdicts::winner(const std::string& race) const {
     const auto found = races_.find(race);
     return found == races_.end() ? std::nullopt : std::optional(found->second.winner);

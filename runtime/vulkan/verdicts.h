@@ -36,6 +36,7 @@ class Verdicts {
     // is not on the disk protects nobody.
     Result<void> begin(const std::string& test);
     Result<void> finish(const std::string& test, bool passed, const std::string& reason);
+    Result<void> withdraw();  // the announcement: the test came back, and says nothing of the device
 
     // The winner among the candidates of a race, once it was run.
     std::optional<std::string> winner(const std::string& race) const;

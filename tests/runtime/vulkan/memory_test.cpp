@@ -168,7 +168,7 @@ TEST_CASE("memory: any allocation in the life of a device may fail; it says what
         for (bool failed = true; failed; ++n) {
             CAPTURE(n);
             VulkanFaults faults(memory);
-            // A card has two types that serve the host.
+            // A card has two types that may be read.
             const int64_t last = memory == VulkanFaults::Memory::card ? n + 1 : n;
             for (int64_t to = n; to <= last; ++to) {
                 faults.memory.between(n, to, VK_ERROR_OUT_OF_DEVICE_MEMORY);
