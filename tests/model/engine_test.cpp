@@ -7,6 +7,7 @@
 
 #include "lapidary/tools.h"
 #include "tests/support/goldens.h"
+#include "tests/support/open_engine.h"
 #include "tests/support/small_model.h"
 
 using namespace lapidary;
@@ -57,7 +58,7 @@ TEST_CASE("engine: files by llama.cpp in every type give the exact logits") {
             EngineOptions options = with(path);
             options.precise = precise;
             options.kv = KvFormat::f32;  // as the peer did
-            const Engine engine = unwrap(Engine::open(options));
+            const Engine engine = unwrap(open_engine(options));
             Session session = unwrap(engine.new_session());
             unwrap(session.append(unwrap(engine.tokens(ids))));
             const auto rows = all_rows(session);

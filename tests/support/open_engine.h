@@ -15,6 +15,7 @@
 #include "runtime/vulkan/make_vulkan_device.h"
 #include "tests/support/far/far_device.h"
 #include "tests/support/goldens.h"
+#include "tests/support/scratch_folder.h"
 
 namespace lapidary::test {
 
@@ -28,9 +29,17 @@ struct TestDevice {
     bool gpu = false;
 };
 
+// Whether open_engine opens models on a Vulkan device.
+inline bool on_gpu() {
+    const char* wanted = std::getenv("LAPIDARY_TEST_DEVICES");
+    return wanted && std::string(wanted).find("gpu") != std::string::npos;
+}
+
 inline Result<std::unique_ptr<runtime::Device>> make_test_gpu(const EngineOptions& options) {
     const char* device = std::getenv("LAPIDARY_TEST_GPU");
-    runtime::VulkanSettings settings{.device = device ? device : "llvmpipe", .precise = options.precise};
+    static const ScratchFolder verdicts;  // one self-test for all engines of a test program
+    runtime::VulkanSettings settings{.device = device ? device : "llvmpipe", .precise = options.precise,
+                                     .cache_folder = verdicts.path()};
     if (std::getenv("LAPIDARY_TEST_VALIDATION"))
         settings.messages = [](const std::string& message) { FAIL_CHECK(message); };
     return runtime::make_vulkan_device(settings);
