@@ -85,6 +85,8 @@ COVERED_ELSEWHERE = {
     "runtime/cpu/make_cpu_device": ("model/engine_test.cpp", "every engine is made by it"),
     "runtime/cpu/cpu_matmul": ("runtime/cpu/cpu_device_test.cpp", "operations of the device"),
     "runtime/vulkan/timed_runs": ("runtime/vulkan/race_test.cpp", "what a race measures by"),
+    "runtime/vulkan/context": ("runtime/vulkan/memory_test.cpp", "what is free; all tests of shaders open one"),
+    "runtime/vulkan/self_test": ("runtime/vulkan/trust_test.cpp", "shaders that are right and wrong are judged"),
     "runtime/vulkan/without_vulkan": ("cli/usage_test.py", "a GPU asked for is an error in every build"),
     "runtime/file/gguf_parse": ("runtime/file/gguf_test.cpp", "a file is parsed when it is opened"),
     "runtime/file/lapidary_directory": ("runtime/file/lapidary_file_test.cpp", "the bytes in front of a file"),

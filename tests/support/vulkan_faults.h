@@ -47,7 +47,7 @@ class VulkanFaults {
         REQUIRE(active_ == nullptr);
         active_ = this;
         vulkan::DeviceFacts facts = VulkanRig::get().context->facts();
-        if (kind == Memory::card) make_card(facts);
+        if (kind == Memory::card) facts = make_card();
         if (change) change(facts);
         auto made = vulkan::Context::create(VulkanRig::get().instance, facts);
         REQUIRE_MESSAGE(made, made.error().message);
@@ -80,7 +80,11 @@ class VulkanFaults {
     std::atomic<int64_t> allocations = 0;    // standing
 
   private:
-    static void make_card(vulkan::DeviceFacts& facts) {
+    // Of a software device: its one memory is all of these.
+    static vulkan::DeviceFacts make_card() {
+        const auto found = vulkan::choose_device(vulkan::list_devices(*VulkanRig::get().instance), "llvmpipe");
+        REQUIRE_MESSAGE(found, found.error().message);
+        vulkan::DeviceFacts facts = *found;
         facts.unified = facts.memory_budget = false;
         VkPhysicalDeviceMemoryProperties& m = facts.memory;
         m.memoryTypeCount = 3;
@@ -90,6 +94,7 @@ class VulkanFaults {
         m.memoryHeapCount = 2;
         m.memoryHeaps[0] = {64 << 20, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT};
         m.memoryHeaps[1] = {256 << 20, 0};
+        return facts;
     }
 
     static VKAPI_ATTR VkResult VKAPI_CALL allocate_memory(VkDevice device, const VkMemoryAllocateInfo* info,

@@ -1,0 +1,33 @@
+// Figures of the machine, and none from a device that fails.
+#include "runtime/vulkan/vulkan_probe.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "tests/support/vulkan_chain.h"
+
+namespace lapidary {
+namespace {
+
+TEST_CASE("probe: reads and multiplies in the time it is given, or says 0") {
+    test::VulkanFaults faults;
+    const auto device = test::make_device(faults);
+    const auto buffer = device->allocate(1 << 20, runtime::MemoryKind::weights);
+    REQUIRE(buffer);
+    runtime::MachineProbe& probe = device->probe();
+    const bool dot = faults.context->facts().dot;
+    CHECK(probe.read_bandwidth(*buffer, 0.02) > 0);
+    CHECK((probe.int8_peak(0.02) > 0) == dot);
+    CHECK((std::string(probe.peak_instruction()).find("OpSDot") == 0) == dot);
+    for (test::VulkanFault* fault : {&faults.submit, &faults.wait}) {
+        fault->from(1, VK_ERROR_DEVICE_LOST);
+        CHECK(probe.read_bandwidth(*buffer, 0.02) == 0);
+        CHECK(probe.int8_peak(0.02) == 0);
+        fault->never();
+    }
+    CHECK(probe.read_bandwidth(*buffer, 0.02) > 0);
+}
+
+}  // namespace
+}  // namespace lapidary
