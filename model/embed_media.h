@@ -24,7 +24,8 @@ Result<std::vector<float>> embed_media(const Network& net, runtime::Device& devi
             device, key, {}, [&](const runtime::StepInputs& in) { fill(in, first, n); },
             [&] { note(static_cast<int64_t>(n)); }));
         const auto rows = view(media.out, runtime::Format::f32, static_cast<int64_t>(n), net.config.hidden);
-        std::copy_n(reinterpret_cast<const float*>(device.read(rows)), n * width, out.data() + first * width);
+        LAP_ASSIGN(const float* values, runtime::read_floats(device, rows));
+        std::copy_n(values, n * width, out.data() + first * width);
     }
     return out;
 }

@@ -40,8 +40,8 @@ void note(const Stage& s, const StepKey& key) {
     if (key.shape.scored > 0) note_head(s, key, columns - wanted, key.shape.scored);
 }
 
-const float* read_residual(const Stage& s, const Step& step) {
-    return reinterpret_cast<const float*>(s.device.read(residual(s, step.columns())));
+Result<const float*> read_residual(const Stage& s, const Step& step) {
+    return runtime::read_floats(s.device, residual(s, step.columns()));
 }
 
 }  // namespace
@@ -58,10 +58,14 @@ Result<void> forward(std::span<const Stage> stages, const Step& step, const runt
     const float* x = nullptr;
     for (const Stage& s : pieces) {
         LAP_TRY(run_stage(s, step, x, watch));
-        if (s.first < s.last && std::count(step.observed.begin(), step.observed.end(), s.last - 1) > 0)
-            residuals(s.last - 1, {read_residual(s, step), static_cast<size_t>(step.columns()) * s.net.config.hidden});
+        if (s.first < s.last && std::count(step.observed.begin(), step.observed.end(), s.last - 1) > 0) {
+            LAP_ASSIGN(const float* rows, read_residual(s, step));
+            residuals(s.last - 1, {rows, static_cast<size_t>(step.columns()) * s.net.config.hidden});
+        }
         if (&s == &pieces.back()) return hand_out(s, step, sink);
-        x = &(&s + 1)->ws == &s.ws ? nullptr : read_residual(s, step);
+        x = nullptr;
+        if (&(&s + 1)->ws == &s.ws) continue;
+        LAP_ASSIGN(x, read_residual(s, step));
     }
     return {};
 }

@@ -128,12 +128,13 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
     ForwardOptions how{.rows = Rows::last, .cancel = options.cancel, .progress = options.progress};
     model::Sample sample;
     const int32_t candidates = candidates_of(sampler, engine.loaded.config);
-    const auto choose = [&](int32_t, const model::Scores& scores) {
+    const auto choose = [&](int32_t, const model::Scores& scores) -> Result<bool> {
         if (auto quick = sampler.sample_best(ranked(scores))) {
             sample = std::move(*quick);
             return true;
         }
-        auto chosen = sampler.sample(scores.all());
+        LAP_ASSIGN(const auto all, scores.all());
+        auto chosen = sampler.sample(all);
         if (!chosen) {
             failure = chosen.error();
             return false;

@@ -53,19 +53,22 @@ Result<void> hand_out(const Stage& s, const Step& step, const RowSink& sink) {
         if (row > 0) LAP_TRY(run_head(s, step, row, n));
         const auto k = static_cast<size_t>(step.candidates);
         const Candidate* best = nullptr;
-        if (k > 0)
-            best = reinterpret_cast<const Candidate*>(
-                s.device.read(view(s.ws.candidates, Format::f32, n, step.candidates * 2)));
+        if (k > 0) {
+            LAP_ASSIGN(const float* read, runtime::read_floats(s.device, view(s.ws.candidates, Format::f32, n, step.candidates * 2)));
+            best = reinterpret_cast<const Candidate*>(read);
+        }
         const TensorView logits = view(s.ws.logits, Format::f32, n, s.net.config.vocab);
-        for (int32_t i = 0; i < n; ++i)
-            if (!sink(row + i, Scores(s.device, logits.row_range(i, i + 1), {best + (best ? i * k : 0), k})))
-                return {};
+        for (int32_t i = 0; i < n; ++i) {
+            LAP_ASSIGN(const bool more, sink(row + i, Scores(s.device, logits.row_range(i, i + 1), {best + (best ? i * k : 0), k})));
+            if (!more) return {};
+        }
     }
     return {};
 }
 
-std::span<const float> Scores::all() const {
-    return {reinterpret_cast<const float*>(device_.read(logits_)), static_cast<size_t>(logits_.cols)};
+Result<std::span<const float>> Scores::all() const {
+    LAP_ASSIGN(const float* values, runtime::read_floats(device_, logits_));
+    return std::span(values, static_cast<size_t>(logits_.cols));
 }
 
 }  // namespace lapidary::model

@@ -16,7 +16,7 @@ class Scores {
         : device_(device), logits_(logits), best_(best) {}
 
     std::span<const runtime::Candidate> best() const { return best_; }  // as many as the step asked for
-    std::span<const float> all() const;                                 // [V], brought back now; valid in the sink
+    Result<std::span<const float>> all() const;                         // [V], brought back now; valid in the sink
 
   private:
     runtime::Device& device_;
@@ -24,8 +24,8 @@ class Scores {
     std::span<const runtime::Candidate> best_;
 };
 
-// row counts from 0 among the rows wanted. False: enough.
-using RowSink = std::function<bool(int32_t row, const Scores& scores)>;
+// row counts from 0 among the rows wanted. False: enough. An error of Scores ends the step with it.
+using RowSink = std::function<Result<bool>(int32_t row, const Scores& scores)>;
 
 // Final norm, tied head and soft cap for `count` columns from `first` on, and the best candidates where wanted.
 void note_head(const Stage& stage, const runtime::StepKey& key, int32_t first, int32_t count);

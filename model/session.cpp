@@ -127,8 +127,12 @@ Result<void> Session::rewind(uint32_t position) {
 Result<void> Session::forward(const ForwardOptions& options, const LogitsSink& sink) try {
     bool discard = false;
     const int32_t begin = state_->delivered;
-    const auto row_sink = [&](int32_t row, const model::Scores& scores) {
-        const Flow flow = sink ? sink(row, scores.all()) : Flow::stop;
+    const auto row_sink = [&](int32_t row, const model::Scores& scores) -> Result<bool> {
+        Flow flow = Flow::stop;
+        if (sink) {
+            LAP_ASSIGN(const auto all, scores.all());
+            flow = sink(row, all);
+        }
         discard = flow == Flow::discard;
         return flow == Flow::go;
     };
@@ -323,9 +327,10 @@ Result<void> model::SessionState::compute(const ForwardOptions& options, int32_t
     const HiddenSink hidden = each_once(options.hidden, start);
     int32_t row = 0;  // of those handed out, which are not handed out again
     bool go = true;
-    const auto counted = [&](int32_t, const Scores& scores) {
+    const auto counted = [&](int32_t, const Scores& scores) -> Result<bool> {
         const Stopwatch watch;
-        go = sink(row++, scores);
+        LAP_ASSIGN(go, sink(row, scores));
+        ++row;
         effort.sink_s += watch.seconds();
         return go;
     };

@@ -116,7 +116,7 @@ class Device {
     virtual void abort() = 0;  // instead of submit(): nothing of this step will run or be kept
     virtual Ticket submit() = 0;
     virtual Result<void> wait(Ticket ticket) = 0;
-    // After wait(): the bytes of the rows, one after the other; valid until the next begin().
+    // After wait(): the bytes of the rows, one after the other; valid until the next begin(). Null: the device is lost.
     virtual const std::byte* read(const TensorView& from) = 0;
 
     virtual void observe(Recorder* recorder) = 0;  // told of every operation executed; null: nobody

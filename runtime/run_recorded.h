@@ -1,4 +1,4 @@
-// One step from begin to wait: the inputs filled, the operations noted where they are not known yet.
+// One step from begin to wait: the inputs filled, the operations noted where they are not known yet; and what it left.
 #pragma once
 
 #include "base/try.h"
@@ -21,6 +21,13 @@ Result<void> run_recorded(Device& device, const StepKey& key, const StepWatch& w
         throw;
     }
     return device.wait(device.submit());
+}
+
+// The values of the rows, as Device::read.
+inline Result<const float*> read_floats(Device& device, const TensorView& from) {
+    const std::byte* bytes = device.read(from);
+    if (!bytes) return Error{Errc::device_lost, "the device was lost before it gave its results back", "try again, or use --placement cpu"};
+    return reinterpret_cast<const float*>(bytes);
 }
 
 }  // namespace lapidary::runtime

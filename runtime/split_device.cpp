@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/try.h"
+#include "runtime/run_recorded.h"
 
 namespace lapidary::runtime {
 
@@ -42,7 +43,6 @@ TensorView columns_of(TensorView view, int64_t begin, int64_t end) {
     return view;
 }
 
-const float* floats(const std::byte* bytes) { return reinterpret_cast<const float*>(bytes); }
 
 }  // namespace
 
@@ -132,7 +132,7 @@ Result<void> SplitDevice::run_piece(size_t index) {
     LAP_TRY(main_->wait(ticket));
     if (piece.gives && !piece.products) {
         const TensorView& x = piece.gives->input;
-        const float* values = floats(main_->read(x));
+        LAP_ASSIGN(const float* values, read_floats(*main_, x));
         input_rows_.assign(values, values + x.rows * x.cols);
     }
     return {};
@@ -193,7 +193,7 @@ Result<void> SplitDevice::run_help(const Help& help, int32_t piece) {
     results_.resize(static_cast<size_t>(columns * help.width()));
     int64_t from = 0;
     for (const TensorView& out : outs) {
-        const float* values = floats(helper_->read(out));
+        LAP_ASSIGN(const float* values, read_floats(*helper_, out));
         for (int64_t t = 0; t < columns; ++t)
             std::copy_n(values + t * out.cols, out.cols, results_.data() + t * help.width() + from);
         from += out.cols;

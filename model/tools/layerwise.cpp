@@ -77,7 +77,7 @@ Result<std::vector<float>> last_states(const LoadedModel& model, std::span<const
     key.shape.kind = StepKind::rows;
     LAP_TRY(runtime::run_recorded(device, key, {}, [](const auto&) {},
                                   [&] { device.rms_norm(x, model.weights.final_norm, config.rms_eps, x); }));
-    const auto* values = reinterpret_cast<const float*>(device.read(x));
+    LAP_ASSIGN(const float* values, runtime::read_floats(device, x));
     return std::vector<float>(values, values + x.rows * x.cols);
 }
 
@@ -155,11 +155,12 @@ Result<Divergence> layerwise_divergence(const LoadedModel& base, const LoadedMod
         for (size_t t = 0; t < count; t++) {
             const auto row = [&](size_t m) {
                 const auto at = static_cast<int64_t>(t);
-                const TensorView scores = view(logits[m], Format::f32, x.rows, vocab).row_range(at, at + 1);
-                return std::span(reinterpret_cast<const float*>(device.read(scores)),
-                                 static_cast<size_t>(vocab));
+                return runtime::read_floats(device, view(logits[m], Format::f32, x.rows, vocab).row_range(at, at + 1));
             };
-            LAP_TRY(stats.add(row(0), row(1), first + t + 1 < ids.size() ? ids[first + t + 1] : -1));
+            LAP_ASSIGN(const float* ours, row(0));
+            LAP_ASSIGN(const float* theirs, row(1));
+            const auto count_of = static_cast<size_t>(vocab);
+            LAP_TRY(stats.add({ours, count_of}, {theirs, count_of}, first + t + 1 < ids.size() ? ids[first + t + 1] : -1));
         }
     }
     return stats.figures();

@@ -102,6 +102,26 @@ TEST_CASE("lost: at any submit of a prompt with picture and sound, of its rows a
     }
 }
 
+TEST_CASE("lost: while results are brought back") {
+    const auto parts = parts_of_case("five_layers", "mixed");
+    const Engine whole = unwrap(open_on(options_of(golden("five_layers")), far_with({})));
+    const Logits want = talk(whole, parts, 3);
+    const int64_t reads = far_counts(whole).reads;
+    REQUIRE(reads > 8);
+    for (int64_t n = 1; n <= reads + 1; ++n)
+        for (const int64_t again : {int64_t{0}, int64_t{1}}) {
+            CAPTURE(n);
+            CAPTURE(again);
+            auto trouble = std::make_shared<FarTrouble>();
+            trouble->lost_at_read = {n, again};
+            Notes notes;
+            const Engine engine = unwrap(open_on(options_of(golden("five_layers"), &notes), far_with(trouble)));
+            CHECK(talk(engine, parts, 3) == want);
+            CHECK(on_cpu(engine) == (n <= reads && again == 1));
+            CHECK(notes.size() == (n > reads ? 0 : on_cpu(engine) ? 2 : 1));
+        }
+}
+
 TEST_CASE("lost: weights are placed again from files of every container") {
     const ScratchFolder folder;
     const auto packed = folder.path() / "tiny.lapidary";

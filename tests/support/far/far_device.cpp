@@ -64,6 +64,7 @@ FarDevice::FarDevice(const kernels::KernelTable& table, int threads, bool precis
     if (!trouble_) return;
     const size_t number = trouble_->devices++;
     if (number < trouble_->lost_at.size()) lost_at_ = trouble_->lost_at[number];
+    if (number < trouble_->lost_at_read.size()) lost_at_read_ = trouble_->lost_at_read[number];
 }
 FarDevice::~FarDevice() = default;
 
@@ -214,10 +215,12 @@ Result<void> FarDevice::wait(Ticket ticket) {
 }
 
 const std::byte* FarDevice::read(const TensorView& from) {
+    if (++counts_.reads == lost_at_read_) lost_ = true;
+    if (lost_) return nullptr;
     const TensorView view = inner(from);
     const auto row = static_cast<size_t>(kernels::row_bytes(view.format, view.cols));
     auto& out = reads_.emplace_back(static_cast<size_t>(view.rows) * row, kPoison);
-    if (waited_ != submitted_ || !view || lost_) return out.data();
+    if (waited_ != submitted_ || !view) return out.data();
     for (int64_t r = 0; r < view.rows; ++r)
         std::memcpy(out.data() + static_cast<size_t>(r) * row, host_bytes(view) + r * view.row_bytes, row);
     return out.data();

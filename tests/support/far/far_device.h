@@ -27,6 +27,7 @@ enum class FarFault : uint8_t {
 // What happens to devices that share it, in the order in which they are made.
 struct FarTrouble {
     std::vector<int64_t> lost_at;          // the i-th device is lost at this submit of its own, counted from 1; 0: never
+    std::vector<int64_t> lost_at_read;     // or when this read of its own would bring something back
     std::atomic<int64_t> no_memory_at{0};  // this allocation of all of them fails, counted from 1; 0: none does
     std::atomic<int64_t> allocations{0};
     size_t devices = 0;
@@ -39,7 +40,7 @@ class FarDevice final : public runtime::Device {
     ~FarDevice() override;
 
     struct Counts {
-        int64_t recordings = 0, replays = 0;
+        int64_t recordings = 0, replays = 0, reads = 0;
         int64_t submits() const { return recordings + replays; }
     };
     const Counts& counts() const { return counts_; }
@@ -118,7 +119,7 @@ class FarDevice final : public runtime::Device {
     } probe_{*this};
     FarFault fault_;
     std::shared_ptr<FarTrouble> trouble_;
-    int64_t lost_at_ = 0;
+    int64_t lost_at_ = 0, lost_at_read_ = 0;
     std::atomic<bool> lost_{false};
     Counts counts_;
 
