@@ -127,6 +127,7 @@ Result<void> VulkanDevice::fill(const Buffer& buffer, uint32_t word) { return tr
 Result<void> VulkanDevice::grow(std::shared_ptr<VulkanBuffer>& buffer, uint64_t bytes, Memory kind, const char* name) {
     if (buffer && buffer->bytes >= bytes) return {};
     forget();
+    if (buffer && notes_) notes_->outgrown.push_back(std::move(buffer));
     buffer.reset();
     uint64_t size = 64 << 10;
     while (size < bytes) size *= 2;
@@ -237,6 +238,7 @@ void VulkanDevice::end() {
     kept.operations = std::move(notes.operations);
     std::copy(std::begin(notes.tables), std::end(notes.tables), kept.tables);
     kept.scratch = notes.scratch;
+    kept.outgrown = std::move(notes.outgrown);
     if (recorder_ && context_->facts().timestamp_bits > 0) {
         VkQueryPoolCreateInfo info{VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
         info.queryType = VK_QUERY_TYPE_TIMESTAMP;

@@ -105,6 +105,7 @@ class VulkanDevice final : public Device {
     struct Kept {
         StepKey key;
         std::unique_ptr<RecordedStep> step;
+        std::vector<std::shared_ptr<VulkanBuffer>> outgrown;  // scratch that grew while the step was noted, and that it names
         std::vector<LayerMark> layers;
         std::vector<size_t> piece_ends;    // dispatches
         std::vector<Operation> operations;
@@ -130,6 +131,7 @@ class VulkanDevice final : public Device {
         int32_t layer = -1;
         TensorView image_of;                // whose int8 image is in scratch
         bool in_gated = false;              // in that of gated products
+        std::vector<std::shared_ptr<VulkanBuffer>> outgrown;
         std::optional<AddNorm> pending;
     };
 

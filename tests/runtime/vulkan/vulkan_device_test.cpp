@@ -165,6 +165,41 @@ TEST_CASE("device: scratch that grows takes the recordings that name it along") 
     }
 }
 
+TEST_CASE("device: scratch that grows within a step stays for the operations in front") {
+    VulkanFaults faults;
+    const auto device = make_device(faults);
+    constexpr int64_t kVocab = 20000;
+    const auto scores = device->allocate(4 * kVocab * 4, MemoryKind::state);
+    const auto few = device->allocate(2 * 8, MemoryKind::readback), many = device->allocate(4 * 1024 * 8, MemoryKind::readback);
+    REQUIRE(scores);
+    REQUIRE(few);
+    REQUIRE(many);
+    const StepKey key{.shape = {.kind = StepKind::rows, .columns = 4, .row_width = kVocab, .widest = 64}, .weights = 1};
+    for (int run = 0; run < 2; ++run) {
+        const auto recording = device->begin(key, {});
+        REQUIRE(recording);
+        CHECK(recording->replays == (run == 1));
+        for (int32_t i = 0; i < 4 * kVocab; ++i) recording->inputs.rows()[i] = static_cast<float>(i * 7919 % kVocab);
+        const TensorView rows = view(*scores, Format::f32, 4, kVocab);
+        const int64_t standing = faults.allocations;
+        if (!recording->replays) {
+            device->input_rows(Device::Rows::all, rows, 0);
+            device->top_k(rows.row_range(0, 1), 2, view(*few, Format::f32, 1, 4));
+            device->top_k(rows, 1024, view(*many, Format::f32, 4, 2048));
+            CHECK(faults.allocations == standing + 2);  // one for each
+            device->end();
+        }
+        REQUIRE(device->wait(device->submit()));
+        const auto* best = reinterpret_cast<const Candidate*>(device->read(view(*few, Format::f32, 1, 4)));
+        const auto* all = reinterpret_cast<const Candidate*>(device->read(view(*many, Format::f32, 4, 2048)));
+        REQUIRE(best);
+        REQUIRE(all);
+        for (int i = 0; i < 2; ++i) CHECK(best[i].score == static_cast<float>(kVocab - 1 - i));
+        for (int row = 0; row < 4; ++row)
+            for (int i = 0; i < 1024; ++i) CHECK(all[row * 1024 + i].score == static_cast<float>(kVocab - 1 - i));
+    }
+}
+
 TEST_CASE("device: the oldest of many recordings goes") {
     VulkanFaults faults;
     const auto device = make_device(faults);
