@@ -246,6 +246,8 @@ TEST_CASE("device: a cache that grows between replays gets the rows of the next 
             REQUIRE(buffer);
             return KvSegment{*buffer, 4};
         };
+        // GPU-assisted validation knows only the buffers that were there when a step was recorded.
+        const KvSegment second = segment();
         KvTable table{1, {segment()}};
         KvView kv{.table = &table, .kv_class = KvClass::linear, .format = KvFormat::f32, .kv_heads = 1, .dim = 16, .row = {64, 64, 0, 0}};
         auto source = allocate_host(64);
@@ -255,7 +257,7 @@ TEST_CASE("device: a cache that grows between replays gets the rows of the next 
         REQUIRE(rows);
         const StepKey key{.shape = {.kind = StepKind::tokens, .columns = 1, .pairs = {8, 8}, .widest = 16, .head_dim = 16}, .cache = 1};
         for (int32_t position = 0; position < 6; ++position) {
-            if (position == 4) table.segments.push_back(segment());
+            if (position == 4) table.segments.push_back(second);
             const auto recording = device->begin(key, {});
             REQUIRE(recording);
             CHECK(recording->replays == (position > 0));
