@@ -39,8 +39,8 @@ Result<std::shared_ptr<Context>> Context::create(std::shared_ptr<Instance> insta
     }
     if (facts.needs() & (kMatrixHalf | kMatrixInt8)) {
         matrix.cooperativeMatrix = VK_TRUE;
-        f12.vulkanMemoryModel = VK_TRUE;
-        f12.shaderInt8 = f12.storageBuffer8BitAccess = VK_TRUE;
+        f12.vulkanMemoryModel = f12.vulkanMemoryModelDeviceScope = VK_TRUE;  // with the model, other shaders' atomics ask for the scope
+        f12.shaderInt8 = !facts.matrix_int8.empty();
         want(matrix, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     }
     if (explains) {

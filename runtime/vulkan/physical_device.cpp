@@ -63,7 +63,8 @@ bool find_queue(VkPhysicalDevice device, DeviceFacts& facts) {
     return found;
 }
 
-void find_matrices(VkPhysicalDevice device, DeviceFacts& facts) {
+// Those whose values shaders can name.
+void find_matrices(VkPhysicalDevice device, bool int8, DeviceFacts& facts) {
     const auto query = reinterpret_cast<PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR>(
         vkGetInstanceProcAddr(volkGetLoadedInstance(), "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
     if (!query) return;
@@ -74,9 +75,9 @@ void find_matrices(VkPhysicalDevice device, DeviceFacts& facts) {
     for (const auto& p : all) {
         if (p.scope != VK_SCOPE_SUBGROUP_KHR || p.AType != p.BType || p.CType != p.ResultType) continue;
         const MatrixShape shape{p.MSize, p.NSize, p.KSize};
-        if (p.AType == VK_COMPONENT_TYPE_FLOAT16_KHR && p.CType == VK_COMPONENT_TYPE_FLOAT32_KHR)
+        if (facts.float16 && p.AType == VK_COMPONENT_TYPE_FLOAT16_KHR && p.CType == VK_COMPONENT_TYPE_FLOAT32_KHR)
             facts.matrix_half.push_back(shape);
-        if (p.AType == VK_COMPONENT_TYPE_SINT8_KHR && p.CType == VK_COMPONENT_TYPE_SINT32_KHR && !p.saturatingAccumulation)
+        if (int8 && p.AType == VK_COMPONENT_TYPE_SINT8_KHR && p.CType == VK_COMPONENT_TYPE_SINT32_KHR && !p.saturatingAccumulation)
             facts.matrix_int8.push_back(shape);
     }
 }
@@ -149,7 +150,8 @@ DeviceFacts facts_of(VkPhysicalDevice device, int index) {
         facts.subgroup_max = size_control.maxSubgroupSize;
     }
     facts.memory_budget = has(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
-    if (matrix_feature.cooperativeMatrix && f12.vulkanMemoryModel) find_matrices(device, facts);
+    if (matrix_feature.cooperativeMatrix && f12.vulkanMemoryModel && f12.vulkanMemoryModelDeviceScope)
+        find_matrices(device, f12.shaderInt8, facts);
 
     if (!f12.bufferDeviceAddress) facts.reasons.push_back("it has no buffer device addresses");
     if (!f12.scalarBlockLayout) facts.reasons.push_back("it has no scalar block layout");

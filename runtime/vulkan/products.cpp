@@ -47,6 +47,24 @@ struct Slice {
     Range weights, result, bias;
 };
 
+constexpr uint32_t kBlock = 32;  // values of K in a step of matrices; what tiles are multiples of
+
+// Of results in a subgroup: more crowd its registers, and compilers that unroll them take a minute.
+constexpr uint32_t kMostMatrices = 8;
+
+// The largest whose rows and columns divide any tile, whose results find room in shared memory, and whose K divides `k`.
+MatrixShape fitting_shape(const std::vector<MatrixShape>& shapes, uint32_t k) {
+    MatrixShape best;
+    for (const MatrixShape& s : shapes) {
+        const bool fits = s.m > 0 && s.n > 0 && s.k > 0 && kBlock % s.m == 0 && kBlock % s.n == 0 && s.m * s.n <= 512 &&
+                          k % s.k == 0 && s.k % 4 == 0;
+        if (fits && s.m * s.n * s.k > best.m * best.n * best.k) best = s;
+    }
+    return best;
+}
+
+uint32_t subgroups_of(const MatrixTuning& t) { return t.rows / t.own_rows * (t.columns / t.own_columns); }
+
 std::optional<Shader> find_shader(const std::string& name) {
     const auto rows = shader_rows();
     const auto found = std::find_if(rows.begin(), rows.end(), [&](const ShaderRow& r) { return r.name == name; });
@@ -72,6 +90,9 @@ Dispatch quantize_rows(const TensorView& x, const Range& image) {
 
 std::string name(const Tuning& tuning) {
     if (const auto* matvec = std::get_if<MatvecTuning>(&tuning)) return concat(matvec->threads, "x", matvec->panels);
+    if (const auto* m = std::get_if<MatrixTuning>(&tuning))
+        return concat(m->kind == MatrixKind::int8 ? "matrix_int8 " : "matrix_half ", m->rows, "x", m->columns, "x", m->own_rows, "x",
+                      m->own_columns);
     const auto& tile = std::get<MatmulTuning>(tuning);
     return concat(tile.threads, "x", tile.rows, "x", tile.columns, "x", tile.thread_rows);
 }
@@ -91,8 +112,22 @@ std::span<const MatmulTuning> dot_candidates() {
 
 std::span<const MatmulTuning> float_candidates() { return dot_candidates().first(5); }
 
+std::span<const MatrixTuning> matrix_candidates() {
+    using enum MatrixKind;
+    static constexpr MatrixTuning kAll[] = {{int8, 64, 64, 32, 32}, {half, 64, 64, 32, 32}, {int8, 128, 64, 64, 32},
+                                            {half, 128, 64, 64, 32}, {int8, 64, 64, 32, 16}, {half, 64, 64, 32, 16},
+                                            {int8, 64, 32, 32, 32}, {half, 64, 32, 32, 32}};
+    return kAll;
+}
+
+// A subgroup's threads must be known: required where they can be, else all subgroups have the device's number.
 Products::Products(const DeviceFacts& facts, bool precise, const ProductTuning& tuning)
-    : tuning_(tuning) {
+    : subgroup_(facts.subgroup), most_threads_(facts.limits.maxComputeWorkGroupInvocations),
+      require_subgroup_(facts.subgroup_min <= facts.subgroup && facts.subgroup <= facts.subgroup_max), tuning_(tuning) {
+    if (!precise) {
+        shapes_[0].fill(fitting_shape(facts.matrix_half, kBlock));
+        shapes_[1] = {fitting_shape(facts.matrix_int8, kBlock), fitting_shape(facts.matrix_int8, kBlock / 2)};
+    }
     for (size_t i = 0; i < kernels::kFormats; ++i) {
         const bool image = (facts.needs() & kDot) && !precise && kernels::is_quantised(static_cast<Format>(i));
         for (auto& formats : int8_) formats[i] = image;
@@ -103,6 +138,8 @@ Products::Products(const DeviceFacts& facts, bool precise, const ProductTuning& 
         shaders_[matvec_rows_dot][i] = find_shader(concat("matvec_rows_", format, "_dot"));
         shaders_[matmul_panels][i] = find_shader(concat("matmul_", format));
         shaders_[matmul_panels_dot][i] = find_shader(concat("matmul_", format, "_dot"));
+        shaders_[matmul_matrix_half][i] = find_shader(concat("matmul_", format, "_matrix_half"));
+        shaders_[matmul_matrix_int8][i] = find_shader(concat("matmul_", format, "_matrix_int8"));
         shaders_[matmul_rows][i] = find_shader(concat("matmul_rows_", format));
         shaders_[matmul_rows_dot][i] = find_shader(concat("matmul_rows_", format, "_dot"));
     }
@@ -114,6 +151,38 @@ Layout Products::layout_of(Format format, int64_t k) const {
 
 bool Products::takes_image(Format format, Layout layout, int64_t k) const {
     return int8_[static_cast<size_t>(layout)][static_cast<size_t>(format)] && k % kActivationGroup == 0;
+}
+
+std::optional<Shader> Products::matrix_shader(Format format, Layout layout, int64_t k, const MatrixTuning& t) const {
+    const MatrixShape& s = shapes_[static_cast<size_t>(t.kind)][format == Format::q6_k];
+    const bool serves = layout == Layout::panels && k % kActivationGroup == 0 && subgroups_of(t) * subgroup_ <= most_threads_ &&
+                        s.k > 0 && t.own_rows / s.m * (t.own_columns / s.n) <= kMostMatrices && t.own_rows % s.m == 0 &&
+                        t.own_columns % s.n == 0;
+    if (!serves) return std::nullopt;
+    return shaders_[t.kind == MatrixKind::int8 ? matmul_matrix_int8 : matmul_matrix_half][static_cast<size_t>(format)];
+}
+
+std::optional<MatrixTuning> Products::matrices_for(Format format, Layout layout, int64_t k, int64_t columns) const {
+    if (columns <= kMatvecColumns) return std::nullopt;
+    std::optional<MatrixTuning> t = tuning_.matrix;
+    if (const auto own = tuned_.find({shader_of(format, layout, columns, takes_image(format, layout, k)), k}); own != tuned_.end()) {
+        const auto* matrix = std::get_if<MatrixTuning>(&own->second);
+        t = matrix ? std::optional(*matrix) : std::nullopt;
+    }
+    if (!t || !matrix_shader(format, layout, k, *t)) return std::nullopt;
+    while (columns * 2 <= t->columns && t->columns % (2 * t->own_columns) == 0) t->columns /= 2;
+    return t;
+}
+
+std::optional<MatrixTuning> Products::matrices_for(const TensorView& w, int64_t columns) const {
+    return matrices_for(w.format, w.layout, w.cols, columns);
+}
+
+PipelineKey Products::matrix_pipeline(const TensorView& w, const MatrixTuning& t) const {
+    const MatrixShape& s = shapes_[static_cast<size_t>(t.kind)][w.format == Format::q6_k];
+    return {*matrix_shader(w.format, w.layout, w.cols, t),
+            {subgroups_of(t) * subgroup_, t.rows, t.columns, t.own_rows, t.own_columns, s.m, s.n, s.k},
+            require_subgroup_ ? subgroup_ : 0};
 }
 
 Shader Products::shader_of(Format format, Layout layout, int64_t columns, bool image) const {
@@ -132,28 +201,36 @@ bool Products::disable(Format format, Layout layout) {
 }
 
 std::string Products::name_of(Format format, Layout layout, int64_t k, int64_t columns) const {
-    return std::string(row_of(shader_of(format, layout, columns, takes_image(format, layout, k))).name);
+    const auto matrices = matrices_for(format, layout, k, columns);
+    const Shader shader = matrices ? *matrix_shader(format, layout, k, *matrices)
+                                   : shader_of(format, layout, columns, takes_image(format, layout, k));
+    return std::string(row_of(shader).name);
 }
 
 MatmulTuning Products::tile_for(const TensorView& w, int64_t columns) const {
-    MatmulTuning t = wants_image(w, columns) ? tuning_.dot : tuning_.floats;
-    if (const auto own = tuned_.find({shader_of(w, columns), w.cols}); own != tuned_.end()) t = std::get<MatmulTuning>(own->second);
+    MatmulTuning t = takes_image(w.format, w.layout, w.cols) ? tuning_.dot : tuning_.floats;
+    const auto own = tuned_.find({shader_of(w, columns), w.cols});
+    if (own != tuned_.end() && std::holds_alternative<MatmulTuning>(own->second)) t = std::get<MatmulTuning>(own->second);
     for (; columns * 2 <= t.columns && t.threads >= 128 && t.columns >= 32; t.columns /= 2) t.threads /= 2;
     return t;
 }
 
 int64_t Products::columns_like(const TensorView& w, int64_t columns) const {
     if (columns <= kMatvecColumns) return columns;
-    return std::min<int64_t>(columns, tile_for(w, columns).columns * 3 / 4 - 1);
+    const auto matrices = matrices_for(w, columns);
+    return std::min<int64_t>(columns, (matrices ? matrices->columns : tile_for(w, columns).columns) * 3 / 4 - 1);
 }
 
 bool Products::takes_images() const {
+    if (shapes_[0][0].k > 0 || shapes_[1][0].k > 0) return true;
     return std::any_of(int8_.begin(), int8_.end(), [](const auto& formats) {
         return std::any_of(formats.begin(), formats.end(), [](bool serves) { return serves; });
     });
 }
 
-bool Products::wants_image(const TensorView& w, int64_t) const { return takes_image(w.format, w.layout, w.cols); }
+bool Products::wants_image(const TensorView& w, int64_t columns) const {
+    return takes_image(w.format, w.layout, w.cols) || matrices_for(w, columns);
+}
 
 std::optional<ShapeClass> Products::class_of(const TensorView& w, int64_t columns) const {
     if (columns <= kMatvecColumns && w.layout == Layout::rows) return std::nullopt;
@@ -162,11 +239,15 @@ std::optional<ShapeClass> Products::class_of(const TensorView& w, int64_t column
 
 std::vector<Tuning> Products::candidates(const TensorView& w, int64_t columns) const {
     if (columns <= kMatvecColumns) return {matvec_candidates().begin(), matvec_candidates().end()};
-    const auto tiles = wants_image(w, columns) ? dot_candidates() : float_candidates();
-    return {tiles.begin(), tiles.end()};
+    const auto tiles = takes_image(w.format, w.layout, w.cols) ? dot_candidates() : float_candidates();
+    std::vector<Tuning> all(tiles.begin(), tiles.end());
+    for (const MatrixTuning& t : matrix_candidates())
+        if (matrix_shader(w.format, w.layout, w.cols, t)) all.emplace_back(t);
+    return all;
 }
 
 Tuning Products::at_work(const TensorView& w, int64_t columns, int64_t rows, bool gated) const {
+    if (const auto matrices = matrices_for(w, columns)) return *matrices;
     if (columns > kMatvecColumns) return tile_for(w, columns);
     MatvecTuning t = panels_for(w, columns, rows, gated && columns <= kGatedColumns);
     t.groups = 0;  // the same panels for any number of rows
@@ -240,12 +321,16 @@ void Products::add_matvec_rows(const MatmulPart& part, const TensorView& x, cons
 
 void Products::add_matmul(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const {
     const Slice slice(part);
-    const bool dot = wants_image(part.weights, x.rows);
+    const bool image_serves = wants_image(part.weights, x.rows);
     const MatmulTuning t = tile_for(part.weights, x.rows);
-    const PipelineKey key = {shader_of(part.weights, x.rows), {t.threads, t.rows, t.columns, t.thread_rows}};
-    const std::array<uint32_t, 3> groups = {ceil_div(x.rows, t.columns), ceil_div(slice.rows(), t.rows), 1};
+    PipelineKey key = {shader_of(part.weights, x.rows), {t.threads, t.rows, t.columns, t.thread_rows}};
+    std::array<uint32_t, 3> groups = {ceil_div(x.rows, t.columns), ceil_div(slice.rows(), t.rows), 1};
+    if (const auto m = matrices_for(part.weights, x.rows)) {
+        key = matrix_pipeline(part.weights, *m);
+        groups = {ceil_div(x.rows, m->columns), ceil_div(slice.rows(), m->rows), 1};
+    }
     const uint32_t has_bias = part.bias ? 1 : 0;
-    if (dot) {
+    if (image_serves) {
         struct {
             uint32_t k, unit_bytes, rows, columns, result_stride, has_bias;
         } const scalars = {u32(x.cols), u32(slice.unit_bytes), u32(slice.rows()), u32(x.rows), stride_of(part.out), has_bias};

@@ -44,15 +44,25 @@ struct MatvecTuning {
 struct MatmulTuning {
     uint32_t threads = 256, rows = 64, columns = 64, thread_rows = 4;
 };
+// Many columns of the int8 image times quantised panels by cooperative matrices: f16 ones, to which weights are rounded, or
+// int8 ones, whose sums are exact; a workgroup's tile, and what of it one subgroup makes, all multiples of 16. A product with
+// fewer columns takes a narrower tile. Panels of bf16 and f16 stay with f32: an f16 matrix cannot hold bf16's range, nor that
+// of the rows that f16 weights meet.
+enum class MatrixKind : uint8_t { half, int8 };
+struct MatrixTuning {
+    MatrixKind kind = MatrixKind::int8;
+    uint32_t rows = 64, columns = 64, own_rows = 32, own_columns = 32;
+};
 struct ProductTuning {
     MatvecTuning matvec;
     MatmulTuning dot, floats;
+    std::optional<MatrixTuning> matrix;  // serves where it can; none: matrices must win a race
 };
-using Tuning = std::variant<MatvecTuning, MatmulTuning>;
-// "64x2", "256x64x64x4": in the names of self-tests and of a race's winner.
+using Tuning = std::variant<MatvecTuning, MatmulTuning, MatrixTuning>;
+// "64x2", "256x64x64x4", "matrix_int8 64x64x32x32": in the names of self-tests and of a race's winner.
 std::string name(const Tuning& tuning);
 
-// Products that are tuned together: those of one shader and K.
+// Products that are tuned together: those of one shader and K, the one that serves without matrices.
 struct ShapeClass {
     Shader shader;
     int64_t k = 0;
@@ -64,6 +74,7 @@ std::string name(const ShapeClass& shape);  // "matvec_q4_0_dot k3840"
 std::span<const MatvecTuning> matvec_candidates();
 std::span<const MatmulTuning> dot_candidates();
 std::span<const MatmulTuning> float_candidates();  // whose tiles take four times the shared memory
+std::span<const MatrixTuning> matrix_candidates();
 
 class Products {
   public:
@@ -89,7 +100,7 @@ class Products {
     // The tuning as a product takes it that gives `rows` results a column, gated or not: with what its class and columns leave.
     Tuning at_work(const TensorView& weights, int64_t columns, int64_t rows, bool gated) const;
 
-    // The shader that serves must not; whether another one does, which takes f32 rows instead of the int8 image.
+    // The shader that serves without matrices must not; whether another one does, which takes f32 rows instead of the int8 image.
     bool disable(Format format, Layout layout);
 
     // Appends the dispatches of Device::matmul, without the norm: `x` are the rows that are multiplied. `image` is as
@@ -104,11 +115,16 @@ class Products {
   private:
     enum Family : uint8_t {
         matvec_panels, matvec_panels_dot, matvec_rows, matvec_rows_dot,
-        matmul_panels, matmul_panels_dot, matmul_rows, matmul_rows_dot
+        matmul_panels, matmul_panels_dot, matmul_rows, matmul_rows_dot, matmul_matrix_half, matmul_matrix_int8
     };
-    static constexpr size_t kFamilies = 8;
+    static constexpr size_t kFamilies = 10;
     bool takes_image(Format format, Layout layout, int64_t k) const;
-    Shader shader_of(Format format, Layout layout, int64_t columns, bool image) const;
+    Shader shader_of(Format format, Layout layout, int64_t columns, bool image) const;  // without matrices
+    std::optional<Shader> matrix_shader(Format format, Layout layout, int64_t k, const MatrixTuning& tuning) const;
+    // Set where matrices serve.
+    std::optional<MatrixTuning> matrices_for(Format format, Layout layout, int64_t k, int64_t columns) const;
+    std::optional<MatrixTuning> matrices_for(const TensorView& weights, int64_t columns) const;
+    PipelineKey matrix_pipeline(const TensorView& weights, const MatrixTuning& tile) const;
     Shader shader_of(const TensorView& weights, int64_t columns) const;
 
     MatvecTuning matvec_of(const TensorView& weights, int64_t columns) const;
@@ -119,7 +135,10 @@ class Products {
     void add_matvec_rows(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const;
     void add_matmul(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const;
 
-    std::array<std::array<bool, kernels::kFormats>, 2> int8_{};  // by layout and format: whether the int8 image serves
+    std::array<std::array<bool, kernels::kFormats>, 2> int8_{};  // by layout and format: whether packed dot products serve
+    std::array<std::array<MatrixShape, 2>, 2> shapes_{};  // by kind; for q6_k the second. k 0: none can serve
+    uint32_t subgroup_ = 0, most_threads_ = 0;
+    bool require_subgroup_ = false;
     ProductTuning tuning_;  // of classes that have none of their own
     std::map<ShapeClass, Tuning> tuned_;
     std::array<std::array<std::optional<Shader>, kernels::kFormats>, kFamilies> shaders_;

@@ -27,6 +27,11 @@ int64_t rows_of_race(const TensorView& w, bool few) {
     return std::max<int64_t>(1, std::min(panels, most)) * kernels::kPanel;
 }
 
+uint32_t tile_columns(const Tuning& t) {
+    if (const auto* matrix = std::get_if<MatrixTuning>(&t)) return matrix->columns;
+    return std::get<MatmulTuning>(t).columns;
+}
+
 TensorView view_of(VulkanBuffer& buffer, Format format, int64_t rows, int64_t cols, int64_t row_bytes, Layout layout) {
     TensorView v;
     v.buffer = &buffer;
@@ -121,7 +126,7 @@ Result<std::vector<Tuning>> Race::passing(const ShapeClass& shape, const TensorV
         if (auto* matvec = std::get_if<MatvecTuning>(&t))
             matvec->groups = 0;  // as many panels in a workgroup as it says, though the test has few rows
         else
-            product.columns = std::min<int64_t>(columns, std::get<MatmulTuning>(t).columns * 3 / 4 - 1);
+            product.columns = std::min<int64_t>(columns, tile_columns(t) * 3 / 4 - 1);
         LAP_ASSIGN(const bool passed, trust_.product(shape, t, product));
         if (passed) out.push_back(candidate);
     }

@@ -162,7 +162,9 @@ Result<void> SelfTest::product(const ProductCase& c) {
     // Images of other groups: |x| <= 1 is off by up to 1 / 254 in both. Hoeffding: sums of such errors pass 6 lengths of
     // their bounds once in 30 million.
     const double images = c.own_images ? 6 * std::sqrt(2.0) * longest / 254 : 0;
-    double product = roundings * kUnit * longest * longest_x + flipped + images;
+    // A weight in f16 is off by up to 2^-10 of itself: a conversion may go up or down. Hoeffding again, with |x| <= 1.
+    const double half = c.half_weights ? 6 * longest / 1024 : 0;
+    double product = roundings * kUnit * longest * longest_x + flipped + images + half;
     if (c.gated) product *= 2 * longest * longest_x;  // each factor's error times the other
     return compare(c.gated ? "gated product" : "product", out, [&](int64_t) { return product; });
 }

@@ -17,6 +17,7 @@ struct ProductCase {
     int64_t k = 0, columns = 1;
     Use use = Use::matrix;
     bool gated = false;
+    bool half_weights = false;  // the GPU rounds them to f16
     bool own_images = false;  // the CPU rounds x to int8 by other groups than the GPU, if that does
 };
 // Heads of one layer with a cache of so many positions in front of the step.

@@ -28,7 +28,10 @@ Result<bool> Trust::product(const std::string& shader, const ProductCase& c) {
 
 Result<bool> Trust::product(const ShapeClass& shape, const Tuning& tuning, const ProductCase& c) {
     tested_->tune(shape, tuning);
-    return product(concat(row_of(shape.shader).name, " ", name(tuning)), c);
+    ProductCase tested = c;
+    const auto* matrix = std::get_if<MatrixTuning>(&tuning);
+    tested.half_weights = matrix && matrix->kind == MatrixKind::half;
+    return product(concat(row_of(shape.shader).name, " ", name(tuning)), tested);
 }
 
 Result<bool> Trust::attention(const AttentionCase& c) {

@@ -175,10 +175,12 @@ struct Input : Rows {
 // What f32 sums of n terms, each rounded up to three times before, may be off by: Higham, Accuracy and Stability, 3.1.
 double error_bound(double magnitude, int64_t terms) { return static_cast<double>(terms + 4) * test::kUnitRoundoff * magnitude * 1.01; }
 
+constexpr double kHalfNormal = 0x1p-14;  // below it, values in f16 lie as far apart as there
+
 // Empty when `got` holds the products of rows [begin, end) within f32's rounding, and NaN elsewhere. Sums of the int8 image
-// are exact over 32 or 16 K. `k`: of the expected sum.
+// are exact over 32 or 16 K. `k`: of the expected sum. `weight_error`: what a weight may be off by, relative to it.
 std::string differs(const Matrix& m, const std::vector<double>& x, bool quantised, const std::vector<float>& got, int64_t columns,
-                    int64_t begin, int64_t end, int64_t k, const std::vector<float>& bias = {}) {
+                    int64_t begin, int64_t end, int64_t k, const std::vector<float>& bias = {}, double weight_error = 0) {
     const int64_t terms = quantised ? m.k / 16 : m.k;
     for (int64_t t = 0; t < columns; ++t)
         for (int64_t r = 0; r < m.rows + kGap; ++r) {
@@ -188,12 +190,13 @@ std::string differs(const Matrix& m, const std::vector<double>& x, bool quantise
                 if (!std::isnan(y)) return place + " is written";
                 continue;
             }
-            double sum = bias.empty() ? 0 : bias[r], magnitude = std::abs(sum);
+            double sum = bias.empty() ? 0 : bias[r], magnitude = std::abs(sum), off = 0;
             for (int64_t i = 0; i < m.k; ++i) {
                 if (i < k) sum += m.values[r * m.k + i] * x[t * m.k + i];
                 magnitude += std::abs(m.parts[r * m.k + i] * x[t * m.k + i]);
+                off += weight_error * std::max<double>(std::abs(m.values[r * m.k + i]), kHalfNormal) * std::abs(x[t * m.k + i]);
             }
-            if (!(std::abs(y - sum) <= error_bound(magnitude, terms)))
+            if (!(std::abs(y - sum) <= error_bound(magnitude, terms) + off))
                 return place + " is " + std::to_string(y) + ", expected " + std::to_string(sum);
         }
     return {};
@@ -252,6 +255,85 @@ TEST_CASE("products: panels times many columns") {
         }
         check_product(products, Format::q4_0, Layout::panels, 72, 256, 23, {});  // between their tiles
     }
+}
+
+// By matrices: int8 ones as exact as packed dot products, and f16 ones, which round weights (Vulkan lets a conversion go up or
+// down) and add up 256 products, then results of those: not more roundings than `terms` says with one for each value.
+void check_matrices(const MatrixTuning& t, Format f, int64_t rows, int64_t k, int64_t columns, RowRange range, bool with_bias) {
+    const Products products = make_products(false, {.matrix = t});
+    const std::string wanted = std::string("matmul_") + kernels::name(f) + (t.kind == MatrixKind::int8 ? "_matrix_int8" : "_matrix_half");
+    const std::string name = products.name_of(f, Layout::panels, k, columns);
+    if (name != wanted) {
+        MESSAGE("not run: " << wanted);
+        return;
+    }
+    CAPTURE(name);
+    CAPTURE(columns);
+    test::Random random(static_cast<uint32_t>(k + columns));
+    const Matrix m(random, f, Layout::panels, rows, k);
+    const Input in(random, columns, k);
+    std::vector<float> bias(with_bias ? static_cast<size_t>(rows) : 0);
+    if (with_bias) random.fill(bias.data(), rows);
+    const auto uploaded = VulkanRig::get().upload(with_bias ? bias : std::vector<float>(1));
+    const TensorView bias_view = with_bias ? TensorView{uploaded.get(), 0, Format::f32, 1, rows, rows * 4} : TensorView{};
+    const auto got = multiply(products, m, in, range, bias_view);
+    const bool exact = t.kind == MatrixKind::int8;
+    const auto x = in.values(true);
+    const auto difference = [&](int64_t terms, double weight_error) {
+        return differs(m, x, exact, got, columns, range.begin, range.end_of(m.view), terms, bias, weight_error);
+    };
+    CHECK(difference(k, exact ? 0 : 0x1p-10) == "");
+    CHECK(difference(k - 1, exact ? 0 : 0x1p-10) != "");
+}
+
+TEST_CASE("products: panels times many columns by matrices") {
+    for (const MatrixKind kind : {MatrixKind::int8, MatrixKind::half})
+        for (const Format f : {Format::q4_0, Format::q8_0, Format::q4_k, Format::q6_k}) {
+            // Small tiles: drivers unroll them, and compile long.
+            check_matrices({kind, 32, 32, 16, 16}, f, 72, 512, 9, {}, false);
+            check_matrices({kind, 32, 32, 16, 16}, f, 72, 256, 34, {16, 72}, true);
+        }
+    for (const MatrixKind kind : {MatrixKind::int8, MatrixKind::half}) check_matrices({kind, 64, 64, 32, 16}, Format::q4_0, 72, 256, 65, {}, false);
+}
+
+TEST_CASE("products: matrices serve only what won a race with them, and give way one by one") {
+    DeviceFacts facts;  // of no device: nothing runs
+    facts.dot = facts.float16 = true;
+    facts.subgroup = 32;
+    facts.limits.maxComputeWorkGroupInvocations = 256;
+    facts.matrix_half = {{8, 8, 16}, {16, 16, 16}, {64, 8, 16}};
+    facts.matrix_int8 = {{16, 16, 32}};
+    const TensorView w = {nullptr, 0, Format::q4_0, 64, 512, 288, Layout::panels};
+    Products products(facts, false);
+    const auto name = [&](int64_t columns) { return products.name_of(w.format, w.layout, w.cols, columns); };
+    CHECK(name(64) == "matmul_q4_0_dot");
+    const auto shape = products.class_of(w, 64);
+    REQUIRE(shape);
+    CHECK(products.candidates(w, 64).size() == dot_candidates().size() + matrix_candidates().size());
+    products.tune(*shape, MatrixTuning{});
+    CHECK(name(64) == "matmul_q4_0_matrix_int8");
+    CHECK(name(8) == "matvec_q4_0_dot");
+    CHECK(products.class_of(w, 64) == shape);
+    CHECK(products.columns_like(w, 512) == 47);
+    CHECK(products.columns_like(w, 32) == 23);
+    products.tune(*shape, products.candidates(w, 64)[0]);
+    CHECK(name(64) == "matmul_q4_0_dot");
+    CHECK(products.disable(w.format, w.layout));
+    CHECK(name(64) == "matmul_q4_0");
+    CHECK_FALSE(products.wants_image(w, 64));
+
+    const auto many = [&](const Products& p, Format f, Layout layout, int64_t k) { return p.name_of(f, layout, k, 64); };
+    const Products half(facts, false, {.matrix = MatrixTuning{.kind = MatrixKind::half}}), int8(facts, false, {.matrix = MatrixTuning{}});
+    CHECK(many(half, Format::q6_k, Layout::panels, 512) == "matmul_q6_k_matrix_half");
+    CHECK(many(int8, Format::q6_k, Layout::panels, 512) == "matmul_q6_k_dot");  // scales of 16 K, matrices of 32
+    CHECK(many(Products(facts, false, {.matrix = MatrixTuning{MatrixKind::half, 64, 64, 64, 64}}), Format::q4_0, Layout::panels, 512) ==
+          "matmul_q4_0_dot");  // 16 matrices in a subgroup
+    CHECK(many(half, Format::bf16, Layout::panels, 512) == "matmul_bf16");
+    CHECK(many(half, Format::q4_0, Layout::rows, 512) == "matmul_rows_q4_0_dot");
+    CHECK(many(half, Format::q4_0, Layout::panels, 320) == "matmul_q4_0");
+    CHECK(many(Products(facts, true, {.matrix = MatrixTuning{}}), Format::q4_0, Layout::panels, 512) == "matmul_q4_0");
+    facts.subgroup = 128;  // four subgroups are more threads than it has
+    CHECK(many(Products(facts, false, {.matrix = MatrixTuning{}}), Format::q4_0, Layout::panels, 512) == "matmul_q4_0_dot");
 }
 
 TEST_CASE("products: rows of every format") {

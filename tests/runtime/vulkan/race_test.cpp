@@ -53,17 +53,20 @@ struct Racer {
         return device->wait(device->submit());
     }
     // Of the dispatch that multiplies: threads, ...
-    std::vector<uint32_t> constants(int64_t columns) const {
+    PipelineKey pipeline(int64_t columns) const {
         std::vector<Dispatch> dispatches;
         const MatmulPart part{.weights = placed.view, .out = view(out, Format::f32, columns, kRows)};
         const TensorView in = view(x, Format::f32, columns, kK);
         device->products().matmul({&part, 1}, in, range_of(in), true, dispatches);
-        return dispatches.back().pipeline.constants;
+        return dispatches.back().pipeline;
     }
     std::string race(int64_t columns) const { return name(*device->products().class_of(placed.view, columns)); }
     // "64x2" or "256x64x64x4" of the constants that serve; a mat-vec's panels shrink with its rows, and are left out.
     std::string serves(int64_t columns) const {
-        const auto c = constants(columns);
+        const auto [shader, c, subgroup] = pipeline(columns);
+        const uint32_t needs = row_of(shader).needs;
+        if (needs & kMatrixInt8) return name(MatrixTuning{MatrixKind::int8, c[1], c[2], c[3], c[4]});
+        if (needs & kMatrixHalf) return name(MatrixTuning{MatrixKind::half, c[1], c[2], c[3], c[4]});
         if (columns <= kMatvecColumns) return std::to_string(c[0]);
         return name(MatmulTuning{c[0], c[1], c[2], c[3]});
     }
