@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Checks that tests mirror sources: tests/<room>/<file>_test.cpp tests <room>/<file>.cpp (or .h, .inl), and every
-source file with code of its own has such a test or stands below with the test that covers it.
+source file with code of its own has such a test or stands below with the test that covers it. Names of tests must be such
+that ctest finds them.
 
 Prints every violation; exit code 1 when there is one."""
 
 import pathlib
+import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -127,6 +129,10 @@ def main():
             problems.append(f"{source} is said to be covered by tests/{test}, which is missing")
     for test in sorted(set(TESTS_OF_MANY) - tests):
         problems.append(f"the list names tests/{test}_test.cpp, which is missing")
+    for path in (ROOT / "tests").rglob("*_test.cpp"):
+        for name in re.findall(r'TEST_CASE\("((?:[^"\\]|\\.)*)"', path.read_text()):
+            if ";" in name:  # ctest would make two tests of it that run nothing
+                problems.append(f"{path.relative_to(ROOT)}: a test's name holds a semicolon: {name}")
     for problem in problems:
         print(problem)
     print(f"check_tests_mirror: {len(compiled)} sources, {len(tests)} tests, {len(problems)} violations")

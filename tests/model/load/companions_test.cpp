@@ -69,7 +69,7 @@ TEST_CASE("a folder means its one model among companions") {
     CHECK(mentions(two.error().message, "2 models: 'weights'; 'z.gguf'"));
 }
 
-TEST_CASE("a folder without a model says what was looked at; of a single file, its own error") {
+TEST_CASE("a folder without a model says what was looked at, of a single file, its own error") {
     const ScratchFolder folder;
     folder.write("a.gguf", test::small_gguf().text("general.architecture", "qwen3").build());
     auto loaded = load_model({.model = folder.path()});

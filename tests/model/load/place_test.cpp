@@ -51,7 +51,7 @@ TEST_CASE("place: layer matrices of a panel format move, everything else stays")
     }
 }
 
-TEST_CASE("place: precise mode keeps the file's rows; a refusal stops with cancelled") {
+TEST_CASE("place: precise mode keeps the file's rows, a refusal stops with cancelled") {
     auto loaded = unwrap(model::load_model({.model = kQ4}));
     runtime::CpuDevice precise(*kernels::select("", nullptr), 1, true);
     const model::Share all{.first = 0, .last = static_cast<int32_t>(loaded.weights.layers.size())};

@@ -147,7 +147,7 @@ TEST_CASE("projectors: one that is named is used or refused, never another inste
     CHECK(mentions(loaded.error().message, "b.gguf"));
 }
 
-TEST_CASE("projectors: a Hugging Face folder brings its own; \"none\" means nothing there") {
+TEST_CASE("projectors: a Hugging Face folder brings its own, \"none\" means nothing there") {
     const ScratchFolder folder;
     test::write_small_folder(folder);
     CHECK(load_model({.model = folder.path(), .mmproj = kNoProjector}));

@@ -253,7 +253,7 @@ TEST_CASE("decode_audio: FLAC is exact, and any cut of it is an error") {
     CHECK(accepted == 0);
 }
 
-TEST_CASE("decode_audio: Ogg Vorbis is read; any cut and any damage is an error") {
+TEST_CASE("decode_audio: Ogg Vorbis is read, any cut and any damage is an error") {
     const std::vector<uint8_t> whole = file_bytes(fixture_dir() / "tone.ogg");
     CHECK(decode_audio(whole, "tone.ogg").value().size() == 2903);  // ceil(4000 * 16000 / 22050)
     size_t accepted = 0;
@@ -297,7 +297,7 @@ TEST_CASE("decode_audio: what is wrong is said in words of recordings") {
     CHECK(mentions(odd.error(), "odd: damaged WAV: its header cannot be read"));
 }
 
-TEST_CASE("decode_audio: MP3, as long as the sound that was encoded; any cut is an error") {
+TEST_CASE("decode_audio: MP3, as long as the sound that was encoded, any cut is an error") {
     const std::vector<uint8_t> whole = file_bytes(fixture_dir() / "tone.mp3");
     CHECK(decode_audio(whole, "tone.mp3").value().size() == 2903);  // ceil(4000 * 16000 / 22050)
     size_t accepted = 0;

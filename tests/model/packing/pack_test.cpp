@@ -126,7 +126,7 @@ TEST_CASE("pack: a GGUF model takes the projector beside it along") {
     CHECK(named.error().code == Errc::invalid_argument);
 }
 
-TEST_CASE("pack: --type gives what llama.cpp's quantiser gives; a packed file can be packed again") {
+TEST_CASE("pack: --type gives what llama.cpp's quantiser gives, a packed file can be packed again") {
     const ScratchFolder folder;
     const fs::path q8 = folder.path() / "q8.lapidary", again = folder.path() / "again.lapidary";
     packed(kPeer / "quant3-f16.gguf", q8, "q8_0");

@@ -70,7 +70,7 @@ TEST_CASE("layerwise: the figures of two whole models") {
     CHECK(got.mean.value > 1e-4);  // q4_0 does lose something
 }
 
-TEST_CASE("layerwise: pack with a text compares source and result; the same weights do not diverge") {
+TEST_CASE("layerwise: pack with a text compares source and result, the same weights do not diverge") {
     const ScratchFolder folder;
     PackOptions options;
     options.model = kTiny;

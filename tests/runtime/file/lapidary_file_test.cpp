@@ -157,7 +157,7 @@ TEST_CASE("lapidary file: for the front alone the tensors may be cut off, the te
     }
 }
 
-TEST_CASE("lapidary file: a flipped bit anywhere is found; in a tensor, the tensor is named") {
+TEST_CASE("lapidary file: a flipped bit anywhere is found, in a tensor, the tensor is named") {
     const ScratchFolder folder;
     const fs::path path = folder.path() / "a.lapidary";
     write_sample(path);

@@ -11,7 +11,7 @@ using lapidary::test::read_file;
 using lapidary::test::ScratchFolder;
 namespace fs = std::filesystem;
 
-TEST_CASE("lapidary writer: given up half-way it leaves nothing; the unfinished file is none") {
+TEST_CASE("lapidary writer: given up half-way it leaves nothing, the unfinished file is none") {
     const ScratchFolder folder;
     {
         LapidaryWriter out("hf", "half", "test");

@@ -7,7 +7,7 @@
 using namespace lapidary;
 using namespace lapidary::runtime;
 
-TEST_CASE("host buffer: zeroed, aligned, writable; the absurd is refused with its size") {
+TEST_CASE("host buffer: zeroed, aligned, writable, the absurd is refused with its size") {
     const auto buffer = allocate_host(10000);
     REQUIRE(buffer);
     CHECK(reinterpret_cast<uintptr_t>(host_bytes(**buffer)) % 64 == 0);

@@ -47,7 +47,7 @@ TEST_CASE("chrome trace: tracks, slices and layers") {
     CHECK(layers == 1);
 }
 
-TEST_CASE("chrome trace: no events make an empty list; a folder that is missing is an error") {
+TEST_CASE("chrome trace: no events make an empty list, a folder that is missing is an error") {
     ScratchFolder folder;
     Recorder recorder(0);
     REQUIRE(recorder.write_trace(folder.path() / "empty.json"));

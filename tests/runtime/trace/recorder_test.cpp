@@ -18,7 +18,7 @@ void operation(Recorder& recorder, const char* name, const PhaseTimes& phase) {
 
 }  // namespace
 
-TEST_CASE("recorder: operations add up by name and kind of layer; waiting is told from working") {
+TEST_CASE("recorder: operations add up by name and kind of layer, waiting is told from working") {
     Recorder recorder(100);
     // The caller works 100 to 600; worker 1 from 150 to 1000; worker 2 came too late.
     const std::array<ThreadTimes, 3> times = {ThreadTimes{100, 600, 4}, ThreadTimes{150, 1000, 8},
@@ -47,7 +47,7 @@ TEST_CASE("recorder: operations add up by name and kind of layer; waiting is tol
     CHECK(recorder.totals().empty());
 }
 
-TEST_CASE("recorder: off, it records nothing; longest first") {
+TEST_CASE("recorder: off, it records nothing, longest first") {
     Recorder recorder(100);
     recorder.enable(false);
     recorder.begin("geglu");

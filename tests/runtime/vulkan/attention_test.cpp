@@ -227,7 +227,7 @@ TEST_CASE("attention: no more scratch than the step was promised") {
     for (const KvClass c : {kLinear, kWindow}) {
         GpuCache cache({.kv_class = c, .heads = 4, .kv_heads = 2, .dim = 16, .position = 5, .columns = 8});
         const std::vector<float> q(size_t{8} * 4 * 16);
-        const Range& partials = Asked(cache, q).dispatches[0].ranges[1];
+        const Range partials = Asked(cache, q).dispatches[0].ranges[1];
         CHECK(partials.owner == cache.memory().partials.owner);
         CHECK(partials.end - partials.begin <= attention_scratch_bytes(cache.step));
     }

@@ -161,7 +161,7 @@ struct Life {
     }
 };
 
-TEST_CASE("memory: any allocation in the life of a device may fail; it says what for, and the device goes on") {
+TEST_CASE("memory: any allocation in the life of a device may fail, it says what for, and the device goes on") {
     for (const auto memory : {VulkanFaults::Memory::same, VulkanFaults::Memory::card}) {
         std::set<std::string> named;
         int64_t n = 1;

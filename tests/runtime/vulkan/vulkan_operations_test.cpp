@@ -79,7 +79,7 @@ TEST_CASE("vulkan: add and soft cap") {
     check_near(pair.read_gpu(x), pair.read_cpu(x), 200 * kEpsilon, 30 * 20 * kEpsilon);
 }
 
-TEST_CASE("vulkan: the host's rows, of all columns or where there is no id; a replay reads the new ones") {
+TEST_CASE("vulkan: the host's rows, of all columns or where there is no id, a replay reads the new ones") {
     VulkanPair pair;
     const auto out = pair.random(4, 24, 13), some = pair.random(4, 24, 14);
     for (const unsigned seed : {15u, 16u}) {

@@ -5,7 +5,7 @@
 using namespace lapidary;
 using namespace lapidary::model;
 
-TEST_CASE("bench cases: depth by depth, prompts, then tokens, then columns; the context holds the longest") {
+TEST_CASE("bench cases: depth by depth, prompts, then tokens, then columns, the context holds the longest") {
     const BenchOptions o{.prompt = {64, 128}, .generate = {8}, .depth = {0, 100}, .columns = {16}};
     std::vector<std::string> names;
     for (const BenchCase& c : bench_cases(o)) names.push_back(c.name() + "@" + std::to_string(c.depth));

@@ -20,7 +20,7 @@ TEST_CASE("bench statistics: known values") {
     CHECK(spread({}) == 0);
 }
 
-TEST_CASE("bench statistics: outliers stand far from a tight rest; small differences do not count") {
+TEST_CASE("bench statistics: outliers stand far from a tight rest, small differences do not count") {
     CHECK(outliers({100, 101, 99, 100, 150}) == 1);
     CHECK(outliers({100, 101, 99, 100, 104}) == 0);  // far in deviations, within a twentieth
     CHECK(outliers({80, 90, 100, 110, 120}) == 0);
