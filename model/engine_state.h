@@ -128,6 +128,8 @@ struct AskedPlacement {
     std::string device = {};
 };
 Result<AskedPlacement> asked_placement(const EngineOptions& options);
+// Where a GPU's compiled shaders and verdicts are kept. Empty: nowhere.
+std::filesystem::path cache_folder(const EngineOptions& options);
 
 // Builds an engine around a model that is already loaded (files or synthetic weights). `started` is when
 // loading began.

@@ -65,15 +65,6 @@ Result<void> place_parts(const LoadedModel& loaded, std::vector<model::DevicePar
     return {};
 }
 
-// Empty: nothing is kept.
-std::filesystem::path cache_folder(const EngineOptions& options) {
-    if (options.cache_folder == "none") return {};
-    if (!options.cache_folder.empty()) return options.cache_folder;
-    if (const std::filesystem::path cache = environment("XDG_CACHE_HOME"); cache.is_absolute()) return cache / "lapidary";
-    const std::filesystem::path home = environment("HOME");
-    return home.is_absolute() ? home / ".cache" / "lapidary" : std::filesystem::path();
-}
-
 // automatic where the variable says nothing.
 Result<Placement> placement_of_environment() {
     const std::string text = environment("LAPIDARY_PLACEMENT");
@@ -86,6 +77,14 @@ Result<Placement> placement_of_environment() {
 }
 
 }  // namespace
+
+std::filesystem::path cache_folder(const EngineOptions& options) {
+    if (options.cache_folder == "none") return {};
+    if (!options.cache_folder.empty()) return options.cache_folder;
+    if (const std::filesystem::path cache = environment("XDG_CACHE_HOME"); cache.is_absolute()) return cache / "lapidary";
+    const std::filesystem::path home = environment("HOME");
+    return home.is_absolute() ? home / ".cache" / "lapidary" : std::filesystem::path();
+}
 
 Result<AskedPlacement> asked_placement(const EngineOptions& options) {
     AskedPlacement asked{options.placement, options.device};
@@ -162,7 +161,8 @@ Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, co
 Result<std::vector<model::DevicePart>> gpu_part(const EngineOptions& options, const LoadedModel& loaded) {
     LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
     std::vector<model::DevicePart> parts(1);
-    LAP_ASSIGN(parts[0].gpu, runtime::find_gpu(asked.device));
+    LAP_ASSIGN(const runtime::GpuFacts gpu, runtime::find_gpu(asked.device));
+    parts[0].gpu = gpu.name;
     LAP_ASSIGN(parts[0].device, runtime::make_vulkan_device({.device = asked.device,
                                                              .precise = options.precise,
                                                              .cache_folder = cache_folder(options)}));

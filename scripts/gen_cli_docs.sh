@@ -26,6 +26,6 @@ What this version lacks says so, and exits with the code of its kind:
 | every other option, value or verb of later versions (`--draft`, `--schema`, `--think 256`, `chat`, ...) | 2 |
 END
 page lapidary --help
-for verb in run logits tokenize inspect bench perplexity kld pack synth doctor completions man; do
+for verb in run logits tokenize inspect bench perplexity kld pack synth doctor tune completions man; do
     page "$verb" "$verb" --help
 done

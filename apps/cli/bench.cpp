@@ -5,6 +5,7 @@
 
 #include "apps/cli/verbs.h"
 #include "apps/common/bench_output.h"
+#include "apps/common/gpu_tests.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "base/try.h"
@@ -130,6 +131,7 @@ Result<int> bench_verb(Program& program, Args args) {
     LAP_ASSIGN(const BenchFormat format, format_of(console, options.output));
     LAP_TRY(prepare(program, options));
     const Interrupt::Scope stoppable(program.interrupt);
+    LAP_TRY(test_gpu_first(console, program.interrupt, options.bench.engine));
     Progress progress(console, program.interrupt);
     options.bench.engine.progress = progress.sink();
     options.bench.progress = [sink = progress.sink(Progress::Unit::work)](std::string_view stage, auto done, auto total) {

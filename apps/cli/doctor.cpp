@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/cli/verbs.h"
+#include "apps/common/gpu_tests.h"
 #include "apps/common/options.h"
 #include "apps/common/tables.h"
 #include "base/try.h"
@@ -43,7 +44,8 @@ Json gpus_json(const std::vector<GpuReport>& gpus) {
                        {"heaps", heaps},
                        {"features", object_of(g.features)},
                        {"matrices", g.matrices},
-                       {"limits", object_of(g.limits)}});
+                       {"limits", object_of(g.limits)},
+                       {"verdicts", verdicts_json(g.verdicts)}});
     }
     return out;
 }
@@ -103,6 +105,7 @@ std::string gpu_text(const GpuReport& g) {
         const auto end = std::min(limits.size(), i + kOfALine);
         page += fmt::format("   {:<8} {}\n", i == 0 ? "limits" : "", fmt::join(&limits[i], &limits[i] + (end - i), ", "));
     }
+    if (g.reasons.empty()) page += verdicts_text(g.verdicts, 3);
     return page;
 }
 

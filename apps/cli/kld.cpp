@@ -6,6 +6,7 @@
 
 #include "apps/cli/verbs.h"
 #include "apps/common/excerpt.h"
+#include "apps/common/gpu_tests.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "apps/common/tables.h"
@@ -146,6 +147,7 @@ Result<int> kld_verb(Program& program, Args args) {
     LAP_ASSIGN(KldOptions work, prepare(program, options));
 
     const Interrupt::Scope stoppable(program.interrupt);
+    for (const EngineOptions* engine : {&work.model, &work.base}) LAP_TRY(test_gpu_first(console, program.interrupt, *engine));
     Progress progress(console, program.interrupt);
     work.progress = progress.sink(Progress::Unit::tokens);
     work.model.progress = work.base.progress = progress.sink();

@@ -5,6 +5,7 @@
 
 #include "apps/cli/verbs.h"
 #include "apps/common/files.h"
+#include "apps/common/gpu_tests.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "apps/common/prompt.h"
@@ -111,6 +112,7 @@ Result<int> logits_verb(Program& program, Args args) {
                engine_options(console, options.engine, options.model, arguments.model, inputs));
 
     const Interrupt::Scope stoppable(program.interrupt);
+    LAP_TRY(test_gpu_first(console, program.interrupt, engine_opts));
     Progress progress(console, program.interrupt);
     engine_opts.progress = progress.sink();
     if (!input.ids) engine_opts.needs = needs_of(input.prompt);

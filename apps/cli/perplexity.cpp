@@ -5,6 +5,7 @@
 
 #include "apps/cli/verbs.h"
 #include "apps/common/excerpt.h"
+#include "apps/common/gpu_tests.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "base/try.h"
@@ -73,6 +74,7 @@ Result<int> perplexity_verb(Program& program, Args args) {
     work.stride = options.excerpt.stride;
 
     const Interrupt::Scope stoppable(program.interrupt);
+    LAP_TRY(test_gpu_first(console, program.interrupt, work.engine));
     Progress progress(console, program.interrupt);
     work.progress = progress.sink(Progress::Unit::tokens);
     work.engine.progress = progress.sink();

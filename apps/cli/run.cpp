@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/verbs.h"
+#include "apps/common/gpu_tests.h"
 #include "apps/common/numbers.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
@@ -211,6 +212,7 @@ Result<int> run_verb(Program& program, Args args) {
                               inputs_of(options.prompt, source)));
 
     const Interrupt::Scope stoppable(program.interrupt);
+    LAP_TRY(test_gpu_first(program.console, program.interrupt, engine_opts));
     Progress progress(program.console, program.interrupt);
     engine_opts.progress = progress.sink();
     engine_opts.needs = needs_of(source);

@@ -34,6 +34,7 @@ Result<int> pack_verb(Program& program, Args args);
 Result<int> bench_verb(Program& program, Args args);
 Result<int> perplexity_verb(Program& program, Args args);
 Result<int> kld_verb(Program& program, Args args);
+Result<int> tune_verb(Program& program, Args args);
 Result<int> man_verb(Program& program, Args args);
 Result<int> completions_verb(Program& program, Args args);
 
@@ -43,7 +44,7 @@ struct Verb {
     std::string_view name, summary;
     Result<int> (*run)(Program&, Args);
 };
-inline constexpr std::array<Verb, 12> kVerbs = {{
+inline constexpr std::array<Verb, 13> kVerbs = {{
     {"run", "one prompt in, one answer out; text, pictures, recordings", run_verb},
     {"logits", "the forward pass: scores of the next token, to a file", logits_verb},
     {"tokenize", "text to token ids", tokenize_verb},
@@ -54,6 +55,7 @@ inline constexpr std::array<Verb, 12> kVerbs = {{
     {"pack", "a model as one file that starts at once, quantised if asked", pack_verb},
     {"synth", "write a model of random weights, for measuring", synth_verb},
     {"doctor", "what this machine offers, and advice", doctor_verb},
+    {"tune", "test and race a GPU's shaders ahead of use", tune_verb},
     {"completions", "what bash, zsh or fish need to complete a line", completions_verb},
     {"man", "the manual page, for man -l", man_verb},
 }};

@@ -96,7 +96,6 @@ constexpr auto kVerbHabits = std::to_array<VerbHabit>({
     {"chat", true, kRun},
     {"list", true, kListLater},
     {"plan", true, "`lapidary inspect MODEL` tells the bytes of weights and KV cache"},
-    {"tune", true, "`lapidary bench MODEL -t 2,4,8` compares thread counts"},
     {"serve", true, "the library is there: see \"In a program\" in README.md"},
     {"cli,complete,completion,generate,ask,prompt", false, kRun},
     {"convert,quantize,quantise,create", false, "`lapidary pack MODEL OUT.lapidary --type q4_0` quantises"},

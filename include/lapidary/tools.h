@@ -53,6 +53,19 @@ struct GpuHeap {
     uint64_t bytes = 0, budget_bytes = 0;   // budget: what the driver lends this process; 0: it does not say
     bool device_local = false;
 };
+// What is known of a GPU's shaders, on this driver and in this version. A shader is compared with the CPU before it serves,
+// and its tuning is chosen by a race; both are remembered.
+struct GpuVerdicts {
+    struct Winner {
+        std::string race, winner;           // "matvec_q4_0_dot k3840", "64x2"
+        double speedup = 1;                 // over what serves without a race
+    };
+    std::filesystem::path file;             // empty: nothing is kept
+    std::vector<std::string> passed;
+    std::vector<std::pair<std::string, std::string>> failed;  // and why; a test that never came back is one
+    std::vector<std::string> untested;      // shaders of products that no model has wanted here
+    std::vector<Winner> winners;
+};
 struct GpuReport {                          // a Vulkan device, as EngineOptions::device names it
     int index = 0;
     std::string name, type, driver, api;    // type: integrated, discrete, virtual, software, other
@@ -62,6 +75,7 @@ struct GpuReport {                          // a Vulkan device, as EngineOptions
     std::vector<std::string> matrices;                      // cooperative: "f16 16x16x16"
     std::vector<std::pair<std::string, uint64_t>> limits;
     std::vector<std::string> reasons;       // why it cannot be used; empty: it can
+    GpuVerdicts verdicts;
 };
 struct DoctorReport {
     std::string version, cpu;
@@ -75,6 +89,8 @@ struct DoctorReport {
     std::vector<std::string> advice;
 };
 Result<DoctorReport> doctor();
+// The GPU that an engine with these options computes on; nothing: the CPU does. Opens nothing.
+Result<std::optional<GpuReport>> gpu_of(const EngineOptions& options);
 
 // ---- profile --------------------------------------------------------------------------------------
 // All calls of one operation in one kind of layer since the engine was opened with ResearchOptions::profile.

@@ -37,17 +37,22 @@ void advise(DoctorReport& report) {
                                 std::to_string(kNeeded >> 20) + " MiB: close other programs");
 }
 
+GpuReport report_of(const runtime::GpuFacts& f) {
+    std::vector<GpuHeap> heaps;
+    for (const runtime::GpuHeap& h : f.heaps) heaps.push_back({h.bytes, h.budget_bytes, h.device_local});
+    const runtime::GpuVerdicts& v = f.verdicts;
+    GpuVerdicts verdicts{v.file, v.passed, v.failed, v.untested, {}};
+    for (const auto& won : v.winners) verdicts.winners.push_back({won.race, won.winner, won.speedup});
+    return {f.index,  f.name,   f.type,    f.driver,           f.api, f.software, f.unified, std::move(heaps), f.features, f.matrices,
+            f.limits, f.reasons, std::move(verdicts)};
+}
+
 void look_for_gpus(DoctorReport& report) {
-    const runtime::GpuReport found = runtime::list_gpus();
-    for (const runtime::GpuFacts& f : found.gpus) {
-        std::vector<GpuHeap> heaps;
-        for (const runtime::GpuHeap& h : f.heaps) heaps.push_back({h.bytes, h.budget_bytes, h.device_local});
-        report.gpus.push_back({f.index, f.name, f.type, f.driver, f.api, f.software, f.unified, std::move(heaps), f.features,
-                               f.matrices, f.limits, f.reasons});
-    }
+    const runtime::GpuReport found = runtime::list_gpus(cache_folder({}));
+    for (const runtime::GpuFacts& f : found.gpus) report.gpus.push_back(report_of(f));
     const auto usable = [](const runtime::GpuFacts& f) { return f.reasons.empty(); };
     if (const auto best = runtime::find_gpu("")) {
-        report.gpu = *best;
+        report.gpu = best->name;
     } else if (found.gpus.empty()) {
         report.gpu = "none: " + found.problem;
     } else if (std::any_of(found.gpus.begin(), found.gpus.end(), usable)) {
@@ -89,6 +94,13 @@ Result<DoctorReport> doctor() {
     look_for_gpus(report);
     advise(report);
     return report;
+}
+
+Result<std::optional<GpuReport>> gpu_of(const EngineOptions& options) {
+    LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
+    if (asked.placement != Placement::gpu) return std::optional<GpuReport>();
+    LAP_ASSIGN(const runtime::GpuFacts facts, runtime::find_gpu(asked.device, cache_folder(options)));
+    return std::optional(report_of(facts));
 }
 
 Result<std::filesystem::path> bundled_model() {

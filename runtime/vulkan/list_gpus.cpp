@@ -3,6 +3,8 @@
 #include "base/try.h"
 #include "runtime/vulkan/make_vulkan_device.h"
 #include "runtime/vulkan/physical_device.h"
+#include "runtime/vulkan/shader_table.h"
+#include "runtime/vulkan/verdicts.h"
 
 namespace lapidary::runtime {
 namespace {
@@ -22,7 +24,30 @@ std::vector<GpuHeap> heaps_of(const vulkan::DeviceFacts& facts) {
     return heaps;
 }
 
-GpuFacts in_words(const vulkan::DeviceFacts& facts) {
+// Of tests "SHADER ..." and "race ...".
+GpuVerdicts verdicts_of(const vulkan::DeviceFacts& facts, const std::filesystem::path& folder) {
+    GpuVerdicts out;
+    if (folder.empty()) return out;
+    out.file = folder / vulkan::verdict_file_name(facts);
+    const auto known = vulkan::Verdicts::open(out.file, facts);
+    for (const auto& [test, verdict] : known.tests()) {
+        if (verdict.passed)
+            out.passed.push_back(test);
+        else
+            out.failed.emplace_back(test, verdict.reason);
+    }
+    for (const auto& [race, won] : known.races()) out.winners.push_back({race, won.winner, won.speedup});
+    for (const vulkan::ShaderRow& row : vulkan::shader_rows()) {
+        const bool product = row.name.starts_with("matvec_") || row.name.starts_with("matmul_");
+        const std::string begin = concat(row.name, " ");
+        const auto first = known.tests().lower_bound(begin);
+        const bool tested = first != known.tests().end() && first->first.starts_with(begin);
+        if (product && !tested && !(row.needs & ~facts.needs())) out.untested.emplace_back(row.name);
+    }
+    return out;
+}
+
+GpuFacts in_words(const vulkan::DeviceFacts& facts, const std::filesystem::path& cache_folder) {
     GpuFacts out;
     out.index = facts.index;
     out.name = facts.name;
@@ -48,22 +73,23 @@ GpuFacts in_words(const vulkan::DeviceFacts& facts) {
                   {"buffer_range_bytes", facts.limits.maxStorageBufferRange},
                   {"timestamp_bits", facts.timestamp_bits}};
     out.reasons = facts.reasons;
+    out.verdicts = verdicts_of(facts, cache_folder);
     return out;
 }
 
 }  // namespace
 
-Result<std::string> find_gpu(const std::string& device) {
+Result<GpuFacts> find_gpu(const std::string& device, const std::filesystem::path& cache_folder) {
     LAP_ASSIGN(const auto instance, vulkan::Instance::create());
     LAP_ASSIGN(const auto chosen, vulkan::choose_device(vulkan::list_devices(*instance), device));
-    return chosen.name;
+    return in_words(chosen, cache_folder);
 }
 
-GpuReport list_gpus() {
+GpuReport list_gpus(const std::filesystem::path& cache_folder) {
     const auto instance = vulkan::Instance::create();
     if (!instance) return {instance.error().message, {}};
     GpuReport report;
-    for (const vulkan::DeviceFacts& facts : vulkan::list_devices(**instance)) report.gpus.push_back(in_words(facts));
+    for (const vulkan::DeviceFacts& facts : vulkan::list_devices(**instance)) report.gpus.push_back(in_words(facts, cache_folder));
     if (report.gpus.empty()) report.problem = "the Vulkan loader is here, and shows no device";
     return report;
 }

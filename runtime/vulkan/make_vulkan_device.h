@@ -25,12 +25,21 @@ struct VulkanSettings {
 // device_unavailable says why none can be used, with every device's reasons.
 Result<std::unique_ptr<Device>> make_vulkan_device(const VulkanSettings& settings);
 
-// The name of the device that make_vulkan_device would open, or its error; nothing is opened.
-Result<std::string> find_gpu(const std::string& device);
-
 struct GpuHeap {
     uint64_t bytes = 0, budget_bytes = 0;  // budget: what the driver lends this process; 0: it does not say
     bool device_local = false;
+};
+// What is known of a device's shaders, from its file in a cache folder.
+struct GpuVerdicts {
+    struct Winner {
+        std::string race, winner;  // "matvec_q4_0_dot k3840", "64x2"
+        double speedup = 1;
+    };
+    std::filesystem::path file;  // empty: nothing is kept
+    std::vector<std::string> passed;
+    std::vector<std::pair<std::string, std::string>> failed;  // and why
+    std::vector<std::string> untested;  // shaders of products that the device can run; they are tested when a model wants them
+    std::vector<Winner> winners;
 };
 // One device as its driver describes it. Of a device that speaks less than Vulkan 1.2 the features are not asked for.
 struct GpuFacts {
@@ -42,11 +51,15 @@ struct GpuFacts {
     std::vector<std::string> matrices;                      // cooperative: "f16 16x16x16", "int8 16x16x32"
     std::vector<std::pair<std::string, uint64_t>> limits;  // subgroup_min, _max: 0 where no size can be required
     std::vector<std::string> reasons;  // why it cannot be used; empty: it can
+    GpuVerdicts verdicts;
 };
 struct GpuReport {
     std::string problem;  // why there is no list: no loader, no driver, a build without Vulkan
     std::vector<GpuFacts> gpus;
 };
-GpuReport list_gpus();
+GpuReport list_gpus(const std::filesystem::path& cache_folder = {});
+
+// The device that make_vulkan_device would open, or its error; nothing is opened.
+Result<GpuFacts> find_gpu(const std::string& device, const std::filesystem::path& cache_folder = {});
 
 }  // namespace lapidary::runtime

@@ -22,6 +22,11 @@ struct Verdict {
     std::string time;    // UTC, ISO 8601
 };
 
+struct Won {  // a race
+    std::string winner;
+    double speedup = 1;  // over what serves without a race
+};
+
 // "gpu-<vendor>-<device>-<hash>.json": of device, driver and shaders.
 std::string verdict_file_name(const DeviceFacts& facts);
 
@@ -44,15 +49,13 @@ class Verdicts {
 
     std::vector<std::pair<std::string, Verdict>> failed() const;
     size_t count() const { return verdicts_.size(); }
+    const std::map<std::string, Verdict>& tests() const { return verdicts_; }
+    const std::map<std::string, Won>& races() const { return races_; }
 
   private:
     Verdicts() = default;
     Result<void> save() const;
 
-    struct Won {
-        std::string winner;
-        double speedup = 1;
-    };
     std::filesystem::path file_;
     std::string device_, driver_, hash_;
     std::map<std::string, Verdict> verdicts_;

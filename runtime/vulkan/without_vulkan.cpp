@@ -14,8 +14,8 @@ Error no_vulkan() {
 
 Result<std::unique_ptr<Device>> make_vulkan_device(const VulkanSettings&) { return no_vulkan(); }
 
-Result<std::string> find_gpu(const std::string&) { return no_vulkan(); }
+Result<GpuFacts> find_gpu(const std::string&, const std::filesystem::path&) { return no_vulkan(); }
 
-GpuReport list_gpus() { return {kProblem, {}}; }
+GpuReport list_gpus(const std::filesystem::path&) { return {kProblem, {}}; }
 
 }  // namespace lapidary::runtime

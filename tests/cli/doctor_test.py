@@ -27,7 +27,8 @@ class Doctor(CliTest):
         self.assertIn(f"gpu      {report['gpu']}\n", page)
         for gpu in report["gpus"]:
             self.assertEqual(set(gpu), {"index", "name", "type", "driver", "api", "usable", "reasons", "software", "unified",
-                                        "heaps", "features", "matrices", "limits"})
+                                        "heaps", "features", "matrices", "limits", "verdicts"})
+            self.assertEqual(set(gpu["verdicts"]), {"file", "passed", "failed", "untested", "winners"})
             self.assertEqual(gpu["usable"], not gpu["reasons"])
             self.assertIn(gpu["name"], page)
             for reason in gpu["reasons"]:

@@ -38,12 +38,12 @@ TEST_CASE("find_gpu: by number, by a part of the name in any case, and with ever
         const auto by_number = find_gpu(std::to_string(gpu.index));
         const auto by_name = find_gpu(gpu.name);
         CHECK(bool(by_number) == gpu.reasons.empty());
-        if (by_number) CHECK(*by_number == gpu.name);
-        if (by_name) CHECK(*by_name == gpu.name);
+        if (by_number) CHECK(by_number->name == gpu.name);
+        if (by_name) CHECK(by_name->name == gpu.name);
     }
     const auto software = find_gpu("LLVMpipe");
     REQUIRE(software);
-    CHECK(software->find("llvmpipe") != std::string::npos);
+    CHECK(software->name.find("llvmpipe") != std::string::npos);
     for (const char* wanted : {"99", "no such device"}) {
         const auto none = find_gpu(wanted);
         REQUIRE(!none);
