@@ -1,9 +1,14 @@
 // Modules, specialisation, the cache file; see pipelines.h.
 #include "runtime/vulkan/pipelines.h"
 
+#include <unistd.h>
+
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <sstream>
+#include <string>
+#include <utility>
 
 #include <xxhash.h>
 
@@ -73,6 +78,7 @@ Result<std::unique_ptr<Pipelines>> Pipelines::create(std::shared_ptr<Context> co
 }
 
 Pipelines::~Pipelines() {
+    stop_warming();
     const Context& c = *context_;
     for (const auto& [key, pipeline] : made_) c.vk().vkDestroyPipeline(c.device(), pipeline, nullptr);
     for (const auto& [shader, module] : modules_) c.vk().vkDestroyShaderModule(c.device(), module, nullptr);
@@ -85,12 +91,74 @@ size_t Pipelines::count() const {
     return made_.size();
 }
 
-Result<VkPipeline> Pipelines::get(const PipelineKey& key) {
+size_t Pipelines::waited_for() const {
     const std::lock_guard guard(lock_);
-    if (const auto found = made_.find(key); found != made_.end()) return found->second;
-    LAP_ASSIGN(const VkPipeline pipeline, make(key));
-    made_.emplace(key, pipeline);
+    return waited_for_;
+}
+
+Result<VkPipeline> Pipelines::get(const PipelineKey& key) {
+    {
+        const std::lock_guard guard(lock_);
+        asked_.insert(key);
+    }
+    return make_once(key, true);
+}
+
+// Who comes first makes it, without the lock; others who want the same wait.
+Result<VkPipeline> Pipelines::make_once(const PipelineKey& key, bool waited) {
+    std::unique_lock guard(lock_);
+    for (;;) {
+        if (const auto found = made_.find(key); found != made_.end()) return found->second;
+        if (being_made_.insert(key).second) break;
+        one_made_.wait(guard);
+    }
+    guard.unlock();
+    const Result<VkPipeline> pipeline = make(key);
+    guard.lock();
+    being_made_.erase(key);
+    if (pipeline) made_.emplace(key, *pipeline);
+    if (pipeline && waited) ++waited_for_;
+    one_made_.notify_all();
     return pipeline;
+}
+
+void Pipelines::warm() {
+    std::vector<PipelineKey> keys = read_keys();
+    if (keys.empty() || warmer_.joinable()) return;
+    warmer_process_ = ::getpid();
+    warmer_ = std::thread([this, keys = std::move(keys)] {
+        for (const PipelineKey& key : keys) {
+            if (stop_) return;
+            (void)make_once(key, false);  // who needs it meets the error
+        }
+    });
+}
+
+void Pipelines::finish_warming() {
+    if (!warmer_.joinable()) return;
+    if (warmer_process_ == ::getpid())
+        warmer_.join();
+    else
+        warmer_.detach();
+}
+
+void Pipelines::stop_warming() {
+    stop_ = true;
+    finish_warming();
+}
+
+Result<VkShaderModule> Pipelines::module_of(Shader shader) {
+    const Context& c = *context_;
+    const ShaderRow& row = row_of(shader);
+    const std::lock_guard guard(lock_);
+    VkShaderModule& module = modules_[shader];
+    if (module) return module;
+    VkShaderModuleCreateInfo info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
+    info.codeSize = row.words.size_bytes();
+    info.pCode = row.words.data();
+    if (const VkResult r = c.vk().vkCreateShaderModule(c.device(), &info, nullptr, &module); r != VK_SUCCESS)
+        return failure(concat("the driver refuses the shader ", row.name), r);
+    return module;
 }
 
 Result<VkPipeline> Pipelines::make(const PipelineKey& key) {
@@ -98,14 +166,7 @@ Result<VkPipeline> Pipelines::make(const PipelineKey& key) {
     const ShaderRow& row = row_of(key.shader);
     if (const uint32_t missing = row.needs & ~c.facts().needs())
         return Error{Errc::device_unavailable, concat(c.facts().name, " lacks what the shader ", row.name, " needs (", missing, ")")};
-    VkShaderModule& module = modules_[key.shader];
-    if (!module) {
-        VkShaderModuleCreateInfo info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
-        info.codeSize = row.words.size_bytes();
-        info.pCode = row.words.data();
-        if (const VkResult r = c.vk().vkCreateShaderModule(c.device(), &info, nullptr, &module); r != VK_SUCCESS)
-            return failure(concat("the driver refuses the shader ", row.name), r);
-    }
+    LAP_ASSIGN(const VkShaderModule module, module_of(key.shader));
     std::vector<VkSpecializationMapEntry> entries;
     for (uint32_t i = 0; i < key.constants.size(); ++i) entries.push_back({i, i * 4, 4});
     VkSpecializationInfo constants{static_cast<uint32_t>(entries.size()), entries.data(), key.constants.size() * 4,
@@ -130,8 +191,54 @@ Result<VkPipeline> Pipelines::make(const PipelineKey& key) {
     return pipeline;
 }
 
-Result<void> Pipelines::save() const {
+std::filesystem::path Pipelines::keys_file() const {
+    std::filesystem::path file = file_;
+    return file += ".keys";
+}
+
+// A line for each key, behind one with the hash of all: what is damaged may be a number that crashes a driver.
+Result<void> Pipelines::save_keys() const {
+    std::string lines;
+    {
+        const std::lock_guard guard(lock_);
+        if (asked_.empty()) return {};
+        for (const PipelineKey& key : asked_) {
+            lines += concat(static_cast<uint32_t>(key.shader), " ", key.subgroup);
+            for (const uint32_t constant : key.constants) lines += concat(" ", constant);
+            lines += '\n';
+        }
+    }
+    const std::string text = concat(XXH3_64bits(lines.data(), lines.size()), "\n", lines);
+    LAP_ASSIGN(OutputFile out, OutputFile::create(keys_file()));
+    LAP_TRY(out.write(text.data(), text.size()));
+    return out.commit();
+}
+
+// Numbers of shaders are those of this build: the cache file's name has the hash of all.
+std::vector<PipelineKey> Pipelines::read_keys() const {
     if (file_.empty()) return {};
+    std::ifstream in(keys_file(), std::ios::binary);
+    std::string hash, line;
+    std::getline(in, hash);
+    const std::string lines{std::istreambuf_iterator<char>(in), {}};
+    if (lines.empty() || hash != concat(XXH3_64bits(lines.data(), lines.size()))) return {};
+    std::vector<PipelineKey> keys;
+    for (std::istringstream all(lines); std::getline(all, line);) {
+        std::istringstream words(line);
+        uint32_t shader = 0, constant = 0;
+        PipelineKey key{};
+        if (!(words >> shader >> key.subgroup) || shader >= shader_rows().size()) continue;
+        key.shader = static_cast<Shader>(shader);
+        while (words >> constant) key.constants.push_back(constant);
+        keys.push_back(std::move(key));
+    }
+    return keys;
+}
+
+Result<void> Pipelines::save() {
+    stop_warming();
+    if (file_.empty()) return {};
+    LAP_TRY(save_keys());
     const Context& c = *context_;
     size_t bytes = 0;
     VkResult r = c.vk().vkGetPipelineCacheData(c.device(), cache_, &bytes, nullptr);

@@ -70,6 +70,7 @@ Result<std::unique_ptr<VulkanDevice>> VulkanDevice::create(std::shared_ptr<Conte
     if (!options.cache_folder.empty())
         cache = options.cache_folder / std::filesystem::path(verdict_file_name(context->facts())).replace_extension(".pipelines");
     LAP_ASSIGN(const std::shared_ptr<Pipelines> pipelines, Pipelines::create(context, std::move(cache)));
+    pipelines->warm();  // while weights are loaded
     const auto products = std::make_shared<Products>(context->facts(), options.precise);
     LAP_ASSIGN(auto made, create(context, options, pipelines, products));
     if (options.self_test) LAP_TRY(made->make_trust());

@@ -45,6 +45,7 @@ class VulkanDevice final : public Device {
     ~VulkanDevice() override;
 
     const Context& context() const { return *context_; }
+    Pipelines& pipelines() { return *pipelines_; }
     const Products& products() const { return *products_; }
     Verdicts* verdicts() { return trust_ ? &trust_->verdicts() : nullptr; }
 

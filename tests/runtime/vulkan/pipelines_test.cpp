@@ -3,8 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 
 #define XXH_INLINE_ALL
@@ -101,6 +104,88 @@ TEST_CASE("pipelines: a file that is cut, damaged or of another driver is as non
         CHECK(test::read_file(file).size() >= 24 + sizeof(VkPipelineCacheHeaderVersionOne));
         CHECK(use() > 0);
     }
+}
+
+TEST_CASE("pipelines: what one run asked for is there in the next before it is asked for") {
+    const test::ScratchFolder folder;
+    const auto file = folder.path() / "gpu.pipelines";
+    const PipelineKey keys[] = {{Shader::add, {64}}, {Shader::add, {128}}, {Shader::soft_cap, {64}}};
+    VulkanFaults faults;
+    {
+        const auto first = open(faults, file);
+        first->warm();  // of nothing
+        for (const PipelineKey& key : keys) REQUIRE(first->get(key));
+        CHECK(first->waited_for() == 3);
+        REQUIRE(first->save());
+    }
+    {
+        const auto next = open(faults, file);
+        next->warm();
+        next->finish_warming();
+        CHECK(next->count() == 3);
+        REQUIRE(next->get(keys[2]));
+        CHECK(next->waited_for() == 0);
+        REQUIRE(next->save());
+    }
+    const auto warmed = [&] {
+        const auto last = open(faults, file);
+        last->warm();
+        last->finish_warming();
+        return last->count();
+    };
+    CHECK(warmed() == 1);  // of what the last run wanted
+    const std::string whole = test::read_file(folder.path() / "gpu.pipelines.keys");
+    for (const std::string& damaged : {std::string(), whole.substr(0, whole.size() - 2), whole + "1 0 64\n", "1" + whole}) {
+        folder.write("gpu.pipelines.keys", damaged);
+        CHECK(warmed() == 0);
+    }
+}
+
+// Holds back the first pipeline that is made until it is let go.
+PFN_vkCreateComputePipelines create_pipelines = nullptr;
+std::mutex gate_lock;
+std::condition_variable gate;
+bool inside = false, open_gate = false;
+VKAPI_ATTR VkResult VKAPI_CALL wait_at_gate(VkDevice device, VkPipelineCache cache, uint32_t count, const VkComputePipelineCreateInfo* infos,
+                                            const VkAllocationCallbacks* how, VkPipeline* out) {
+    {
+        std::unique_lock guard(gate_lock);
+        if (!std::exchange(inside, true)) {
+            gate.notify_all();
+            gate.wait(guard, [] { return open_gate; });
+        }
+    }
+    return create_pipelines(device, cache, count, infos, how, out);
+}
+
+TEST_CASE("pipelines: a caller waits for its own alone, also while others are warmed") {
+    const test::ScratchFolder folder;
+    const auto file = folder.path() / "gpu.pipelines";
+    VulkanFaults faults;
+    {
+        const auto first = open(faults, file);
+        REQUIRE(first->get({Shader::add, {64}}));
+        REQUIRE(first->save());
+    }
+    create_pipelines = faults.context->vk().vkCreateComputePipelines;
+    faults.context->vk_for_tests().vkCreateComputePipelines = wait_at_gate;
+    const auto next = open(faults, file);
+    next->warm();
+    {
+        std::unique_lock guard(gate_lock);
+        gate.wait(guard, [] { return inside; });
+    }
+    CHECK(next->get({Shader::soft_cap, {64}}));  // the other is still being made
+    CHECK(next->count() == 1);
+    std::thread late([&] {
+        const std::lock_guard guard(gate_lock);
+        open_gate = true;
+        gate.notify_all();
+    });
+    CHECK(next->get({Shader::add, {64}}));  // which is the warmer's
+    late.join();
+    CHECK(next->count() == 2);
+    CHECK(next->waited_for() == 1);
 }
 
 TEST_CASE("pipelines: a file that cannot be written is an error, and leaves the old one") {
