@@ -7,6 +7,7 @@ builds whose glslc lacks GL_KHR_cooperative_matrix (before shaderc 2023.8; Debia
                                      all that it includes; by its words too, where glslc is of the recorded version
 
 versions.txt: the compiler, then a line a file: its name, the hash of its sources, its own hash."""
+import argparse
 import hashlib
 import pathlib
 import re
@@ -61,14 +62,16 @@ def compile_row(glslc, source, defines):
 
 
 def make(glslc):
+    made = {}  # all of them, before a file that is there goes
+    lines = [compiler(glslc)]
+    for name, source, defines in rows():
+        made[name] = compile_row(glslc, source, defines)
+        lines.append(f"{name} {source_hash(source, defines)} {digest(made[name])}")
     FOLDER.mkdir(exist_ok=True)
     for old in FOLDER.glob("*.spv"):
         old.unlink()
-    lines = [compiler(glslc)]
-    for name, source, defines in rows():
-        words = compile_row(glslc, source, defines)
+    for name, words in made.items():
         (FOLDER / f"{name}.spv").write_bytes(words)
-        lines.append(f"{name} {source_hash(source, defines)} {digest(words)}")
     VERSIONS.write_text("\n".join(lines) + "\n")
 
 
@@ -96,5 +99,8 @@ def check(glslc):
 
 
 if __name__ == "__main__":
-    arguments = [a for a in sys.argv[1:] if a != "--check"]
-    (check if "--check" in sys.argv[1:] else make)(arguments[0] if arguments else "glslc")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("glslc", nargs="?", default="glslc", help="the compiler")
+    parser.add_argument("--check", action="store_true", help="prove instead of make")
+    wanted = parser.parse_args()
+    (check if wanted.check else make)(wanted.glslc)

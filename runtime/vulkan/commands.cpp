@@ -64,14 +64,6 @@ Result<void> Queue::wait(uint64_t submitted) {
     return {};
 }
 
-Result<bool> Queue::is_done(uint64_t submitted) const {
-    const Context& c = *context_;
-    uint64_t value = 0;
-    if (const VkResult r = c.vk().vkGetSemaphoreCounterValue(c.device(), timeline_, &value); r != VK_SUCCESS)
-        return failure("asking " + c.facts().name, r);
-    return value >= submitted;
-}
-
 Result<void> Queue::run_once(const std::function<void(VkCommandBuffer)>& record) {
     const Context& c = *context_;
     VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
@@ -208,8 +200,6 @@ Result<void> RecordedStep::record(size_t piece, VkCommandBuffer commands, std::s
     if (is_last) {
         stamp();
         full_barrier(vk, commands);
-        for (const BufferCopy& copy : after_) vk.vkCmdCopyBuffer(commands, copy.from, copy.to, 1, &copy.region);
-        if (!after_.empty()) full_barrier(vk, commands);
     }
     if (const VkResult r = vk.vkEndCommandBuffer(commands); r != VK_SUCCESS) return failure("ending a command buffer", r);
     return {};

@@ -24,7 +24,6 @@ class Queue {
     // Submits; the returned number goes to wait(). Work of one queue runs in the order of its submits.
     Result<uint64_t> submit(VkCommandBuffer commands);
     Result<void> wait(uint64_t submitted);
-    Result<bool> is_done(uint64_t submitted) const;
 
     // Records with `record`, submits and waits.
     Result<void> run_once(const std::function<void(VkCommandBuffer)>& record);
@@ -54,7 +53,7 @@ struct RecordingOptions {
     VkQueryPool timestamps = VK_NULL_HANDLE;  // one before the first operation and one behind each
 };
 
-// Bytes copied at the front of a step's first piece, or behind its last.
+// Bytes copied at the front of a step.
 struct BufferCopy {
     VkBuffer from = VK_NULL_HANDLE, to = VK_NULL_HANDLE;
     VkBufferCopy region{};
@@ -73,7 +72,6 @@ class RecordedStep {
 
     // Before the first piece is asked for.
     void copy_before(const BufferCopy& copy) { before_.push_back(copy); }
-    void copy_after(const BufferCopy& copy) { after_.push_back(copy); }
 
     size_t pieces() const { return cuts_.size() + 1; }
     Result<VkCommandBuffer> piece(size_t i);  // in their order
@@ -90,7 +88,7 @@ class RecordedStep {
     std::vector<size_t> cuts_;
     RecordingOptions options_;
     std::vector<bool> barriers_;
-    std::vector<BufferCopy> before_, after_;
+    std::vector<BufferCopy> before_;
     std::vector<VkCommandBuffer> recorded_;
     uint32_t operation_ = 0, stamp_ = 0;  // that timestamps are at
 };

@@ -59,8 +59,7 @@ GpuFacts in_words(const vulkan::DeviceFacts& facts, const std::filesystem::path&
     out.heaps = heaps_of(facts);
     out.features = {{"dot", facts.dot},
                     {"dot_accelerated", facts.dot_accelerated},
-                    {"float16", facts.float16},
-                    {"host_import", facts.host_import}};
+                    {"float16", facts.float16}};
     for (const auto& s : facts.matrix_half) out.matrices.push_back(concat("f16 ", s.m, "x", s.n, "x", s.k));
     for (const auto& s : facts.matrix_int8) out.matrices.push_back(concat("int8 ", s.m, "x", s.n, "x", s.k));
     out.limits = {{"subgroup", facts.subgroup},

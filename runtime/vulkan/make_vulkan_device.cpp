@@ -14,7 +14,8 @@ Result<std::unique_ptr<Device>> make_vulkan_device(const VulkanSettings& setting
     LAP_ASSIGN(const auto facts, vulkan::choose_device(vulkan::list_devices(*instance), settings.device));
     LAP_ASSIGN(auto context, vulkan::Context::create(instance, facts));
     LAP_ASSIGN(auto device, vulkan::VulkanDevice::create(std::move(context), {.precise = settings.precise,
-                                                                              .cache_folder = settings.cache_folder}));
+                                                                              .cache_folder = settings.cache_folder,
+                                                                              .find_hazards = settings.find_hazards}));
     return std::unique_ptr<Device>(std::move(device));
 }
 

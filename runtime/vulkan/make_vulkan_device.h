@@ -20,6 +20,7 @@ struct VulkanSettings {
     std::filesystem::path cache_folder = {};
     // Not null: validation layers are on, and this gets what they say, from any thread. An error where they are missing.
     std::function<void(const std::string& message)> messages = {};
+    bool find_hazards = false;  // every recording is searched for missing barriers, which are an error: for tests
 };
 
 // device_unavailable says why none can be used, with every device's reasons.

@@ -111,7 +111,6 @@ DeviceFacts facts_of(VkPhysicalDevice device, int index) {
 
     VkPhysicalDeviceShaderIntegerDotProductProperties dots{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES};
     VkPhysicalDeviceSubgroupSizeControlProperties size_control{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
-    VkPhysicalDeviceExternalMemoryHostPropertiesEXT host{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT};
     VkPhysicalDeviceVulkan12Properties v12{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES};
     VkPhysicalDeviceVulkan11Properties v11{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES};
     VkPhysicalDeviceProperties2 properties{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
@@ -121,17 +120,14 @@ DeviceFacts facts_of(VkPhysicalDevice device, int index) {
         item.pNext = head.pNext;
         head.pNext = &item;
     };
-    facts.host_import = has(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
     if (dot) chain(properties, dots);
     if (sizes) chain(properties, size_control);
-    if (facts.host_import) chain(properties, host);
     vkGetPhysicalDeviceProperties2(device, &properties);
     facts.driver = concat(v12.driverName, " ", v12.driverInfo);
     facts.uuid = hex(v11.deviceUUID, VK_UUID_SIZE) + hex(v11.driverUUID, VK_UUID_SIZE);
     facts.subgroup = v11.subgroupSize;
     facts.max_allocation_bytes = v11.maxMemoryAllocationSize;
     facts.dot_accelerated = dots.integerDotProduct4x8BitPackedSignedAccelerated;
-    facts.import_alignment = host.minImportedHostPointerAlignment;
 
     VkPhysicalDeviceShaderIntegerDotProductFeatures dot_feature{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
     VkPhysicalDeviceSubgroupSizeControlFeatures size_feature{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
@@ -188,13 +184,6 @@ int rank(const DeviceFacts& d) { return d.type == "discrete" ? 0 : d.type == "in
 uint32_t DeviceFacts::needs() const {
     return (dot ? kDot : 0u) | (float16 ? kFloat16 : 0u) | (matrix_half.empty() ? 0u : kMatrixHalf) |
            (matrix_int8.empty() ? 0u : kMatrixInt8);
-}
-
-uint64_t DeviceFacts::device_local_bytes() const {
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < memory.memoryHeapCount; ++i)
-        if (memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) bytes += memory.memoryHeaps[i].size;
-    return bytes;
 }
 
 std::vector<DeviceFacts> list_devices(const Instance& instance) {

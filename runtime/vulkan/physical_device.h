@@ -27,8 +27,7 @@ struct DeviceFacts {
     uint64_t max_allocation_bytes = 0;
     uint32_t subgroup = 0, subgroup_min = 0, subgroup_max = 0;  // min, max: 0 where no size can be required
     bool dot = false, dot_accelerated = false, float16 = false;
-    bool memory_budget = false, host_import = false, pipeline_feedback = false;
-    uint64_t import_alignment = 0;
+    bool memory_budget = false;
     std::vector<MatrixShape> matrix_half, matrix_int8;  // f16 x f16 -> f32; s8 x s8 -> s32; of a subgroup
     uint32_t timestamp_bits = 0;
     uint32_t queue_family = 0;
@@ -36,8 +35,6 @@ struct DeviceFacts {
 
     std::vector<std::string> reasons;  // why it cannot be used; empty: it can
     uint32_t needs() const;            // the Needs of shader_table.h that it meets
-
-    uint64_t device_local_bytes() const;  // of all heaps of its own
 };
 
 std::vector<DeviceFacts> list_devices(const Instance& instance);

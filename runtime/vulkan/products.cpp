@@ -296,8 +296,7 @@ bool Products::add_matvec(std::span<const MatmulPart> parts, const TensorView& x
         if (i < 3) scalars.ends[i] = groups;
     }
     const int64_t rows = scalars.rows[0];
-    const bool leaves = gated && left.image.owner && ranges[0].owner == image.owner && wants_image(w, x.rows) &&
-                        parts[0].rows.begin == 0 && rows == w.rows && rows % kActivationGroup == 0 && t.threads % 64 == 0 &&
+    const bool leaves = gated && left.image.owner && wants_image(w, x.rows) && parts[0].rows.begin == 0 && rows == w.rows && rows % kActivationGroup == 0 && t.threads % 64 == 0 &&
                         static_cast<uint64_t>(rows / kActivationGroup) * 4 <= left.counters.end - left.counters.begin;
     if (leaves) {  // a gated product has one result, which leaves room in the row's pointers
         ranges[1 + kMaxParts + 1] = left.image;

@@ -96,7 +96,6 @@ class Products {
     // What may win the class's race; that which serves without one is the first.
     std::vector<Tuning> candidates(const TensorView& weights, int64_t columns) const;
     void tune(const ShapeClass& shape, const Tuning& tuning) { tuned_.insert_or_assign(shape, tuning); }
-    bool is_tuned(const ShapeClass& shape) const { return tuned_.contains(shape); }
     // The tuning as a product takes it that gives `rows` results a column, gated or not: with what its class and columns leave.
     Tuning at_work(const TensorView& weights, int64_t columns, int64_t rows, bool gated) const;
 

@@ -27,7 +27,8 @@ Result<void> Transfers::write(const VulkanBuffer& to, uint64_t offset, uint64_t 
     if (!direct) LAP_TRY(reserve(upload_, std::min(bytes, piece), Memory::upload, "staging"));
     for (uint64_t from = 0; from < bytes; from += piece) {
         const uint64_t count = std::min(piece, bytes - from);
-        fill(direct ? to.mapped() + offset + from : upload_->mapped(), from, count);
+        if (!fill(direct ? to.mapped() + offset + from : upload_->mapped(), from, count))
+            return Error{Errc::cancelled, "stopped on request"};
         if (!direct) LAP_TRY(copy(*upload_, 0, to, offset + from, count));
     }
     return {};

@@ -14,8 +14,9 @@ class Transfers {
     explicit Transfers(Queue& queue) : queue_(queue) {}
 
     // fill(to, from, count) writes bytes [from, from + count) of what is to stand at `offset` of the buffer: straight
-    // into it where the host sees it, else into a staging buffer, a piece of at most `piece` bytes at a time.
-    using Fill = std::function<void(std::byte* to, uint64_t from, uint64_t count)>;
+    // into it where the host sees it, else into a staging buffer, a piece of at most `piece` bytes at a time. False stops with
+    // `cancelled`.
+    using Fill = std::function<bool(std::byte* to, uint64_t from, uint64_t count)>;
     Result<void> write(const VulkanBuffer& to, uint64_t offset, uint64_t bytes, uint64_t piece, const Fill& fill);
 
     // The bytes, where the host can read them: of the buffer itself if it can, else of a copy. Valid until forget_reads().

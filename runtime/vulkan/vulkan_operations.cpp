@@ -250,15 +250,16 @@ bool VulkanDevice::trust_product(const TensorView& weights, int64_t columns, int
     }
 }
 
-// A window's ring is crossed, and the end of the fifth block of a linear cache.
+// A window's ring is crossed, and the end of the fifth block of a linear cache. Which shader and which grid serve depends on the
+// columns that ask, from nine on no more.
 bool VulkanDevice::trust_attention(const TensorView& q, const KvView& kv) {
     if (!trust_ || !outcome_) return outcome_.has_value();
     AttentionCase c{.format = kv.format, .kv_class = kv.kv_class, .heads = static_cast<int32_t>(q.cols / kv.dim),
                     .kv_heads = kv.kv_heads, .dim = kv.dim, .key_pairs = kv.key_pairs, .pairs = inputs_.pairs(kv.kv_class)};
-    c.columns = static_cast<int32_t>(std::min<int64_t>(shape_.columns, 9));  // from nine on many
+    c.columns = static_cast<int32_t>(std::min<int64_t>(q.rows, 9));
     if (kv.kv_class == KvClass::window) c.window = static_cast<int32_t>(kv.table->segments[0].rows) / 4 * 4 - 16;
     c.position = c.window > 0 ? c.window + 7 : 1275;
-    const auto passed = c.window == 0 && kv.kv_class == KvClass::window ? Result<bool>(true) : trust_->attention(c);
+    const auto passed = trust_->attention(c);
     if (passed && *passed) return true;
     outcome_ = passed ? distrust("attention") : passed.error();
     return false;

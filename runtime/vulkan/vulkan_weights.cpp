@@ -76,16 +76,13 @@ Result<Placed> VulkanWeights::place(const TensorView& host, Use use, const ByteS
                         static_cast<size_t>(unit_bytes));
         }
     };
-    bool stopped = false;
     const auto slice = static_cast<uint64_t>(std::max<int64_t>(1, static_cast<int64_t>(kSlice) / unit_bytes) * unit_bytes);
     LAP_TRY(transfers_.write(*buffer, 0, buffer->bytes, slice, [&](std::byte* to, uint64_t from, uint64_t count) {
-        if (stopped) return;
         const int64_t first = static_cast<int64_t>(from) / unit_bytes;
         packers_->run(static_cast<int64_t>(count) / unit_bytes, [&](int64_t i, int) { move(to + i * unit_bytes, first + i); });
         const auto done = static_cast<uint64_t>(host.bytes()) * (from + count) / buffer->bytes;
-        stopped = progress && !progress(static_cast<int64_t>(done));
+        return !progress || progress(static_cast<int64_t>(done));
     }));
-    if (stopped) return Error{Errc::cancelled, "placing the weights was stopped"};
     TensorView view = host;
     view.buffer = buffer.get();
     view.offset = 0;

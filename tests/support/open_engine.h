@@ -39,7 +39,7 @@ inline Result<std::unique_ptr<runtime::Device>> make_test_gpu(const EngineOption
     const char* device = std::getenv("LAPIDARY_TEST_GPU");
     static const ScratchFolder verdicts;  // one self-test for all engines of a test program
     runtime::VulkanSettings settings{.device = device ? device : "llvmpipe", .precise = options.precise,
-                                     .cache_folder = verdicts.path()};
+                                     .cache_folder = verdicts.path(), .find_hazards = true};
     if (std::getenv("LAPIDARY_TEST_VALIDATION"))
         settings.messages = [](const std::string& message) { FAIL_CHECK(message); };
     return runtime::make_vulkan_device(settings);

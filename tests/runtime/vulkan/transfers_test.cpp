@@ -42,6 +42,7 @@ TEST_CASE("transfers: written in pieces, copied and filled at offsets, read back
         REQUIRE(transfers.write(*a, 100, 250, 64, [&](std::byte* to, uint64_t from, uint64_t count) {
             pieces.push_back(from);
             for (uint64_t i = 0; i < count; ++i) to[i] = static_cast<std::byte>(from + i);
+            return true;
         }));
         CHECK(pieces == std::vector<uint64_t>{0, 64, 128, 192});
         REQUIRE(transfers.copy(*a, 90, *b, 400, 300));
@@ -63,7 +64,12 @@ TEST_CASE("transfers: a device that is lost and staging that finds no room are e
     REQUIRE(queue);
     Transfers transfers(**queue);
     const auto a = buffer(faults, 1000);
-    const auto write = [&] { return transfers.write(*a, 0, 1000, 500, [](std::byte* to, uint64_t, uint64_t n) { std::memset(to, 1, n); }); };
+    const auto write = [&] {
+        return transfers.write(*a, 0, 1000, 500, [](std::byte* to, uint64_t, uint64_t n) {
+            std::memset(to, 1, n);
+            return true;
+        });
+    };
     faults.memory.once(1, VK_ERROR_OUT_OF_DEVICE_MEMORY);
     const auto full = write();
     REQUIRE_FALSE(full);
