@@ -63,6 +63,10 @@ MatrixShape fitting_shape(const std::vector<MatrixShape>& shapes, uint32_t k) {
     return best;
 }
 
+bool gated_together(const TensorView& gate, const TensorView& up) {
+    return gate.layout == Layout::panels && up.layout == Layout::panels && gate.format == up.format;
+}
+
 uint32_t subgroups_of(const MatrixTuning& t) { return t.rows / t.own_rows * (t.columns / t.own_columns); }
 
 std::optional<Shader> find_shader(const std::string& name) {
@@ -232,6 +236,12 @@ bool Products::wants_image(const TensorView& w, int64_t columns) const {
     return takes_image(w.format, w.layout, w.cols) || matrices_for(w, columns);
 }
 
+bool Products::leaves_image(const TensorView& gate, const TensorView& up, int64_t columns, RowRange rows) const {
+    const bool whole = rows.begin == 0 && rows.end_of(gate) == gate.rows && gate.rows % kActivationGroup == 0;
+    return whole && gate.rows / kActivationGroup <= kResultGroups && columns <= kGatedColumns && gated_together(gate, up) &&
+           wants_image(gate, columns) && matvec_of(gate, columns).threads % 64 == 0;
+}
+
 std::optional<ShapeClass> Products::class_of(const TensorView& w, int64_t columns) const {
     if (columns <= kMatvecColumns && w.layout == Layout::rows) return std::nullopt;
     return ShapeClass{shader_of(w, columns), w.cols};
@@ -269,7 +279,7 @@ MatvecTuning Products::panels_for(const TensorView& w, int64_t columns, int64_t 
 }
 
 // Parts of one format in panels, side by side; or, gated, two matrices that give one result.
-bool Products::add_matvec(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool gated,
+void Products::add_matvec(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool gated,
                           const ResultImage& left, std::vector<Dispatch>& out) const {
     const TensorView& w = parts[0].weights;
     struct {
@@ -295,16 +305,13 @@ bool Products::add_matvec(std::span<const MatmulPart> parts, const TensorView& x
         }
         if (i < 3) scalars.ends[i] = groups;
     }
-    const int64_t rows = scalars.rows[0];
-    const bool leaves = gated && left.image.owner && wants_image(w, x.rows) && parts[0].rows.begin == 0 && rows == w.rows && rows % kActivationGroup == 0 && t.threads % 64 == 0 &&
-                        static_cast<uint64_t>(rows / kActivationGroup) * 4 <= left.counters.end - left.counters.begin;
+    const bool leaves = left.image.owner;
     if (leaves) {  // a gated product has one result, which leaves room in the row's pointers
         ranges[1 + kMaxParts + 1] = left.image;
         ranges[1 + kMaxParts + 2] = left.counters;
     }
     out.push_back(make_dispatch({shader_of(w, columns), {t.threads, columns, t.panels, matrices, leaves ? 1u : 0u}},
                                 {groups, 1, 1}, std::move(ranges), scalars));
-    return leaves;
 }
 
 void Products::add_matvec_rows(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const {
@@ -366,13 +373,13 @@ void Products::matmul(std::span<const MatmulPart> parts, const TensorView& x, co
     }
 }
 
-bool Products::gated_matmul(const TensorView& gate, const TensorView& up, const TensorView& x, const Range& image,
+void Products::gated_matmul(const TensorView& gate, const TensorView& up, const TensorView& x, const Range& image,
                             bool image_valid, const TensorView& scratch, const TensorView& out_view, RowRange rows,
                             const ResultImage& left, std::vector<Dispatch>& out) const {
     const MatmulPart both[] = {{.weights = gate, .out = out_view, .rows = rows}, {.weights = up, .out = scratch, .rows = rows}};
-    if (x.rows <= kGatedColumns && gate.layout == Layout::panels && up.layout == Layout::panels && gate.format == up.format) {
+    if (x.rows <= kGatedColumns && gated_together(gate, up)) {
         if (!image_valid && wants_image(gate, x.rows)) out.push_back(quantize_rows(x, image));
-        return add_matvec(both, x, image, true, left, out);
+        return add_matvec(both, x, image, true, leaves_image(gate, up, x.rows, rows) ? left : ResultImage{}, out);
     }
     matmul(both, x, image, image_valid, out);
     const int64_t begin = rows.begin, end = rows.end_of(gate);
@@ -382,7 +389,6 @@ bool Products::gated_matmul(const TensorView& gate, const TensorView& up, const 
     constexpr uint32_t kThreads = 256;
     out.push_back(make_dispatch({Shader::geglu, {kThreads}}, {ceil_div(end - begin, kThreads), u32(x.rows), 1},
                                 {columns_of(out_view, begin, end), columns_of(scratch, begin, end)}, scalars));
-    return false;
 }
 
 }  // namespace lapidary::runtime::vulkan

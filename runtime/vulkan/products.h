@@ -24,7 +24,9 @@ uint64_t product_image_bytes(int64_t columns, int64_t widest);
 // Writes the image of the rows of x, K a multiple of 256.
 Dispatch quantize_rows(const TensorView& x, const Range& image);
 
-// Memory for the image of a gated product's results, with a counter, zero between products, for each 256 of their rows.
+// Memory for the image of a gated product's results, with a counter, zero between products, for each 256 of their rows, of
+// which there are kResultGroups at most.
+inline constexpr int64_t kResultGroups = 1024;
 struct ResultImage {
     Range image, counters;
 };
@@ -87,7 +89,11 @@ class Products {
     std::string name_of(Format format, Layout layout, int64_t k, int64_t columns) const;
     // How many columns to test with for the pipeline that multiplies so many: not whole tiles of them.
     int64_t columns_like(const TensorView& weights, int64_t columns) const;
-    bool takes_images() const;  // some products do
+    // Whether operations may leave the int8 image of their results to products behind them: not so where a test forbids it.
+    bool leaves_images() const { return leaves_images_ && takes_images(); }
+    void leave_images(bool leave) { leaves_images_ = leave; }
+    // Whether a gated product can.
+    bool leaves_image(const TensorView& gate, const TensorView& up, int64_t columns, RowRange rows) const;
     // Whether its product with so many columns takes the int8 image.
     bool wants_image(const TensorView& weights, int64_t columns) const;
 
@@ -106,8 +112,8 @@ class Products {
     // product_image_bytes says, and `image_valid` where it holds that of x already; else it is written when wanted.
     void matmul(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool image_valid,
                 std::vector<Dispatch>& out) const;
-    // `left`: where the int8 image of the results goes, if they are of a kind that leaves one; true: it is there then.
-    bool gated_matmul(const TensorView& gate, const TensorView& up, const TensorView& x, const Range& image,
+    // `left`: where the int8 image of the results goes, if there is a place and leaves_image() says so.
+    void gated_matmul(const TensorView& gate, const TensorView& up, const TensorView& x, const Range& image,
                       bool image_valid, const TensorView& scratch, const TensorView& out_view, RowRange rows,
                       const ResultImage& left, std::vector<Dispatch>& out) const;
 
@@ -117,6 +123,7 @@ class Products {
         matmul_panels, matmul_panels_dot, matmul_rows, matmul_rows_dot, matmul_matrix_half, matmul_matrix_int8
     };
     static constexpr size_t kFamilies = 10;
+    bool takes_images() const;  // some products do
     bool takes_image(Format format, Layout layout, int64_t k) const;
     Shader shader_of(Format format, Layout layout, int64_t columns, bool image) const;  // without matrices
     std::optional<Shader> matrix_shader(Format format, Layout layout, int64_t k, const MatrixTuning& tuning) const;
@@ -129,7 +136,7 @@ class Products {
     MatvecTuning matvec_of(const TensorView& weights, int64_t columns) const;
     MatmulTuning tile_for(const TensorView& weights, int64_t columns) const;
     MatvecTuning panels_for(const TensorView& weights, int64_t columns, int64_t rows, bool gated) const;
-    bool add_matvec(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool gated,
+    void add_matvec(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool gated,
                     const ResultImage& left, std::vector<Dispatch>& out) const;
     void add_matvec_rows(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const;
     void add_matmul(const MatmulPart& part, const TensorView& x, const Range& image, std::vector<Dispatch>& out) const;
@@ -137,7 +144,7 @@ class Products {
     std::array<std::array<bool, kernels::kFormats>, 2> int8_{};  // by layout and format: whether packed dot products serve
     std::array<std::array<MatrixShape, 2>, 2> shapes_{};  // by kind; for q6_k the second. k 0: none can serve
     uint32_t subgroup_ = 0, most_threads_ = 0;
-    bool require_subgroup_ = false;
+    bool require_subgroup_ = false, leaves_images_ = true;
     ProductTuning tuning_;  // of classes that have none of their own
     std::map<ShapeClass, Tuning> tuned_;
     std::array<std::array<std::optional<Shader>, kernels::kFormats>, kFamilies> shaders_;

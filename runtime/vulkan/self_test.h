@@ -20,6 +20,7 @@ struct ProductCase {
     bool half_weights = false;  // the GPU rounds them to f16
     bool own_images = false;  // the CPU rounds x to int8 by other groups than the GPU, if that does
 };
+inline constexpr int64_t kImageRows = 512;  // of a gated product whose int8 image is read: two of its groups
 // Heads of one layer with a cache of so many positions in front of the step.
 struct AttentionCase {
     KvFormat format = KvFormat::f16;
@@ -31,6 +32,16 @@ struct AttentionCase {
 struct RowsCase {
     int64_t width = 0, columns = 1;
 };
+struct EmbedCase {
+    Format format = Format::f32;
+    Use use = Use::embedding;  // projection: rows where an embedding lies in panels
+    int64_t width = 0, columns = 1;
+};
+struct TopCase {
+    int64_t vocab = 0, columns = 1;
+    int32_t k = 1;
+    bool masked = false;
+};
 
 class SelfTest {
   public:
@@ -39,19 +50,35 @@ class SelfTest {
     SelfTest(Device& gpu, Device& reference) : gpu_(gpu), reference_(reference) {}
 
     // An error of code internal says which value is wrong, and by how much; others are the device's own.
-    Result<void> product(const ProductCase& c);
-    Result<void> attention(const AttentionCase& c);  // with norm, rotation and storing in front
-    Result<void> norms(const RowsCase& c);
+    // `reader`: a product of the results, with their K and columns, behind them in the same step. What it takes may be an int8
+    // image that was left by the operation.
+    Result<void> product(const ProductCase& c, const ProductCase* reader = nullptr);  // with one: gated, kImageRows wide
+    Result<void> attention(const AttentionCase& c, const ProductCase* reader = nullptr);  // with norm, rotation and storing in front
+    Result<void> norms(const RowsCase& c, const ProductCase* reader = nullptr);  // of a residual too
+    Result<void> bare_norm(const RowsCase& c);  // without weights
+    Result<void> layer_norm(const RowsCase& c);
+    Result<void> add(const RowsCase& c);
+    Result<void> soft_cap(const RowsCase& c);
+    Result<void> input_rows(const RowsCase& c);
+    Result<void> input_rows_without_id(const RowsCase& c);
+    Result<void> embed_rows(const EmbedCase& c);
+    Result<void> top_k(const TopCase& c);  // scores that all differ, and scores of which many are equal
 
   private:
     struct Rows;  // a matrix on both
+    struct Reading;  // a product behind the operation that is tested
     Result<Rows> rows(Format format, int64_t count, int64_t cols, uint32_t seed, Use use = Use::values);
     Result<Rows> place(Buffer source, Format format, int64_t count, int64_t cols, Use use);
+    Result<Reading> reading(const ProductCase* reader, uint32_t seed);
     using Note = std::function<void(Device& device, bool on_gpu)>;
     using Fill = std::function<void(const StepInputs& inputs)>;
-    Result<void> run(const StepShape& shape, const Fill& fill, const Note& note);
+    Result<void> run(Device& device, const StepShape& shape, const Fill& fill, const Note& note);
+    Result<void> run(const StepShape& shape, const Fill& fill, const Note& note);  // on both
+    Result<void> host_rows(Device::Rows which, const RowsCase& c);
     // Rows of the results side by side; `limit` of a value's row.
     Result<void> compare(const char* what, const Rows& result, const std::function<double(int64_t row)>& limit);
+    // With the reference's product of the rows x as the GPU has them.
+    Result<void> compare(const Reading& reading, const Rows& x);
 
     Device& gpu_;
     Device& reference_;

@@ -22,26 +22,68 @@ Result<bool> Trust::ask(const std::string& name, const Test& test) {
     return outcome.has_value();
 }
 
-Result<bool> Trust::product(const std::string& shader, const ProductCase& c) {
-    return ask(concat(shader, c.gated ? " gated" : "", " k", c.k, " t", c.columns), [&](SelfTest& t) { return t.product(c); });
+namespace {
+
+bool halves(const Tuning& tuning) {
+    const auto* matrix = std::get_if<MatrixTuning>(&tuning);
+    return matrix && matrix->kind == MatrixKind::half;
 }
 
-Result<bool> Trust::product(const ShapeClass& shape, const Tuning& tuning, const ProductCase& c) {
+const ProductCase* pointer(const std::optional<ProductCase>& reader) { return reader ? &*reader : nullptr; }
+
+std::string name_of(const std::string& shader, const ProductCase& c, bool image) {
+    return concat(shader, c.gated ? " gated" : "", image ? " image" : "", " k", c.k, " t", c.columns);
+}
+
+}  // namespace
+
+std::optional<ProductCase> Trust::prepare(const Reader* reader, bool image, int64_t k, int64_t columns) {
+    tested_->leave_images(image);
+    if (!reader) return std::nullopt;
+    ProductCase product = reader->product;
+    product.k = k;
+    product.columns = columns;
+    product.half_weights = halves(reader->tuning);
+    if (reader->shape) tested_->tune({reader->shape->shader, k}, reader->tuning);
+    return product;
+}
+
+Result<bool> Trust::product(const std::string& shader, const ProductCase& c) {
+    return ask(name_of(shader, c, false), [&](SelfTest& t) { return t.product(c); });
+}
+
+Result<bool> Trust::product(const ShapeClass& shape, const Tuning& tuning, const ProductCase& c, const Reader* reader) {
+    const auto behind = prepare(reader, reader != nullptr, kImageRows, c.columns);
     tested_->tune(shape, tuning);
     ProductCase tested = c;
-    const auto* matrix = std::get_if<MatrixTuning>(&tuning);
-    tested.half_weights = matrix && matrix->kind == MatrixKind::half;
-    return product(concat(row_of(shape.shader).name, " ", name(tuning)), tested);
+    tested.half_weights = halves(tuning);
+    return ask(name_of(concat(row_of(shape.shader).name, " ", name(tuning)), c, reader != nullptr),
+               [&](SelfTest& t) { return t.product(tested, pointer(behind)); });
 }
 
-Result<bool> Trust::attention(const AttentionCase& c) {
-    return ask(concat("attention ", name(c.format), " ", c.heads, "/", c.kv_heads, "x", c.dim, c.key_pairs > 0 ? "v" : "", " w",
-                      c.window, " p", c.position, " t", c.columns),
-               [&](SelfTest& t) { return t.attention(c); });
+Result<bool> Trust::attention(const AttentionCase& c, const Reader* reader) {
+    const auto behind = prepare(reader, reader != nullptr, int64_t{c.heads} * c.dim, c.columns);
+    return ask(concat("attention", reader ? " image " : " ", name(c.format), " ", c.heads, "/", c.kv_heads, "x", c.dim,
+                      c.key_pairs > 0 ? "v" : "", " w", c.window, " p", c.position, " t", c.columns),
+               [&](SelfTest& t) { return t.attention(c, pointer(behind)); });
 }
 
-Result<bool> Trust::norms(const RowsCase& c) {
-    return ask(concat("norms ", c.width, " t", c.columns), [&](SelfTest& t) { return t.norms(c); });
+Result<bool> Trust::norms(const RowsCase& c, const Reader* reader, bool image) {
+    const auto behind = prepare(reader, image, c.width, c.columns);
+    return ask(concat("norms", image ? " image " : reader ? " joined " : " ", c.width, " t", c.columns),
+               [&](SelfTest& t) { return t.norms(c, pointer(behind)); });
+}
+
+Result<bool> Trust::rows(const char* what, RowsTest test, const RowsCase& c) {
+    return ask(concat(what, " ", c.width, " t", c.columns), [&](SelfTest& t) { return (t.*test)(c); });
+}
+
+Result<bool> Trust::embed_rows(Shader shader, const EmbedCase& c) {
+    return ask(concat(row_of(shader).name, " ", c.width, " t", c.columns), [&](SelfTest& t) { return t.embed_rows(c); });
+}
+
+Result<bool> Trust::top_k(const TopCase& c) {
+    return ask(concat("top_k ", c.vocab, " k", c.k, " t", c.columns, c.masked ? " masked" : ""), [&](SelfTest& t) { return t.top_k(c); });
 }
 
 }  // namespace lapidary::runtime::vulkan

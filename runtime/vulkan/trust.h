@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "runtime/vulkan/products.h"
@@ -9,6 +10,13 @@
 #include "runtime/vulkan/verdicts.h"
 
 namespace lapidary::runtime::vulkan {
+
+// A product behind an operation, as it serves there. Tests take its format and tuning, and its columns if they need them.
+struct Reader {
+    std::optional<ShapeClass> shape;
+    Tuning tuning;
+    ProductCase product;
+};
 
 class Trust {
   public:
@@ -20,16 +28,24 @@ class Trust {
     // Whether it passes; what the driver does not compile fails. Errors are those of the file, memory that ran out, and a lost
     // device, which is a verdict at the next start.
     Result<bool> product(const std::string& shader, const ProductCase& c);
-    // The same with a tuning, which is part of the test's name.
-    Result<bool> product(const ShapeClass& shape, const Tuning& tuning, const ProductCase& c);
-    Result<bool> attention(const AttentionCase& c);
-    Result<bool> norms(const RowsCase& c);
+    // The same with a tuning, which is part of the test's name. With a reader the gated product leaves the int8 image of its
+    // results to that; so do attention and norms. The image is what is tested then, for any reader.
+    Result<bool> product(const ShapeClass& shape, const Tuning& tuning, const ProductCase& c, const Reader* reader = nullptr);
+    Result<bool> attention(const AttentionCase& c, const Reader* reader);
+    // Without an image the reader takes the normed rows as they are; null: nothing reads them.
+    Result<bool> norms(const RowsCase& c, const Reader* reader, bool image);
+    using RowsTest = Result<void> (SelfTest::*)(const RowsCase&);
+    Result<bool> rows(const char* what, RowsTest test, const RowsCase& c);
+    Result<bool> embed_rows(Shader shader, const EmbedCase& c);
+    Result<bool> top_k(const TopCase& c);
 
     Verdicts& verdicts() { return verdicts_; }
 
   private:
     template <class Test>
     Result<bool> ask(const std::string& name, const Test& test);
+    // The test's device is told to leave images or not, and to multiply as the reader does.
+    std::optional<ProductCase> prepare(const Reader* reader, bool image, int64_t k, int64_t columns);
 
     std::unique_ptr<Device> gpu_, reference_;
     Verdicts verdicts_;

@@ -142,9 +142,17 @@ class VulkanDevice final : public Device {
                                                         const std::shared_ptr<Pipelines>& pipelines,
                                                         const std::shared_ptr<Products>& products);
     Result<void> make_trust();
+    // A product as it serves: what its self-test is, and what reads images in those of others.
+    Reader at_work(const TensorView& weights, int64_t columns, int64_t rows, bool gated) const;
     bool trust_product(const TensorView& weights, int64_t columns, int64_t rows, bool gated);
+    // Whether an int8 image may be left for what reads the results; outcome_ says whether the operation may serve at all.
+    bool trust_image(const char* shader, bool image, const std::function<Result<bool>(bool image)>& passes);
     bool trust_attention(const TensorView& q, const KvView& kv);
-    bool trust_norms(const TensorView& x);
+    bool trust_joined_norm(const MatmulInput& in, const Reader& reader, bool image);
+    bool trust_gated_image(const TensorView& gate, const TensorView& up, int64_t columns, RowRange rows);
+    bool trust_norms(const RowsCase& c);
+    bool trust_rows(const char* what, Trust::RowsTest test, const RowsCase& c);
+    bool trusted(const std::string& shader, const Result<bool>& passed);
     Error distrust(const std::string& shader) const;
     Result<void> reserve(const StepShape& shape);
     Result<void> reserve_candidates(uint64_t bytes);
@@ -169,7 +177,7 @@ class VulkanDevice final : public Device {
     void note_kv(const KvView& kv);
     void note_norm(const MatmulInput& in, bool image);
     void note_pending(const MatmulInput* in = nullptr, bool image = false);
-    static constexpr uint64_t kCounterBytes = 4096;  // of gated_image_: for 262,144 rows
+    static constexpr uint64_t kCounterBytes = kResultGroups * sizeof(uint32_t);  // of gated_image_
     Range image_range(const TensorView& x) const;
     ResultImage gated_image(const TensorView& x) const;
     StepMemory memory() const;
@@ -188,6 +196,7 @@ class VulkanDevice final : public Device {
     std::unique_ptr<Trust> trust_;          // null: every shader is believed
     std::shared_ptr<Products> tested_;      // by trust_
     std::unique_ptr<Race> race_;            // with trust_
+    std::optional<Reader> reader_;          // the last product that takes an int8 image, for the tests of others
 
     std::shared_ptr<VulkanBuffer> upload_, block_;  // the step's inputs: as the host writes them, and as the device sees them
     // Scratch of products (images of their inputs, and of what gated ones leave), attention, top_k.

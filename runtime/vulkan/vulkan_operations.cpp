@@ -17,6 +17,8 @@ uint32_t groups_of(int64_t items, uint32_t threads) { return static_cast<uint32_
 
 uint32_t stride_of(const TensorView& v) { return static_cast<uint32_t>(v.row_bytes / 4); }
 
+RowsCase rows_of_test(const TensorView& v) { return {v.cols, std::min<int64_t>(v.rows, 3)}; }
+
 bool same_rows(const TensorView& a, const TensorView& b) {
     return a.buffer == b.buffer && a.offset == b.offset && a.rows == b.rows && a.cols == b.cols;
 }
@@ -75,6 +77,8 @@ void VulkanDevice::embed_rows(const TensorView& table, Entry entry, float scale,
             default: return Shader::embed_panels_q4_0;
         }
     };
+    const EmbedCase test{table.format, panels ? Use::embedding : Use::projection, table.cols, rows_of_test(out).columns};
+    if (trust_ && !(outcome_ && trusted(std::string(row_of(shader()).name), trust_->embed_rows(shader(), test)))) return;
     operation("embed", [=](const StepInputs&) { return embed_cost(table, out.rows); }, [&](auto& dispatches) {
         const auto unit = static_cast<uint32_t>(table.row_bytes * (panels ? kernels::kPanel : 1));
         const struct { uint32_t cols, stride, unit; float scale; } scalars{static_cast<uint32_t>(out.cols), stride_of(out), unit, scale};
@@ -87,6 +91,8 @@ void VulkanDevice::embed_rows(const TensorView& table, Entry entry, float scale,
 
 void VulkanDevice::input_rows(Rows which, const TensorView& out, int64_t from) {
     const bool all = which == Rows::all;
+    const auto test = all ? &SelfTest::input_rows : &SelfTest::input_rows_without_id;
+    if (!trust_rows(all ? "input_rows" : "input_rows_without_id", test, rows_of_test(out))) return;
     const int64_t columns = shape_.columns, width = shape_.row_width;
     operation("input_rows", [=](const StepInputs&) { return move_cost(out, 2); }, [&](auto& dispatches) {
         const struct { uint32_t cols, row_width, stride; } scalars{static_cast<uint32_t>(out.cols), static_cast<uint32_t>(width), stride_of(out)};
@@ -100,6 +106,7 @@ void VulkanDevice::input_rows(Rows which, const TensorView& out, int64_t from) {
 }
 
 void VulkanDevice::rms_norm(const TensorView& x, const TensorView& w, float eps, const TensorView& out) {
+    if (w ? !trust_norms(rows_of_test(x)) : !trust_rows("bare_norm", &SelfTest::bare_norm, rows_of_test(x))) return;
     operation("rms_norm", [=](const StepInputs&) { return move_cost(x, 2); }, [&](auto& dispatches) {
         const struct { uint32_t n; float eps, scale; } scalars{static_cast<uint32_t>(x.cols), eps, 1.0f};
         dispatches.push_back(make_dispatch({Shader::rms_norm, {kThreads, w ? 1u : 0u}}, {static_cast<uint32_t>(x.rows), 1, 1},
@@ -108,6 +115,7 @@ void VulkanDevice::rms_norm(const TensorView& x, const TensorView& w, float eps,
 }
 
 void VulkanDevice::layer_norm(const TensorView& x, const TensorView& w, const TensorView& b, float eps, const TensorView& out) {
+    if (!trust_rows("layer_norm", &SelfTest::layer_norm, rows_of_test(x))) return;
     operation("layer_norm", [=](const StepInputs&) { return move_cost(x, 2); }, [&](auto& dispatches) {
         const struct { uint32_t n; float eps; } scalars{static_cast<uint32_t>(x.cols), eps};
         dispatches.push_back(make_dispatch({Shader::layer_norm, {kThreads}}, {static_cast<uint32_t>(x.rows), 1, 1},
@@ -118,7 +126,7 @@ void VulkanDevice::layer_norm(const TensorView& x, const TensorView& w, const Te
 // Waits for what follows: a norm of the same rows is part of the same dispatch.
 void VulkanDevice::add_norm(const TensorView& x, const TensorView& y, const TensorView& w, float eps, float scale) {
     note_pending();
-    if (!trust_norms(x)) return;
+    if (!trust_norms(rows_of_test(x))) return;
     notes_->pending = AddNorm{x, y, w, eps, scale, notes_->layer_kind, notes_->layer};
 }
 
@@ -142,6 +150,7 @@ void VulkanDevice::note_pending(const MatmulInput* in, bool image) {
 }
 
 void VulkanDevice::add(const TensorView& x, const TensorView& y) {
+    if (!trust_rows("add", &SelfTest::add, rows_of_test(x))) return;
     operation("add", [=](const StepInputs&) { return move_cost(x, 3); }, [&](auto& dispatches) {
         const struct { uint32_t count; float cap; } scalars{static_cast<uint32_t>(x.rows * x.cols), 0};
         dispatches.push_back(make_dispatch({Shader::add, {kThreads}}, {groups_of(x.rows * x.cols, kThreads), 1, 1},
@@ -150,6 +159,7 @@ void VulkanDevice::add(const TensorView& x, const TensorView& y) {
 }
 
 void VulkanDevice::soft_cap(const TensorView& x, float cap) {
+    if (!trust_rows("soft_cap", &SelfTest::soft_cap, rows_of_test(x))) return;
     operation("soft_cap", [=](const StepInputs&) { return move_cost(x, 2); }, [&](auto& dispatches) {
         const struct { uint32_t count; float cap; } scalars{static_cast<uint32_t>(x.rows * x.cols), cap};
         dispatches.push_back(make_dispatch({Shader::soft_cap, {kThreads}}, {groups_of(x.rows * x.cols, kThreads), 1, 1},
@@ -187,12 +197,19 @@ ResultImage VulkanDevice::gated_image(const TensorView& x) const {
 
 void VulkanDevice::matmul(std::span<const MatmulPart> parts, const MatmulInput& in) {
     const TensorView& x = in.norm ? in.normed : in.x;
-    bool image = false;
     OpCost cost;
     for (const MatmulPart& p : parts) {
         if (!trust_product(p.weights, x.rows, rows_together(parts, p.weights), false)) return;
-        image = image || products_->wants_image(p.weights, x.rows);
         cost = cost + product_cost(p.weights, p.rows, x.rows);
+    }
+    const auto wants = std::find_if(parts.begin(), parts.end(), [&](const MatmulPart& p) { return products_->wants_image(p.weights, x.rows); });
+    bool image = products_->leaves_images() && wants != parts.end();
+    if (trust_) {
+        const TensorView& weights = image ? wants->weights : parts[0].weights;
+        const Reader reader = at_work(weights, x.rows, rows_together(parts, weights), false);
+        if (image) reader_ = reader;
+        if (in.norm) image = trust_joined_norm(in, reader, image);
+        if (!outcome_) return;
     }
     const bool valid = !in.norm && same_rows(notes_->image_of, x);
     if (!valid) note_norm(in, image);
@@ -207,78 +224,18 @@ void VulkanDevice::gated_matmul(const TensorView& gate, const TensorView& up, co
     const TensorView& x = in.norm ? in.normed : in.x;
     const int64_t results = 2 * (rows.end_of(gate) - rows.begin);
     if (!trust_product(gate, x.rows, results, true) || !trust_product(up, x.rows, results, true)) return;
-    const bool image = products_->wants_image(gate, x.rows);
+    bool image = products_->leaves_images() && products_->wants_image(gate, x.rows);
+    if (trust_ && in.norm) image = trust_joined_norm(in, at_work(gate, x.rows, results, false), image);
+    const bool leaves = trust_gated_image(gate, up, x.rows, rows);
+    if (!outcome_) return;
     note_norm(in, image);
     const OpCost cost = product_cost(gate, rows, x.rows) + product_cost(up, rows, x.rows);
     operation("matmul gate+up+geglu", [=](const StepInputs&) { return cost; }, [&](auto& dispatches) {
-        notes_->in_gated = products_->gated_matmul(gate, up, x, image_range(x), in.norm && image, scratch, out, rows,
-                                                   gated_image(out), dispatches);
+        products_->gated_matmul(gate, up, x, image_range(x), in.norm && image, scratch, out, rows,
+                                leaves ? gated_image(out) : ResultImage{}, dispatches);
     });
-    notes_->image_of = notes_->in_gated ? out : TensorView{};
-}
-
-// Asks for shaders and tunings until one is trusted: what won the race, what serves without one, the shader that takes no int8
-// image. Without any, the step fails. `rows`: of results that come of one dispatch.
-bool VulkanDevice::trust_product(const TensorView& weights, int64_t columns, int64_t rows, bool gated) {
-    if (!trust_ || !outcome_) return outcome_.has_value();
-    const bool plain = weights.layout == Layout::rows;
-    const bool own_images = plain && !options_.precise && kernels::is_quantised(weights.format);
-    for (;;) {
-        const auto shape = products_->class_of(weights, columns);
-        if (const auto decided = shape ? race_->decide(weights, columns) : Result<void>(); !decided) {
-            outcome_ = decided;
-            return false;
-        }
-        const ProductCase product{.format = weights.format, .k = weights.cols, .columns = products_->columns_like(weights, columns),
-                                  .use = plain ? Use::projection : Use::matrix, .gated = gated, .own_images = own_images};
-        const std::string shader = products_->name_of(weights.format, weights.layout, weights.cols, columns);
-        const auto passed = shape ? trust_->product(*shape, products_->at_work(weights, columns, rows, gated), product)
-                                  : trust_->product(shader, product);
-        if (passed && *passed) return true;
-        if (!passed) {
-            outcome_ = passed.error();
-            return false;
-        }
-        if (shape && race_->fall_back(*shape)) {
-            forget();  // recordings have the tuning in them
-        } else if (products_->disable(weights.format, weights.layout)) {
-            tested_->disable(weights.format, weights.layout);
-        } else {
-            outcome_ = distrust(shader);
-            return false;
-        }
-    }
-}
-
-// A window's ring is crossed, and the end of the fifth block of a linear cache. Which shader and which grid serve depends on the
-// columns that ask, from nine on no more.
-bool VulkanDevice::trust_attention(const TensorView& q, const KvView& kv) {
-    if (!trust_ || !outcome_) return outcome_.has_value();
-    AttentionCase c{.format = kv.format, .kv_class = kv.kv_class, .heads = static_cast<int32_t>(q.cols / kv.dim),
-                    .kv_heads = kv.kv_heads, .dim = kv.dim, .key_pairs = kv.key_pairs, .pairs = inputs_.pairs(kv.kv_class)};
-    c.columns = static_cast<int32_t>(std::min<int64_t>(q.rows, 9));
-    if (kv.kv_class == KvClass::window) c.window = static_cast<int32_t>(kv.table->segments[0].rows) / 4 * 4 - 16;
-    c.position = c.window > 0 ? c.window + 7 : 1275;
-    const auto passed = trust_->attention(c);
-    if (passed && *passed) return true;
-    outcome_ = passed ? distrust("attention") : passed.error();
-    return false;
-}
-
-bool VulkanDevice::trust_norms(const TensorView& x) {
-    if (!trust_ || !outcome_) return outcome_.has_value();
-    const auto passed = trust_->norms({x.cols, std::min<int64_t>(x.rows, 3)});
-    if (passed && *passed) return true;
-    outcome_ = passed ? distrust("norms") : passed.error();
-    return false;
-}
-
-Error VulkanDevice::distrust(const std::string& shader) const {
-    std::string why;
-    for (const auto& [test, verdict] : trust_->verdicts().failed())
-        if (test.compare(0, shader.size(), shader) == 0) why = concat(": ", test, ", ", verdict.reason);
-    return {Errc::device_unavailable, concat(context_->facts().name, " (", context_->facts().driver, ") computes ", shader, " wrongly", why),
-            "update the GPU's driver, or set EngineOptions::placement to cpu; `lapidary doctor` shows what passed"};
+    notes_->in_gated = leaves;
+    notes_->image_of = leaves ? out : TensorView{};
 }
 
 void VulkanDevice::note_kv(const KvView& kv) {
@@ -300,13 +257,14 @@ void VulkanDevice::norm_rope_store(const TensorView& k, const TensorView& v, con
 
 void VulkanDevice::attention(const TensorView& q, const KvView& kv, const TensorView& out) {
     note_kv(kv);
-    if (!trust_attention(q, kv)) return;
+    const bool leaves = trust_attention(q, kv);
+    if (!outcome_) return;
     operation("attention", [=, columns = shape_.columns](const StepInputs& in) { return attention_cost(in, columns, q, kv); },
               [&](auto& dispatches) {
                   // The image lies in place of that of q, k and v, which nobody needs behind attention.
-                  const Range image = products_->takes_images() ? image_range(out) : Range{};
+                  note_attention(q, kv, out, memory(), dispatches, leaves ? image_range(out) : Range{});
                   notes_->in_gated = false;
-                  notes_->image_of = note_attention(q, kv, out, memory(), dispatches, image) ? out : TensorView{};
+                  notes_->image_of = leaves ? out : TensorView{};
               });
 }
 
@@ -317,6 +275,8 @@ void VulkanDevice::commit_kv(const KvView& kv) {
 }
 
 void VulkanDevice::top_k(const TensorView& scores, int32_t k, const TensorView& out) {
+    const TopCase test{scores.cols, std::min<int64_t>(scores.rows, 2), k, inputs_.has_mask()};
+    if (trust_ && !(outcome_ && trusted("top_k", trust_->top_k(test)))) return;
     if (const auto room = reserve_candidates(top_k_scratch_bytes(scores.rows, scores.cols, k)); !room) {
         outcome_ = room.error();
         return;

@@ -1,5 +1,6 @@
-// A context of its own whose calls fail when a test wants it, and one that looks like a card with memory of its own. What
-// fails never reaches the driver or the layers, so that these see nothing but a program that goes on rightly.
+// A context of its own whose calls fail when a test wants it, whose shaders compute wrongly, and one that looks like a card with
+// memory of its own. What fails never reaches the driver or the layers, so that these see nothing but a program that goes on
+// rightly.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -8,7 +9,11 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <memory>
+#include <set>
+#include <string_view>
+#include <vector>
 
 #include "tests/support/vulkan_rig.h"
 
@@ -33,6 +38,30 @@ struct VulkanFault {
         return call >= first && call <= last;
     }
 };
+
+// Changes the words of a shader, and returns how many.
+using ShaderChange = int (*)(std::vector<uint32_t>& words);
+
+// Rows are rounded to int8 as if that ended at 0: the floats beside them stay right.
+inline int spoil_image(std::vector<uint32_t>& words) {
+    constexpr uint32_t kConstant = 0x0004002b, kMost = 0x42fe0000;  // OpConstant; 127 in f32
+    int changed = 0;
+    for (size_t i = 3; i < words.size(); ++i)
+        if (words[i - 3] == kConstant && words[i] == kMost) words[i] = 0, ++changed;
+    return changed;
+}
+
+// Unsigned values are greater that are equal, but where they are compared with a constant.
+inline int spoil_order(std::vector<uint32_t>& words) {
+    constexpr uint32_t kConstant = 0x0004002b, kGreater = 0x000500ac, kNotLess = 0x000500ae;
+    int changed = 0;
+    std::set<uint32_t> constants;
+    for (size_t i = 5; i < words.size(); i += words[i] >> 16) {
+        if (words[i] == kConstant) constants.insert(words[i + 2]);
+        if (words[i] == kGreater && !constants.contains(words[i + 4])) words[i] = kNotLess, ++changed;
+    }
+    return changed;
+}
 
 // One at a time: functions of Vulkan know nothing but their arguments.
 class VulkanFaults {
@@ -59,6 +88,7 @@ class VulkanFaults {
         vk.vkGetBufferMemoryRequirements = requirements;
         vk.vkQueueSubmit = queue_submit;
         vk.vkWaitSemaphores = wait_semaphores;
+        vk.vkCreateShaderModule = create_module;
         vk.vkCreateComputePipelines = create_pipelines;
         vk.vkCmdDispatch = dispatch;
     }
@@ -78,6 +108,8 @@ class VulkanFaults {
     VulkanFault memory, submit, wait, pipelines;
     VulkanFault dispatches;                  // a failing one is left out: what it writes stays as it was
     std::atomic<int64_t> allocations = 0;    // standing
+    // Shaders that compute wrongly, by name: their words are changed before the driver gets them. One must be.
+    std::map<std::string_view, ShaderChange> shaders;
 
   private:
     // Of a software device: its one memory is all of these.
@@ -124,6 +156,16 @@ class VulkanFaults {
     static VKAPI_ATTR VkResult VKAPI_CALL wait_semaphores(VkDevice device, const VkSemaphoreWaitInfo* info, uint64_t timeout) {
         const VkResult r = active_->real_.vkWaitSemaphores(device, info, timeout);
         return active_->wait.fails() ? active_->wait.result.load() : r;
+    }
+    static VKAPI_ATTR VkResult VKAPI_CALL create_module(VkDevice device, const VkShaderModuleCreateInfo* info,
+                                                        const VkAllocationCallbacks* how, VkShaderModule* out) {
+        std::vector<uint32_t> words(info->pCode, info->pCode + info->codeSize / 4);
+        for (const vulkan::ShaderRow& row : vulkan::shader_rows())
+            if (const auto change = active_->shaders.find(row.name); row.words.data() == info->pCode && change != active_->shaders.end())
+                CHECK(change->second(words) == 1);
+        VkShaderModuleCreateInfo real = *info;
+        real.pCode = words.data();
+        return active_->real_.vkCreateShaderModule(device, &real, how, out);
     }
     static VKAPI_ATTR VkResult VKAPI_CALL create_pipelines(VkDevice device, VkPipelineCache cache, uint32_t count,
                                                            const VkComputePipelineCreateInfo* infos,
