@@ -1,6 +1,7 @@
 // `lapidary tune`: a GPU's shaders tested and raced ahead of use, in a process that may crash or hang.
 #include <fmt/format.h>
 
+#include <array>
 #include <filesystem>
 #include <span>
 #include <stop_token>
@@ -34,7 +35,7 @@ void describe(Command& command, TuneOptions& options, Console& console) {
     add_engine_options(command, options.engine);
 }
 
-// Steps of every width that shaders are made for: tiles of prompts, whole and narrower, and 8 to 1 columns.
+// Steps of every width that shaders are made for: tiles of prompts, whole and narrower, and 8 to 1 columns; two of a sampler.
 Result<void> compute(const Engine& engine, const std::stop_token& cancel) {
     LAP_ASSIGN(Session session, engine.new_session());
     const auto room = static_cast<int32_t>(engine.info().context);
@@ -49,6 +50,16 @@ Result<void> compute(const Engine& engine, const std::stop_token& cancel) {
         LAP_TRY(session.forward({.rows = rows, .cancel = cancel}, [](int64_t, std::span<const float>) { return Flow::go; }));
         if (cancel.stop_requested()) return Error{Errc::cancelled, "interrupted"};
     }
+    // The greatest scores: as many as the model's own settings want, and one.
+    LAP_TRY(session.rewind(0));
+    const std::array first = {10 % engine.info().vocab};
+    LAP_ASSIGN(const Prompt prompt, engine.tokens(first));
+    LAP_TRY(session.append(prompt));
+    GenerateOptions one{.max_tokens = 1, .ignore_eos = true, .cancel = cancel};
+    LAP_TRY(session.generate(one));
+    one.sampling.temperature = 0.0f;
+    LAP_TRY(session.generate(one));
+    if (cancel.stop_requested()) return Error{Errc::cancelled, "interrupted"};
     return {};
 }
 
