@@ -60,15 +60,28 @@ Result<void> add_call(Gpu& gpu, Work& work, const Products& products, Format for
     return {};
 }
 
-Result<Work> product(Gpu& gpu, bool precise, Format format, Layout layout, const Shape& s, int64_t columns) {
+// That multiply with the row's shader.
+Products products_with(const ShaderRow& row, DeviceFacts facts) {
+    ProductTuning tuning;
+    tuning.floats.half = row.needs & kFloat16;
+    if (row.needs & (kMatrixHalf | kMatrixInt8))
+        tuning.matrix = MatrixTuning{.kind = row.needs & kMatrixInt8 ? MatrixKind::int8 : MatrixKind::half};
+    facts.dot = facts.dot && (row.needs & kDot || tuning.matrix);
+    return Products(facts, row.needs == kNothing, tuning);
+}
+
+Result<Work> product(Gpu& gpu, const ShaderRow& row, Format format, Layout layout, const Shape& s, int64_t columns) {
     Work work;
-    const Products products(gpu.facts(), precise);
+    const Products products = products_with(row, gpu.facts());
     LAP_ASSIGN(const TensorView x, rows(gpu, work, columns, s.k));
     LAP_ASSIGN(const TensorView y, rows(gpu, work, columns, s.rows));
     LAP_ASSIGN(const auto image, gpu.random(work, static_cast<int64_t>(product_image_bytes(columns, s.k))));
     const int64_t matrices = s.gated ? 2 : 1, bytes = matrices * s.rows * kernels::row_bytes(format, s.k);
     for (int64_t i = 0; i < gpu.cold_copies(bytes); ++i)
         LAP_TRY(add_call(gpu, work, products, format, layout, s, x, y, range_of(*image, 0, image->bytes)));
+    const auto served = [&](const Dispatch& d) { return row_of(d.pipeline.shader).name == row.name; };
+    if (std::none_of(work.calls[0].begin(), work.calls[0].end(), served))
+        return Error{Errc::internal, concat(row.name, " does not serve where its benchmark asks for it")};
     work.bytes = static_cast<double>(bytes + columns * (s.k + s.rows) * 4);
     work.macs = static_cast<double>(matrices * s.rows * s.k * columns);
     return work;
@@ -108,13 +121,13 @@ Cases product_cases(const ShaderRow& row, Shader shader, const Gpu& gpu) {
         const int64_t vocabulary = gpu.small() ? 4500 : 262144;
         return {{shader, concat(row.name, "/scores:", vocabulary, "/k:64"), [=](Gpu& g) { return top(g, vocabulary, 64); }}};
     }
-    if (!few && !gate && !row.name.starts_with("matmul_")) return out;
-    const Format format = gate ? Format::q4_0 : format_of(row);
-    const bool in_panels = row.name.find("_rows_") == std::string_view::npos, precise = !gate && !row.name.ends_with("_dot");
+    if (!few && !gate && shader != Shader::row_powers && !row.name.starts_with("matmul_")) return out;
+    const Format format = gate ? Format::q4_0 : shader == Shader::row_powers ? Format::f16 : format_of(row);
+    const bool in_panels = row.name.find("_rows_") == std::string_view::npos;
     for (const Shape& s : shapes_for(row, gpu))
         for (const int64_t columns : few ? std::vector<int64_t>{1, 8} : std::vector<int64_t>{gpu.small() ? 9 : 512})
-            out.push_back({shader, concat(row.name, "/", s.name, "/columns:", columns), [=](Gpu& g) {
-                               return product(g, precise, format, in_panels ? Layout::panels : Layout::rows, s, columns);
+            out.push_back({shader, concat(row.name, "/", s.name, "/columns:", columns), [=, &row](Gpu& g) {
+                               return product(g, row, format, in_panels ? Layout::panels : Layout::rows, s, columns);
                            }});
     return out;
 }

@@ -126,6 +126,17 @@ Result<Work> peak_dot(Gpu& gpu) {
     return work;
 }
 
+Result<Work> peak_matrix(Gpu& gpu, Shader shader) {
+    const DeviceFacts& facts = gpu.facts();
+    const MatrixShape s = largest_of(shader == Shader::peak_matrix_int8 ? facts.matrix_int8 : facts.matrix_half);
+    const uint32_t rounds = gpu.small() ? 4 : 256, groups = gpu.small() ? 16 : 1024, subgroups = 4;
+    const struct { uint32_t rounds; int32_t seed; } scalars{rounds, 1};
+    const PipelineKey key{shader, {subgroups * facts.subgroup, s.m, s.n, s.k}, facts.subgroup_min > 0 ? facts.subgroup : 0};
+    LAP_ASSIGN(Work work, one_dispatch(gpu, key, {groups, 1, 1}, {4}, scalars, 0));
+    work.macs = 4.0 * rounds * subgroups * groups * s.m * s.n * s.k;
+    return work;
+}
+
 }  // namespace
 
 Cases row_cases(const ShaderRow& row, Shader shader, const Gpu& gpu) {
@@ -159,6 +170,7 @@ Cases measuring_cases(const ShaderRow& row, Shader shader, const Gpu& gpu) {
     if (shader == Shader::read_all)
         return {{shader, concat(row.name, "/MiB:", mib), [=](Gpu& g) { return read_all(g, mib << 20); }}};
     if (shader == Shader::peak_dot) return {{shader, std::string(row.name), peak_dot}};
+    if (row.source == "peak_matrix.comp") return {{shader, std::string(row.name), [=](Gpu& g) { return peak_matrix(g, shader); }}};
     return {};
 }
 

@@ -61,6 +61,12 @@ struct KernelChoice {
     std::string few, many;  // "avx2", "avx512"
 };
 
+// Of units that multiply small matrices at once.
+struct MatrixPeak {
+    double gmacs = 0;  // 0: there are none
+    std::string instruction;
+};
+
 // What the machine can do just now, watched for so many seconds.
 class MachineProbe {
   public:
@@ -68,6 +74,7 @@ class MachineProbe {
     virtual double read_bandwidth(const Buffer& buffer, double seconds) = 0;  // GB/s; a buffer of 1 MiB or more
     virtual double int8_peak(double seconds) = 0;                             // GMAC/s
     virtual const char* peak_instruction() const = 0;
+    virtual MatrixPeak matrix_peak(double) { return {}; }
 };
 
 // One row of top_k.

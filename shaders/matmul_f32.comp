@@ -1,6 +1,15 @@
-// Many columns of f32 times weights of any format, turned into f32 tiles in shared memory. With PANELS the weights lie in
-// panels, else in rows of their source blocks, and there may be a bias.
+// Many columns of f32 times weights of any format, turned into tiles in shared memory; f32 sums. With PANELS the weights lie
+// in panels, else in rows of their source blocks. Tiles are f32, or with HALF f16: weights are rounded to it, and columns once
+// their power of two (row_powers.comp) has brought them into its range.
 #version 460
+#ifdef HALF
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#define FOUR f16vec4
+#define VALUE float16_t
+#else
+#define FOUR vec4
+#define VALUE float
+#endif
 #include "common/types.glsl"
 #ifdef PANELS
 #include "common/panel_blocks.glsl"
@@ -19,13 +28,19 @@ const uint TILE_K = 32;
 layout(push_constant) uniform Push {
     uvec2 weights;
     InFloats x;
+#ifdef HALF
+    InFloats powers;
+#endif
     InFloats bias;
     Floats result;
     uint k, unit_bytes, rows, columns, x_stride, result_stride, has_bias;  // unit: a panel, or a row
 };
 
-shared vec4 tile_w[TILE_K * ROW_FOURS];
-shared vec4 tile_x[TILE_K * COLUMN_FOURS];
+shared FOUR tile_w[TILE_K * ROW_FOURS];
+shared FOUR tile_x[TILE_K * COLUMN_FOURS];
+#ifdef HALF
+shared float tile_powers[TILE_COLUMNS];
+#endif
 
 #ifdef PANELS
 void load_weights(uint row0, uint begin) {
@@ -45,7 +60,7 @@ void load_weights(uint row0, uint begin) {
             vec4 f[UNIT / 8];
             floats_of(w[h], a, b, f);
             [[unroll]] for (uint j = 0; j < values; ++j)
-                tile_w[((2 * piece + h) * values + j) * ROW_FOURS + i / 16 * 4 + quad] = f[j];
+                tile_w[((2 * piece + h) * values + j) * ROW_FOURS + i / 16 * 4 + quad] = FOUR(f[j]);
         }
     }
 }
@@ -84,7 +99,10 @@ void load_columns(uint column0, uint begin) {
         const uint at = i % TILE_K, c = i / TILE_K;
         float value = 0;
         if (column0 + c < columns && begin + at < k) value = x.at[(column0 + c) * x_stride + begin + at];
-        tile_x[at * COLUMN_FOURS + c / 4][c % 4] = value;
+#ifdef HALF
+        value *= tile_powers[c];
+#endif
+        tile_x[at * COLUMN_FOURS + c / 4][c % 4] = VALUE(value);
     }
 }
 
@@ -92,6 +110,10 @@ void main() {
     const uint column0 = gl_WorkGroupID.x * TILE_COLUMNS, row0 = gl_WorkGroupID.y * TILE_ROWS;
     vec4 sums[THREAD_COLUMNS * ROW_QUADS];  // of four rows
     [[unroll]] for (uint i = 0; i < THREAD_COLUMNS * ROW_QUADS; ++i) sums[i] = vec4(0);
+#ifdef HALF
+    for (uint c = gl_LocalInvocationIndex; c < TILE_COLUMNS; c += gl_WorkGroupSize.x)
+        tile_powers[c] = powers.at[min(column0 + c, columns - 1)];
+#endif
     for (uint begin = 0; begin < k; begin += TILE_K) {
         barrier();
         load_weights(row0, begin);
@@ -99,9 +121,9 @@ void main() {
         barrier();
         for (uint i = 0; i < TILE_K; ++i) {
             vec4 w[ROW_QUADS];
-            [[unroll]] for (uint r = 0; r < ROW_QUADS; ++r) w[r] = tile_w[i * ROW_FOURS + row_four(r)];
+            [[unroll]] for (uint r = 0; r < ROW_QUADS; ++r) w[r] = vec4(tile_w[i * ROW_FOURS + row_four(r)]);
             [[unroll]] for (uint c = 0; c < COLUMN_QUADS; ++c) {
-                const vec4 four = tile_x[i * COLUMN_FOURS + column_four(c)];
+                const vec4 four = vec4(tile_x[i * COLUMN_FOURS + column_four(c)]);
                 [[unroll]] for (uint j = 0; j < 4; ++j)
                     [[unroll]] for (uint r = 0; r < ROW_QUADS; ++r) {
                         const uint at = (4 * c + j) * ROW_QUADS + r;
@@ -115,7 +137,10 @@ void main() {
         [[unroll]] for (uint i = 0; i < THREAD_ROWS; ++i) {
             const uint row = row0 + 4 * row_four(i / 4) + i % 4;
             if (column >= columns || row >= rows) continue;
-            const float value = sums[c * ROW_QUADS + i / 4][i % 4];
+            float value = sums[c * ROW_QUADS + i / 4][i % 4];
+#ifdef HALF
+            value *= uintBitsToFloat((254u << 23) - floatBitsToUint(tile_powers[column - column0]));  // 1 / power
+#endif
             result.at[column * result_stride + row] = has_bias != 0 ? value + bias.at[row] : value;
         }
     }

@@ -79,10 +79,12 @@ std::vector<Column> columns_for(size_t width, bool steps) {
 void print_heading(Console& console, const BenchRow& row, const std::vector<Column>& columns) {
     const bool narrow = columns.size() < kColumns.size();
     const std::string machine =
-        fmt::format("{}{} · kv {} · machine {:.1f} GB/s, {:.0f} GMAC/s int8 ({})",
+        fmt::format("{}{} · kv {} · machine {:.1f} GB/s, {:.0f} GMAC/s int8 ({}){}",
                     narrow ? fmt::format("{} {} · {} threads · ", row.model, row.type, threads(row)) : "",
                     row.gpu.empty() ? fmt::format("cpu {} · kernels {}", row.cpu, row.isa) : fmt::format("gpu {}", row.gpu), row.kv,
-                    row.machine_gbps, row.machine_gmacs, row.peak_instruction);
+                    row.machine_gbps, row.machine_gmacs, row.peak_instruction,
+                    row.matrix_instruction.empty()
+                        ? "" : fmt::format(", {:.0f} GMAC/s by matrices ({})", row.machine_matrix_gmacs, row.matrix_instruction));
     const size_t width = console.note_width();
     const std::string lines = width > 0 ? wrapped(machine, width, 2, 0) : machine;
     for (const std::string_view line : split(lines, '\n')) console.note(line);
@@ -141,6 +143,8 @@ Json bench_json(const BenchRow& row, bool profile) {
                  {"machine_gbps", measured(row.machine_gbps)},
                  {"machine_gmacs", measured(row.machine_gmacs)},
                  {"peak_instruction", row.peak_instruction},
+                 {"machine_matrix_gmacs", measured(row.machine_matrix_gmacs)},
+                 {"matrix_instruction", row.matrix_instruction},
                  {"pct_bandwidth", measured(row.pct_bandwidth)},
                  {"pct_int8_peak", measured(row.pct_int8_peak)},
                  {"ns", row.ns},

@@ -134,6 +134,7 @@ struct BenchRow {                           // the fields of `bench --json`
     double gbps = 0, gmacs = 0;             // what the model read and multiplied per second, medians
     double machine_gbps = 0;                // reads per second, measured between the pieces of the test
     double machine_gmacs = 0;               // int8 peak of `peak_instruction`, measured likewise
+    double machine_matrix_gmacs = 0;        // of `matrix_instruction`, after the test; 0: the device has none
     double pct_bandwidth = 0, pct_int8_peak = 0;  // medians over pieces, each against the probes around it
     std::vector<uint64_t> ns;               // of each repetition
     double ttft_ns = 0;                     // pp: until the logits of the last token, median; else 0
@@ -142,6 +143,7 @@ struct BenchRow {                           // the fields of `bench --json`
     // arithmetic at three quarters of the int8 peak becomes the limit: max(1, MACs / (0.75 peak x t1)).
     double step_ms = 0, cost_ratio = 0, cost_allowed = 0;
     std::string peak_instruction;           // "vpdpbusd zmm": the fastest one that these kernels have for it
+    std::string matrix_instruction;         // of a GPU's cooperative matrices; empty: it has none
     std::string gpu;                        // empty: the CPU computed
     std::string cpu, isa, placement, model, type, kv, logits_hash, version, compiler;
     int threads = 0, prefill_threads = 0, decode_threads = 0;

@@ -186,6 +186,13 @@ uint32_t DeviceFacts::needs() const {
            (matrix_int8.empty() ? 0u : kMatrixInt8);
 }
 
+MatrixShape largest_of(const std::vector<MatrixShape>& shapes) {
+    MatrixShape best;
+    for (const MatrixShape& s : shapes)
+        if (s.m * s.n * s.k > best.m * best.n * best.k) best = s;
+    return best;
+}
+
 std::vector<DeviceFacts> list_devices(const Instance& instance) {
     std::vector<DeviceFacts> out;
     const auto handles = instance.devices();

@@ -12,6 +12,8 @@ namespace lapidary::runtime::vulkan {
 struct MatrixShape {  // of a cooperative matrix multiply-add
     uint32_t m = 0, n = 0, k = 0;
 };
+// The one that does most at once; none: all 0.
+MatrixShape largest_of(const std::vector<MatrixShape>& shapes);
 
 struct DeviceFacts {
     VkPhysicalDevice handle = VK_NULL_HANDLE;

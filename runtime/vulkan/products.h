@@ -14,15 +14,9 @@
 
 #include "runtime/device.h"
 #include "runtime/vulkan/dispatch.h"
+#include "runtime/vulkan/product_image.h"
 
 namespace lapidary::runtime::vulkan {
-
-// The int8 image of a step's input, which products with quantised weights take where K is a multiple of 256: q int8 [T][K],
-// then f32 scales [T][K/256] (shaders/common/quantize.glsl). Bytes for `columns` rows of up to `widest` values.
-uint64_t product_image_bytes(int64_t columns, int64_t widest);
-
-// Writes the image of the rows of x, K a multiple of 256.
-Dispatch quantize_rows(const TensorView& x, const Range& image);
 
 // Memory for the image of a gated product's results, with a counter, zero between products, for each 256 of their rows, of
 // which there are kResultGroups at most.
@@ -39,12 +33,17 @@ inline constexpr int64_t kMatvecColumns = 8;
 // leave fewer workgroups than `groups`, a workgroup takes fewer panels.
 struct MatvecTuning {
     uint32_t threads = 64, panels = 2, groups = 512;
+    uint32_t subgroup = 0;  // required threads of a subgroup; 0: as the driver likes
 };
 // Many columns: a workgroup's tile and the rows of it that a thread has; all multiples of 4, rows of 16. A thread's columns are
 // rows * columns / (threads * thread_rows). A product with half as many columns, or a quarter, takes a tile that is as much
-// narrower, and so many fewer threads.
+// narrower, and so many fewer threads. `half`: where no int8 image serves, weights and columns are rounded to f16, which the
+// tile is of, for half the traffic of shared memory; f32 sums. Panels of quantised weights and f16; others stay f32: bf16 has more
+// range.
 struct MatmulTuning {
     uint32_t threads = 256, rows = 64, columns = 64, thread_rows = 4;
+    bool half = false;
+    uint32_t subgroup = 0;  // as in MatvecTuning
 };
 // Many columns of the int8 image times quantised panels by cooperative matrices: f16 ones, to which weights are rounded, or
 // int8 ones, whose sums are exact; a workgroup's tile, and what of it one subgroup makes, all multiples of 16. A product with
@@ -61,7 +60,7 @@ struct ProductTuning {
     std::optional<MatrixTuning> matrix;  // serves where it can; none: matrices must win a race
 };
 using Tuning = std::variant<MatvecTuning, MatmulTuning, MatrixTuning>;
-// "64x2", "256x64x64x4", "matrix_int8 64x64x32x32": in the names of self-tests and of a race's winner.
+// "64x2", "256x64x64x4", "half 256x64x64x4 s32", "matrix_int8 64x64x32x32": in the names of self-tests and of a race's winner.
 std::string name(const Tuning& tuning);
 
 // Products that are tuned together: those of one shader and K, the one that serves without matrices.
@@ -76,6 +75,7 @@ std::string name(const ShapeClass& shape);  // "matvec_q4_0_dot k3840"
 std::span<const MatvecTuning> matvec_candidates();
 std::span<const MatmulTuning> dot_candidates();
 std::span<const MatmulTuning> float_candidates();  // whose tiles take four times the shared memory
+std::span<const MatmulTuning> half_candidates();
 std::span<const MatrixTuning> matrix_candidates();
 
 class Products {
@@ -99,7 +99,8 @@ class Products {
 
     // What a product with so many columns is tuned with; none where its shader has no tuning: rows times few columns.
     std::optional<ShapeClass> class_of(const TensorView& weights, int64_t columns) const;
-    // What may win the class's race; that which serves without one is the first.
+    // What may win the class's race; that which serves without one is the first. The first few of each kind also with every
+    // size of subgroups that the device lets one require.
     std::vector<Tuning> candidates(const TensorView& weights, int64_t columns) const;
     void tune(const ShapeClass& shape, const Tuning& tuning) { tuned_.insert_or_assign(shape, tuning); }
     // The tuning as a product takes it that gives `rows` results a column, gated or not: with what its class and columns leave.
@@ -120,11 +121,16 @@ class Products {
   private:
     enum Family : uint8_t {
         matvec_panels, matvec_panels_dot, matvec_rows, matvec_rows_dot,
-        matmul_panels, matmul_panels_dot, matmul_rows, matmul_rows_dot, matmul_matrix_half, matmul_matrix_int8
+        matmul_panels, matmul_panels_dot, matmul_rows, matmul_rows_dot, matmul_half, matmul_matrix_half, matmul_matrix_int8
     };
-    static constexpr size_t kFamilies = 10;
+    static constexpr size_t kFamilies = 11;
+    // Sums of four rows, one for each panel and column, that a thread of a mat-vec has: 64 registers of 16 lanes are all that
+    // Intel's GPUs have.
+    static constexpr uint32_t kThreadSums = 8;
+    static constexpr int64_t kGatedColumns = kThreadSums / 2;  // of two matrices in one dispatch
     bool takes_images() const;  // some products do
     bool takes_image(Format format, Layout layout, int64_t k) const;
+    static bool gated_together(const TensorView& gate, const TensorView& up, int64_t columns);
     Shader shader_of(Format format, Layout layout, int64_t columns, bool image) const;  // without matrices
     std::optional<Shader> matrix_shader(Format format, Layout layout, int64_t k, const MatrixTuning& tuning) const;
     // Set where matrices serve.
@@ -134,7 +140,9 @@ class Products {
     Shader shader_of(const TensorView& weights, int64_t columns) const;
 
     MatvecTuning matvec_of(const TensorView& weights, int64_t columns) const;
+    MatmulTuning tile_for(Format format, Layout layout, int64_t k, int64_t columns) const;
     MatmulTuning tile_for(const TensorView& weights, int64_t columns) const;
+    std::optional<Shader> half_shader(Format format, Layout layout, int64_t k) const;
     MatvecTuning panels_for(const TensorView& weights, int64_t columns, int64_t rows, bool gated) const;
     void add_matvec(std::span<const MatmulPart> parts, const TensorView& x, const Range& image, bool gated,
                     const ResultImage& left, std::vector<Dispatch>& out) const;
@@ -144,7 +152,8 @@ class Products {
     std::array<std::array<bool, kernels::kFormats>, 2> int8_{};  // by layout and format: whether packed dot products serve
     std::array<std::array<MatrixShape, 2>, 2> shapes_{};  // by kind; for q6_k the second. k 0: none can serve
     uint32_t subgroup_ = 0, most_threads_ = 0;
-    bool require_subgroup_ = false, leaves_images_ = true;
+    std::vector<uint32_t> other_subgroups_;  // sizes that can be required and are not the driver's
+    bool require_subgroup_ = false, half_ = false, leaves_images_ = true;
     ProductTuning tuning_;  // of classes that have none of their own
     std::map<ShapeClass, Tuning> tuned_;
     std::array<std::array<std::optional<Shader>, kernels::kFormats>, kFamilies> shaders_;

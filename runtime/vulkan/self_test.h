@@ -17,7 +17,7 @@ struct ProductCase {
     int64_t k = 0, columns = 1;
     Use use = Use::matrix;
     bool gated = false;
-    bool half_weights = false;  // the GPU rounds them to f16
+    bool half_weights = false, half_inputs = false;  // the GPU rounds them to f16
     bool own_images = false;  // the CPU rounds x to int8 by other groups than the GPU, if that does
 };
 inline constexpr int64_t kImageRows = 512;  // of a gated product whose int8 image is read: two of its groups

@@ -40,8 +40,8 @@ double limit_of(const ProductCase& c, double longest, const Size& x) {
     // Images of other groups: a value is off by up to 1 / 254 of the largest in both. Hoeffding: sums of such errors pass 6
     // lengths of their bounds once in 30 million.
     const double images = c.own_images ? 6 * std::sqrt(2.0) * longest / 254 : 0;
-    // A weight in f16 is off by up to 2^-10 of itself: a conversion may go up or down. Hoeffding again.
-    const double half = c.half_weights ? 6 * longest / 1024 : 0;
+    // A value in f16 is off by up to 2^-10 of itself: a conversion may go up or down. Hoeffding again.
+    const double half = (int{c.half_weights} + int{c.half_inputs}) * 6 * longest / 1024;
     return roundings * kUnit * longest * x.longest + (flipped + images + half) * x.largest;
 }
 

@@ -24,9 +24,13 @@ Result<bool> Trust::ask(const std::string& name, const Test& test) {
 
 namespace {
 
-bool halves(const Tuning& tuning) {
+// The case as the tuning multiplies it.
+ProductCase rounded(ProductCase c, const Tuning& tuning) {
     const auto* matrix = std::get_if<MatrixTuning>(&tuning);
-    return matrix && matrix->kind == MatrixKind::half;
+    const auto* tile = std::get_if<MatmulTuning>(&tuning);
+    c.half_inputs = tile && tile->half;
+    c.half_weights = c.half_inputs || (matrix && matrix->kind == MatrixKind::half);
+    return c;
 }
 
 const ProductCase* pointer(const std::optional<ProductCase>& reader) { return reader ? &*reader : nullptr; }
@@ -40,10 +44,9 @@ std::string name_of(const std::string& shader, const ProductCase& c, bool image)
 std::optional<ProductCase> Trust::prepare(const Reader* reader, bool image, int64_t k, int64_t columns) {
     tested_->leave_images(image);
     if (!reader) return std::nullopt;
-    ProductCase product = reader->product;
+    ProductCase product = rounded(reader->product, reader->tuning);
     product.k = k;
     product.columns = columns;
-    product.half_weights = halves(reader->tuning);
     if (reader->shape) tested_->tune({reader->shape->shader, k}, reader->tuning);
     return product;
 }
@@ -55,8 +58,7 @@ Result<bool> Trust::product(const std::string& shader, const ProductCase& c) {
 Result<bool> Trust::product(const ShapeClass& shape, const Tuning& tuning, const ProductCase& c, const Reader* reader) {
     const auto behind = prepare(reader, reader != nullptr, kImageRows, c.columns);
     tested_->tune(shape, tuning);
-    ProductCase tested = c;
-    tested.half_weights = halves(tuning);
+    const ProductCase tested = rounded(c, tuning);
     return ask(name_of(concat(row_of(shape.shader).name, " ", name(tuning)), c, reader != nullptr),
                [&](SelfTest& t) { return t.product(tested, pointer(behind)); });
 }

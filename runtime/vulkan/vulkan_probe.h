@@ -12,6 +12,7 @@ class VulkanProbe final : public MachineProbe {
     double read_bandwidth(const Buffer& buffer, double seconds) override;  // 0 where the device fails
     double int8_peak(double seconds) override;                             // 0 without packed dot products
     const char* peak_instruction() const override;
+    MatrixPeak matrix_peak(double seconds) override;  // of the fastest cooperative matrices that products use
 
   private:
     // Runs the dispatch again and again for about so many seconds; runs per second, 0 where it fails.

@@ -10,7 +10,7 @@ FIELDS = {"schema", "test", "n_prompt", "n_gen", "depth", "reps", "tps_median", 
           "machine_gbps", "machine_gmacs", "peak_instruction", "pct_bandwidth", "pct_int8_peak", "cpu", "isa", "gpu", "placement",
           "threads", "model", "model_bytes", "type", "kv", "peak_rss_bytes", "logits_hash", "columns", "ns", "ttft_ns",
           "token_p50_ns", "token_p95_ns", "step_ms", "cost_ratio", "cost_allowed", "prefill_threads", "decode_threads",
-          "probe_bytes", "version", "compiler", "warnings"}
+          "probe_bytes", "machine_matrix_gmacs", "matrix_instruction", "version", "compiler", "warnings"}
 
 
 class Bench(CliTest):

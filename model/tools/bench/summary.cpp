@@ -93,7 +93,12 @@ void describe_engine(const Engine& engine, BenchRow& row) {
     const ModelInfo& info = engine.info();
     row.cpu = runtime::cpu_name();
     row.isa = info.isa;
-    row.peak_instruction = Access::state(engine).device().probe().peak_instruction();
+    runtime::MachineProbe& probe = Access::state(engine).device().probe();
+    row.peak_instruction = probe.peak_instruction();
+    constexpr double kMatrixSeconds = 0.05;
+    const runtime::MatrixPeak matrices = probe.matrix_peak(kMatrixSeconds);
+    row.machine_matrix_gmacs = matrices.gmacs;
+    row.matrix_instruction = matrices.instruction;
     row.gpu = info.gpu;
     row.placement = info.gpu.empty() ? "cpu" : "gpu";
     row.model = info.name;

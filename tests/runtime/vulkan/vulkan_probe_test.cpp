@@ -20,10 +20,16 @@ TEST_CASE("probe: reads and multiplies in the time it is given, or says 0") {
     CHECK(probe.read_bandwidth(*buffer, 0.02) > 0);
     CHECK((probe.int8_peak(0.02) > 0) == dot);
     CHECK((std::string(probe.peak_instruction()).find("OpSDot") == 0) == dot);
+    const bool matrices = !faults.context->facts().matrix_half.empty() || !faults.context->facts().matrix_int8.empty();
+    if (!matrices) MESSAGE("not run: peak_matrix_int8, peak_matrix_half");
+    const runtime::MatrixPeak peak = probe.matrix_peak(0.02);
+    CHECK((peak.gmacs > 0) == matrices);
+    CHECK(peak.instruction.starts_with("OpCooperativeMatrix") == matrices);
     for (test::VulkanFault* fault : {&faults.submit, &faults.wait}) {
         fault->from(1, VK_ERROR_DEVICE_LOST);
         CHECK(probe.read_bandwidth(*buffer, 0.02) == 0);
         CHECK(probe.int8_peak(0.02) == 0);
+        CHECK(probe.matrix_peak(0.02).gmacs == 0);
         fault->never();
     }
     CHECK(probe.read_bandwidth(*buffer, 0.02) > 0);
