@@ -63,9 +63,10 @@ int32_t key_pairs(const ModelConfig& config, const LayerConfig& layer, KvFormat 
 }
 
 Result<KvCache> KvCache::create(runtime::Device& device, const ModelConfig& config, int32_t first, int32_t last,
-                                KvFormat format, int32_t context) {
+                                KvFormat format, int32_t context, runtime::MemoryKind kind) {
     KvCache cache;
     cache.device_ = &device;
+    cache.kind_ = kind;
     cache.context_ = context;
     cache.window_ = config.window;
     cache.ring_rows_ = ring_rows(config, context);
@@ -98,6 +99,7 @@ void KvCache::make_tables() {
 Result<KvCache> KvCache::fork(int32_t end) const {
     KvCache fork;
     fork.device_ = device_;
+    fork.kind_ = kind_;
     fork.context_ = context_;
     fork.window_ = window_;
     fork.ring_rows_ = ring_rows_;
@@ -121,7 +123,7 @@ Result<KvCache> KvCache::fork(int32_t end) const {
 Result<runtime::KvSegment> KvCache::copy_of(const runtime::KvSegment& segment) const {
     runtime::KvSegment copy{nullptr, segment.rows};
     if (!segment.buffer) return copy;
-    LAP_ASSIGN(copy.buffer, device_->allocate(segment.buffer->bytes, runtime::MemoryKind::state));
+    LAP_ASSIGN(copy.buffer, device_->allocate(segment.buffer->bytes, kind_));
     LAP_TRY(device_->copy(segment.buffer, 0, copy.buffer, 0, segment.buffer->bytes));
     return copy;
 }
@@ -130,7 +132,7 @@ Result<void> KvCache::add_segment(KvClass c, int32_t rows) {
     runtime::KvSegment segment{nullptr, segment_rows(rows)};
     const int64_t bytes = segment.rows * position_bytes_[static_cast<size_t>(c)];
     if (bytes > 0) {
-        LAP_ASSIGN(segment.buffer, device_->allocate(static_cast<size_t>(bytes), runtime::MemoryKind::state));
+        LAP_ASSIGN(segment.buffer, device_->allocate(static_cast<size_t>(bytes), kind_));
     }
     table(c).segments.push_back(std::move(segment));
     return {};
@@ -165,10 +167,12 @@ Result<void> KvCache::reserve_scratch(KvScratch& scratch, int32_t columns) const
     for (const KvView& layer : layers_)
         if (layer.kv_class == KvClass::window) bytes = std::max(bytes, layer.position_bytes());
     if (columns <= kRingSlack || bytes == 0) return {};
-    if (scratch.segment.rows >= columns && scratch.position_bytes >= bytes) return {};
+    // A shared scratch serves a cache of one device, not the other way round.
+    const bool serves = scratch.kind == kind_ || scratch.kind == runtime::MemoryKind::shared;
+    if (serves && scratch.segment.rows >= columns && scratch.position_bytes >= bytes) return {};
     runtime::KvSegment segment{nullptr, segment_rows(columns)};
-    LAP_ASSIGN(segment.buffer, device_->allocate(static_cast<size_t>(segment.rows * bytes), runtime::MemoryKind::state));
-    scratch = {std::move(segment), bytes};
+    LAP_ASSIGN(segment.buffer, device_->allocate(static_cast<size_t>(segment.rows * bytes), kind_));
+    scratch = {std::move(segment), bytes, kind_};
     return {};
 }
 

@@ -28,13 +28,16 @@ int32_t key_pairs(const ModelConfig& config, const LayerConfig& layer, runtime::
 struct KvScratch {
     runtime::KvSegment segment;
     int64_t position_bytes = 0;
+    runtime::MemoryKind kind = runtime::MemoryKind::state;
 };
 
 class KvCache {
   public:
-    // Of the layers [first, last), which one device computes; there may be none.
+    // Of the layers [first, last), which one device computes; there may be none. Of the kind `shared`, the CPU device may
+    // run steps on it too, between those of `device`; device_unavailable where `device` has no such memory.
     static Result<KvCache> create(runtime::Device& device, const ModelConfig& config, int32_t first, int32_t last,
-                                  runtime::KvFormat format, int32_t context);
+                                  runtime::KvFormat format, int32_t context,
+                                  runtime::MemoryKind kind = runtime::MemoryKind::state);
 
     // A cache of its own with the rows of positions [0, end): complete segments are shared until one of the two writes
     // to them, the last one and the ring are copied.
@@ -76,6 +79,7 @@ class KvCache {
     Result<runtime::KvSegment> copy_of(const runtime::KvSegment& segment) const;
 
     runtime::Device* device_ = nullptr;
+    runtime::MemoryKind kind_ = runtime::MemoryKind::state;  // of segments, and of the scratch
     int32_t context_ = 0, window_ = 0, ring_rows_ = 0, first_layer_ = 0;
     int64_t position_bytes_[2] = {};        // of all layers of a class
     std::vector<runtime::KvView> layers_;   // without key weights

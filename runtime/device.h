@@ -38,8 +38,9 @@ struct MatmulInput {
 };
 inline constexpr size_t kMaxParts = 4;  // matrices of one matmul
 
-// What memory is for. weights: read by the device alone; state: cache and step buffers; readback: read by the host.
-enum class MemoryKind : uint8_t { weights, state, readback };
+// What memory is for. weights: read by the device alone; state: cache and step buffers; readback: read by the host; shared:
+// the CPU device computes with it too, while no step of this device runs.
+enum class MemoryKind : uint8_t { weights, state, readback, shared };
 
 // A weight where the device wants it: in new memory, or still in its source.
 struct Placed {
@@ -102,7 +103,8 @@ class Device {
   public:
     virtual ~Device() = default;
 
-    // Zeroed memory, 64-byte aligned. out_of_memory names the size.
+    // Zeroed memory, 64-byte aligned. out_of_memory names the size; device_unavailable: the CPU sees nothing of it that
+    // could be shared.
     virtual Result<Buffer> allocate(size_t bytes, MemoryKind kind) = 0;
     // Bytes from one buffer of this device to another, at once and outside of steps.
     virtual Result<void> copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset, size_t bytes) = 0;

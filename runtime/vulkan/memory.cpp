@@ -25,6 +25,10 @@ int score(const DeviceFacts& facts, VkMemoryPropertyFlags flags, Memory kind) {
         case Memory::readback:
             if (!visible) return -1;
             return (cached ? 4 : 0) + (coherent ? 2 : 0) + (local == facts.unified ? 1 : 0);
+        case Memory::shared:
+            if (!visible || !coherent) return -1;
+            // A card reads the host's memory over its bus; its window is small, and slow for the CPU to read.
+            return facts.unified ? (cached ? 2 : 0) + (local ? 1 : 0) : local ? 0 : cached ? 2 : 1;
     }
     return -1;
 }
@@ -80,6 +84,10 @@ Result<std::shared_ptr<Block>> allocate_block(const std::shared_ptr<Context>& co
     VkMemoryRequirements needed;
     c.vk().vkGetBufferMemoryRequirements(c.device(), block->buffer, &needed);
     const std::vector<uint32_t> types = types_for(c.facts(), needed.memoryTypeBits, kind);
+    if (types.empty())
+        return Error{Errc::device_unavailable,
+                     concat(c.facts().name, " has no memory", kind == Memory::device ? "" : " that the host sees too", " for ", name),
+                     "set EngineOptions::placement to cpu"};
     VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
     uint64_t most_free = 0;
     for (const uint32_t type : types) {
@@ -120,7 +128,7 @@ Result<std::shared_ptr<Block>> allocate_block(const std::shared_ptr<Context>& co
 Result<std::shared_ptr<VulkanBuffer>> allocate_buffer(const std::shared_ptr<Context>& context, uint64_t bytes, Memory kind,
                                                       const std::string& name) {
     LAP_ASSIGN(auto block, allocate_block(context, std::max<uint64_t>(bytes, 64), kind, name));
-    return std::make_shared<VulkanBuffer>(std::move(block), 0, bytes);
+    return std::make_shared<VulkanBuffer>(std::move(block), 0, bytes, kind == Memory::shared);
 }
 
 }  // namespace lapidary::runtime::vulkan

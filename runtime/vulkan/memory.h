@@ -11,8 +11,8 @@
 namespace lapidary::runtime::vulkan {
 
 // device: the GPU's own, visible to the host where memory is one; upload: the host writes; readback: the host reads, so
-// it is cached: reading any other costs a hundredfold.
-enum class Memory : uint8_t { device, upload, readback };
+// it is cached: reading any other costs a hundredfold; shared: both compute with it.
+enum class Memory : uint8_t { device, upload, readback, shared };
 
 // The types of memory among those allowed, a bit each, that serve; the best first.
 std::vector<uint32_t> types_for(const DeviceFacts& facts, uint32_t allowed, Memory kind);
@@ -35,14 +35,19 @@ struct Block {
     ~Block();
 };
 
-// Tries the memory types from the best on until one has room. out_of_memory names `name`, its size and what is free.
+// Tries the memory types from the best on until one has room. out_of_memory names `name`, its size and what is free;
+// device_unavailable: no type serves.
 Result<std::shared_ptr<Block>> allocate_block(const std::shared_ptr<Context>& context, uint64_t bytes, Memory kind,
                                               const std::string& name);
 
 class VulkanBuffer final : public BufferData {
   public:
-    VulkanBuffer(std::shared_ptr<Block> block, uint64_t offset, size_t size)
-        : block_(std::move(block)), offset_(offset) { bytes = size; }
+    // `shared`: the CPU device gets at its bytes like at those of its own buffers.
+    VulkanBuffer(std::shared_ptr<Block> block, uint64_t offset, size_t size, bool shared = false)
+        : block_(std::move(block)), offset_(offset) {
+        bytes = size;
+        if (shared) host_ = mapped();
+    }
     const Block& block() const { return *block_; }
     uint64_t offset() const { return offset_; }
     VkDeviceAddress address() const { return block_->address + offset_; }

@@ -106,9 +106,9 @@ MachineProbe& VulkanDevice::probe() { return *probe_; }
 
 Result<Buffer> VulkanDevice::allocate(size_t bytes, MemoryKind kind) {
     const bool read = kind == MemoryKind::readback && context_->facts().unified;
-    constexpr const char* kNames[] = {"weights", "cache or step buffers", "results"};
-    LAP_ASSIGN(auto buffer, allocate_buffer(context_, (bytes + 3) / 4 * 4, read ? Memory::readback : Memory::device,
-                                            kNames[static_cast<size_t>(kind)]));
+    const Memory where = kind == MemoryKind::shared ? Memory::shared : read ? Memory::readback : Memory::device;
+    constexpr const char* kNames[] = {"weights", "cache or step buffers", "results", "a cache that the CPU shares"};
+    LAP_ASSIGN(auto buffer, allocate_buffer(context_, (bytes + 3) / 4 * 4, where, kNames[static_cast<size_t>(kind)]));
     if (buffer->mapped() && buffer->block().coherent) {
         std::memset(buffer->mapped(), 0, buffer->bytes);
     } else {

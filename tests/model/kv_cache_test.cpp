@@ -10,6 +10,7 @@
 #include "runtime/cpu/cpu_device.h"
 #include "runtime/memory/host_access.h"
 #include "tests/support/device_step.h"
+#include "tests/support/far/far_device.h"
 
 using namespace lapidary;
 using namespace lapidary::model;
@@ -151,6 +152,29 @@ TEST_CASE("kv cache: a fork shares complete segments until one of the two writes
     CHECK(whole->bytes() < fork->bytes());
     REQUIRE(whole->reserve(kSegmentRows, kSegmentRows + 1));
     CHECK(buffer(*whole, 1, 0) == buffer(*cache, 1, 0));
+}
+
+TEST_CASE("kv cache: what another device shares is asked for as such, and a scratch that it does not see is replaced") {
+    const ModelConfig config = small(50);
+    auto own = whole_cache(config, runtime::KvFormat::f16, 300);
+    auto shared = KvCache::create(device(), config, 0, 2, runtime::KvFormat::f16, 300, runtime::MemoryKind::shared);
+    REQUIRE(own);
+    REQUIRE(shared);
+    KvScratch scratch;
+    const auto reserved = [&](const KvCache& cache) {
+        REQUIRE(cache.reserve_scratch(scratch, 40));
+        return scratch.segment.buffer;
+    };
+    const auto first = reserved(*own), second = reserved(*shared), third = reserved(*own);
+    CHECK(first != second);
+    CHECK(second == third);  // which is good enough for both
+    CHECK(reserved(*shared->fork(0)) == second);
+
+    test::FarDevice far(*kernels::select("ref", nullptr), 1, true);
+    REQUIRE(KvCache::create(far, config, 0, 2, runtime::KvFormat::f16, 300));
+    const auto none = KvCache::create(far, config, 0, 2, runtime::KvFormat::f16, 300, runtime::MemoryKind::shared);
+    REQUIRE_FALSE(none);
+    CHECK(none.error().code == Errc::device_unavailable);
 }
 
 TEST_CASE("kv cache: a step that stores nothing attends to the rows of another model's cache as their owner does") {

@@ -43,6 +43,7 @@ TEST_CASE("memory: one memory for both, in a carve-out and behind it") {
     CHECK(types_for(apu, kAll, Memory::device) == Types{2, 0, 3, 1});
     CHECK(types_for(apu, kAll, Memory::upload) == Types{2, 1, 3});
     CHECK(types_for(apu, kAll, Memory::readback) == Types{3, 2, 1});
+    CHECK(types_for(apu, kAll, Memory::shared) == Types{3, 2, 1});
     CHECK(types_for(apu, 0b0011, Memory::device) == Types{0, 1});  // of those that the driver allows
     CHECK(types_for(apu, 0b0001, Memory::upload).empty());
 }
@@ -52,15 +53,40 @@ TEST_CASE("memory: a card with a small window is written and read through the ho
     CHECK(types_for(card, kAll, Memory::device) == Types{0, 3});
     CHECK(types_for(card, kAll, Memory::upload) == Types{1, 2, 3});
     CHECK(types_for(card, kAll, Memory::readback) == Types{2, 1, 3});
+    CHECK(types_for(card, kAll, Memory::shared) == Types{2, 1, 3});
 }
 
 TEST_CASE("memory: a software device has one type, and what is protected or lazy serves nobody") {
     const auto software = machine(true, {kLocal | kVisible | kCoherent | kCached, kLocal | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT,
                                          kLocal | kVisible | VK_MEMORY_PROPERTY_PROTECTED_BIT});
-    for (const Memory kind : {Memory::device, Memory::upload, Memory::readback}) CHECK(types_for(software, kAll, kind) == Types{0});
+    for (const Memory kind : {Memory::device, Memory::upload, Memory::readback, Memory::shared})
+        CHECK(types_for(software, kAll, kind) == Types{0});
     const auto odd = machine(true, {kLocal, kVisible | kCached});  // cached, not coherent: good for reading
     CHECK(types_for(odd, kAll, Memory::upload).empty());
     CHECK(types_for(odd, kAll, Memory::readback) == Types{1});
+    CHECK(types_for(odd, kAll, Memory::shared).empty());
+}
+
+TEST_CASE("memory: what the CPU shares has an address for it, what it does not share has none, and a card without any says so") {
+    for (const auto memory : {VulkanFaults::Memory::same, VulkanFaults::Memory::card}) {
+        VulkanFaults faults(memory);
+        const auto device = test::make_device(faults);
+        const auto shared = device->allocate(1000, MemoryKind::shared), own = device->allocate(1000, MemoryKind::state);
+        REQUIRE(shared);
+        REQUIRE(own);
+        CHECK(host_bytes(**own) == nullptr);
+        REQUIRE(host_bytes(**shared) != nullptr);
+        CHECK(host_bytes(**shared)[999] == std::byte{0});
+        host_bytes(**shared)[0] = std::byte{7};
+        REQUIRE(device->copy(*shared, 0, *shared, 500, 4));  // the device sees what the host wrote, and the other way round
+        CHECK(host_bytes(**shared)[500] == std::byte{7});
+    }
+    VulkanFaults faults(VulkanFaults::Memory::card, [](DeviceFacts& facts) { facts.memory.memoryTypes[1].propertyFlags = kLocal; });
+    const auto device = test::make_device(faults);
+    const auto none = device->allocate(1000, MemoryKind::shared);
+    REQUIRE_FALSE(none);
+    CHECK(none.error().code == Errc::device_unavailable);
+    CHECK(none.error().message == faults.context->facts().name + " has no memory that the host sees too for a cache that the CPU shares");
 }
 
 TEST_CASE("memory: the next type serves when the best is full") {

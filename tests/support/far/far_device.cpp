@@ -96,6 +96,8 @@ Result<void> FarDevice::count_allocation(size_t bytes) {
 
 Result<Buffer> FarDevice::allocate(size_t bytes, MemoryKind kind) {
     LAP_TRY(count_allocation(bytes));
+    if (kind == MemoryKind::shared)
+        return Error{Errc::device_unavailable, "the far device has no memory that the CPU sees too"};
     LAP_ASSIGN(Buffer buffer, inner_.allocate(bytes, kind));
     return wrap(std::move(buffer));
 }
