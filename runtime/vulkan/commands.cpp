@@ -127,6 +127,34 @@ void record_dispatch(const VolkDeviceTable& vk, VkCommandBuffer commands, VkPipe
     vk.vkCmdDispatch(commands, d.groups[0], d.groups[1], d.groups[2]);
 }
 
+// Labels of one command buffer: whatever stands open when it ends is closed.
+class OpenLabels {
+  public:
+    OpenLabels(const Context& context, VkCommandBuffer commands, const std::vector<OperationLabel>& labels)
+        : context_(context), commands_(commands), labels_(labels) {}
+    void move_to(uint32_t operation) {
+        if (labels_.empty() || open_ == &labels_[operation]) return;
+        const OperationLabel& next = labels_[operation];
+        const bool same_layer = open_ && open_->layer == next.layer;
+        close(!same_layer);
+        if (!same_layer && !next.layer.empty()) context_.begin_label(commands_, next.layer);
+        context_.begin_label(commands_, next.operation);
+        open_ = &next;
+    }
+    void close(bool layer = true) {
+        if (!open_) return;
+        context_.end_label(commands_);
+        if (layer && !open_->layer.empty()) context_.end_label(commands_);
+        open_ = nullptr;
+    }
+
+  private:
+    const Context& context_;
+    VkCommandBuffer commands_;
+    const std::vector<OperationLabel>& labels_;
+    const OperationLabel* open_ = nullptr;
+};
+
 }  // namespace
 
 RecordedStep::RecordedStep(Queue& queue, Pipelines& pipelines, std::vector<Dispatch> dispatches, std::vector<size_t> cuts,
@@ -191,12 +219,15 @@ Result<void> RecordedStep::record(size_t piece, VkCommandBuffer commands, std::s
             vk.vkCmdResetQueryPool(commands, options_.timestamps, 0, dispatches_.back().operation + 2);
         stamp();
     }
+    OpenLabels labels(c, commands, labels_);
     for (size_t i = 0; i < pipelines.size(); ++i) {
         const Dispatch& d = dispatches_[begin + i];
+        labels.move_to(d.operation);
         for (; operation_ < d.operation; ++operation_) stamp();
         if (barriers_[begin + i] || options_.barrier_everywhere) compute_barrier(vk, commands);
         record_dispatch(vk, commands, pipelines_.layout(), pipelines[i], d);
     }
+    labels.close();
     if (is_last) {
         stamp();
         full_barrier(vk, commands);

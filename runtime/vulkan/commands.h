@@ -59,6 +59,11 @@ struct BufferCopy {
     VkBufferCopy region{};
 };
 
+// What capture tools show around the dispatches of an operation, and around the operations of a layer; empty: of none.
+struct OperationLabel {
+    std::string layer, operation;
+};
+
 // A step as the GPU runs it: pieces that go to the queue one after the other, each recorded when it is first asked for, so
 // that the GPU begins on the first while the next is recorded.
 class RecordedStep {
@@ -72,6 +77,7 @@ class RecordedStep {
 
     // Before the first piece is asked for.
     void copy_before(const BufferCopy& copy) { before_.push_back(copy); }
+    void label(std::vector<OperationLabel> labels) { labels_ = std::move(labels); }  // by Dispatch::operation; with has_labels()
 
     size_t pieces() const { return cuts_.size() + 1; }
     Result<VkCommandBuffer> piece(size_t i);  // in their order
@@ -89,6 +95,7 @@ class RecordedStep {
     RecordingOptions options_;
     std::vector<bool> barriers_;
     std::vector<BufferCopy> before_;
+    std::vector<OperationLabel> labels_;
     std::vector<VkCommandBuffer> recorded_;
     uint32_t operation_ = 0, stamp_ = 0;  // that timestamps are at
 };

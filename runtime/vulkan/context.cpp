@@ -80,6 +80,12 @@ void Context::name_object(VkObjectType type, uint64_t handle, const std::string&
     vkSetDebugUtilsObjectNameEXT(device_, &info);
 }
 
+void Context::begin_label(VkCommandBuffer commands, const std::string& name) const {
+    VkDebugUtilsLabelEXT label{VK_STRUCTURE_TYPE_DEBUG_UTILS_LABEL_EXT};
+    label.pLabelName = name.c_str();
+    vkCmdBeginDebugUtilsLabelEXT(commands, &label);
+}
+
 uint64_t Context::free_bytes(uint32_t memory_type) const {
     const uint32_t heap = facts_.memory.memoryTypes[memory_type].heapIndex;
     const uint64_t size = facts_.memory.memoryHeaps[heap].size;

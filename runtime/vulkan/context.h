@@ -28,8 +28,11 @@ class Context {
     const VolkDeviceTable& vk() const { return table_; }
     VolkDeviceTable& vk_for_tests() { return table_; }
 
-    // A name that validation layers and capture tools show.
+    // Names that validation layers and capture tools show, of objects and around commands. Nothing where nobody would see them.
     void name_object(VkObjectType type, uint64_t handle, const std::string& name) const;
+    bool has_labels() const { return instance_->has_debug_utils() && vkCmdBeginDebugUtilsLabelEXT && vkCmdEndDebugUtilsLabelEXT; }
+    void begin_label(VkCommandBuffer commands, const std::string& name) const;  // these two only with has_labels()
+    void end_label(VkCommandBuffer commands) const { vkCmdEndDebugUtilsLabelEXT(commands); }
 
     // Bytes still free on the heap of a memory type, by the driver's budget where it tells one.
     uint64_t free_bytes(uint32_t memory_type) const;

@@ -268,6 +268,15 @@ std::vector<double> VulkanDevice::seconds_of(const std::vector<Operation>& opera
 
 void VulkanDevice::cut_pieces(Kept& kept, std::vector<Dispatch> dispatches) {
     const std::vector<double> seconds = seconds_of(kept.operations, dispatches);
+// "layer 3 sliding", "input"
+std::vector<OperationLabel> VulkanDevice::labels_of(const std::vector<Operation>& operations) const {
+    std::vector<OperationLabel> labels;
+    if (!context_->has_labels()) return labels;
+    for (const Operation& o : operations)
+        labels.push_back({o.layer < 0 ? o.layer_kind : concat("layer ", o.layer, " ", o.layer_kind), o.name});
+    return labels;
+}
+
     kept.seconds = std::accumulate(seconds.begin(), seconds.end(), 0.0);
     RecordingOptions options;
     options.barrier_everywhere = options_.barrier_everywhere;
@@ -278,6 +287,7 @@ void VulkanDevice::cut_pieces(Kept& kept, std::vector<Dispatch> dispatches) {
     kept.step = std::make_unique<RecordedStep>(*queue_, *pipelines_, std::move(dispatches), kept.piece_ends, options);
     kept.piece_ends.push_back(kept.step->dispatches().size());
     if (!block_in_sight()) {
+    kept.step->label(labels_of(kept.operations));
         const uint64_t bytes = aligned(StepInputs::bytes(shape_)) + kSegmentBytes;
         kept.step->copy_before({upload_->block().buffer, block_->block().buffer, {upload_->offset(), block_->offset(), bytes}});
     }

@@ -167,6 +167,7 @@ class VulkanDevice final : public Device {
     void cut_pieces(Kept& kept, std::vector<Dispatch> dispatches);
     void cut_again(Kept& kept);
     std::vector<double> seconds_of(const std::vector<Operation>& operations, std::span<const Dispatch> dispatches) const;
+    std::vector<OperationLabel> labels_of(const std::vector<Operation>& operations) const;
     Result<void> submit_pieces(Kept& kept);
     void ask(int32_t layer);
     void report(const Kept& kept);

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "runtime/trace/recorder.h"
@@ -234,6 +235,62 @@ TEST_CASE("device: an observer gets every operation with its layer, and costs a 
     CHECK(count == 2 * VulkanChain::kDispatches);
     device->observe(nullptr);
     CHECK_FALSE(*chain.run(1, 4));
+}
+
+// What capture tools are told, "|layer 0 test(add())", with a | where another command buffer begins. Whatever comes goes on to the loader and the layers.
+class LabelLog {
+  public:
+    LabelLog() {
+        begin_ = std::exchange(vkCmdBeginDebugUtilsLabelEXT, begin);
+        end_ = std::exchange(vkCmdEndDebugUtilsLabelEXT, end);
+        log_.clear();
+        last_ = VK_NULL_HANDLE;
+    }
+    ~LabelLog() {
+        vkCmdBeginDebugUtilsLabelEXT = begin_;
+        vkCmdEndDebugUtilsLabelEXT = end_;
+    }
+    LabelLog(const LabelLog&) = delete;
+    LabelLog& operator=(const LabelLog&) = delete;
+    const std::string& text() const { return log_; }
+
+  private:
+    static std::string& log_of(VkCommandBuffer commands) {
+        if (std::exchange(last_, commands) != commands) log_ += "|";
+        return log_;
+    }
+    static VKAPI_ATTR void VKAPI_CALL begin(VkCommandBuffer commands, const VkDebugUtilsLabelEXT* label) {
+        log_of(commands).append(label->pLabelName).append("(");
+        begin_(commands, label);
+    }
+    static VKAPI_ATTR void VKAPI_CALL end(VkCommandBuffer commands) {
+        log_of(commands).append(")");
+        end_(commands);
+    }
+
+    inline static PFN_vkCmdBeginDebugUtilsLabelEXT begin_ = nullptr;
+    inline static PFN_vkCmdEndDebugUtilsLabelEXT end_ = nullptr;
+    inline static std::string log_;
+    inline static VkCommandBuffer last_ = VK_NULL_HANDLE;
+};
+
+TEST_CASE("device: every piece names its layers and operations, and closes what it opened") {
+    VulkanFaults faults;
+    REQUIRE(faults.context->has_labels());
+    const std::string layer = "(rms_norm()rms_norm()add()add())";
+    const std::string whole = "|input(input_rows())layer 0 test" + layer + "layer 1 test" + layer + "layer 2 test" + layer +
+                              "output(rms_norm())";
+    std::string single = "|input(input_rows())";
+    for (const char* test : {"|layer 0 test", "|layer 1 test", "|layer 2 test"})
+        for (const char* operation : {"(rms_norm())", "(rms_norm())", "(add())", "(add())"}) single.append(test).append(operation);
+    single += "|output(rms_norm())";
+    for (const bool cut : {false, true}) {
+        const LabelLog log;
+        const auto device = make_device(faults, {.piece_seconds = cut ? kTiny : 1.0});
+        VulkanChain chain = VulkanChain::make(*device);
+        for (const unsigned seed : {1u, 2u}) REQUIRE(chain.run(1, seed));  // a replay records nothing
+        CHECK(log.text() == (cut ? single : whole));
+    }
 }
 
 // Keys and values of width 16 in f32: rows of the cache are the rows of the step, normed, and may be read back.
