@@ -178,6 +178,8 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     info.stop_ids = config.stop_ids;
     info.suppress_ids = config.suppress_ids;
     info.notes = state->loaded.notes;
+    if (state->recorder) info.untimed = state->recorder->missing();
+    if (!info.untimed.empty()) info.notes.push_back(info.untimed);
     return model::Access::engine(std::move(state));
 }
 

@@ -132,7 +132,7 @@ Result<int> logits_verb(Program& program, Args args) {
     LAP_TRY(deliver(console, diagnostics, engine));
     if (console.json) {
         Json json = {{"prompt_tokens", prompt.ids()}, {"rows", rows}, {"vocab", vocab}, {"out", *options.out}};
-        if (diagnostics.profile) json["profile"] = profile_json(profile(engine));
+        if (diagnostics.profile) add_profile(json, profile(engine), engine.info().untimed);
         console.write_json(json);
     } else if (to_stdout) {
         console.note(fmt::format("{} x {} f32", rows, vocab));

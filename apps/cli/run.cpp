@@ -178,7 +178,7 @@ Result<int> answer(Program& program, const Engine& engine, const Prompt& prompt,
     LAP_TRY(deliver(console, diagnostics, engine));
     if (console.json) {
         Json json = to_json(*reply, prompt, engine.info());
-        if (diagnostics.profile) json["profile"] = profile_json(profile(engine));
+        if (diagnostics.profile) add_profile(json, profile(engine), engine.info().untimed);
         console.write_json(json);
     }
     const bool in_prompt = reply->finish == FinishReason::cancelled && reply->usage.generated == 0;

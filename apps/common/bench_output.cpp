@@ -171,7 +171,7 @@ Json bench_json(const BenchRow& row, bool profile) {
                  {"version", row.version},
                  {"compiler", row.compiler},
                  {"warnings", row.warnings}};
-    if (profile) json["profile"] = profile_json(row.profile);
+    if (profile) add_profile(json, row.profile, row.untimed);
     return json;
 }
 
@@ -203,7 +203,7 @@ void BenchPrinter::row(const BenchRow& row) {
         case BenchFormat::json: rows_.push_back(row); return;
         case BenchFormat::jsonl: console_.write_json(bench_json(row, profile_)); return;
     }
-    if (profile_) console_.aside(fmt::format("profile of {}\n{}", row.test, profile_table(row.profile)));
+    if (profile_) console_.aside(fmt::format("profile of {}\n{}", row.test, profile_table(row.profile, row.untimed)));
 }
 
 void BenchPrinter::finish() {

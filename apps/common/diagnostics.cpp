@@ -7,6 +7,7 @@
 
 #include "apps/common/tables.h"
 #include "base/try.h"
+#include "lapidary/printable.h"
 
 namespace lapidary::cli {
 namespace {
@@ -39,7 +40,9 @@ Result<void> request(const Diagnostics& options, const Inputs& inputs, EngineOpt
     return {};
 }
 
-std::string profile_table(const std::vector<ProfileRow>& rows) {
+std::string profile_table(const std::vector<ProfileRow>& rows, const std::string& untimed) {
+    const std::string missing = untimed.empty() ? "" : "  " + printable(untimed) + "\n";
+    if (rows.empty() && !missing.empty()) return missing;
     Table table({Align::left, Align::left, Align::right, Align::right, Align::right, Align::right, Align::right,
                  Align::right, Align::right});
     table.row({"operation", "layers", "calls", "ms", "share", "GB/s", "GMAC/s", "wait ms", "idle ms"});
@@ -55,22 +58,22 @@ std::string profile_table(const std::vector<ProfileRow>& rows) {
     table.row({"all", "", "", fmt::format("{:.2f}", seconds * 1e3), "", "", "", fmt::format("{:.2f}", wait * 1e3),
                fmt::format("{:.2f}", idle * 1e3)});
     return table.text() +
-           "  wait: the calling thread at barriers; idle: the other threads together, waking or out of work\n";
+           "  wait: the calling thread at barriers; idle: the other threads together, waking or out of work\n" + missing;
 }
 
-nlohmann::ordered_json profile_json(const std::vector<ProfileRow>& rows) {
-    auto json = nlohmann::ordered_json::array();
+void add_profile(nlohmann::ordered_json& json, const std::vector<ProfileRow>& rows, const std::string& untimed) {
+    auto& profile = json["profile"] = nlohmann::ordered_json::array();
     for (const ProfileRow& r : rows)
-        json.push_back({{"op", r.op},
-                        {"layer", r.layer},
-                        {"count", r.count},
-                        {"seconds", r.seconds},
-                        {"share", r.share},
-                        {"gbps", r.gbps},
-                        {"gmacs", r.gmacs},
-                        {"wait_seconds", r.wait_seconds},
-                        {"idle_seconds", r.idle_seconds}});
-    return json;
+        profile.push_back({{"op", r.op},
+                           {"layer", r.layer},
+                           {"count", r.count},
+                           {"seconds", r.seconds},
+                           {"share", r.share},
+                           {"gbps", r.gbps},
+                           {"gmacs", r.gmacs},
+                           {"wait_seconds", r.wait_seconds},
+                           {"idle_seconds", r.idle_seconds}});
+    if (!untimed.empty()) json["profile_missing"] = untimed;
 }
 
 void note_trace(const Console& console, const std::string& file, const TraceReport& report) {
@@ -80,7 +83,7 @@ void note_trace(const Console& console, const std::string& file, const TraceRepo
 }
 
 Result<void> deliver(const Console& console, const Diagnostics& options, const Engine& engine) {
-    if (options.profile && !console.json) console.aside(profile_table(profile(engine)));
+    if (options.profile && !console.json) console.aside(profile_table(profile(engine), engine.info().untimed));
     if (!options.trace) return {};
     LAP_ASSIGN(const TraceReport report, write_trace(engine, *options.trace));
     note_trace(console, *options.trace, report);

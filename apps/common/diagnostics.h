@@ -24,8 +24,9 @@ void add_diagnostic_options(Command& command, Diagnostics& options);
 Result<void> request(const Diagnostics& options, const Inputs& inputs, EngineOptions& engine);
 
 // "matmul gate+up  sliding  40 ..." with a heading, most time first.
-std::string profile_table(const std::vector<ProfileRow>& rows);
-nlohmann::ordered_json profile_json(const std::vector<ProfileRow>& rows);
+std::string profile_table(const std::vector<ProfileRow>& rows, const std::string& untimed);
+// Where some are missing, `untimed` (ModelInfo) says why: the last line, or "profile_missing" beside "profile".
+void add_profile(nlohmann::ordered_json& json, const std::vector<ProfileRow>& rows, const std::string& untimed);
 
 // Before the result of a verb: the table (not with --json: there it belongs into the result) and the trace file.
 Result<void> deliver(const Console& console, const Diagnostics& options, const Engine& engine);

@@ -177,7 +177,8 @@ struct ModelInfo {
     KvFormat kv = KvFormat::f16;
     double load_seconds = 0;
     std::vector<int32_t> stop_ids, suppress_ids;
-    std::vector<std::string> notes;       // what of the files was understood but not used, one sentence each
+    std::vector<std::string> notes;       // what of the files and options is not made use of, one sentence each
+    std::string untimed;                  // why profile() and write_trace() of this engine lack operations; empty: they lack none
 };
 
 class Session;

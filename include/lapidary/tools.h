@@ -150,6 +150,7 @@ struct BenchRow {                           // the fields of `bench --json`
     uint64_t model_bytes = 0, peak_rss_bytes = 0, probe_bytes = 0;  // probe: part of the peak, as is a second cache
     std::vector<std::string> warnings;      // why not to trust the figures; empty: nothing noticed
     std::vector<ProfileRow> profile;        // of the timed steps, with ResearchOptions::profile
+    std::string untimed;                    // of its ModelInfo
 };
 using BenchSink = std::function<Flow(const BenchRow&)>;
 // The report is of the trace, if one was asked for.

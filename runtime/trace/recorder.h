@@ -45,6 +45,10 @@ class Recorder final : public PhaseObserver {
     static int64_t now_ns();
     void phase(const PhaseTimes& times) override;
 
+    // By a device that cannot tell when its operations ran: why they are missing here.
+    void misses(std::string why) { missing_ = std::move(why); }
+    const std::string& missing() const { return missing_; }  // empty: nothing is
+
     std::vector<OpTotals> totals() const;  // most seconds first
     size_t events() const { return events_.size(); }
     uint64_t dropped_events() const { return dropped_; }
@@ -63,6 +67,7 @@ class Recorder final : public PhaseObserver {
 
     size_t max_events_;
     bool on_ = true;
+    std::string missing_;
     std::map<std::pair<std::string, std::string>, OpTotals> totals_;
     std::vector<Event> events_;
     uint64_t dropped_ = 0;

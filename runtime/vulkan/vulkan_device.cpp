@@ -181,6 +181,8 @@ void VulkanDevice::drop() {
 void VulkanDevice::observe(Recorder* recorder) {
     if ((recorder != nullptr) != (recorder_ != nullptr)) forget();  // timestamps are part of a recording
     recorder_ = recorder;
+    if (recorder_ && context_->facts().timestamp_bits == 0)
+        recorder_->misses(concat("the queue of ", context_->facts().name, " tells no times, so its operations are in no profile and no trace"));
 }
 
 VulkanDevice::Kept* VulkanDevice::find(const StepKey& key) {
@@ -266,8 +268,6 @@ std::vector<double> VulkanDevice::seconds_of(const std::vector<Operation>& opera
     return out;
 }
 
-void VulkanDevice::cut_pieces(Kept& kept, std::vector<Dispatch> dispatches) {
-    const std::vector<double> seconds = seconds_of(kept.operations, dispatches);
 // "layer 3 sliding", "input"
 std::vector<OperationLabel> VulkanDevice::labels_of(const std::vector<Operation>& operations) const {
     std::vector<OperationLabel> labels;
@@ -277,6 +277,8 @@ std::vector<OperationLabel> VulkanDevice::labels_of(const std::vector<Operation>
     return labels;
 }
 
+void VulkanDevice::cut_pieces(Kept& kept, std::vector<Dispatch> dispatches) {
+    const std::vector<double> seconds = seconds_of(kept.operations, dispatches);
     kept.seconds = std::accumulate(seconds.begin(), seconds.end(), 0.0);
     RecordingOptions options;
     options.barrier_everywhere = options_.barrier_everywhere;
@@ -285,9 +287,9 @@ std::vector<OperationLabel> VulkanDevice::labels_of(const std::vector<Operation>
     options.timestamps = kept.timestamps;
     kept.piece_ends = cut(seconds, options_.piece_seconds / pace_);
     kept.step = std::make_unique<RecordedStep>(*queue_, *pipelines_, std::move(dispatches), kept.piece_ends, options);
+    kept.step->label(labels_of(kept.operations));
     kept.piece_ends.push_back(kept.step->dispatches().size());
     if (!block_in_sight()) {
-    kept.step->label(labels_of(kept.operations));
         const uint64_t bytes = aligned(StepInputs::bytes(shape_)) + kSegmentBytes;
         kept.step->copy_before({upload_->block().buffer, block_->block().buffer, {upload_->offset(), block_->offset(), bytes}});
     }

@@ -100,6 +100,7 @@ void describe_engine(const Engine& engine, BenchRow& row) {
     row.machine_matrix_gmacs = matrices.gmacs;
     row.matrix_instruction = matrices.instruction;
     row.gpu = info.gpu;
+    row.untimed = info.untimed;
     row.placement = info.gpu.empty() ? "cpu" : "gpu";
     row.model = info.name;
     row.type = info.type;
