@@ -43,7 +43,7 @@ Result<Engine> open_engine(const std::shared_ptr<Context>& context, int layers) 
     LAP_ASSIGN(auto loaded, model::synthetic_model(synthetic));
     EngineOptions options;
     options.context = 512;
-    const auto parts = [&](const EngineOptions& o, const model::LoadedModel& l) -> Result<std::vector<model::DevicePart>> {
+    const auto parts = [&](const EngineOptions& o, const model::LoadedModel& l, Attempt) -> Result<std::vector<model::DevicePart>> {
         LAP_ASSIGN(auto made, cpu_part(o, l));
         VulkanOptions plain;
         plain.self_test = false;

@@ -49,8 +49,9 @@ struct DevicePart {
     Workspace workspace = {};
 };
 
-// The devices of an engine and what each computes, without weights yet.
-using PartsMaker = std::function<Result<std::vector<DevicePart>>(const EngineOptions&, const LoadedModel&)>;
+// The devices of an engine and what each computes, without weights yet. After a loss a GPU gets its work in shorter pieces.
+enum class Attempt : uint8_t { first, after_loss };
+using PartsMaker = std::function<Result<std::vector<DevicePart>>(const EngineOptions&, const LoadedModel&, Attempt)>;
 
 struct EngineState {
     EngineOptions options;
@@ -75,7 +76,8 @@ struct EngineState {
     // Who has a turn and rows of pictures or sound calls this before they are projected.
     Result<void> place_media();
     // Parts that `make` makes, with their weights, in place of the present ones.
-    Result<void> set_up(const PartsMaker& make, bool with_weights, const ProgressSink& progress);
+    Result<void> set_up(const PartsMaker& make, bool with_weights, const ProgressSink& progress,
+                        Attempt attempt = Attempt::first);
     // Who has a turn calls this before he computes: an engine that could not replace its device tries it again.
     Result<void> ready();
     // Who has a turn and got device_lost calls this: the parts are made again, the second time on the CPU. The memory of
@@ -116,11 +118,15 @@ Result<void> check_engine(const EngineOptions& options, int32_t model_context);
 // Whether weights move into the layout that the kernels want: not for those who only look at a model.
 enum class Packing { now, never };
 
+using model::Attempt;
 using model::PartsMaker;
-Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, const model::LoadedModel& loaded);
-Result<std::vector<model::DevicePart>> gpu_part(const EngineOptions& options, const model::LoadedModel& loaded);
+Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, const model::LoadedModel& loaded,
+                                                Attempt attempt = Attempt::first);
+Result<std::vector<model::DevicePart>> gpu_part(const EngineOptions& options, const model::LoadedModel& loaded,
+                                                Attempt attempt = Attempt::first);
 // Whichever of these the options and the environment ask for.
-Result<std::vector<model::DevicePart>> asked_part(const EngineOptions& options, const model::LoadedModel& loaded);
+Result<std::vector<model::DevicePart>> asked_part(const EngineOptions& options, const model::LoadedModel& loaded,
+                                                  Attempt attempt = Attempt::first);
 
 // What options and environment ask for: cpu or gpu, and which GPU.
 struct AskedPlacement {

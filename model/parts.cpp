@@ -25,6 +25,7 @@ std::string environment(const char* name) {
 }
 
 constexpr int kMaxThreads = 1024;
+constexpr double kShortPiece = 0.02;  // seconds of work in a submit to a GPU that was lost: it may have been given up for slowness
 
 // Of the embedding and the layers, each once.
 std::vector<kernels::Format> panel_formats(const model::Weights& weights) {
@@ -146,7 +147,7 @@ Result<int> thread_count(int wanted) {
     return static_cast<int>(n);
 }
 
-Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, const LoadedModel& loaded) {
+Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, const LoadedModel& loaded, Attempt) {
     runtime::CpuSettings settings;
     LAP_ASSIGN(settings.level, kernel_table(options.research.cpu_level));
     LAP_ASSIGN(settings.threads, phase_threads(options));
@@ -158,22 +159,22 @@ Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, co
     return parts;
 }
 
-Result<std::vector<model::DevicePart>> gpu_part(const EngineOptions& options, const LoadedModel& loaded) {
+Result<std::vector<model::DevicePart>> gpu_part(const EngineOptions& options, const LoadedModel& loaded, Attempt attempt) {
     LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
+    runtime::VulkanSettings settings{.device = asked.device, .precise = options.precise, .cache_folder = cache_folder(options)};
+    if (attempt == Attempt::after_loss) settings.piece_seconds = kShortPiece;
+    LAP_ASSIGN(runtime::OpenedGpu gpu, runtime::make_vulkan_device(settings));
     std::vector<model::DevicePart> parts(1);
-    LAP_ASSIGN(const runtime::GpuFacts gpu, runtime::find_gpu(asked.device));
-    parts[0].gpu = gpu.name;
-    LAP_ASSIGN(parts[0].device, runtime::make_vulkan_device({.device = asked.device,
-                                                             .precise = options.precise,
-                                                             .cache_folder = cache_folder(options)}));
+    parts[0].gpu = std::move(gpu.name);
+    parts[0].device = std::move(gpu.device);
     parts[0].last = static_cast<int32_t>(loaded.config.layers.size());
     return parts;
 }
 
-Result<std::vector<model::DevicePart>> asked_part(const EngineOptions& options, const LoadedModel& loaded) {
+Result<std::vector<model::DevicePart>> asked_part(const EngineOptions& options, const LoadedModel& loaded, Attempt attempt) {
     LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
     const bool gpu = asked.placement == Placement::gpu && !options.prompts_only;
-    return gpu ? gpu_part(options, loaded) : cpu_part(options, loaded);
+    return gpu ? gpu_part(options, loaded, attempt) : cpu_part(options, loaded);
 }
 
 Result<void> model::EngineState::place_media() {
@@ -191,9 +192,10 @@ Result<void> model::EngineState::place_media() {
     return place(loaded.config.audio.has_value(), audio_placed, loaded.weights.audio, model::place_audio);
 }
 
-Result<void> model::EngineState::set_up(const PartsMaker& make, bool with_weights, const ProgressSink& progress) {
+Result<void> model::EngineState::set_up(const PartsMaker& make, bool with_weights, const ProgressSink& progress,
+                                        Attempt attempt) {
     const std::lock_guard media(media_lock);  // no projector joins the sources meanwhile
-    LAP_ASSIGN(std::vector<DevicePart> made, make(options, loaded));
+    LAP_ASSIGN(std::vector<DevicePart> made, make(options, loaded, attempt));
     for (const DevicePart& part : made) part.device->observe(recorder.get());
     if (with_weights) LAP_TRY(place_parts(loaded, made, progress));
     const std::lock_guard lock(parts_lock);
@@ -219,7 +221,7 @@ Result<void> model::EngineState::recover(const Error& lost) {
     }
     std::string failure;
     if (first) {
-        const Result<void> again = set_up(make_parts, true, {});
+        const Result<void> again = set_up(make_parts, true, {}, Attempt::after_loss);
         if (again) {
             tell(what + "it is set up again, and what sessions had computed is computed anew");
             return {};

@@ -6,7 +6,7 @@
 
 namespace lapidary::runtime {
 
-Result<std::unique_ptr<Device>> make_vulkan_device(const VulkanSettings& settings) {
+Result<OpenedGpu> make_vulkan_device(const VulkanSettings& settings) {
     vulkan::InstanceOptions options;
     options.validation = settings.messages ? vulkan::Validation::core : vulkan::Validation::off;
     options.messages = settings.messages;
@@ -15,8 +15,9 @@ Result<std::unique_ptr<Device>> make_vulkan_device(const VulkanSettings& setting
     LAP_ASSIGN(auto context, vulkan::Context::create(instance, facts));
     LAP_ASSIGN(auto device, vulkan::VulkanDevice::create(std::move(context), {.precise = settings.precise,
                                                                               .cache_folder = settings.cache_folder,
-                                                                              .find_hazards = settings.find_hazards}));
-    return std::unique_ptr<Device>(std::move(device));
+                                                                              .find_hazards = settings.find_hazards,
+                                                                              .piece_seconds = settings.piece_seconds}));
+    return OpenedGpu{facts.name, std::move(device)};
 }
 
 }  // namespace lapidary::runtime

@@ -21,10 +21,15 @@ struct VulkanSettings {
     // Not null: validation layers are on, and this gets what they say, from any thread. An error where they are missing.
     std::function<void(const std::string& message)> messages = {};
     bool find_hazards = false;  // every recording is searched for missing barriers, which are an error: for tests
+    double piece_seconds = 0.1;  // of work in one submit, about: drivers give devices up that do not answer for seconds
 };
 
+struct OpenedGpu {
+    std::string name;
+    std::unique_ptr<Device> device;
+};
 // device_unavailable says why none can be used, with every device's reasons.
-Result<std::unique_ptr<Device>> make_vulkan_device(const VulkanSettings& settings);
+Result<OpenedGpu> make_vulkan_device(const VulkanSettings& settings);
 
 struct GpuHeap {
     uint64_t bytes = 0, budget_bytes = 0;  // budget: what the driver lends this process; 0: it does not say

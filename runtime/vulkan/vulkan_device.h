@@ -45,6 +45,7 @@ class VulkanDevice final : public Device {
     ~VulkanDevice() override;
 
     const Context& context() const { return *context_; }
+    const VulkanOptions& options() const { return options_; }
     Pipelines& pipelines() { return *pipelines_; }
     const Products& products() const { return *products_; }
     Verdicts* verdicts() { return trust_ ? &trust_->verdicts() : nullptr; }
@@ -166,8 +167,8 @@ class VulkanDevice final : public Device {
     void write_segments(const Kept& kept);
     void cut_pieces(Kept& kept, std::vector<Dispatch> dispatches);
     void cut_again(Kept& kept);
-    std::vector<double> seconds_of(const std::vector<Operation>& operations, std::span<const Dispatch> dispatches) const;
     std::vector<OperationLabel> labels_of(const std::vector<Operation>& operations) const;
+    std::vector<double> seconds_of(const std::vector<Operation>& operations, std::span<const Dispatch> dispatches) const;
     Result<void> submit_pieces(Kept& kept);
     void ask(int32_t layer);
     void report(const Kept& kept);

@@ -12,7 +12,7 @@ Error no_vulkan() {
 
 }  // namespace
 
-Result<std::unique_ptr<Device>> make_vulkan_device(const VulkanSettings&) { return no_vulkan(); }
+Result<OpenedGpu> make_vulkan_device(const VulkanSettings&) { return no_vulkan(); }
 
 Result<GpuFacts> find_gpu(const std::string&, const std::filesystem::path&) { return no_vulkan(); }
 

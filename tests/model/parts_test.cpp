@@ -143,8 +143,9 @@ TEST_CASE("lost: a device that cannot be made again, and weights that are nowher
     const Logits want = talk(unwrap(open_on(options_of(golden("five_layers")), cpu_part)), parts, 3);
     Notes notes;
     int made = 0;
-    const PartsMaker once = [&, far = far_with(lost_at({3}))](const auto& options, const auto& loaded) {
-        if (made++ == 0) return far(options, loaded);
+    const PartsMaker once = [&, far = far_with(lost_at({3}))](const auto& options, const auto& loaded, Attempt attempt) {
+        CHECK((attempt == Attempt::after_loss) == (made > 0));
+        if (made++ == 0) return far(options, loaded, attempt);
         return Result<std::vector<model::DevicePart>>(Error{Errc::device_unavailable, "its driver is gone"});
     };
     const Engine engine = unwrap(open_on(options_of(golden("five_layers"), &notes), once));

@@ -35,7 +35,7 @@ inline bool on_gpu() {
     return wanted && std::string(wanted).find("gpu") != std::string::npos;
 }
 
-inline Result<std::unique_ptr<runtime::Device>> make_test_gpu(const EngineOptions& options) {
+inline Result<runtime::OpenedGpu> make_test_gpu(const EngineOptions& options) {
     const char* device = std::getenv("LAPIDARY_TEST_GPU");
     static const ScratchFolder verdicts;  // one self-test for all engines of a test program
     runtime::VulkanSettings settings{.device = device ? device : "llvmpipe", .precise = options.precise,
@@ -48,7 +48,7 @@ inline Result<std::unique_ptr<runtime::Device>> make_test_gpu(const EngineOption
 // `cuts`: the first layer of every device but the first, ascending; empty: shared evenly.
 inline PartsMaker parts_of(std::vector<TestDevice> devices, std::vector<int32_t> cuts = {}) {
     return [devices, cuts](const EngineOptions& options,
-                           const model::LoadedModel& loaded) -> Result<std::vector<model::DevicePart>> {
+                           const model::LoadedModel& loaded, Attempt) -> Result<std::vector<model::DevicePart>> {
         const auto layers = static_cast<int32_t>(loaded.config.layers.size()),
                    count = static_cast<int32_t>(devices.size());
         const auto first_of = [&](int32_t i) {
@@ -64,7 +64,7 @@ inline PartsMaker parts_of(std::vector<TestDevice> devices, std::vector<int32_t>
                 auto gpu = make_test_gpu(options);
                 if (!gpu) return gpu.error();
                 part.gpu = "gpu";
-                part.device = std::move(*gpu);
+                part.device = std::move(gpu->device);
             } else if (devices[static_cast<size_t>(i)].far) {
                 part.gpu = "far";
                 const auto table = kernel_table(options.research.cpu_level);

@@ -1,4 +1,5 @@
-// Whole models on a Vulkan device that is lost: the session goes on, and says what the unbroken one says.
+// Whole models on a Vulkan device that is lost, so that the session goes on and says what the unbroken one says; and what
+// engines make of such a device.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "base/try.h"
+#include "lapidary/tools.h"
 #include "model/session_state.h"
 #include "runtime/vulkan/vulkan_device.h"
 #include "tests/support/open_engine.h"
@@ -28,22 +30,36 @@ VKAPI_ATTR VkResult VKAPI_CALL submit_or_lose(VkQueue queue, uint32_t count, con
     return loss.submit(queue, count, infos, fence);
 }
 
+const char* name_of_gpu() {
+    const char* name = std::getenv("LAPIDARY_TEST_GPU");
+    return name ? name : "llvmpipe";
+}
+
+Result<std::shared_ptr<vulkan::Context>> open_gpu(bool timestamps) {
+    LAP_ASSIGN(const auto instance, vulkan::Instance::create());
+    LAP_ASSIGN(auto facts, vulkan::choose_device(vulkan::list_devices(*instance), name_of_gpu()));
+    if (!timestamps) facts.timestamp_bits = 0;
+    return vulkan::Context::create(instance, facts);
+}
+
+Result<std::vector<model::DevicePart>> part_on(std::shared_ptr<vulkan::Context> context, const EngineOptions& options,
+                                               const model::LoadedModel& loaded) {
+    std::vector<model::DevicePart> parts(1);
+    parts[0].gpu = context->facts().name;
+    parts[0].last = static_cast<int32_t>(loaded.config.layers.size());
+    LAP_ASSIGN(parts[0].device, vulkan::VulkanDevice::create(std::move(context), {.precise = options.precise, .self_test = false}));
+    return parts;
+}
+
 // The first `lossy` devices count their submits and may be lost.
 PartsMaker gpu_that_is_lost(int lossy) {
-    return [lossy, made = std::make_shared<int>(0)](const EngineOptions& options, const model::LoadedModel& loaded) -> Result<std::vector<model::DevicePart>> {
-        const char* name = std::getenv("LAPIDARY_TEST_GPU");
-        LAP_ASSIGN(const auto instance, vulkan::Instance::create());
-        LAP_ASSIGN(const auto facts, vulkan::choose_device(vulkan::list_devices(*instance), name ? name : "llvmpipe"));
-        LAP_ASSIGN(auto context, vulkan::Context::create(instance, facts));
+    return [lossy, made = std::make_shared<int>(0)](const EngineOptions& options, const model::LoadedModel& loaded, Attempt) -> Result<std::vector<model::DevicePart>> {
+        LAP_ASSIGN(auto context, open_gpu(true));
         if ((*made)++ < lossy) {
             loss = {.submit = context->vk().vkQueueSubmit};
             context->vk_for_tests().vkQueueSubmit = submit_or_lose;
         }
-        std::vector<model::DevicePart> parts(1);
-        parts[0].gpu = facts.name;
-        parts[0].last = static_cast<int32_t>(loaded.config.layers.size());
-        LAP_ASSIGN(parts[0].device, vulkan::VulkanDevice::create(std::move(context), {.precise = options.precise, .self_test = false}));
-        return parts;
+        return part_on(std::move(context), options, loaded);
     };
 }
 
@@ -89,6 +105,47 @@ Told talk(const PartsMaker& parts, int64_t lost_at) {
 
 }  // namespace
 
+TEST_CASE("gpu: after a loss its work comes in shorter pieces") {
+    EngineOptions options;
+    options.model = kData / "goldens/five_layers";
+    options.device = name_of_gpu();
+    options.cache_folder = "none";
+    const auto loaded = unwrap(model::load_model(load_options(options)));
+    const auto piece_seconds = [&](Attempt attempt) {
+        const auto parts = unwrap(gpu_part(options, loaded, attempt));
+        const auto& device = dynamic_cast<const vulkan::VulkanDevice&>(*parts[0].device);
+        CHECK(parts[0].gpu == device.context().facts().name);
+        return device.options().piece_seconds;
+    };
+    CHECK(piece_seconds(Attempt::first) == 0.1);
+    CHECK(piece_seconds(Attempt::after_loss) == 0.02);
+}
+
+TEST_CASE("gpu: a queue without timestamps leaves the profile empty and says why") {
+    for (const bool timestamps : {true, false}) {
+        EngineOptions options;
+        options.model = kData / "goldens/five_layers";
+        options.threads = 1;
+        options.context = 64;
+        options.research.profile = true;
+        const Engine engine = unwrap(open_on(options, [&](const auto& o, const auto& loaded, Attempt) -> Result<std::vector<model::DevicePart>> {
+            LAP_ASSIGN(auto context, open_gpu(timestamps));
+            return part_on(std::move(context), o, loaded);
+        }));
+        Session session = unwrap(engine.new_session());
+        constexpr int32_t kIds[] = {2, 105, 9};
+        unwrap(session.append(unwrap(engine.tokens(kIds))));
+        all_rows(session);
+        CHECK(profile(engine).empty() == !timestamps);
+        const ModelInfo& info = engine.info();
+        CHECK(info.untimed.empty() == timestamps);
+        if (timestamps) continue;
+        CHECK(info.untimed.find(info.gpu) != std::string::npos);
+        REQUIRE(!info.notes.empty());
+        CHECK(info.notes.back() == info.untimed);
+    }
+}
+
 TEST_CASE("gpu: lost in a picture, in the prompt and in decoding, and once more") {
     const Told whole = talk(gpu_that_is_lost(1), 0), cpu = talk(cpu_part, 0);
     CHECK(whole.tokens == cpu.tokens);
@@ -101,8 +158,8 @@ TEST_CASE("gpu: lost in a picture, in the prompt and in decoding, and once more"
         CHECK(!once.on_cpu);
     }
     // The second device fails from its first submit on: where its memory is not the host's, while it gets its weights.
-    const Told twice = talk([maker = gpu_that_is_lost(2), made = std::make_shared<int>(0)](const auto& options, const auto& loaded) {
-        auto parts = maker(options, loaded);
+    const Told twice = talk([maker = gpu_that_is_lost(2), made = std::make_shared<int>(0)](const auto& options, const auto& loaded, Attempt attempt) {
+        auto parts = maker(options, loaded, attempt);
         if ((*made)++ == 1) loss.at = 1;
         return parts;
     }, whole.submits / 2);
