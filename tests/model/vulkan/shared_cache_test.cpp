@@ -112,7 +112,8 @@ TEST_CASE("shared cache: what one device stored the other one reads, in both dir
 // itself in f16, by a 127th of the greatest of its block in q8_0.
 TEST_CASE("shared cache: in every format, and a fork, whose rows the GPU copies") {
     TwoDevices devices(kData / "goldens/full_first");
-    for (const auto& [format, unit] : {std::pair{Format::f32, 0.0}, {Format::f16, 0x1p-10}, {Format::q8_0, 1.0 / 127}}) {
+    for (const auto& stored : {std::pair{Format::f32, 0.0}, {Format::f16, 0x1p-10}, {Format::q8_0, 1.0 / 127}}) {
+        const Format format = stored.first;
         CAPTURE(static_cast<int>(format));
         model::KvCache alone = devices.cache(false, format, MemoryKind::state);
         const Scored want = devices.run(alone, kCpuAlone);
@@ -122,7 +123,7 @@ TEST_CASE("shared cache: in every format, and a fork, whose rows the GPU copies"
             model::KvCache fork = unwrap(shared.fork(static_cast<int32_t>(got.size())));
             const Scored rest = devices.run(fork, who[0] == 'g' ? "...ccccccc" : "...ggggggg");
             got.insert(got.end(), rest.begin(), rest.end());
-            CHECK(distance(got, want) <= kTolerance + unit);
+            CHECK(distance(got, want) <= kTolerance + stored.second);
         }
     }
 }
