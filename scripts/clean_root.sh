@@ -134,7 +134,9 @@ lend_ccache
 step 'packages, quickstart.sh and its answers' answers
 step 'test.sh, configuring and building' quiet 'scripts/test.sh -N'
 # Whole models on a software GPU take minutes, and no compiler of the host changes them.
-[[ " ${*:2} " != *' all '* ]] || step 'test.sh, all tests' inside "scripts/test.sh -E '^model/on/gpu/'"
+elsewhere='^model/on/gpu/'
+[ "$release" != trixie ] || elsewhere='^(model/on/gpu|runtime/vulkan)/'  # on the newer driver
+[[ " ${*:2} " != *' all '* ]] || step 'test.sh, all tests' inside "scripts/test.sh -E '$elsewhere'"
 [ "$release" != trixie ] || step 'shaders on the newer driver of the backports' newer_driver
 [[ " ${*:2} " != *' clang '* ]] || step 'everything with Clang' clang
 echo "-- $release, in all: $((SECONDS - began)) s"
