@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <map>
@@ -135,7 +136,16 @@ class VulkanFaults {
         VkMemoryAllocateInfo real = *info;
         if (active_->memory_ == Memory::card) real.memoryTypeIndex = 0;  // a software device has one
         const VkResult r = active_->real_.vkAllocateMemory(device, &real, how, out);
-        if (r == VK_SUCCESS) ++active_->allocations;
+        if (r != VK_SUCCESS) return r;
+        ++active_->allocations;
+        // NaN, not what an earlier device left there: that may be just what a shader that does nothing should have written.
+        constexpr VkMemoryPropertyFlags kSeen = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+        void* bytes = nullptr;
+        const auto flags = VulkanRig::get().context->facts().memory.memoryTypes[real.memoryTypeIndex].propertyFlags;
+        if ((flags & kSeen) == kSeen && active_->real_.vkMapMemory(device, *out, 0, VK_WHOLE_SIZE, 0, &bytes) == VK_SUCCESS) {
+            std::memset(bytes, 0xFF, real.allocationSize);
+            active_->real_.vkUnmapMemory(device, *out);
+        }
         return r;
     }
     static VKAPI_ATTR void VKAPI_CALL free_memory(VkDevice device, VkDeviceMemory memory, const VkAllocationCallbacks* how) {
