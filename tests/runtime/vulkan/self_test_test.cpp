@@ -6,7 +6,6 @@
 
 #include <functional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "kernels/panels.h"
@@ -27,9 +26,8 @@ AttentionCase heads(int32_t position) {
     return {.heads = 2, .kv_heads = 1, .dim = 256, .pairs = 128, .position = position, .columns = 2};
 }
 
-// What is tested, by the beginning of the message when it is wrong.
 struct Test {
-    const char* what;
+    const char* what;  // is tested, or the shader that is wrong
     std::function<Result<void>(SelfTest&)> run;
 };
 
@@ -108,18 +106,18 @@ TEST_CASE("self-test: a product reads the image that was left, and sees when it 
         MESSAGE("not run: matvec_q4_0_dot");
         return;
     }
-    const std::pair<const char*, Result<void> (*)(SelfTest&)> cases[] = {
+    const Test cases[] = {
         {"attention_merge", attention}, {"matvec_q4_0_dot", gated}, {"add_norm_image", norms}, {"rms_norm_image", norms}};
-    for (const auto& [shader, run] : cases) {
-        CAPTURE(std::string(shader));
+    for (const Test& t : cases) {
+        CAPTURE(std::string(t.what));
         VulkanFaults faults;
-        faults.shaders = {{shader, test::spoil_image}};
+        faults.shaders = {{t.what, test::spoil_image}};
         Subject subject(faults);
-        const auto wrong = run(subject.test);
+        const auto wrong = t.run(subject.test);
         CHECK(wrong.error().code == Errc::internal);
         CHECK(wrong.error().message.find("the product behind: column ") == 0);
         Subject floats(faults, true);  // nothing leaves an image, nothing is wrong
-        const auto right = run(floats.test);
+        const auto right = t.run(floats.test);
         CHECK_MESSAGE(right, right.error().message);
     }
 }

@@ -193,7 +193,11 @@ TEST_CASE("trust: operations on rows that are wrong fail the step, each with its
     Subject subject(faults);
     const TensorView x = subject.x.view, out = view(subject.out, Format::f32, 1, kRows);
     Device& d = *subject.device;
-    const std::pair<const char*, std::function<void()>> cases[] = {
+    struct Case {
+        std::string told;
+        std::function<void()> note;
+    };
+    const Case cases[] = {
         {"layer_norm: layer_norm 256 t1, ", [&] { d.layer_norm(x, x, x, 1e-5f, x); }},
         {"bare_norm: bare_norm 256 t1, ", [&] { d.rms_norm(x, {}, 1e-6f, x); }},
         {"add: add 256 t1, ", [&] { d.add(x, x); }},
@@ -203,14 +207,14 @@ TEST_CASE("trust: operations on rows that are wrong fail the step, each with its
         {"embed_panels_q4_0: embed_panels_q4_0 256 t1, ", [&] { d.embed_rows(subject.weights.view, Entry::ids, 1.0f, x); }},
         {"top_k: top_k 256 k5 t1, ", [&] { d.top_k(x, 5, out.first_cols(10)); }},
     };
-    for (const auto& [told, note] : cases) {
-        CAPTURE(std::string(told));
-        const std::string_view both = told;
+    for (const Case& c : cases) {
+        CAPTURE(c.told);
         faults.dispatches.once(1, VK_SUCCESS);
-        const auto done = subject.run(note);
+        const auto done = subject.run(c.note);
         REQUIRE_FALSE(done);
         CHECK(done.error().code == Errc::device_unavailable);
-        const std::string wanted = "computes " + std::string(both.substr(0, both.find(':'))) + " wrongly" + std::string(both.substr(both.find(':')));
+        const size_t colon = c.told.find(':');
+        const std::string wanted = "computes " + c.told.substr(0, colon) + " wrongly" + c.told.substr(colon);
         CHECK(done.error().message.find(wanted) != std::string::npos);
         CHECK(done.error().message.find(" instead of ") != std::string::npos);
     }
