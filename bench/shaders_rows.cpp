@@ -129,7 +129,7 @@ Result<Work> peak_dot(Gpu& gpu) {
 Result<Work> peak_matrix(Gpu& gpu, Shader shader) {
     const DeviceFacts& facts = gpu.facts();
     const MatrixShape s = largest_of(shader == Shader::peak_matrix_int8 ? facts.matrix_int8 : facts.matrix_half);
-    const uint32_t rounds = gpu.small() ? 4 : 256, groups = gpu.small() ? 16 : 1024, subgroups = 4;
+    const uint32_t rounds = gpu.small() ? 4 : 256, groups = gpu.small() ? 16 : 1024, subgroups = std::max(1u, 128 / facts.subgroup);
     const struct { uint32_t rounds; int32_t seed; } scalars{rounds, 1};
     const PipelineKey key{shader, {subgroups * facts.subgroup, s.m, s.n, s.k}, facts.subgroup_min > 0 ? facts.subgroup : 0};
     LAP_ASSIGN(Work work, one_dispatch(gpu, key, {groups, 1, 1}, {4}, scalars, 0));

@@ -164,12 +164,12 @@ double Gpu::bandwidth() {
     if (bandwidth_ >= 0) return bandwidth_;
     Work work;
     const auto buffer = random(work, small() ? int64_t{64} << 20 : kColdBytes);
-    bandwidth_ = buffer ? VulkanProbe(*queue_, *pipelines_).read_bandwidth(*buffer, 0.3) * 1e9 : 0;
+    bandwidth_ = buffer ? VulkanProbe(*queue_, *pipelines_, nullptr).read_bandwidth(*buffer, 0.3) * 1e9 : 0;
     return bandwidth_;
 }
 
 double Gpu::dot_peak() {
-    if (dot_peak_ < 0) dot_peak_ = VulkanProbe(*queue_, *pipelines_).int8_peak(0.3) * 1e9;
+    if (dot_peak_ < 0) dot_peak_ = VulkanProbe(*queue_, *pipelines_, nullptr).int8_peak(0.3) * 1e9;
     return dot_peak_;
 }
 

@@ -25,7 +25,8 @@ layout(push_constant) uniform Push {
 #endif
 
 void main() {
-    coopmat<VALUE, gl_ScopeSubgroup, M, MATRIX_K, gl_MatrixUseA> a = coopmat<VALUE, gl_ScopeSubgroup, M, MATRIX_K, gl_MatrixUseA>(VALUE(seed));
+    coopmat<VALUE, gl_ScopeSubgroup, M, MATRIX_K, gl_MatrixUseA> a =
+        coopmat<VALUE, gl_ScopeSubgroup, M, MATRIX_K, gl_MatrixUseA>(VALUE(seed));
     coopmat<VALUE, gl_ScopeSubgroup, MATRIX_K, N, gl_MatrixUseB> b =
         coopmat<VALUE, gl_ScopeSubgroup, MATRIX_K, N, gl_MatrixUseB>(VALUE(seed + int(gl_WorkGroupID.x % 2)));
     coopmat<SUM, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> s[4];

@@ -1,5 +1,5 @@
-// Of each row the power of two that brings its largest magnitude to [2^14, 2^15), where f16 holds it and has normal numbers
-// down to 2^-28 of it. A row of zeros, or with an infinity, has 1. A workgroup a row.
+// Of each row the power of two that brings its largest magnitude to [2^14, 2^15), or as near as f32 has powers: f16 holds it then
+// and has normal numbers down to 2^-28 of it. A row of zeros or subnormal numbers, or with an infinity, has 1. A workgroup a row.
 #version 460
 #include "common/types.glsl"
 #include "common/reduce.glsl"

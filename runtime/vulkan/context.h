@@ -28,7 +28,7 @@ class Context {
     const VolkDeviceTable& vk() const { return table_; }
     VolkDeviceTable& vk_for_tests() { return table_; }
 
-    // Names that validation layers and capture tools show, of objects and around commands. Nothing where nobody would see them.
+    // Names that validation layers and capture tools show, of objects and around commands.
     void name_object(VkObjectType type, uint64_t handle, const std::string& name) const;
     bool has_labels() const { return instance_->has_debug_utils() && vkCmdBeginDebugUtilsLabelEXT && vkCmdEndDebugUtilsLabelEXT; }
     void begin_label(VkCommandBuffer commands, const std::string& name) const;  // these two only with has_labels()

@@ -4,6 +4,7 @@
 #include "runtime/vulkan/make_vulkan_device.h"
 #include "runtime/vulkan/physical_device.h"
 #include "runtime/vulkan/shader_table.h"
+#include "runtime/vulkan/trust.h"
 #include "runtime/vulkan/verdicts.h"
 
 namespace lapidary::runtime {
@@ -39,9 +40,8 @@ GpuVerdicts verdicts_of(const vulkan::DeviceFacts& facts, const std::filesystem:
     for (const auto& [race, won] : known.races()) out.winners.push_back({race, won.winner, won.speedup});
     for (const vulkan::ShaderRow& row : vulkan::shader_rows()) {
         const bool product = row.name.starts_with("matvec_") || row.name.starts_with("matmul_");
-        const std::string begin = concat(row.name, " ");
-        const auto first = known.tests().lower_bound(begin);
-        const bool tested = first != known.tests().end() && first->first.starts_with(begin);
+        const bool tested = std::any_of(known.tests().begin(), known.tests().end(),
+                                        [&](const auto& test) { return vulkan::tests_shader(test.first, row.name); });
         if (product && !tested && !(row.needs & ~facts.needs())) out.untested.emplace_back(row.name);
     }
     return out;

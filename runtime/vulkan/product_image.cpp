@@ -17,7 +17,6 @@ Range columns_of(const TensorView& v, int64_t begin, int64_t end) {
                     static_cast<uint64_t>((v.rows - 1) * v.row_bytes + 4 * (end - begin)));
 }
 
-
 uint64_t product_image_bytes(int64_t columns, int64_t widest) {
     const int64_t groups = (widest + kActivationGroup - 1) / kActivationGroup;
     return static_cast<uint64_t>(columns * (groups * (kActivationGroup + 4) + 4));

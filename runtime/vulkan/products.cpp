@@ -200,7 +200,7 @@ MatmulTuning Products::tile_for(Format format, Layout layout, int64_t k, int64_t
 int64_t Products::columns_like(const TensorView& w, int64_t columns) const {
     if (columns <= kMatvecColumns) return columns;
     const auto matrices = matrices_for(w, columns);
-    return std::min<int64_t>(columns, (matrices ? matrices->columns : tile_for(w, columns).columns) * 3 / 4 - 1);
+    return (matrices ? matrices->columns : tile_for(w, columns).columns) * 3 / 4 - 1;
 }
 
 bool Products::takes_images() const {

@@ -20,6 +20,7 @@ constexpr int64_t kTileColumns = 256, kTileRows = 1024;
 constexpr double kShare = 1.0 / 12;       // of the time for one race: a model has about so many classes
 constexpr double kSubmits = 6;            // of one candidate in its part of a race
 constexpr uint32_t kWord = 0x2c2c2c2c;    // numbers in any format: an f16 scale is 0.065
+constexpr uint32_t kOne = 0x3f800000;     // of rows, their scales and powers: zeros would be kind to clocks
 
 int64_t rows_of_race(const TensorView& w, bool few) {
     const int64_t panels = std::min(w.rows, few ? w.rows : kTileRows) / kernels::kPanel;
@@ -55,14 +56,14 @@ struct Race::Matter {
         const int64_t panel = kernels::panel_bytes(like.format, k);
         Matter m;
         Transfers transfers(queue);
-        const auto make = [&](std::shared_ptr<VulkanBuffer>& buffer, int64_t bytes) -> Result<void> {
+        const auto make = [&](std::shared_ptr<VulkanBuffer>& buffer, int64_t bytes, uint32_t word) -> Result<void> {
             LAP_ASSIGN(buffer, allocate_buffer(queue.context(), static_cast<uint64_t>(bytes), Memory::device, "a race of shaders"));
-            return transfers.fill(*buffer, kWord);
+            return transfers.fill(*buffer, word);
         };
-        LAP_TRY(make(m.weights, rows / kernels::kPanel * panel));
-        LAP_TRY(make(m.x, columns * k * 4));
-        LAP_TRY(make(m.image, static_cast<int64_t>(product_image_bytes(columns, k))));
-        LAP_TRY(make(m.out, columns * rows * 4));
+        LAP_TRY(make(m.weights, rows / kernels::kPanel * panel, kWord));
+        LAP_TRY(make(m.x, columns * k * 4, kOne));
+        LAP_TRY(make(m.image, static_cast<int64_t>(product_image_bytes(columns, k)), kOne));
+        LAP_TRY(make(m.out, columns * rows * 4, kOne));
         m.matrix = view_of(*m.weights, like.format, rows, k, panel / kernels::kPanel, Layout::panels);
         m.input = view_of(*m.x, Format::f32, columns, k, k * 4, Layout::rows);
         m.output = view_of(*m.out, Format::f32, columns, rows, rows * 4, Layout::rows);
@@ -123,6 +124,7 @@ Result<std::vector<Tuning>> Race::passing(const ShapeClass& shape, const TensorV
     for (const Tuning& candidate : candidates) {
         Tuning t = candidate;
         ProductCase product{.format = weights.format, .k = weights.cols, .columns = columns};
+        product.exact_inputs = !std::holds_alternative<MatrixTuning>(t) && !products_.wants_image(weights, columns);
         if (auto* matvec = std::get_if<MatvecTuning>(&t))
             matvec->groups = 0;  // as many panels in a workgroup as it says, though the test has few rows
         else

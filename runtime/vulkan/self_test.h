@@ -18,7 +18,8 @@ struct ProductCase {
     Use use = Use::matrix;
     bool gated = false;
     bool half_weights = false, half_inputs = false;  // the GPU rounds them to f16
-    bool own_images = false;  // the CPU rounds x to int8 by other groups than the GPU, if that does
+    bool own_images = false;  // CPU and GPU round x to int8, by other groups
+    bool exact_inputs = false;  // the GPU multiplies f32 rows: by a reference that does so too, whatever the precision
 };
 inline constexpr int64_t kImageRows = 512;  // of a gated product whose int8 image is read: two of its groups
 // Heads of one layer with a cache of so many positions in front of the step.
@@ -45,8 +46,8 @@ struct TopCase {
 
 class SelfTest {
   public:
-    // `gpu` does what is tested, `reference` is the CPU device of level ref and the same precision. Both are only
-    // borrowed; nothing else may use them meanwhile.
+    // `gpu` does what is tested, `reference` is the CPU device of level ref and the same precision, or the precise one for cases
+    // of exact inputs. Both are only borrowed; nothing else may use them meanwhile.
     SelfTest(Device& gpu, Device& reference) : gpu_(gpu), reference_(reference) {}
 
     // An error of code internal says which value is wrong, and by how much; others are the device's own.
@@ -55,6 +56,7 @@ class SelfTest {
     Result<void> product(const ProductCase& c, const ProductCase* reader = nullptr);  // with one: gated, kImageRows wide
     Result<void> attention(const AttentionCase& c, const ProductCase* reader = nullptr);  // with norm, rotation and storing in front
     Result<void> norms(const RowsCase& c, const ProductCase* reader = nullptr);  // of a residual too
+    Result<void> commit(const AttentionCase& c);  // of a window's ring
     Result<void> bare_norm(const RowsCase& c);  // without weights
     Result<void> layer_norm(const RowsCase& c);
     Result<void> add(const RowsCase& c);

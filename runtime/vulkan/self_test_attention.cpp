@@ -1,4 +1,4 @@
-// Attention with norms, rotation and storing in front; see self_test.h.
+// Attention with norms, rotation and storing in front, and a window's rows on their way into its ring; see self_test.h.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -32,6 +32,18 @@ void fill_cache(const AttentionCase& c, int64_t rows, std::byte* out) {
         const uint16_t half = half_bits((1.5f + random.value()) / 256);
         std::memcpy(out + values + 2 * i, &half, 2);
     }
+}
+
+KvView view_of(const AttentionCase& c, const KvTable& table) {
+    KvView view;
+    view.table = &table;
+    view.kv_class = c.kv_class;
+    view.format = c.format;
+    view.kv_heads = c.kv_heads;
+    view.dim = c.dim;
+    view.key_pairs = c.key_pairs;
+    view.row = row_bytes_of(c);
+    return view;
 }
 
 // A ring or one segment of so many rows, the step's own rows straight in their places.
@@ -70,16 +82,9 @@ Result<void> SelfTest::attention(const AttentionCase& c, const ProductCase* read
     KvTable tables[2];
     KvView views[2];
     for (const bool g : {false, true}) {
-        KvView& view = views[g];
         tables[g].segments = {{g ? cache.on_gpu : cache.on_cpu, rows_held}};
-        view.table = &tables[g];
-        view.kv_class = c.kv_class;
-        view.format = c.format;
-        view.kv_heads = c.kv_heads;
-        view.dim = c.dim;
-        view.key_pairs = c.key_pairs;
-        view.row = row;
-        view.key_weight = k_weight.on(g);
+        views[g] = view_of(c, tables[g]);
+        views[g].key_weight = k_weight.on(g);
     }
     StepShape shape{.columns = c.columns, .leaving = c.columns, .pairs = {c.pairs, c.pairs}, .widest = c.heads * c.dim, .head_dim = c.dim};
     const auto fill = [&](const StepInputs& in) {
@@ -109,6 +114,35 @@ Result<void> SelfTest::attention(const AttentionCase& c, const ProductCase* read
     const double one_off = c.format == KvFormat::q8_0 ? 3.0 * c.columns / 127 : c.format == KvFormat::f16 ? 3.0 * c.columns / 1024 : 0;
     LAP_TRY(compare("attention", out, [&](int64_t) { return 4 * rounding + one_off; }));
     return compare(behind, out);
+}
+
+// Bytes as they are: numbers of f32 stand for those of any format. The ring's end is crossed.
+Result<void> SelfTest::commit(const AttentionCase& c) {
+    constexpr int32_t kColumns = 20, kBeforeEnd = 7;  // as many as go by way of the scratch
+    const int32_t ring_rows = c.window + 16, kept = std::min(kColumns, ring_rows);
+    const KvRowBytes row = row_bytes_of(c);
+    const int64_t position_bytes = c.kv_heads * (row.k + row.v + row.k_scales + row.v_scales);
+    LAP_ASSIGN(const Rows ring, rows(Format::f32, 1, ring_rows * position_bytes / 4, 18));
+    LAP_ASSIGN(const Rows scratch, rows(Format::f32, 1, kColumns * position_bytes / 4, 19));
+    KvTable tables[2];
+    KvSegment scratches[2];
+    KvView views[2];
+    for (const bool g : {false, true}) {
+        tables[g].segments = {{g ? ring.on_gpu : ring.on_cpu, ring_rows}};
+        scratches[g] = {g ? scratch.on_gpu : scratch.on_cpu, kColumns};
+        views[g] = view_of(c, tables[g]);
+        views[g].scratch = &scratches[g];
+    }
+    const auto fill = [&](const StepInputs& in) {
+        KvStep& step = in.kv(c.kv_class);
+        step.span_count = step.store_count = 0;
+        step.commits[0] = {0, ring_rows - kBeforeEnd, kBeforeEnd};
+        step.commits[1] = {kBeforeEnd, 0, kept - kBeforeEnd};
+        step.commit_count = 2;
+    };
+    const StepShape shape{.columns = kColumns, .leaving = kColumns, .widest = c.dim, .head_dim = c.dim};
+    LAP_TRY(run(shape, fill, [&](Device& d, bool g) { d.commit_kv(views[g]); }));
+    return compare("ring", ring, [](int64_t) { return 0; });
 }
 
 }  // namespace lapidary::runtime::vulkan

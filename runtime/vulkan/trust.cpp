@@ -7,10 +7,10 @@
 namespace lapidary::runtime::vulkan {
 
 template <class Test>
-Result<bool> Trust::ask(const std::string& name, const Test& test) {
+Result<bool> Trust::ask(const std::string& name, const Test& test, bool exact) {
     if (const auto known = verdicts_.of(name)) return known->passed;
     LAP_TRY(verdicts_.begin(name));
-    SelfTest self_test(*gpu_, *reference_);
+    SelfTest self_test(*gpu_, exact ? *exact_ : *reference_);
     const Result<void> outcome = test(self_test);
     const Errc code = outcome.error().code;
     if (code == Errc::device_lost) return outcome.error();  // the announcement stays: the next start does not try again
@@ -41,6 +41,17 @@ std::string name_of(const std::string& shader, const ProductCase& c, bool image)
 
 }  // namespace
 
+bool tests_shader(std::string_view test, std::string_view shader) {
+    // "matmul_q4_0_matrix_half" ends as the last one too.
+    for (const std::string_view kind : {"matrix_int8", "matrix_half", "half"}) {
+        if (!shader.ends_with(concat("_", kind))) continue;
+        const std::string_view base = shader.substr(0, shader.size() - kind.size() - 1);
+        return test.starts_with(concat(base, " ", kind, " ")) || test.starts_with(concat(base, "_dot ", kind, " "));
+    }
+    const bool other = test.find(" half ") != test.npos || test.find(" matrix_") != test.npos;
+    return !other && test.starts_with(concat(shader, " "));
+}
+
 std::optional<ProductCase> Trust::prepare(const Reader* reader, bool image, int64_t k, int64_t columns) {
     tested_->leave_images(image);
     if (!reader) return std::nullopt;
@@ -52,7 +63,7 @@ std::optional<ProductCase> Trust::prepare(const Reader* reader, bool image, int6
 }
 
 Result<bool> Trust::product(const std::string& shader, const ProductCase& c) {
-    return ask(name_of(shader, c, false), [&](SelfTest& t) { return t.product(c); });
+    return ask(name_of(shader, c, false), [&](SelfTest& t) { return t.product(c); }, c.exact_inputs);
 }
 
 Result<bool> Trust::product(const ShapeClass& shape, const Tuning& tuning, const ProductCase& c, const Reader* reader) {
@@ -60,7 +71,7 @@ Result<bool> Trust::product(const ShapeClass& shape, const Tuning& tuning, const
     tested_->tune(shape, tuning);
     const ProductCase tested = rounded(c, tuning);
     return ask(name_of(concat(row_of(shape.shader).name, " ", name(tuning)), c, reader != nullptr),
-               [&](SelfTest& t) { return t.product(tested, pointer(behind)); });
+               [&](SelfTest& t) { return t.product(tested, pointer(behind)); }, c.exact_inputs);
 }
 
 Result<bool> Trust::attention(const AttentionCase& c, const Reader* reader) {
@@ -68,6 +79,11 @@ Result<bool> Trust::attention(const AttentionCase& c, const Reader* reader) {
     return ask(concat("attention", reader ? " image " : " ", name(c.format), " ", c.heads, "/", c.kv_heads, "x", c.dim,
                       c.key_pairs > 0 ? "v" : "", " w", c.window, " p", c.position, " t", c.columns),
                [&](SelfTest& t) { return t.attention(c, pointer(behind)); });
+}
+
+Result<bool> Trust::commit(const AttentionCase& c) {
+    return ask(concat("commit_kv ", name(c.format), " ", c.kv_heads, "x", c.dim, c.key_pairs > 0 ? "v" : "", " w", c.window),
+               [&](SelfTest& t) { return t.commit(c); });
 }
 
 Result<bool> Trust::norms(const RowsCase& c, const Reader* reader, bool image) {

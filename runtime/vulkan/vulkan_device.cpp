@@ -61,7 +61,7 @@ Result<std::unique_ptr<VulkanDevice>> VulkanDevice::create(const std::shared_ptr
     LAP_ASSIGN(made->zeroing_queue_, Queue::create(context));
     made->zeroing_ = std::make_unique<Transfers>(*made->zeroing_queue_);
     made->weights_ = std::make_unique<VulkanWeights>(*made->transfers_, context, *products);
-    made->probe_ = std::make_unique<VulkanProbe>(*made->queue_, *pipelines);
+    made->probe_ = std::make_unique<VulkanProbe>(*made->queue_, *pipelines, nullptr);
     return made;
 }
 
@@ -87,10 +87,13 @@ Result<void> VulkanDevice::make_trust() {
     cpu.threads = {1, 1};
     cpu.precise = options_.precise;
     LAP_ASSIGN(auto reference, make_cpu_device(cpu, {}));
+    cpu.precise = true;
+    LAP_ASSIGN(auto exact, make_cpu_device(cpu, {}));
     std::filesystem::path file;
     if (!options_.cache_folder.empty()) file = options_.cache_folder / verdict_file_name(context_->facts());
-    trust_ = std::make_unique<Trust>(std::move(tester), std::move(reference), Verdicts::open(std::move(file), context_->facts()),
-                                     tested_);
+    trust_ = std::make_unique<Trust>(std::move(tester), std::move(reference), std::move(exact),
+                                     Verdicts::open(std::move(file), context_->facts()), tested_);
+    probe_ = std::make_unique<VulkanProbe>(*queue_, *pipelines_, &trust_->verdicts());
     const double seconds = options_.race_seconds.value_or(context_->facts().software ? 0 : kRaceSeconds);
     race_ = std::make_unique<Race>(*queue_, *pipelines_, *products_, *trust_, seconds);
     return {};

@@ -151,6 +151,7 @@ class VulkanDevice final : public Device {
     bool trust_attention(const TensorView& q, const KvView& kv);
     bool trust_joined_norm(const MatmulInput& in, const Reader& reader, bool image);
     bool trust_gated_image(const TensorView& gate, const TensorView& up, int64_t columns, RowRange rows);
+    bool trust_commit(const KvView& kv);
     bool trust_norms(const RowsCase& c);
     bool trust_rows(const char* what, Trust::RowsTest test, const RowsCase& c);
     bool trusted(const std::string& shader, const Result<bool>& passed);

@@ -270,6 +270,7 @@ void VulkanDevice::attention(const TensorView& q, const KvView& kv, const Tensor
 
 void VulkanDevice::commit_kv(const KvView& kv) {
     note_kv(kv);
+    if (!trust_commit(kv)) return;
     operation("commit_kv", [=](const StepInputs& in) { return commit_cost(in, kv); },
               [&](auto& dispatches) { note_commit_kv(kv, memory(), dispatches); });
 }

@@ -13,7 +13,8 @@ Reader VulkanDevice::at_work(const TensorView& weights, int64_t columns, int64_t
     if (r.shape) r.tuning = products_->at_work(weights, columns, rows, gated);
     r.product = {.format = weights.format, .k = weights.cols, .columns = products_->columns_like(weights, columns),
                  .use = plain ? Use::projection : Use::matrix, .gated = gated,
-                 .own_images = plain && !options_.precise && kernels::is_quantised(weights.format)};
+                 .own_images = plain && products_->wants_image(weights, columns),
+                 .exact_inputs = !products_->wants_image(weights, columns)};
     return r;
 }
 
@@ -89,6 +90,13 @@ bool VulkanDevice::trust_gated_image(const TensorView& gate, const TensorView& u
     return passed && *passed;
 }
 
+bool VulkanDevice::trust_commit(const KvView& kv) {
+    if (!trust_ || !outcome_ || !kv.scratch) return outcome_.has_value();
+    AttentionCase c{.format = kv.format, .kv_class = kv.kv_class, .kv_heads = kv.kv_heads, .dim = kv.dim, .key_pairs = kv.key_pairs};
+    c.window = static_cast<int32_t>(kv.table->segments[0].rows) / 4 * 4 - 16;
+    return trusted("commit_kv", trust_->commit(c));
+}
+
 bool VulkanDevice::trust_norms(const RowsCase& c) {
     if (!trust_ || !outcome_) return outcome_.has_value();
     return trusted("norms", trust_->norms(c, nullptr, false));
@@ -110,7 +118,7 @@ bool VulkanDevice::trusted(const std::string& shader, const Result<bool>& passed
 Error VulkanDevice::distrust(const std::string& shader) const {
     std::string why;
     for (const auto& [test, verdict] : trust_->verdicts().failed())
-        if (test.compare(0, shader.size(), shader) == 0) why = concat(": ", test, ", ", verdict.reason);
+        if (test.starts_with(concat(shader, " "))) why = concat(": ", test, ", ", verdict.reason);
     return {Errc::device_unavailable, concat(context_->facts().name, " (", context_->facts().driver, ") computes ", shader, " wrongly", why),
             "update the GPU's driver, or set EngineOptions::placement to cpu; `lapidary doctor` shows what passed"};
 }

@@ -51,6 +51,7 @@ const std::vector<Test> kTests = {
     {"product", [](SelfTest& t) { return t.product({.format = Format::q6_k, .k = 256, .columns = 2}); }},
     {"gated product", gated},
     {"attention", attention},
+    {"a ring's rows", [](SelfTest& t) { return t.commit({.kv_class = KvClass::window, .kv_heads = 2, .dim = 64, .window = 32}); }},
     {"norms joined with a product", norms},
     {"norms", [](SelfTest& t) { return t.norms({300, 2}); }},
     {"bare norm", [](SelfTest& t) { return t.bare_norm({300, 2}); }},

@@ -29,7 +29,7 @@ using namespace runtime::vulkan;
 using test::ScratchFolder;
 using test::VulkanFaults;
 
-constexpr int64_t kRows = 48, kK = 256;
+constexpr int64_t kRows = 48, kK = 3840;  // as in the 12B, where sums are long
 
 // A device that tests its shaders, with a matrix of q4_0 and a row.
 struct Subject {
@@ -88,7 +88,7 @@ struct Subject {
     // Of f32 rows: n u |w| |x|, n additions that follow each other, |w| <= 8 / 64 sqrt(k), |x| near sqrt(k).
     static constexpr double kFloats = (kK / 4 + 64) / double{1 << 24} * kK / 8;
     // Of an int8 image: each value off by up to max|x| / 254, at random; six deviations.
-    static constexpr double kImage = 6.0 * 16 / 8 * 4 / 254;
+    static constexpr double kImage = 6.0 * 62 / 8 * 4 / 254;
 
     bool takes_image() const { return device->products().wants_image(weights.view, 1); }
 
@@ -155,6 +155,7 @@ TEST_CASE("trust: without any product that is right the step fails, and says wha
     REQUIRE_FALSE(done);
     CHECK(done.error().code == Errc::device_unavailable);
     CHECK(done.error().message.find("computes matvec_q4_0 wrongly") != std::string::npos);
+    CHECK(done.error().message.find("wrongly: matvec_q4_0 64x") != std::string::npos);  // not the test of matvec_q4_0_dot
     CHECK(done.error().message.find(" instead of ") != std::string::npos);
     CHECK(done.error().hint.find("placement") != std::string::npos);
     CHECK(failed(subject).size() == 2);
@@ -166,6 +167,18 @@ TEST_CASE("trust: without any product that is right the step fails, and says wha
     REQUIRE(subject.add_norm());  // and is one of a shader, not of the device
 }
 
+TEST_CASE("trust: tests are known by the shaders that they ran") {
+    CHECK(tests_shader("matmul_f16 half 64x64x32x8 k512 t11", "matmul_f16_half"));
+    CHECK_FALSE(tests_shader("matmul_f16 half 64x64x32x8 k512 t11", "matmul_f16"));
+    CHECK_FALSE(tests_shader("matmul_q4_0 half 64x64x32x8 k512 t11", "matmul_q4_0_matrix_half"));
+    CHECK(tests_shader("matmul_q4_0_dot matrix_half 64x64x32x32 k512 t47", "matmul_q4_0_matrix_half"));
+    CHECK(tests_shader("matmul_q4_0 matrix_int8 64x64x32x32 k512 t47", "matmul_q4_0_matrix_int8"));
+    CHECK_FALSE(tests_shader("matmul_q4_0_dot matrix_int8 64x64x32x32 k512 t47", "matmul_q4_0_matrix_half"));
+    CHECK_FALSE(tests_shader("matmul_q4_0_dot matrix_int8 64x64x32x32 k512 t47", "matmul_q4_0_dot"));
+    CHECK(tests_shader("matmul_q4_0_dot 256x64x64x4 k512 t47", "matmul_q4_0_dot"));
+    CHECK_FALSE(tests_shader("matmul_q4_0_dot 256x64x64x4 k512 t47", "matmul_q4_0"));
+}
+
 TEST_CASE("trust: norms and attention that are wrong fail the step with their numbers") {
     VulkanFaults faults;
     Subject subject(faults);
@@ -173,7 +186,7 @@ TEST_CASE("trust: norms and attention that are wrong fail the step with their nu
     const auto normed = subject.add_norm();
     REQUIRE_FALSE(normed);
     CHECK(normed.error().code == Errc::device_unavailable);
-    CHECK(normed.error().message.find("computes norms wrongly: norms 256 t1, ") != std::string::npos);
+    CHECK(normed.error().message.find("computes norms wrongly: norms 3840 t1, ") != std::string::npos);
     CHECK(normed.error().message.find(" instead of ") != std::string::npos);
 
     KvTable table{1, {}};
@@ -198,14 +211,14 @@ TEST_CASE("trust: operations on rows that are wrong fail the step, each with its
         std::function<void()> note;
     };
     const Case cases[] = {
-        {"layer_norm: layer_norm 256 t1, ", [&] { d.layer_norm(x, x, x, 1e-5f, x); }},
-        {"bare_norm: bare_norm 256 t1, ", [&] { d.rms_norm(x, {}, 1e-6f, x); }},
-        {"add: add 256 t1, ", [&] { d.add(x, x); }},
-        {"soft_cap: soft_cap 256 t1, ", [&] { d.soft_cap(x, 30.0f); }},
-        {"input_rows: input_rows 256 t1, ", [&] { d.input_rows(Device::Rows::all, x, 0); }},
-        {"input_rows_without_id: input_rows_without_id 256 t1, ", [&] { d.input_rows(Device::Rows::without_id, x, 0); }},
-        {"embed_panels_q4_0: embed_panels_q4_0 256 t1, ", [&] { d.embed_rows(subject.weights.view, Entry::ids, 1.0f, x); }},
-        {"top_k: top_k 256 k5 t1, ", [&] { d.top_k(x, 5, out.first_cols(10)); }},
+        {"layer_norm: layer_norm 3840 t1, ", [&] { d.layer_norm(x, x, x, 1e-5f, x); }},
+        {"bare_norm: bare_norm 3840 t1, ", [&] { d.rms_norm(x, {}, 1e-6f, x); }},
+        {"add: add 3840 t1, ", [&] { d.add(x, x); }},
+        {"soft_cap: soft_cap 3840 t1, ", [&] { d.soft_cap(x, 30.0f); }},
+        {"input_rows: input_rows 3840 t1, ", [&] { d.input_rows(Device::Rows::all, x, 0); }},
+        {"input_rows_without_id: input_rows_without_id 3840 t1, ", [&] { d.input_rows(Device::Rows::without_id, x, 0); }},
+        {"embed_panels_q4_0: embed_panels_q4_0 3840 t1, ", [&] { d.embed_rows(subject.weights.view, Entry::ids, 1.0f, x); }},
+        {"top_k: top_k 3840 k5 t1, ", [&] { d.top_k(x, 5, out.first_cols(10)); }},
     };
     for (const Case& c : cases) {
         CAPTURE(c.told);
