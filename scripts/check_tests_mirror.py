@@ -91,6 +91,7 @@ COVERED_ELSEWHERE = {
     "runtime/vulkan/self_test_attention": ("runtime/vulkan/self_test_test.cpp", "every self-test, beside shaders that are right and wrong"),
     "runtime/vulkan/self_test_operations": ("runtime/vulkan/self_test_test.cpp", "every self-test, beside shaders that are right and wrong"),
     "runtime/vulkan/self_test_products": ("runtime/vulkan/self_test_test.cpp", "every self-test, beside shaders that are right and wrong"),
+    "runtime/vulkan/vulkan_submits": ("runtime/vulkan/vulkan_device_test.cpp", "a step from its beginning to its end"),
     "runtime/vulkan/without_vulkan": ("cli/usage_test.py", "a GPU asked for is an error in every build"),
     "runtime/file/gguf_parse": ("runtime/file/gguf_test.cpp", "a file is parsed when it is opened"),
     "runtime/file/lapidary_directory": ("runtime/file/lapidary_file_test.cpp", "the bytes in front of a file"),

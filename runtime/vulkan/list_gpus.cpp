@@ -1,4 +1,6 @@
 // What Vulkan shows, in words and numbers without its types; see make_vulkan_device.h.
+#include <algorithm>
+
 #include "base/describe.h"
 #include "base/try.h"
 #include "runtime/vulkan/make_vulkan_device.h"

@@ -89,7 +89,7 @@ Result<bool> Trust::commit(const AttentionCase& c) {
 Result<bool> Trust::norms(const RowsCase& c, const Reader* reader, bool image) {
     const auto behind = prepare(reader, image, c.width, c.columns);
     return ask(concat("norms", image ? " image " : reader ? " joined " : " ", c.width, " t", c.columns),
-               [&](SelfTest& t) { return t.norms(c, pointer(behind)); });
+               [&](SelfTest& t) { return t.norms(c, pointer(behind)); }, reader && reader->product.exact_inputs);
 }
 
 Result<bool> Trust::rows(const char* what, RowsTest test, const RowsCase& c) {

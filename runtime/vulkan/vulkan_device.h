@@ -180,6 +180,9 @@ class VulkanDevice final : public Device {
     void note_kv(const KvView& kv);
     void note_norm(const MatmulInput& in, bool image);
     void note_pending(const MatmulInput* in = nullptr, bool image = false);
+    // The step's memory is its inputs, then the segments of both classes of caches.
+    static uint64_t inputs_bytes(const StepShape& shape) { return (StepInputs::bytes(shape) + 255) / 256 * 256; }
+    static constexpr uint64_t kSegmentBytes = 2 * kMaxSpans * sizeof(SegmentEntry);
     static constexpr uint64_t kCounterBytes = kResultGroups * sizeof(uint32_t);  // of gated_image_
     Range image_range(const TensorView& x) const;
     ResultImage gated_image(const TensorView& x) const;
