@@ -9,7 +9,6 @@
 
 namespace lapidary::model {
 
-using runtime::Candidate;
 using runtime::Format;
 using runtime::StepKey;
 using runtime::StepKind;
@@ -52,10 +51,10 @@ Result<void> hand_out(const Stage& s, const Step& step, const RowSink& sink) {
         const int32_t n = std::min(kLogitsRows, step.rows_wanted - row);
         if (row > 0) LAP_TRY(run_head(s, step, row, n));
         const auto k = static_cast<size_t>(step.candidates);
-        const Candidate* best = nullptr;
+        const runtime::Candidate* best = nullptr;
         if (k > 0) {
             LAP_ASSIGN(const float* read, runtime::read_floats(s.device, view(s.ws.candidates, Format::f32, n, step.candidates * 2)));
-            best = reinterpret_cast<const Candidate*>(read);
+            best = reinterpret_cast<const runtime::Candidate*>(read);
         }
         const TensorView logits = view(s.ws.logits, Format::f32, n, s.net.config.vocab);
         for (int32_t i = 0; i < n; ++i) {

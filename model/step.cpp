@@ -27,7 +27,7 @@ void fill_rope(const RopeConfig& rope, int32_t head_dim, int32_t position, int32
     }
 }
 
-int32_t head_dim_of(const ModelConfig& config, LayerKind kind) {
+int32_t rotated_head(const ModelConfig& config, LayerKind kind) {
     for (const LayerConfig& l : config.layers)
         if (l.kind == kind) return l.head_dim;
     return 2;
@@ -94,7 +94,7 @@ void write_inputs(const ModelConfig& config, const KvCache& kv, const Step& step
     std::copy(step.mask.begin(), step.mask.end(), inputs.mask());
     kv.plan_step(begin, columns, inputs.kv(KvClass::window), inputs.kv(KvClass::linear));
     for (const auto& [kind, c] : {std::pair{LayerKind::sliding, KvClass::window}, {LayerKind::full, KvClass::linear}})
-        fill_rope(config.rope(kind), head_dim_of(config, kind), begin, columns, inputs.cosine(c), inputs.sine(c));
+        fill_rope(config.rope(kind), rotated_head(config, kind), begin, columns, inputs.cosine(c), inputs.sine(c));
 }
 
 }  // namespace lapidary::model

@@ -86,7 +86,7 @@ std::string name(const ModelInfo& info, bool precise) {
                        info.gpu.empty() ? "" : " · " + info.gpu);
 }
 
-std::string to_text(const KldReport& report, const KldOptions& work) {
+std::string page_of(const KldReport& report, const KldOptions& work) {
     const Divergence& d = report.divergence;
     Table table({Align::left, Align::left});
     table.row({"model", name(report.model, work.model.precise)});
@@ -160,7 +160,7 @@ Result<int> kld_verb(Program& program, Args args) {
     if (console.json) {
         console.write_json(to_json(report, work));
     } else {
-        console.write_page(to_text(report, work));
+        console.write_page(page_of(report, work));
         console.note(fmt::format("{:.1f} s", report.seconds));
     }
     return 0;

@@ -19,7 +19,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kMaxThreads = 1024;
 constexpr int64_t kMaxKldTokens = 512;
 constexpr std::string_view kMagic = "LAPIDARY";  // begins every .lapidary file
 
@@ -104,7 +103,7 @@ std::string errors_table(const std::vector<PackedTensor>& tensors) {
     return table.text();
 }
 
-std::string to_text(const PackOptions& options, const PackReport& report) {
+std::string page_of(const PackOptions& options, const PackReport& report) {
     size_t panels = 0;
     for (const PackedTensor& t : report.tensors) panels += t.panels;
     std::string page = fmt::format("{}: {} from {} · {} tensors, {} in panels · {:.1f} s\n", options.out.string(),
@@ -182,7 +181,7 @@ Result<int> pack_verb(Program& program, Args args) {
     note_requantised(console, report.tensors);
     if (console.json) return console.write_json(to_json(work, report)), 0;
     console.aside(errors_table(report.tensors));
-    console.write_page(to_text(work, report));
+    console.write_page(page_of(work, report));
     return 0;
 }
 

@@ -49,7 +49,7 @@ Json to_json(const PerplexityReport& report, bool precise) {
     return json;
 }
 
-std::string to_text(const PerplexityReport& r, bool precise) {
+std::string page_of(const PerplexityReport& r, bool precise) {
     return fmt::format("perplexity {:.4f} ± {:.4f} · {:.4f} ± {:.4f} nats per token\n{} · {} {} · kv {}{}\n",
                        r.perplexity.value, r.perplexity.error, r.nll.value, r.nll.error,
                        coverage_text(r.coverage), r.model.name, r.model.type, kv_name(r.model.kv),
@@ -85,7 +85,7 @@ Result<int> perplexity_verb(Program& program, Args args) {
     if (console.json) {
         console.write_json(to_json(report, work.engine.precise));
     } else {
-        console.write_page(to_text(report, work.engine.precise));
+        console.write_page(page_of(report, work.engine.precise));
         console.note(fmt::format("{:.1f} s, {:.1f} tokens/s", report.seconds,
                                  static_cast<double>(report.coverage.tokens) / report.seconds));
     }

@@ -15,7 +15,6 @@
 namespace lapidary::cli {
 namespace {
 
-constexpr int64_t kMaxThreads = 1024;
 constexpr int64_t kMaxTokens = int64_t{1} << 24;
 constexpr std::array kImageTokens = {70, 140, 280, 560, 1120};
 

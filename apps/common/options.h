@@ -1,6 +1,7 @@
 // The options that verbs share: which model, how to run it, how to sample. The names are the contract.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "lapidary/lapidary.h"
 
 namespace lapidary::cli {
+
+inline constexpr int64_t kMaxThreads = 1024;  // that an option takes
 
 struct ModelOptions {
     std::optional<std::string> model, mmproj;  // -m, --mmproj

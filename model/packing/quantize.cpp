@@ -27,12 +27,6 @@ float largest_magnitude(const float* x, int count) {
     return largest;
 }
 
-// 1 / d, or 0 where that is no number: such values round to 0.
-float inverse(float d) {
-    const float id = d != 0 ? 1.0f / d : 0.0f;
-    return std::isfinite(id) ? id : 0.0f;
-}
-
 // roundf without its call: halves go away from zero. |x| is small, so x - its whole part is exact.
 int round_away(float x) {
     const int whole = static_cast<int>(x);

@@ -4,6 +4,7 @@
 // error.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -17,6 +18,12 @@ using kernels::Format;
 // and, for all but f32 and bf16, of at most kLargestQuantised in magnitude: scales are f16.
 void quantise_row(Format format, const float* x, int64_t count, std::byte* blocks);
 inline constexpr float kLargestQuantised = 65504.0f;
+
+// 1 / d, or 0 where that is no number: such values round to 0.
+inline float inverse(float d) {
+    const float id = d != 0 ? 1.0f / d : 0.0f;
+    return std::isfinite(id) ? id : 0.0f;
+}
 
 // One block of 256 values (quantize_k.cpp).
 void quantise_block_q4_k(const float* x, std::byte* block);

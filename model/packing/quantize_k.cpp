@@ -29,11 +29,6 @@ float stored_half(float value, uint8_t* to) {
     return kernels::half_to_float(half);
 }
 
-float inverse(float x) {
-    const float id = x != 0 ? 1.0f / x : 0.0f;
-    return std::isfinite(id) ? id : 0.0f;
-}
-
 // ---- q4_k: value = scale q - minimum, q in 0..15, minimum >= 0 ------------------------------------
 
 constexpr int kGroup4 = 32, kGroups4 = 8;

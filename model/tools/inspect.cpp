@@ -10,7 +10,7 @@
 namespace lapidary {
 namespace {
 
-using Rows = std::vector<std::pair<std::string, std::string>>;
+using Fields = std::vector<std::pair<std::string, std::string>>;
 
 std::string list(const std::vector<int32_t>& ids) {
     constexpr size_t kShown = 32;
@@ -24,7 +24,7 @@ std::string number(double value) {
     return text;
 }
 
-void describe_layers(const model::ModelConfig& c, Rows& rows) {
+void describe_layers(const model::ModelConfig& c, Fields& rows) {
     std::string pattern;
     for (const auto& l : c.layers) pattern += l.kind == model::LayerKind::sliding ? 's' : 'F';
     rows.push_back({"layers", std::to_string(c.layers.size()) + " (" + pattern + ": s sliding, F full)"});
@@ -41,8 +41,8 @@ void describe_layers(const model::ModelConfig& c, Rows& rows) {
     }
 }
 
-Rows describe(const model::ModelConfig& c) {
-    Rows rows{{"name", c.name},
+Fields describe(const model::ModelConfig& c) {
+    Fields rows{{"name", c.name},
               {"hidden", std::to_string(c.hidden)},
               {"feed-forward", std::to_string(c.ffn)},
               {"vocabulary", std::to_string(c.vocab)},

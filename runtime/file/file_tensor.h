@@ -11,6 +11,9 @@
 
 namespace lapidary::runtime {
 
+// Of a tensor: far above any model, and products of sizes stay below 2^63.
+inline constexpr uint64_t kMaxValues = uint64_t{1} << 48;
+
 struct FileTensor {
     std::string name = {};            // in its file
     Format format = Format::f32;      // without meaning when foreign_type is set

@@ -22,7 +22,6 @@ constexpr size_t kMinArrayBytes = 4 + 8;               // type and count of an e
 constexpr size_t kMaxNameBytes = 65535;                // the specification's limit for keys
 constexpr uint32_t kMaxDims = 16;                      // the specification leaves room above its 4
 constexpr int kMaxDepth = 16;                          // of arrays in arrays
-constexpr uint64_t kMaxValues = uint64_t{1} << 48;  // far above any model; keeps products below 2^63
 
 // Bytes of one scalar; 0 for strings, arrays and unknown types.
 size_t scalar_bytes(GgufType type) {

@@ -6,17 +6,12 @@
 #include "base/describe.h"
 #include "base/try.h"
 #include "runtime/file/gguf.h"
+#include "runtime/file/put.h"
 
 namespace lapidary::runtime {
 namespace {
 
 constexpr uint64_t kAlignment = 32;
-
-// Numbers as they lie in memory: the format and all our machines are little-endian.
-template <class T>
-void put(std::string& out, T value) {
-    out.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
 
 void put_text(std::string& out, std::string_view text) {
     put<uint64_t>(out, text.size());

@@ -12,22 +12,17 @@
 #include "base/try.h"
 #include "runtime/file/gguf.h"
 #include "runtime/file/gguf_types.h"
+#include "runtime/file/put.h"
 
 namespace lapidary::runtime {
 namespace {
 
 constexpr const char* kPackAgain = "pack the model again, or copy the file again";
-constexpr size_t kMinSourceBytes = 20, kMinTextBytes = 28, kMinTensorBytes = 44;
-constexpr size_t kMaxNameBytes = 4096;
+constexpr size_t kMinSourceBytes = 20, kMinTextBytes = 28, kMinRecordBytes = 44;
+constexpr size_t kMaxTextBytes = 4096;
 constexpr uint32_t kMaxRank = 8;
-constexpr uint64_t kMaxValues = uint64_t{1} << 48;  // far above any model; keeps products below 2^63
 
-template <class T>
-void put(std::string& out, T value) {  // the format and all our machines are little-endian
-    out.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-void put_text(std::string& out, std::string_view text) {
+void put_short_text(std::string& out, std::string_view text) {
     put(out, static_cast<uint32_t>(text.size()));
     out += text;
 }
@@ -46,7 +41,7 @@ class DirectoryReader {
         end_ = kLapidaryHeaderBytes + bytes_.size();
         LAP_ASSIGN(const uint32_t texts, count(kMinTextBytes));
         for (uint32_t i = 0; i < texts; i++) LAP_TRY(read_text(file));
-        LAP_ASSIGN(const uint32_t tensors, count(kMinTensorBytes));
+        LAP_ASSIGN(const uint32_t tensors, count(kMinRecordBytes));
         for (uint32_t i = 0; i < tensors; i++) LAP_TRY(read_tensor(file));
         if (at_ != bytes_.size()) return bad(concat(bytes_.size() - at_, " bytes too many in its directory"));
         return {};
@@ -73,7 +68,7 @@ class DirectoryReader {
     }
     Result<std::string> text() {
         LAP_ASSIGN(const uint32_t length, number<uint32_t>());
-        if (length > kMaxNameBytes || length > bytes_.size() - at_)
+        if (length > kMaxTextBytes || length > bytes_.size() - at_)
             return bad(concat("its directory has a name of ", length, " bytes"));
         at_ += length;
         return std::string(bytes_.substr(at_ - length, length));
@@ -193,22 +188,22 @@ std::string encode_header(const LapidaryHeader& header) {
 
 std::string encode_directory(const LapidaryFile& file) {
     std::string out;
-    for (const std::string* text : {&file.kind, &file.title, &file.writer}) put_text(out, *text);
+    for (const std::string* text : {&file.kind, &file.title, &file.writer}) put_short_text(out, *text);
     put(out, static_cast<uint32_t>(file.sources.size()));
     for (const LapidarySource& source : file.sources) {
-        put_text(out, source.name);
+        put_short_text(out, source.name);
         put(out, source.bytes);
         put(out, source.modified_s);
     }
     put(out, static_cast<uint32_t>(file.texts.size()));
     for (const LapidaryText& text : file.texts) {
-        put_text(out, text.name);
+        put_short_text(out, text.name);
         for (const uint64_t value : {text.offset, text.bytes, text.checksum}) put(out, value);
     }
     put(out, static_cast<uint32_t>(file.tensors.size()));
     for (const LapidaryTensor& tensor : file.tensors) {
-        put_text(out, tensor.name);
-        put_text(out, tensor.group);
+        put_short_text(out, tensor.name);
+        put_short_text(out, tensor.group);
         put(out, gguf_number(tensor.format));
         put(out, static_cast<uint32_t>(tensor.layout));
         put(out, static_cast<uint32_t>(tensor.shape.size()));

@@ -20,8 +20,7 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kLengthBytes = 8;
-constexpr size_t kMaxDims = 8;
-constexpr uint64_t kMaxValues = uint64_t{1} << 48;  // keeps products below 2^63
+constexpr size_t kMostAxes = 8;
 constexpr const char* kSingleName = "model.safetensors";
 constexpr const char* kIndexName = "model.safetensors.index.json";
 
@@ -115,7 +114,7 @@ class HeaderReader {
 
     // The number of values; 0 for a tensor that holds nothing, which the format allows.
     Result<uint64_t> read_shape(FileTensor& tensor, const json& shape, const std::string& what) const {
-        if (shape.size() > kMaxDims) return bad(concat(what, " has ", shape.size(), " dimensions"));
+        if (shape.size() > kMostAxes) return bad(concat(what, " has ", shape.size(), " dimensions"));
         uint64_t values = 1;
         bool empty = false;
         for (const json& item : shape) {

@@ -46,8 +46,6 @@ Range visible(const StepMemory& memory, const int32_t* of_class, int64_t rows) {
     return memory.of(of_class + (memory.columns - rows), static_cast<uint64_t>(rows) * sizeof(int32_t));
 }
 
-uint32_t floats_apart(const TensorView& v) { return static_cast<uint32_t>(v.row_bytes / 4); }
-
 Shader shader_for(KvFormat format) {
     return format == KvFormat::f32   ? Shader::attention_f32
            : format == KvFormat::f16 ? Shader::attention_f16

@@ -28,6 +28,11 @@ inline Range range_of(const BufferData& buffer, uint64_t offset, uint64_t bytes)
     const uint64_t begin = b.offset() + offset;
     return {&b.block(), begin, begin + bytes, b.address() + offset};
 }
+// Numbers of rows, columns and values as shaders take them: 32 bits hold all that a binding's limit admits.
+inline uint32_t u32(int64_t n) { return static_cast<uint32_t>(n); }
+// From a row of f32 to the next.
+inline uint32_t floats_apart(const TensorView& v) { return u32(v.row_bytes / 4); }
+
 // All rows of a view.
 inline Range range_of(const TensorView& v) {
     if (!v) return {};

@@ -21,8 +21,6 @@ Range angles_of(const StepMemory& memory, const float* of_class, KvClass c, int6
     return memory.of(of_class + (memory.columns - rows) * pairs, static_cast<uint64_t>(rows * pairs) * sizeof(float));
 }
 
-uint32_t floats_apart(const TensorView& v) { return static_cast<uint32_t>(v.row_bytes / 4); }
-
 Shader store_shader(KvFormat format) {
     return format == KvFormat::f32   ? Shader::norm_rope_store_f32
            : format == KvFormat::f16 ? Shader::norm_rope_store_f16

@@ -10,9 +10,7 @@ namespace {
 
 using kernels::kPanel;
 
-uint32_t u32(int64_t n) { return static_cast<uint32_t>(n); }
 uint32_t ceil_div(int64_t n, int64_t by) { return u32((n + by - 1) / by); }
-uint32_t stride_of(const TensorView& v) { return u32(v.row_bytes / 4); }
 
 // A part's rows, and where they and their results lie.
 struct Slice {
@@ -41,7 +39,7 @@ void Products::add_matvec(std::span<const MatmulPart> parts, const TensorView& x
     const TensorView& w = parts[0].weights;
     struct {
         uint32_t k, stride, panel_bytes, ends[3], rows[4], strides[4];
-    } scalars = {u32(w.cols), stride_of(x), u32(kernels::panel_bytes(w.format, w.cols)), {}, {}, {}};
+    } scalars = {u32(w.cols), floats_apart(x), u32(kernels::panel_bytes(w.format, w.cols)), {}, {}, {}};
     const auto columns = u32(x.rows), matrices = gated ? 2u : 1u;
     int64_t all_rows = 0;
     for (const MatmulPart& p : parts) all_rows += p.rows.end_of(p.weights) - p.rows.begin;
@@ -56,7 +54,7 @@ void Products::add_matvec(std::span<const MatmulPart> parts, const TensorView& x
             if (i == 0 || !gated) {
                 ranges[1 + kMaxParts + i] = slice.result;
                 scalars.rows[i] = u32(slice.rows());
-                scalars.strides[i] = stride_of(parts[i].out);
+                scalars.strides[i] = floats_apart(parts[i].out);
                 groups += ceil_div(ceil_div(slice.rows(), kPanel), t.panels);
             }
         }
@@ -75,7 +73,7 @@ void Products::add_matvec_rows(const MatmulPart& part, const TensorView& x, cons
     const Slice slice(part);
     struct {
         uint32_t k, row_bytes, rows, x_stride, result_stride, has_bias;
-    } const scalars = {u32(x.cols), u32(slice.unit_bytes), u32(slice.rows()), stride_of(x), stride_of(part.out), part.bias ? 1u : 0u};
+    } const scalars = {u32(x.cols), u32(slice.unit_bytes), u32(slice.rows()), floats_apart(x), floats_apart(part.out), part.bias ? 1u : 0u};
     constexpr uint32_t kThreads = 128, kRows = 8;
     const Range input = wants_image(part.weights, x.rows) ? image : columns_of(x, 0, x.cols);
     out.push_back(make_dispatch({shader_of(part.weights, x.rows), {kThreads, u32(x.rows), kRows}},
@@ -96,7 +94,7 @@ void Products::add_matmul(const MatmulPart& part, const TensorView& x, const Ran
     if (image_serves) {
         struct {
             uint32_t k, unit_bytes, rows, columns, result_stride, has_bias;
-        } const scalars = {u32(x.cols), u32(slice.unit_bytes), u32(slice.rows()), u32(x.rows), stride_of(part.out), has_bias};
+        } const scalars = {u32(x.cols), u32(slice.unit_bytes), u32(slice.rows()), u32(x.rows), floats_apart(part.out), has_bias};
         out.push_back(make_dispatch(key, groups, {slice.weights, image, slice.bias, slice.result}, scalars));
         return;
     }
@@ -108,7 +106,7 @@ void Products::add_matmul(const MatmulPart& part, const TensorView& x, const Ran
     struct {
         uint32_t k, unit_bytes, rows, columns, x_stride, result_stride, has_bias;
     } const scalars = {u32(x.cols),  u32(slice.unit_bytes), u32(slice.rows()), u32(x.rows),
-                       stride_of(x), stride_of(part.out),   has_bias};
+                       floats_apart(x), floats_apart(part.out),   has_bias};
     out.push_back(make_dispatch(key, groups, std::move(ranges), scalars));
 }
 
@@ -149,7 +147,7 @@ void Products::gated_matmul(const TensorView& gate, const TensorView& up, const 
     const int64_t begin = rows.begin, end = rows.end_of(gate);
     struct {
         uint32_t count, gate_stride, up_stride;
-    } const scalars = {u32(end - begin), stride_of(out_view), stride_of(scratch)};
+    } const scalars = {u32(end - begin), floats_apart(out_view), floats_apart(scratch)};
     constexpr uint32_t kThreads = 256;
     out.push_back(make_dispatch({Shader::geglu, {kThreads}}, {ceil_div(end - begin, kThreads), u32(x.rows), 1},
                                 {columns_of(out_view, begin, end), columns_of(scratch, begin, end)}, scalars));

@@ -8,8 +8,6 @@ namespace {
 
 using kernels::kActivationGroup;
 
-uint32_t u32(int64_t n) { return static_cast<uint32_t>(n); }
-
 }  // namespace
 
 Range columns_of(const TensorView& v, int64_t begin, int64_t end) {

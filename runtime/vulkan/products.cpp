@@ -13,8 +13,6 @@ namespace {
 using kernels::kActivationGroup;
 using kernels::kPanel;
 
-uint32_t u32(int64_t n) { return static_cast<uint32_t>(n); }
-
 constexpr uint32_t kBlock = 32;  // values of K in a step of matrices; what tiles are multiples of
 
 // Of results in a subgroup: more crowd its registers, and compilers that unroll them take a minute.

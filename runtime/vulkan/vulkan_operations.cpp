@@ -11,11 +11,9 @@
 namespace lapidary::runtime::vulkan {
 namespace {
 
-constexpr uint32_t kThreads = 256;  // of a workgroup that takes a row
+constexpr uint32_t kRowThreads = 256;  // of a workgroup that takes a row
 
 uint32_t groups_of(int64_t items, uint32_t threads) { return static_cast<uint32_t>((items + threads - 1) / threads); }
-
-uint32_t stride_of(const TensorView& v) { return static_cast<uint32_t>(v.row_bytes / 4); }
 
 RowsCase rows_of_test(const TensorView& v) { return {v.cols, std::min<int64_t>(v.rows, 3)}; }
 
@@ -81,9 +79,9 @@ void VulkanDevice::embed_rows(const TensorView& table, Entry entry, float scale,
     if (trust_ && !(outcome_ && trusted(std::string(row_of(shader()).name), trust_->embed_rows(shader(), test)))) return;
     operation("embed", [=](const StepInputs&) { return embed_cost(table, out.rows); }, [&](auto& dispatches) {
         const auto unit = static_cast<uint32_t>(table.row_bytes * (panels ? kernels::kPanel : 1));
-        const struct { uint32_t cols, stride, unit; float scale; } scalars{static_cast<uint32_t>(out.cols), stride_of(out), unit, scale};
+        const struct { uint32_t cols, stride, unit; float scale; } scalars{static_cast<uint32_t>(out.cols), floats_apart(out), unit, scale};
         const int32_t* ids = entry == Entry::ids ? inputs_.ids() : inputs_.second_ids();
-        dispatches.push_back(make_dispatch({shader(), {kThreads}}, {groups_of(out.cols, kThreads), static_cast<uint32_t>(out.rows), 1},
+        dispatches.push_back(make_dispatch({shader(), {kRowThreads}}, {groups_of(out.cols, kRowThreads), static_cast<uint32_t>(out.rows), 1},
                                            {range_of(table), memory().of(ids, static_cast<uint64_t>(out.rows) * 4), range_of(out)},
                                            scalars));
     });
@@ -95,10 +93,10 @@ void VulkanDevice::input_rows(Rows which, const TensorView& out, int64_t from) {
     if (!trust_rows(all ? "input_rows" : "input_rows_without_id", test, rows_of_test(out))) return;
     const int64_t columns = shape_.columns, width = shape_.row_width;
     operation("input_rows", [=](const StepInputs&) { return move_cost(out, 2); }, [&](auto& dispatches) {
-        const struct { uint32_t cols, row_width, stride; } scalars{static_cast<uint32_t>(out.cols), static_cast<uint32_t>(width), stride_of(out)};
+        const struct { uint32_t cols, row_width, stride; } scalars{static_cast<uint32_t>(out.cols), static_cast<uint32_t>(width), floats_apart(out)};
         const StepMemory m = memory();
-        dispatches.push_back(make_dispatch({Shader::input_rows, {kThreads, all ? 0u : 1u}},
-                                           {groups_of(out.cols, kThreads), static_cast<uint32_t>(out.rows), 1},
+        dispatches.push_back(make_dispatch({Shader::input_rows, {kRowThreads, all ? 0u : 1u}},
+                                           {groups_of(out.cols, kRowThreads), static_cast<uint32_t>(out.rows), 1},
                                            {m.of(inputs_.rows() + from, static_cast<uint64_t>(columns * width - from) * 4),
                                             m.of(inputs_.ids(), static_cast<uint64_t>(columns) * 4), range_of(out)},
                                            scalars));
@@ -109,7 +107,7 @@ void VulkanDevice::rms_norm(const TensorView& x, const TensorView& w, float eps,
     if (w ? !trust_norms(rows_of_test(x)) : !trust_rows("bare_norm", &SelfTest::bare_norm, rows_of_test(x))) return;
     operation("rms_norm", [=](const StepInputs&) { return move_cost(x, 2); }, [&](auto& dispatches) {
         const struct { uint32_t n; float eps, scale; } scalars{static_cast<uint32_t>(x.cols), eps, 1.0f};
-        dispatches.push_back(make_dispatch({Shader::rms_norm, {kThreads, w ? 1u : 0u}}, {static_cast<uint32_t>(x.rows), 1, 1},
+        dispatches.push_back(make_dispatch({Shader::rms_norm, {kRowThreads, w ? 1u : 0u}}, {static_cast<uint32_t>(x.rows), 1, 1},
                                            {range_of(x), range_of(w), range_of(out)}, scalars));
     });
 }
@@ -118,7 +116,7 @@ void VulkanDevice::layer_norm(const TensorView& x, const TensorView& w, const Te
     if (!trust_rows("layer_norm", &SelfTest::layer_norm, rows_of_test(x))) return;
     operation("layer_norm", [=](const StepInputs&) { return move_cost(x, 2); }, [&](auto& dispatches) {
         const struct { uint32_t n; float eps; } scalars{static_cast<uint32_t>(x.cols), eps};
-        dispatches.push_back(make_dispatch({Shader::layer_norm, {kThreads}}, {static_cast<uint32_t>(x.rows), 1, 1},
+        dispatches.push_back(make_dispatch({Shader::layer_norm, {kRowThreads}}, {static_cast<uint32_t>(x.rows), 1, 1},
                                            {range_of(x), range_of(w), range_of(b), range_of(out)}, scalars));
     });
 }
@@ -142,7 +140,7 @@ void VulkanDevice::note_pending(const MatmulInput* in, bool image) {
         std::vector<Range> ranges = {range_of(add.x), range_of(add.y), range_of(add.w), in ? range_of(in->norm) : Range{},
                                      in ? range_of(in->normed) : Range{}};
         if (image) ranges.push_back(image_range(add.x));
-        dispatches.push_back(make_dispatch({image ? Shader::add_norm_image : Shader::add_norm, {kThreads, in ? 3u : 1u}},
+        dispatches.push_back(make_dispatch({image ? Shader::add_norm_image : Shader::add_norm, {kRowThreads, in ? 3u : 1u}},
                                            {static_cast<uint32_t>(add.x.rows), 1, 1}, std::move(ranges), scalars));
     });
     notes_->layer_kind = kind;
@@ -153,7 +151,7 @@ void VulkanDevice::add(const TensorView& x, const TensorView& y) {
     if (!trust_rows("add", &SelfTest::add, rows_of_test(x))) return;
     operation("add", [=](const StepInputs&) { return move_cost(x, 3); }, [&](auto& dispatches) {
         const struct { uint32_t count; float cap; } scalars{static_cast<uint32_t>(x.rows * x.cols), 0};
-        dispatches.push_back(make_dispatch({Shader::add, {kThreads}}, {groups_of(x.rows * x.cols, kThreads), 1, 1},
+        dispatches.push_back(make_dispatch({Shader::add, {kRowThreads}}, {groups_of(x.rows * x.cols, kRowThreads), 1, 1},
                                            {range_of(x), range_of(y)}, scalars));
     });
 }
@@ -162,7 +160,7 @@ void VulkanDevice::soft_cap(const TensorView& x, float cap) {
     if (!trust_rows("soft_cap", &SelfTest::soft_cap, rows_of_test(x))) return;
     operation("soft_cap", [=](const StepInputs&) { return move_cost(x, 2); }, [&](auto& dispatches) {
         const struct { uint32_t count; float cap; } scalars{static_cast<uint32_t>(x.rows * x.cols), cap};
-        dispatches.push_back(make_dispatch({Shader::soft_cap, {kThreads}}, {groups_of(x.rows * x.cols, kThreads), 1, 1},
+        dispatches.push_back(make_dispatch({Shader::soft_cap, {kRowThreads}}, {groups_of(x.rows * x.cols, kRowThreads), 1, 1},
                                            {range_of(x)}, scalars));
     });
 }
@@ -180,7 +178,7 @@ void VulkanDevice::note_norm(const MatmulInput& in, bool image) {
     } else {
         operation("rms_norm", [x = in.x](const StepInputs&) { return move_cost(x, 2); }, [&](auto& dispatches) {
             const struct { uint32_t n; float eps, scale; } scalars{static_cast<uint32_t>(in.x.cols), in.eps, 1.0f};
-            dispatches.push_back(make_dispatch({Shader::rms_norm_image, {kThreads, 1}}, {static_cast<uint32_t>(in.x.rows), 1, 1},
+            dispatches.push_back(make_dispatch({Shader::rms_norm_image, {kRowThreads, 1}}, {static_cast<uint32_t>(in.x.rows), 1, 1},
                                                {range_of(in.x), range_of(in.norm), range_of(in.normed), image_range(in.x)}, scalars));
         });
     }

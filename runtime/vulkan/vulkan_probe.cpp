@@ -10,7 +10,7 @@
 namespace lapidary::runtime::vulkan {
 namespace {
 
-constexpr uint32_t kThreads = 256;
+constexpr uint32_t kProbeThreads = 256;
 constexpr uint32_t kGroups = 4096;
 
 }  // namespace
@@ -38,11 +38,11 @@ double VulkanProbe::rate(const Dispatch& dispatch, double seconds) {
 double VulkanProbe::read_bandwidth(const Buffer& buffer, double seconds) {
     if (!reserve()) return 0;
     const uint64_t quads = std::min<uint64_t>(buffer->bytes / 16, UINT32_MAX);
-    const uint64_t line = 4 * kThreads;
+    const uint64_t line = 4 * kProbeThreads;
     const uint64_t stretch = std::max<uint64_t>(1, (quads + line * kGroups - 1) / (line * kGroups)) * line;
     const auto groups = static_cast<uint32_t>((quads + stretch - 1) / stretch);
     const struct { uint32_t quads, stretch; } scalars{static_cast<uint32_t>(quads), static_cast<uint32_t>(stretch)};
-    const Dispatch d = make_dispatch({Shader::read_all, {kThreads}}, {groups, 1, 1},
+    const Dispatch d = make_dispatch({Shader::read_all, {kProbeThreads}}, {groups, 1, 1},
                                      {range_of(*buffer, 0, buffer->bytes), range_of(*sums_, 0, sums_->bytes)}, scalars);
     return rate(d, seconds) * static_cast<double>(quads) * 16e-9;
 }
@@ -52,8 +52,8 @@ double VulkanProbe::int8_peak(double seconds) {
     const bool slow = queue_.context()->facts().software;
     const uint32_t rounds = slow ? 8 : 256, groups = slow ? 16 : 1024;
     const struct { uint32_t rounds; int32_t seed; } scalars{rounds, 12345};
-    const Dispatch d = make_dispatch({Shader::peak_dot, {kThreads}}, {groups, 1, 1}, {range_of(*sums_, 0, sums_->bytes)}, scalars);
-    return rate(d, seconds) * rounds * 64.0 * 4.0 * kThreads * groups * 1e-9;
+    const Dispatch d = make_dispatch({Shader::peak_dot, {kProbeThreads}}, {groups, 1, 1}, {range_of(*sums_, 0, sums_->bytes)}, scalars);
+    return rate(d, seconds) * rounds * 64.0 * 4.0 * kProbeThreads * groups * 1e-9;
 }
 
 const char* VulkanProbe::peak_instruction() const {
