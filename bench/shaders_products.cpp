@@ -67,12 +67,14 @@ Products products_with(const ShaderRow& row, DeviceFacts facts, Format format, i
     const bool matrices = row.needs & (kMatrixHalf | kMatrixInt8), gate = row.source == "geglu.comp";
     facts.dot = facts.dot && (row.needs & kDot || matrices || gate);
     const bool precise = row.needs == kNothing && !gate;
-    for (const MatrixTuning& t : matrix_candidates()) {
-        tuning.matrix = t;
-        Products products(facts, precise, tuning);
-        if (matrices && products.name_of(format, Layout::panels, k, t.columns) == row.name) return products;
+    if (matrices) {
+        for (const MatrixTuning& t : matrix_candidates()) {
+            tuning.matrix = t;
+            Products products(facts, precise, tuning);
+            if (products.name_of(format, Layout::panels, k, t.columns) == row.name) return products;
+        }
+        tuning.matrix.reset();
     }
-    tuning.matrix.reset();
     return Products(facts, precise, tuning);
 }
 

@@ -32,7 +32,6 @@ Result<std::unique_ptr<VulkanDevice>> VulkanDevice::create(const std::shared_ptr
     LAP_ASSIGN(made->zeroing_queue_, Queue::create(context));
     made->zeroing_ = std::make_unique<Transfers>(*made->zeroing_queue_);
     made->weights_ = std::make_unique<VulkanWeights>(*made->transfers_, context, *products);
-    made->probe_ = std::make_unique<VulkanProbe>(*made->queue_, *pipelines, nullptr);
     return made;
 }
 
@@ -64,7 +63,6 @@ Result<void> VulkanDevice::make_trust() {
     if (!options_.cache_folder.empty()) file = options_.cache_folder / verdict_file_name(context_->facts());
     trust_ = std::make_unique<Trust>(std::move(tester), std::move(reference), std::move(exact),
                                      Verdicts::open(std::move(file), context_->facts()), tested_);
-    probe_ = std::make_unique<VulkanProbe>(*queue_, *pipelines_, &trust_->verdicts());
     const double seconds = options_.race_seconds.value_or(context_->facts().software ? 0 : kRaceSeconds);
     race_ = std::make_unique<Race>(*queue_, *pipelines_, *products_, *trust_, seconds);
     return {};
@@ -76,7 +74,10 @@ VulkanDevice::~VulkanDevice() {
     if (options_.self_test) (void)pipelines_->save();  // without it the next start compiles again, and nothing else
 }
 
-MachineProbe& VulkanDevice::probe() { return *probe_; }
+MachineProbe& VulkanDevice::probe() {
+    if (!probe_) probe_ = std::make_unique<VulkanProbe>(*queue_, *pipelines_, trust_ ? &trust_->verdicts() : nullptr);
+    return *probe_;
+}
 
 Result<Buffer> VulkanDevice::allocate(size_t bytes, MemoryKind kind) {
     const bool read = kind == MemoryKind::readback && context_->facts().unified;

@@ -18,7 +18,6 @@ class VulkanProbe final : public MachineProbe {
     MatrixPeak matrix_peak(double seconds) override;  // of the device's largest cooperative matrices, int8 or f16
 
   private:
-    bool announce(const std::string& test);  // false: it must not run
     // Runs the dispatch again and again for about so many seconds; runs per second, 0 where it fails.
     double rate(const Dispatch& dispatch, double seconds);
     bool reserve();

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <map>
 #include <string>
 
 #include "tests/support/vulkan_chain.h"
@@ -33,6 +34,32 @@ TEST_CASE("probe: reads and multiplies in the time it is given, or says 0") {
         fault->never();
     }
     CHECK(probe.read_bandwidth(*buffer, 0.02) > 0);
+}
+
+TEST_CASE("probe: matrices have a verdict, a refused one forbids them, and a known one stays as it is") {
+    for (const bool fails : {false, true}) {
+        test::VulkanFaults faults;
+        const auto made = runtime::vulkan::VulkanDevice::create(faults.context, {});
+        REQUIRE(made);
+        runtime::vulkan::VulkanDevice& device = **made;
+        if (faults.context->facts().matrix_half.empty() && faults.context->facts().matrix_int8.empty()) {
+            MESSAGE("not run: peak_matrix_int8, peak_matrix_half");
+            return;
+        }
+        if (fails) faults.submit.from(1, VK_ERROR_DEVICE_LOST);
+        CHECK((device.probe().matrix_peak(0.02).gmacs > 0) == !fails);
+        faults.submit.never();
+        REQUIRE(device.verdicts()->count() > 0);
+        const std::map<std::string, runtime::vulkan::Verdict> tests = device.verdicts()->tests();
+        for (const auto& [name, verdict] : tests) {
+            CAPTURE(name);
+            CHECK(name.starts_with("peak_matrix"));
+            CHECK(verdict.passed == !fails);
+            CHECK(verdict.reason == (fails ? "the probe did not run" : ""));
+        }
+        CHECK((device.probe().matrix_peak(0.02).gmacs > 0) == !fails);
+        for (const auto& [name, verdict] : device.verdicts()->tests()) CHECK(verdict.time == tests.at(name).time);
+    }
 }
 
 }  // namespace
