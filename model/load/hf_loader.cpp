@@ -93,12 +93,12 @@ std::string template_in(const nlohmann::json& object) {
 Result<std::string> read_template(const TextFiles& texts, const std::string& tokenizer_config) {
     LAP_ASSIGN(std::string text, texts.read_if_present(kTemplate, runtime::kMaxConfigBytes));
     if (text.empty() && texts.has(kOlderTemplate)) {
-        LAP_ASSIGN(const auto json, texts.read_json(kOlderTemplate));
-        text = template_in(json);
+        LAP_ASSIGN(const auto older, texts.read_json(kOlderTemplate));
+        text = template_in(older);
     }
     if (!text.empty() || tokenizer_config.empty()) return text;
-    LAP_ASSIGN(const auto json, runtime::parse_json_object(tokenizer_config, texts.where(kTokenizerConfig)));
-    return template_in(json);
+    LAP_ASSIGN(const auto config, runtime::parse_json_object(tokenizer_config, texts.where(kTokenizerConfig)));
+    return template_in(config);
 }
 
 // A checkpoint without tokenizer.json still loads (synthetic models have none); a broken one is an error.

@@ -24,15 +24,6 @@ constexpr uint32_t kNone = 0xFFFFFFFF;
 // takes 24 bytes a character, below 2 GB.
 constexpr size_t kMaxTextBytes = size_t{1} << 26;
 
-// One symbol of a run: a character at first, later a merged piece. A list through prev and next.
-struct Symbol {
-    uint32_t prev;
-    uint32_t next;
-    uint32_t begin;      // byte offset in the run
-    int32_t id;          // -1: no piece; such a symbol is one character and never merges
-    uint32_t pair_rank;  // rank of (this, next) while that merge is possible, else kNoRank
-};
-
 uint64_t queue_key(uint32_t rank, uint32_t position) { return uint64_t{rank} << 32 | position; }
 
 size_t hash_pair(int32_t left, int32_t right) {
@@ -68,6 +59,15 @@ std::vector<JoinedSpan> join_alike(std::span<const TextSpan> spans) {
 }  // namespace
 
 struct Tokenizer::MergeScratch {
+    // One symbol of a run: a character at first, later a merged piece. A list through prev and next.
+    struct Symbol {
+        uint32_t prev;
+        uint32_t next;
+        uint32_t begin;      // byte offset in the run
+        int32_t id;          // -1: no piece; such a symbol is one character and never merges
+        uint32_t pair_rank;  // rank of (this, next) while that merge is possible, else kNoRank
+    };
+
     std::vector<Symbol> symbols;
     std::vector<uint64_t> queue;  // min-heap of queue_key
     int64_t work = 0;
@@ -224,6 +224,7 @@ void Tokenizer::encode_fragment(std::string_view text, MergeScratch& scratch,
 }
 
 void Tokenizer::encode_run(std::string_view run, MergeScratch& scratch, std::vector<int32_t>& ids) const {
+    using Symbol = MergeScratch::Symbol;
     std::vector<Symbol>& symbols = scratch.symbols;
     symbols.clear();
     for (uint32_t begin = 0; begin < run.size();) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "kernels/formats.h"
 
@@ -30,11 +31,7 @@ inline std::optional<kernels::Format> gguf_format(uint32_t number) {
 
 // The name of a type that is not read here, also of one that this version has never heard of.
 inline std::string gguf_foreign_type(uint32_t number) {
-    struct Entry {
-        uint32_t number;
-        const char* name;
-    };
-    static constexpr Entry kForeign[] = {
+    static constexpr std::pair<uint32_t, const char*> kForeign[] = {
         {4, "q4_2"},    {5, "q4_3"},        {9, "q8_1"},        {15, "q8_k"},       {16, "iq2_xxs"},
         {17, "iq2_xs"}, {18, "iq3_xxs"},    {19, "iq1_s"},      {21, "iq3_s"},      {22, "iq2_s"},
         {24, "i8"},     {25, "i16"},        {26, "i32"},        {27, "i64"},        {28, "f64"},
@@ -42,8 +39,8 @@ inline std::string gguf_foreign_type(uint32_t number) {
         {35, "tq2_0"},  {36, "iq4_nl_4_4"}, {37, "iq4_nl_4_8"}, {38, "iq4_nl_8_8"}, {39, "mxfp4"},
         {40, "nvfp4"},  {41, "q1_0"},       {42, "q2_0"},
     };
-    for (const auto& entry : kForeign)
-        if (entry.number == number) return entry.name;
+    for (const auto& [known, name] : kForeign)
+        if (known == number) return name;
     return "number " + std::to_string(number);
 }
 

@@ -177,16 +177,15 @@ Result<void> BenchRunner::prepare(int depth, const WorkSink& done) {
 }
 
 Result<Repetition> BenchRunner::run(const BenchCase& what, const WorkSink& done) {
-    using Kind = BenchCase::Kind;
     LAP_ASSIGN(Session session, past_->fork());
     const auto ids = random_ids(what.depth + what.length(), engine_.info().vocab);
     const auto timed = std::span(ids).subspan(static_cast<size_t>(what.depth));
     if (auto* recorder = model::Access::state(engine_).recorder.get()) recorder->enable(false);
     Repetition out;
     switch (what.kind) {
-        case Kind::prompt: LAP_TRY(run_prompt(session, timed, out)); break;
-        case Kind::generate: LAP_TRY(run_tokens(session, timed, done, out)); break;
-        case Kind::columns: LAP_TRY(run_columns(session, timed, what.n, out)); break;
+        case BenchCase::Kind::prompt: LAP_TRY(run_prompt(session, timed, out)); break;
+        case BenchCase::Kind::generate: LAP_TRY(run_tokens(session, timed, done, out)); break;
+        case BenchCase::Kind::columns: LAP_TRY(run_columns(session, timed, what.n, out)); break;
     }
     out.hash = hash_of(logits_);
     return out;
