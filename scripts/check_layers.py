@@ -16,7 +16,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CODE = {".h", ".cpp", ".inl", ".inc", ".comp", ".glsl"}
 MAX_LINES = 600
-MAX_LINES_IN_ALL = 45_000  # of code in all rooms, without tests
+MAX_LINES_IN_ALL = 48_000  # of code in all rooms, without tests: the planner and the scheduler since 45,000
 
 # Room -> what its #include "..." may name: a folder with all below it ("x/"), the files of one folder ("x/*.h"), or a file.
 # The longest matching room counts.
@@ -33,6 +33,7 @@ ALLOWED = {
                     "lapidary/result.h"),
     "runtime/vulkan": ("runtime/vulkan/", "shaders/", "runtime/memory/", "runtime/file/output_file.h", "runtime/trace/",
                        "runtime/*.h", "runtime/cpu/make_cpu_device.h", "runtime/cpu/thread_pool.h", "kernels/", "base/", "lapidary/result.h"),
+    "runtime/plan": ("runtime/plan/", "kernels/formats.h", "base/", "lapidary/result.h"),
     "runtime/trace": ("runtime/trace/", "runtime/file/output_file.h", "runtime/*.h", "base/",
                       "lapidary/result.h"),
     "model/text": ("model/text/", "base/", "lapidary/"),

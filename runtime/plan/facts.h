@@ -1,0 +1,93 @@
+// What a planner knows: a model's sizes, a machine's memory and rates, and what is wished for. Plain numbers, so that a
+// laptop that is not here can be planned for as well as this one (machines.h).
+// Units: bytes; GB/s are 1e9 bytes, GMAC/s 1e9 multiply-adds a second.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/formats.h"
+
+namespace lapidary::runtime {
+
+using kernels::KvFormat;
+inline constexpr size_t kKvFormats = 3;  // f32, f16, q8_0
+
+struct LayerFacts {
+    uint64_t weight_bytes = 0;  // as they stand in memory
+    double macs = 0;            // of a token's products with them
+    bool ring = false;          // keeps the rows of its window alone
+    std::array<uint64_t, kKvFormats> position_bytes = {};  // keys and values of a position
+    double key_macs = 0;        // of attention: a token with one key, all heads
+};
+
+struct ModelFacts {
+    std::string name, type;
+    std::vector<LayerFacts> layers;
+    uint64_t embedding_bytes = 0;  // the table, which is the head too
+    double head_macs = 0;          // of one row of logits
+    uint64_t media_bytes = 0;      // projections of pictures and sound
+    int32_t context = 0;           // positions it is made for
+    int32_t window = 0, ring_rows = 0, segment_rows = 1;  // keys a ring's layer sees; rows it keeps; full layers grow by
+    uint64_t column_bytes = 0, step_bytes = 0;  // buffers of a step: per column and beside, on each device that computes
+    uint64_t program_bytes = 0;    // code, tokenizer
+    int32_t chunk = 512;           // tokens of a prompt in a step
+
+    // Rows that a layer's cache has for a context of so many positions.
+    int64_t rows(const LayerFacts& layer, int32_t context) const;
+};
+
+// What one device does. Weights stand in its memory; `together`: while the other device works as hard.
+struct Rates {
+    double read_gbps = 0, read_gbps_together = 0;    // of a step of one token, which reading bounds
+    double few_gmacs = 0;                            // products of 2 to 8 columns
+    double many_gmacs = 0, many_gmacs_together = 0;  // products of a chunk of a prompt
+    double attention_gmacs = 0;                      // of long steps and at depth
+    bool known() const { return read_gbps > 0 && many_gmacs > 0; }
+};
+
+struct GpuFacts {
+    std::string name;
+    bool unified = true;       // one memory for CPU and GPU: what it takes is taken from the machine
+    uint64_t heap_bytes = 0;   // what it may take
+    uint64_t driver_bytes = 0; // the driver's own memory and compiled shaders
+    Rates rates;
+};
+
+struct MachineFacts {
+    std::string name;
+    uint64_t total_bytes = 0, usable_bytes = 0;  // usable: what this process may take now without swapping
+    std::string limited_by;                      // what sets `usable`: "free memory", "the cgroup /x"
+    Rates cpu;
+    std::optional<GpuFacts> gpu;
+    double handover_s = 0;     // of activations from one device to the other, and the wait for them
+    std::string rates_from;    // "measured by tune on ...", "assumed", a page
+};
+
+// Ways to lay a model over two devices.
+enum class PlacementKind : uint8_t {
+    cpu,
+    gpu,
+    layers,  // the first ones on the CPU, the others and the head on the GPU
+    rows,    // of every product a share on the GPU, which does all else
+    phases,  // prompts on the GPU, replies on the CPU, over one cache
+};
+inline constexpr size_t kPlacementKinds = 5;
+const char* name(PlacementKind kind);
+
+struct Wishes {
+    std::vector<PlacementKind> kinds = {PlacementKind::cpu};  // that are allowed, and can be run
+    std::optional<int32_t> gpu_layers = {};  // of PlacementKind::layers
+    std::optional<double> gpu_share = {};    // of PlacementKind::rows, 0 to 1
+    int32_t context = 8192;
+    std::optional<KvFormat> kv = {};         // empty: f16, and q8_0 where only that fits
+    int32_t sessions = 1;
+    std::optional<uint64_t> memory_bytes = {};  // may be used; empty: the machine's usable memory less a floor
+    bool media = true;                       // pictures and sound will come
+    int32_t prompt = 512, reply = 128;       // tokens of the request whose time is made short
+};
+
+}  // namespace lapidary::runtime
