@@ -15,7 +15,9 @@ using model::LoadedModel;
 
 namespace {
 
-constexpr uint32_t kDefaultContext = 8192;
+constexpr uint32_t kDefaultContext = 8192, kMaxSessions = 4096;
+
+}  // namespace
 
 Result<uint32_t> context_of(const EngineOptions& options, int32_t model_context) {
     const auto made_for = static_cast<uint32_t>(model_context);
@@ -30,6 +32,8 @@ Result<uint32_t> context_of(const EngineOptions& options, int32_t model_context)
     return options.context;
 }
 
+namespace {
+
 Result<void> check_options(const EngineOptions& o) {
     LAP_TRY(asked_placement(o));
     constexpr int kBudgets[] = {0, 70, 140, 280, 560, 1120};
@@ -39,14 +43,18 @@ Result<void> check_options(const EngineOptions& o) {
                      "a picture takes at most 70, 140, 280, 560 or 1120 tokens: set EngineOptions::image_tokens"};
     if (o.research.prefill_chunk == 0)
         return Error{Errc::invalid_argument, "a prefill chunk of 0 tokens was asked for", "use 1 or more"};
-    if (o.kv != KvFormat::f32 && o.kv != KvFormat::f16 && o.kv != KvFormat::q8_0)
+    if (o.kv && *o.kv != KvFormat::f32 && *o.kv != KvFormat::f16 && *o.kv != KvFormat::q8_0)
         return Error{Errc::invalid_argument,
-                     "there is no format " + std::to_string(static_cast<int>(o.kv)) + " of keys and values",
+                     "there is no format " + std::to_string(static_cast<int>(*o.kv)) + " of keys and values",
                      "set EngineOptions::kv to f32, f16 or q8_0"};
+    if (o.sessions == 0 || o.sessions > kMaxSessions)
+        return Error{Errc::invalid_argument, std::to_string(o.sessions) + " sessions are planned for",
+                     "set EngineOptions::sessions to a number from 1 to " + std::to_string(kMaxSessions)};
     return {};
 }
 
-// The format that holds most of the matrix bytes.
+}  // namespace
+
 std::string commonest_type(const model::Weights& w) {
     std::map<std::string, int64_t> bytes;
     for (const auto& l : w.layers)
@@ -56,6 +64,8 @@ std::string commonest_type(const model::Weights& w) {
                                        [](const auto& a, const auto& b) { return a.second < b.second; });
     return most == bytes.end() ? "" : most->first;
 }
+
+namespace {
 
 // Every layer matrix and the tied head; of the embedding as a table only one row is read.
 uint64_t bytes_per_token(const model::Weights& w) {
@@ -89,13 +99,12 @@ Result<void> check_engine(const EngineOptions& options, int32_t model_context) {
     LAP_TRY(phase_threads(options));
     LAP_TRY(kernel_table(options.research.cpu_level));
     LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
-    if (asked.placement == Placement::gpu) LAP_TRY(runtime::find_gpu(asked.device));
+    if (asked.needs_gpu()) LAP_TRY(runtime::find_gpu(asked.device));
     return {};
 }
 
 runtime::KvFormat model::EngineState::kv_format() const {
-    if (options.precise) return runtime::KvFormat::f32;
-    switch (options.kv) {
+    switch (info.kv) {
         case KvFormat::f32: return runtime::KvFormat::f32;
         case KvFormat::q8_0: return runtime::KvFormat::q8_0;
         case KvFormat::f16: break;
@@ -125,6 +134,28 @@ Result<void> model::EngineState::take_media(bool image, bool audio) {
     return model::attach_projector(wanted, loaded);
 }
 
+namespace {
+
+// Plans and refuses what does not fit. Devices that the caller makes are planned for as the CPU, and are his affair.
+Result<runtime::PlannedPlacement> decide(model::EngineState& state, uint32_t context, bool own_devices) {
+    EngineOptions options = state.options;
+    if (!own_devices) {
+        options.placement = Placement::cpu;
+        options.device.clear();
+        options.gpu_layers.reset();
+        options.gpu_share.reset();
+    }
+    LAP_ASSIGN(runtime::MachineFacts machine, this_machine(options));
+    if (state.loaded.files.empty()) machine.usable_bytes += state.loaded.weights.bytes;  // made in memory: they are there already
+    LAP_ASSIGN(const runtime::Plan plan, plan_for(options, state.loaded, context, machine));
+    state.plan = public_plan(plan, state.loaded, commonest_type(state.loaded.weights), machine.name);
+    if (!plan.fits && own_devices) return refusal(state.plan);
+    state.info.kv = plan.kv == runtime::KvFormat::f32 ? KvFormat::f32 : plan.kv == runtime::KvFormat::f16 ? KvFormat::f16 : KvFormat::q8_0;
+    return plan.placement;
+}
+
+}  // namespace
+
 Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
                            std::chrono::steady_clock::time_point started, Packing packing,
                            const PartsMaker& make_parts) {
@@ -145,8 +176,18 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     LAP_ASSIGN(const uint32_t context, context_of(options, config.context));
     if (options.research.profile || options.research.trace_events > 0)
         state->recorder = std::make_unique<runtime::Recorder>(options.research.trace_events);
+    const bool computes = packing == Packing::now && !options.prompts_only;
+    state->info.kv = options.precise ? KvFormat::f32 : options.kv.value_or(KvFormat::f16);
+    runtime::PlannedPlacement placement;  // the CPU
+    if (computes) {
+        LAP_ASSIGN(placement, decide(*state, context, !make_parts));
+    }
     state->make_parts = make_parts;
-    LAP_TRY(state->set_up(make_parts, packing == Packing::now && !options.prompts_only, options.progress));
+    if (!make_parts)
+        state->make_parts = [placement](const EngineOptions& o, const LoadedModel& model, Attempt attempt) {
+            return planned_parts(placement, o, model, attempt);
+        };
+    LAP_TRY(state->set_up(state->make_parts, computes, options.progress));
     state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);
     state->info.panels = panel_kernels(state->device(), state->loaded.weights);
     LAP_ASSIGN(const kernels::KernelTable* level, kernel_table(options.research.cpu_level));
@@ -173,13 +214,14 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     info.threads = std::max(phases.prefill, phases.decode);
     info.prefill_threads = phases.prefill;
     info.decode_threads = phases.decode;
-    info.kv = options.precise ? KvFormat::f32 : options.kv;
     info.load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     info.stop_ids = config.stop_ids;
     info.suppress_ids = config.suppress_ids;
     info.notes = state->loaded.notes;
     if (state->recorder) info.untimed = state->recorder->missing();
     if (!info.untimed.empty()) info.notes.push_back(info.untimed);
+    if (!options.kv && !options.precise && info.kv == KvFormat::q8_0)
+        info.notes.push_back("keys and values are kept in q8_0: in f16 a context of " + std::to_string(context) + " tokens does not fit");
     return model::Access::engine(std::move(state));
 }
 
@@ -198,5 +240,6 @@ Engine::Engine(std::shared_ptr<model::EngineState> state) : state_(std::move(sta
 std::string_view version() { return LAPIDARY_VERSION; }
 
 const ModelInfo& Engine::info() const { return state_->info; }
+const Plan& Engine::plan() const { return state_->plan; }
 
 }  // namespace lapidary

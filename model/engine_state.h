@@ -17,6 +17,7 @@
 #include "model/text/tokenizer.h"
 #include "model/turns.h"
 #include "runtime/cpu/make_cpu_device.h"
+#include "runtime/plan/plan.h"
 #include "runtime/trace/recorder.h"
 
 namespace lapidary::model {
@@ -65,6 +66,7 @@ struct EngineState {
     bool lost_before = false;
     std::unique_ptr<runtime::Recorder> recorder;  // null unless somebody profiles
     ModelInfo info;
+    Plan plan;
     Turns turns;             // guards devices and workspaces
     bool vision_placed = false, audio_placed = false;
     uint64_t weight_bytes_per_token = 0;  // that one decoded token reads
@@ -124,16 +126,31 @@ Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, co
                                                 Attempt attempt = Attempt::first);
 Result<std::vector<model::DevicePart>> gpu_part(const EngineOptions& options, const model::LoadedModel& loaded,
                                                 Attempt attempt = Attempt::first);
-// Whichever of these the options and the environment ask for.
-Result<std::vector<model::DevicePart>> asked_part(const EngineOptions& options, const model::LoadedModel& loaded,
-                                                  Attempt attempt = Attempt::first);
+// Those of a plan: the CPU's part in front, the GPU's with the head behind it.
+Result<std::vector<model::DevicePart>> planned_parts(const runtime::PlannedPlacement& placement, const EngineOptions& options,
+                                                     const model::LoadedModel& loaded, Attempt attempt);
 
-// What options and environment ask for: cpu or gpu, and which GPU.
+// What options and environment ask for, and which GPU. automatic: the planner chooses.
 struct AskedPlacement {
     Placement placement = Placement::cpu;
     std::string device = {};
+    std::optional<uint32_t> gpu_layers = {};  // of split; not 0
+    std::optional<double> gpu_share = {};
+    bool needs_gpu() const { return placement == Placement::gpu || placement == Placement::split; }
 };
 Result<AskedPlacement> asked_placement(const EngineOptions& options);
+
+// This machine as a planner sees it just now, with a GPU where one is asked for.
+Result<runtime::MachineFacts> this_machine(const EngineOptions& options);
+runtime::Wishes wishes_of(const EngineOptions& options, const AskedPlacement& asked, int32_t layers, uint32_t context);
+Result<runtime::Plan> plan_for(const EngineOptions& options, const model::LoadedModel& loaded, uint32_t context,
+                               const runtime::MachineFacts& machine);
+Plan public_plan(const runtime::Plan& plan, const model::LoadedModel& loaded, const std::string& type, const std::string& machine);
+Error refusal(const Plan& plan);  // does_not_fit, with its remedies
+// That a session gets; invalid_argument beyond what the model or this version holds.
+Result<uint32_t> context_of(const EngineOptions& options, int32_t model_context);
+// The format that holds most of the bytes of the layers' matrices.
+std::string commonest_type(const model::Weights& weights);
 // Where a GPU's compiled shaders and verdicts are kept. Empty: nowhere.
 std::filesystem::path cache_folder(const EngineOptions& options);
 
@@ -141,6 +158,6 @@ std::filesystem::path cache_folder(const EngineOptions& options);
 // loading began.
 Result<Engine> make_engine(const EngineOptions& options, model::LoadedModel loaded,
                            std::chrono::steady_clock::time_point started, Packing packing = Packing::now,
-                           const PartsMaker& make_parts = asked_part);
+                           const PartsMaker& make_parts = {});  // empty: as planned
 
 }  // namespace lapidary

@@ -43,8 +43,8 @@ KvView layer_view(const ModelConfig& config, const LayerConfig& layer, KvFormat 
     return view;
 }
 
-// Rows of a segment in whole fours, so that every plane begins at a line of the processor's cache.
-int32_t segment_rows(int32_t rows) { return (rows + 3) / 4 * 4; }
+// So that every plane begins at a line of the processor's cache.
+int32_t segment_rows(int32_t rows) { return (rows + kCacheRows - 1) / kCacheRows * kCacheRows; }
 
 int32_t ring_rows(const ModelConfig& config, int32_t context) {
     return std::min(config.window, context) + kRingSlack;
@@ -243,11 +243,15 @@ uint64_t KvCache::read_bytes(int32_t position) const {
     return static_cast<uint64_t>(total);
 }
 
+int64_t KvCache::position_bytes_of(const ModelConfig& config, const LayerConfig& layer, KvFormat format) {
+    return layer_view(config, layer, format).position_bytes();
+}
+
 uint64_t KvCache::bytes_for(const ModelConfig& config, KvFormat format, int32_t context) {
     int64_t total = 0;
     for (const LayerConfig& l : config.layers) {
         const int32_t rows = l.kind == LayerKind::sliding ? ring_rows(config, context) : context;
-        total += segment_rows(rows) * layer_view(config, l, format).position_bytes();
+        total += segment_rows(rows) * position_bytes_of(config, l, format);
     }
     return static_cast<uint64_t>(total);
 }

@@ -16,6 +16,7 @@
 namespace lapidary::model {
 
 inline constexpr int32_t kSegmentRows = 4096;
+inline constexpr int32_t kCacheRows = 4;  // caches have whole multiples of so many rows
 inline constexpr int32_t kMaxContext = kSegmentRows * runtime::kMaxSpans;  // what a step's span list can name
 inline constexpr int32_t kRingSlack = 16;  // rows that may be taken back (rejected drafts, cancelled steps)
 
@@ -66,6 +67,8 @@ class KvCache {
     uint64_t bytes() const;                        // allocated
     uint64_t read_bytes(int32_t position) const;   // that one decoded token at `position` reads
 
+    // Of one position in one layer.
+    static int64_t position_bytes_of(const ModelConfig& config, const LayerConfig& layer, runtime::KvFormat format);
     // That the caches of all layers have together at their longest.
     static uint64_t bytes_for(const ModelConfig& config, runtime::KvFormat format, int32_t context);
 

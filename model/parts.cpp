@@ -52,6 +52,8 @@ Result<void> place_parts(const LoadedModel& loaded, std::vector<model::DevicePar
                             .last = parts[i].last,
                             .embedding = is_first || is_last,
                             .embedding_stays = !is_last,
+                            .head = is_last,
+                            .shared = !is_first,
                             .again = again};
     };
     uint64_t done = 0, total = 0;
@@ -66,46 +68,7 @@ Result<void> place_parts(const LoadedModel& loaded, std::vector<model::DevicePar
     return {};
 }
 
-// automatic where the variable says nothing.
-Result<Placement> placement_of_environment() {
-    const std::string text = environment("LAPIDARY_PLACEMENT");
-    if (text.empty() || text == "auto") return Placement::automatic;
-    if (text == "cpu") return Placement::cpu;
-    if (text == "gpu") return Placement::gpu;
-    if (text == "split") return Placement::split;
-    return Error{Errc::invalid_argument, concat("LAPIDARY_PLACEMENT is ", in_quotes(text), ", not auto, cpu, gpu or split"),
-                 "unset it to compute on the CPU"};
-}
-
 }  // namespace
-
-std::filesystem::path cache_folder(const EngineOptions& options) {
-    if (options.cache_folder == "none") return {};
-    if (!options.cache_folder.empty()) return options.cache_folder;
-    if (const std::filesystem::path cache = environment("XDG_CACHE_HOME"); cache.is_absolute()) return cache / "lapidary";
-    const std::filesystem::path home = environment("HOME");
-    return home.is_absolute() ? home / ".cache" / "lapidary" : std::filesystem::path();
-}
-
-Result<AskedPlacement> asked_placement(const EngineOptions& options) {
-    AskedPlacement asked{options.placement, options.device};
-    if (asked.placement == Placement::automatic && !options.device.empty()) asked.placement = Placement::gpu;
-    if (asked.placement == Placement::automatic) {
-        LAP_ASSIGN(asked.placement, placement_of_environment());
-    }
-    if (asked.placement == Placement::split)
-        return Error{Errc::device_unavailable, "layers cannot be shared by CPU and GPU in this version",
-                     "set EngineOptions::placement to gpu or cpu"};
-    if (asked.placement == Placement::gpu) {
-        if (asked.device.empty()) asked.device = environment("LAPIDARY_DEVICE");
-        return asked;
-    }
-    if (!options.device.empty())
-        return Error{Errc::invalid_argument,
-                     concat("the GPU ", in_quotes(options.device), " is named, and the CPU asked for"),
-                     "set EngineOptions::placement to gpu, or leave EngineOptions::device out"};
-    return AskedPlacement{};
-}
 
 std::vector<PanelKernels> panel_kernels(const runtime::Device& device, const model::Weights& weights) {
     std::vector<PanelKernels> out;
@@ -169,12 +132,6 @@ Result<std::vector<model::DevicePart>> gpu_part(const EngineOptions& options, co
     parts[0].device = std::move(gpu.device);
     parts[0].last = static_cast<int32_t>(loaded.config.layers.size());
     return parts;
-}
-
-Result<std::vector<model::DevicePart>> asked_part(const EngineOptions& options, const LoadedModel& loaded, Attempt attempt) {
-    LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
-    const bool gpu = asked.placement == Placement::gpu && !options.prompts_only;
-    return gpu ? gpu_part(options, loaded, attempt) : cpu_part(options, loaded);
 }
 
 Result<void> model::EngineState::place_media() {

@@ -28,19 +28,44 @@ int32_t largest_head(const ModelConfig& config) {
     return largest;
 }
 
+Workspace::Widths::Widths(const ModelConfig& config) {
+    for (const LayerConfig& l : config.layers) {
+        q = std::max(q, int64_t{config.heads} * l.head_dim);
+        kv = std::max(kv, int64_t{l.kv_heads} * l.head_dim);
+    }
+}
+
+Workspace::MediaWidths::MediaWidths(const ModelConfig& config) {
+    if (config.audio) input = config.audio->samples_per_token;
+    if (config.vision) {
+        input = std::max<int64_t>(input, config.vision->patch_values());
+        embedded = config.vision->embed_dim;
+    }
+}
+
+uint64_t Workspace::column_bytes(const ModelConfig& config) {
+    const Widths w(config);
+    return static_cast<uint64_t>(3 * config.hidden + 2 * w.q + 2 * w.kv + 2 * config.ffn) * sizeof(float);
+}
+
+uint64_t Workspace::row_bytes(const ModelConfig& config) {
+    return uint64_t{kLogitsRows} * (static_cast<uint64_t>(config.vocab) + 2 * kMaxCandidates) * sizeof(float);
+}
+
+uint64_t Workspace::media_bytes(const ModelConfig& config) {
+    const MediaWidths w(config);
+    return uint64_t{kMediaRows} * static_cast<uint64_t>(w.input + 3 * w.embedded + config.hidden) * sizeof(float);
+}
+
 Result<void> Workspace::reserve(runtime::Device& device, const ModelConfig& config, int32_t wanted) {
     if (wanted <= columns) return {};
-    int64_t q_width = 0, kv_width = 0;
-    for (const LayerConfig& l : config.layers) {
-        q_width = std::max(q_width, int64_t{config.heads} * l.head_dim);
-        kv_width = std::max(kv_width, int64_t{l.kv_heads} * l.head_dim);
-    }
+    const Widths w(config);
     columns = 0;  // until all are there
     identity = runtime::new_identity();
     for (auto* b : {&normed, &branch}) LAP_TRY(allocate_rows(device, *b, wanted, config.hidden));
     LAP_TRY(allocate_rows(device, x, wanted, config.hidden, runtime::MemoryKind::readback));
-    for (auto* b : {&q, &heads}) LAP_TRY(allocate_rows(device, *b, wanted, q_width));
-    for (auto* b : {&k, &v}) LAP_TRY(allocate_rows(device, *b, wanted, kv_width));
+    for (auto* b : {&q, &heads}) LAP_TRY(allocate_rows(device, *b, wanted, w.q));
+    for (auto* b : {&k, &v}) LAP_TRY(allocate_rows(device, *b, wanted, w.kv));
     for (auto* b : {&gate, &up}) LAP_TRY(allocate_rows(device, *b, wanted, config.ffn));
     if (!logits) LAP_TRY(allocate_rows(device, logits, kLogitsRows, config.vocab, runtime::MemoryKind::readback));
     if (!candidates)
@@ -50,21 +75,17 @@ Result<void> Workspace::reserve(runtime::Device& device, const ModelConfig& conf
 }
 
 Result<void> Workspace::reserve_media(runtime::Device& device, const ModelConfig& config) {
-    int64_t input_width = config.audio ? config.audio->samples_per_token : 0, embedded_width = 0;
-    if (config.vision) {
-        input_width = std::max<int64_t>(input_width, config.vision->patch_values());
-        embedded_width = config.vision->embed_dim;
-    }
+    const MediaWidths w(config);
     // A projector may join later: what was made without it lacks its buffers.
-    if (input_width <= media.input_width && (embedded_width == 0 || media.embedded)) return {};
+    if (w.input <= media.input_width && (w.embedded == 0 || media.embedded)) return {};
     media = {};
     media.identity = runtime::new_identity();
-    LAP_TRY(allocate_rows(device, media.input, kMediaRows, input_width));
+    LAP_TRY(allocate_rows(device, media.input, kMediaRows, w.input));
     LAP_TRY(allocate_rows(device, media.out, kMediaRows, config.hidden, runtime::MemoryKind::readback));
-    if (embedded_width > 0)
+    if (w.embedded > 0)
         for (auto* b : {&media.embedded, &media.across, &media.down})
-            LAP_TRY(allocate_rows(device, *b, kMediaRows, embedded_width));
-    media.input_width = input_width;
+            LAP_TRY(allocate_rows(device, *b, kMediaRows, w.embedded));
+    media.input_width = w.input;
     return {};
 }
 

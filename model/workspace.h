@@ -29,8 +29,23 @@ struct Workspace {
         runtime::Buffer input, embedded, across, down, out;
     } media;
 
+    // What the buffers take: of each column of a step, of rows of logits and candidates, of pictures and sound.
+    static uint64_t column_bytes(const ModelConfig& config);
+    static uint64_t row_bytes(const ModelConfig& config);
+    static uint64_t media_bytes(const ModelConfig& config);
+
     Result<void> reserve(runtime::Device& device, const ModelConfig& config, int32_t columns);
     Result<void> reserve_media(runtime::Device& device, const ModelConfig& config);
+
+  private:
+    struct Widths {  // the widest of all layers' queries, and keys or values
+        explicit Widths(const ModelConfig& config);
+        int64_t q = 0, kv = 0;
+    };
+    struct MediaWidths {  // of a picture's or a recording's row, and of the picture's embedding; 0: none
+        explicit MediaWidths(const ModelConfig& config);
+        int64_t input = 0, embedded = 0;
+    };
 };
 
 // The longest row that a product of the layers reads, and the largest head.

@@ -48,9 +48,9 @@ struct Placed {
     TensorView view;
     bool in_source = false;  // the source must stay
 };
-// What a weight is for: matrices of the layers; the embedding, multiplied as the head and read row by row; matrices and
-// tables that serve pictures and sound; factors of norms.
-enum class Use : uint8_t { matrix, embedding, projection, values };
+// What a weight is for: matrices of the layers; the embedding, multiplied as the head and read row by row; the embedding where
+// another device has the head; matrices and tables that serve pictures and sound; factors of norms.
+enum class Use : uint8_t { matrix, embedding, table, projection, values };
 
 // How many bytes are done by now; false stops with `cancelled`.
 using ByteSink = std::function<bool(int64_t done)>;

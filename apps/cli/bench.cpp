@@ -50,7 +50,7 @@ void describe(Command& command, BenchVerbOptions& options, Console& console) {
     add_type_option(command, options.type, "of the synthetic weights: q4_0, q8_0, q4_k, q6_k, bf16, f16");
     command.count("--layers", options.bench.layers, 1, 1000, "of the synthetic model");
     add_context_option(command, options.engine.engine.context, "context in tokens (default: what the longest test needs)");
-    command.choice("--kv", options.engine.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");
+    command.choice("--kv", options.engine.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16, or q8_0 where only that fits)");
     command.flag("--precise", options.engine.engine.precise, "f32 matmul inputs and f32 KV");
     add_placement_options(command, options.engine);
     command.heading("Output");

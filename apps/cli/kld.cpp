@@ -31,7 +31,7 @@ void describe(Command& command, KldVerbOptions& options, Console& console) {
     add_excerpt_options(command, options.excerpt);
     command.heading("What is compared: MODEL with --kv and --precise, and the base with its own");
     add_model_options(command, options.model);
-    command.choice("--kv", options.engine.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");
+    command.choice("--kv", options.engine.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16, or q8_0 where only that fits)");
     command.flag("--precise", options.engine.engine.precise, "f32 matmul inputs and f32 KV");
     command.text("--base", options.base, "MODEL", "what it is compared with (default: the same model)");
     command.choice("--base-kv", options.base_kv, {"f32", "f16", "q8_0"},
@@ -114,7 +114,7 @@ Result<KldOptions> prepare(Program& program, const KldVerbOptions& options) {
     KldOptions work;
     LAP_ASSIGN(work.excerpt, read_excerpt(options.excerpt, arguments.own));
     const bool same_settings =
-        options.base_precise == options.engine.engine.precise && options.base_kv == options.engine.kv &&
+        options.base_precise == options.engine.engine.precise && (options.base_kv == (options.engine.kv.empty() ? "f16" : options.engine.kv)) &&
         options.base_placement.empty();
     if (!options.base && same_settings)
         return usage("the base is the model itself, with the same settings",

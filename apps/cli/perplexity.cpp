@@ -27,7 +27,7 @@ void describe(Command& command, PerplexityVerbOptions& options, Console& console
     command.heading("Model and machine");
     add_model_options(command, options.model);
     add_window_options(command, options.engine, options.excerpt);
-    command.choice("--kv", options.engine.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");
+    command.choice("--kv", options.engine.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16, or q8_0 where only that fits)");
     command.flag("--precise", options.engine.engine.precise, "f32 matmul inputs and f32 KV");
     command.heading("Output");
     add_output_options(command, console);

@@ -158,6 +158,7 @@ Json bench_json(const BenchRow& row, bool profile) {
                  {"isa", row.isa},
                  {"gpu", row.gpu.empty() ? Json(nullptr) : Json(row.gpu)},
                  {"placement", row.placement},
+                 {"split", row.split.empty() ? Json(nullptr) : Json(row.split)},
                  {"threads", row.threads},
                  {"prefill_threads", row.prefill_threads},
                  {"decode_threads", row.decode_threads},

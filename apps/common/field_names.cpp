@@ -16,6 +16,8 @@ constexpr FieldName kFields[] = {
     {"BenchOptions::prompt", "--prompt"},
     {"EngineOptions::context", "--ctx"},
     {"EngineOptions::device", "--device"},
+    {"EngineOptions::gpu_layers", "--gpu-layers"},
+    {"EngineOptions::gpu_share", "--split"},
     {"EngineOptions::image_tokens", "--image-tokens"},
     {"EngineOptions::kv", "--kv"},
     {"EngineOptions::mmproj", "--mmproj"},

@@ -30,8 +30,8 @@ constexpr auto kGrace = std::chrono::seconds(5);  // for a process that is asked
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::vector<std::string> arguments(const EngineOptions& engine) {
-    std::vector<std::string> out = {"lapidary", "tune", "--in-process", "--quiet", "--placement", "gpu",
-                                    "--model",  engine.model.string(),  "--kv",    kv_name(engine.kv)};
+    std::vector<std::string> out = {"lapidary", "tune", "--in-process", "--quiet", "--placement", "gpu", "--model", engine.model.string()};
+    if (engine.kv) out.insert(out.end(), {"--kv", kv_name(*engine.kv)});
     if (!engine.device.empty()) out.insert(out.end(), {"--device", engine.device});
     if (engine.context > 0) out.insert(out.end(), {"--ctx", std::to_string(engine.context)});
     if (engine.precise) out.emplace_back("--precise");

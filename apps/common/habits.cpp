@@ -43,7 +43,7 @@ constexpr auto kOptions = std::to_array<OptionHabit>({
     {"-st,--single-turn,-no-cnv,--no-conversation", {}, "leave it out: `lapidary run` answers one prompt and ends"},
     {"-cnv,--conversation,-i,--interactive", {}, "a chat comes in a later version; `lapidary run` answers one prompt"},
     {"-hf,-hfr,--hf-repo,-hff,--hf-file,-mu,--model-url", {}, kNoDownload},
-    {"-sm,--split-mode,-ts,--tensor-split,-mg,--main-gpu,-nkvo,-ot", {}, "leave it out: --placement gpu puts the whole model on one GPU, --device says which"},
+    {"-sm,--split-mode,-ts,--tensor-split,-mg,--main-gpu,-nkvo,-ot", {}, "leave it out: --gpu-layers N and --split 0.6 share a model between CPU and GPU, --device says which GPU"},
     {"--rope-scaling,--rope-freq-base,--rope-freq-scale,--yarn-orig-ctx", {},
      "leave it out: the model file says how positions are encoded"},
     {"--no-display-prompt", {}, "leave it out: the prompt is never printed"},

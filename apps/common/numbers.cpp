@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <system_error>
@@ -66,6 +67,27 @@ Result<double> parse_real(std::string_view option, std::string_view text, double
     if (!std::isfinite(value) || value < low || value > high)
         return usage(fmt::format("{} is {}, allowed are {} to {}", option, text, low, high));
     return value;
+}
+
+Result<uint64_t> parse_bytes(std::string_view option, std::string_view text) {
+    constexpr std::string_view kUnits = "KMGT";
+    std::string_view digits = text;
+    for (const std::string_view ending : {"iB", "B"})
+        if (digits.ends_with(ending)) digits.remove_suffix(ending.size());
+    double scale = 1;
+    if (!digits.empty()) {
+        const auto unit = kUnits.find(static_cast<char>(std::toupper(static_cast<unsigned char>(digits.back()))));
+        if (unit != kUnits.npos) {
+            scale = std::pow(1024.0, static_cast<double>(unit + 1));
+            digits.remove_suffix(1);
+        }
+    }
+    double value = 0;
+    if (read_number(digits, value) != std::errc() || !std::isfinite(value))
+        return usage(fmt::format("{} takes a number of bytes such as 12G or 800M, not '{}'", option, text));
+    if (value * scale < 1 || value * scale > 1e15)
+        return usage(fmt::format("{} is {}, allowed are 1 byte to 900T", option, text));
+    return static_cast<uint64_t>(value * scale);
 }
 
 Result<double> parse_share(std::string_view option, std::string_view text) {

@@ -21,6 +21,9 @@ Result<uint64_t> parse_u64(std::string_view option, std::string_view text);
 // A finite number in [low, high].
 Result<double> parse_real(std::string_view option, std::string_view text, double low, double high);
 
+// Bytes: "12G", "800M", "1.5GiB", or a plain number of them. K, M, G and T are powers of 1024, with or without iB or B.
+Result<uint64_t> parse_bytes(std::string_view option, std::string_view text);
+
 // A share that is not nothing: above 0, up to 1.
 Result<double> parse_share(std::string_view option, std::string_view text);
 

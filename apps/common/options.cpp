@@ -135,42 +135,44 @@ void add_phase_thread_options(Command& command, EngineOptions& engine) {
                   "of steps of up to 8 tokens (default: --threads)");
 }
 
+Result<uint32_t> parse_context(std::string_view option, std::string_view text) {
+    const Result<int64_t> value = parse_count(option, text, 1, kMaxContext, true);
+    if (value) return static_cast<uint32_t>(*value);
+    if (text != "0") return value.error();
+    return Error{value.error().code, value.error().message,
+                 "give the number: the model's own context stands in `lapidary inspect MODEL`"};
+}
+
 void add_context_option(Command& command, uint32_t& context, const std::string& description) {
-    command.custom("-c,--ctx", "N", description, [&context](const auto& option, const auto& text) -> Result<void> {
-        const Result<int64_t> value = parse_count(option, text, 1, kMaxContext, true);
-        if (!value && text == "0")
-            return Error{value.error().code, value.error().message,
-                         "give the number: the model's own context stands in `lapidary inspect MODEL`"};
-        if (!value) return value.error();
-        context = static_cast<uint32_t>(*value);
-        return {};
-    });
+    command.parsed("-c,--ctx", "N", description, context, parse_context);
 }
 
 void add_placement_options(Command& command, EngineChoices& choices) {
-    command.choice("--placement", choices.placement, {"auto", "cpu", "gpu", "split"}, "where layers run (default cpu)");
+    command.choice("--placement", choices.placement, {"auto", "cpu", "gpu", "split"}, "where layers run (default auto; lapidary plan)");
     command.text("--device", choices.device, "N|NAME", "the GPU, as `lapidary doctor` lists them; implies gpu");
-    constexpr const char* kAll = "--placement gpu puts all layers on the GPU, --placement cpu none";
-    command.unavailable({"--gpu-layers"}, true, Errc::device_unavailable, kAll, "0");
-    command.unavailable({"--split"}, true, Errc::device_unavailable, kAll);
+    command.count("--gpu-layers", choices.engine.gpu_layers, 0, 1'000'000, "the last so many on the GPU, with the head; implies split");
+    command.real("--split", choices.engine.gpu_share, 0, 1, "share of every matrix's rows on the GPU; implies split");
+    command.parsed("--memory", "N", "memory to use, as 12G or 800M (default: what is free, less a reserve)", choices.engine.memory_bytes,
+                   parse_bytes);
 }
 
 Placement placement_of(const std::string& name) {
     return name == "cpu" ? Placement::cpu : name == "gpu" ? Placement::gpu : name == "split" ? Placement::split : Placement::automatic;
 }
 
-void add_engine_options(Command& command, EngineChoices& choices) {
+void add_engine_options(Command& command, EngineChoices& choices, ContextOption context) {
     EngineOptions& engine = choices.engine;
-    add_context_option(command, engine.context, "context in tokens, 8k works too (default 8k)");
+    if (context == ContextOption::here)
+        add_context_option(command, engine.context, "context in tokens, 8k works too (default 8k)");
     command.count("-t,--threads", engine.threads, 1, kMaxThreads, "threads (default: every fast core)");
     add_phase_thread_options(command, engine);
     add_placement_options(command, choices);
-    command.choice("--kv", choices.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16)");
+    command.choice("--kv", choices.kv, {"f32", "f16", "q8_0"}, "format of the KV cache (default f16, or q8_0 where only that fits)");
     command.flag("--precise", engine.precise, "f32 matmul inputs and f32 KV");
     command.parsed("--image-tokens", "N", "70, 140, 280, 560 or 1120 per picture", engine.image_tokens, parse_image_tokens,
                    {"70", "140", "280", "560", "1120"});
     command.choice("--vision-mask", choices.vision_mask, {"sliding", "all"}, "layers with picture blocks");
-    command.unavailable({"--memory", "--draft", "--schema", "--video-tokens"}, true,
+    command.unavailable({"--draft", "--schema", "--video-tokens"}, true,
                         Errc::invalid_argument, "leave it out");
     add_diagnostic_options(command, choices.diagnostics);
 }
@@ -182,7 +184,7 @@ Result<EngineOptions> engine_options(const Console& console, const EngineChoices
     if (choices.device && choices.device->empty()) return usage("--device is empty", "`lapidary doctor` lists the GPUs");
     engine.device = choices.device.value_or("");
     engine.note = [&console](std::string_view note) { console.note(fmt::format("note: {}", note)); };
-    engine.kv = kv_format(choices.kv);
+    if (!choices.kv.empty()) engine.kv = kv_format(choices.kv);
     engine.research.vision_blocks_everywhere = choices.vision_mask == "all";
     if (model.mmproj) engine.mmproj = *model.mmproj;
     LAP_ASSIGN(engine.model, resolve_model(console, model_name));

@@ -48,16 +48,18 @@ inline constexpr int64_t kMaxContext = int64_t{1} << 20;  // tokens; four times 
 
 struct EngineChoices {
     EngineOptions engine;
-    std::string placement = "auto", kv = "f16", vision_mask = "sliding";
+    std::string placement = "auto", kv, vision_mask = "sliding";
     std::optional<std::string> device;
     Diagnostics diagnostics;
 };
-void add_engine_options(Command& command, EngineChoices& choices);
+enum class ContextOption { here, of_the_verb };  // of_the_verb: it has its own --ctx
+void add_engine_options(Command& command, EngineChoices& choices, ContextOption context = ContextOption::here);
 void add_phase_thread_options(Command& command, EngineOptions& engine);  // part of the above, as the next
+Result<uint32_t> parse_context(std::string_view option, std::string_view text);  // 8k is 8192
 void add_context_option(Command& command, uint32_t& context, const std::string& description);
 void add_placement_options(Command& command, EngineChoices& choices);
 Placement placement_of(const std::string& name);
-// The library's form of the choices, with the model resolved. gpu and split: device_unavailable. `inputs`: what the
+// The library's form of the choices, with the model resolved. `inputs`: what the
 // verb reads beside the model, and no result may replace.
 Result<EngineOptions> engine_options(const Console& console, const EngineChoices& choices, const ModelOptions& model,
                                      const std::string& model_name, Inputs inputs = {});

@@ -27,6 +27,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lapidary/plan.h"
 #include "lapidary/result.h"
 
 namespace lapidary {
@@ -135,16 +136,24 @@ struct EngineOptions {
     uint32_t context = 0;                 // tokens per session; 0 = min(8192, the model's own limit)
     int threads = 0;                      // 0 = LAPIDARY_THREADS, else every performance core of this process
     int prefill_threads = 0, decode_threads = 0;  // of long steps, of steps up to 8 tokens; 0 = `threads`
-    // automatic: LAPIDARY_PLACEMENT, else the CPU. gpu: the whole model on one Vulkan device; where there is none, or it
-    // cannot be used, device_unavailable with every device's reasons. split: device_unavailable in this version.
+    // automatic: LAPIDARY_PLACEMENT, else the CPU. gpu: the whole model on one Vulkan device; split: layers or rows on it and
+    // the others on the CPU. Where there is no such device, or it cannot be used, device_unavailable with every device's
+    // reasons.
     Placement placement = Placement::automatic;
+    std::optional<uint32_t> gpu_layers = {};  // split: the last so many, with the head, on the GPU; 0: cpu, all: gpu
+    std::optional<double> gpu_share = {};     // split: of the rows of every matrix, 0 to 1
     // Which GPU: a number as doctor() counts, or a part of its name; naming one asks for the GPU. Empty:
     // LAPIDARY_DEVICE, else the best that is no software device.
     std::string device = {};
     // Where a GPU's compiled shaders and the verdicts on them are kept, for the next start. Empty: lapidary in
     // $XDG_CACHE_HOME, else in ~/.cache; "none": nowhere.
     std::filesystem::path cache_folder = {};
-    KvFormat kv = KvFormat::f16;
+    // Of keys and values. Empty: f16, or q8_0 where the context fits into memory in no other way, which Plan::why then says.
+    std::optional<KvFormat> kv = {};
+    // Memory that may be used, in bytes. Empty: what the machine and its limits leave, less a floor for everything else.
+    // What does not fit is refused before weights are read: does_not_fit.
+    std::optional<uint64_t> memory_bytes = {};
+    uint32_t sessions = 1;                // for so many the plan keeps room; more are made as long as memory lasts
     bool precise = false;                 // f32 matmul inputs, f32 KV: what parity tests use
     int image_tokens = 0;                 // 70 140 280 560 1120; 0 = the model's
     // Stage "load", in bytes of the weights that are rearranged: 0 of 0 when the file is opened, then from 0 to all.
@@ -200,6 +209,7 @@ class Engine {
     static Result<Engine> open(const EngineOptions& options);
 
     const ModelInfo& info() const;
+    const Plan& plan() const;   // that it was opened by
     Result<Session> new_session() const;
 
     // Errors of these three when the model has no usable tokenizer: bad_model_file.

@@ -23,6 +23,21 @@ struct ModelReport {
 };
 Result<ModelReport> inspect(const EngineOptions& options);
 
+// ---- plan -----------------------------------------------------------------------------------------
+struct PlanOptions {
+    EngineOptions engine = {};
+    std::string synthetic = {}, type = "q4_0";  // a preset of synth instead of a file
+    int layers = 0;                         // of it; 0 = the preset's
+    std::string machine = {};               // a modelled laptop of plan_machines(); empty: this machine
+};
+// What Engine::open would do, without weights: it reads the headers of a model's files alone. A plan that does not fit is a
+// plan, no error.
+Result<Plan> plan(const PlanOptions& options);
+struct PlanMachine {
+    std::string name, description;          // where its figures come from
+};
+std::vector<PlanMachine> plan_machines();
+
 // ---- synth ----------------------------------------------------------------------------------------
 struct SynthOptions {
     std::filesystem::path out = {};
@@ -145,6 +160,7 @@ struct BenchRow {                           // the fields of `bench --json`
     std::string peak_instruction;           // "vpdpbusd zmm": the fastest one that these kernels have for it
     std::string matrix_instruction;         // of a GPU's cooperative matrices; empty: it has none
     std::string gpu;                        // empty: the CPU computed
+    std::string split;                      // of a placement split: which layers or rows are where
     std::string cpu, isa, placement, model, type, kv, logits_hash, version, compiler;
     int threads = 0, prefill_threads = 0, decode_threads = 0;
     uint64_t model_bytes = 0, peak_rss_bytes = 0, probe_bytes = 0;  // probe: part of the peak, as is a second cache

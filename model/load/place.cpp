@@ -33,6 +33,8 @@ Result<void> place_all(std::span<TensorView* const> tensors, Use use, Device& de
     return {};
 }
 
+Use embedding_use(const Share& share) { return share.head ? Use::embedding : Use::table; }
+
 }  // namespace
 
 std::array<TensorView*, 7> matrices_of(LayerWeights& l) {
@@ -57,7 +59,8 @@ Result<Weights> place_weights(const Weights& host, const Share& share, Device& d
         return {};
     };
     if (share.embedding) {
-        LAP_TRY(matrix(placed.embed, Use::embedding, share.embedding_stays ? Source::stays : left));
+        const Source source = share.embedding_stays ? Source::stays : share.shared ? Source::again : left;
+        LAP_TRY(matrix(placed.embed, embedding_use(share), source));
         LAP_TRY(place(placed.final_norm, Use::values, Source::stays, device, placed.buffers));
     }
     for (int32_t i = share.first; i < share.last; ++i) {
@@ -74,7 +77,7 @@ uint64_t bytes_to_move(const Weights& host, const Share& share, const Device& de
     const auto add = [&](const TensorView& m, Use use) {
         if (m && device.moves(m, use)) total += static_cast<uint64_t>(m.bytes());
     };
-    if (share.embedding) add(host.embed, Use::embedding);
+    if (share.embedding) add(host.embed, embedding_use(share));
     for (int32_t i = share.first; i < share.last; ++i) {
         LayerWeights l = host.layers[static_cast<size_t>(i)];
         for (const TensorView* m : matrices_of(l)) add(*m, Use::matrix);

@@ -17,6 +17,8 @@ namespace lapidary::model {
 struct Share {
     int32_t first = 0, last = 0;  // layers [first, last)
     bool embedding = true, embedding_stays = false;
+    bool head = true;    // else the embedding is a table of rows here, which may stay in its source
+    bool shared = false; // another device's table may lie in the embedding's source
     bool again = false;  // the sources will be asked for again: of these only pages of files are given back
 };
 

@@ -49,7 +49,7 @@ void fill_floats(const SynthTensor& t, SynthRandom& random, std::byte* to) {
 
 }  // namespace
 
-Result<LoadedModel> synthetic_model(const SynthOptions& options) {
+Result<LoadedModel> synthetic_model(const SynthOptions& options, Filled filled) {
     LAP_TRY(check_synth_options(options));
     const SynthShape shape = synth_shape(options.preset, options.layers);
     std::vector<SynthTensor> tensors = synth_tensors(shape, options);
@@ -69,7 +69,9 @@ Result<LoadedModel> synthetic_model(const SynthOptions& options) {
     size_t at = 0;
     for (const SynthTensor& t : tensors) {
         std::byte* to = host_bytes(*memory) + at;
-        if (t.fill == SynthFill::matrix || t.fill == SynthFill::embedding) {
+        if (filled == Filled::no) {
+            // zeros
+        } else if (t.fill == SynthFill::matrix || t.fill == SynthFill::embedding) {
             const auto seed = 11 + static_cast<uint64_t>(t.format);
             const auto pool = pools.try_emplace(t.format, t.format, kSynthDeviation, seed).first;
             LAP_TRY(pool->second.tensor(t.bytes, [&](const std::byte* from, size_t count) -> Result<void> {

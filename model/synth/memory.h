@@ -7,7 +7,8 @@
 
 namespace lapidary::model {
 
+enum class Filled : uint8_t { yes, no };  // no: for who looks at shapes alone; its pages are never taken
 // options.out and options.format are not used. The model has no tokenizer.
-Result<LoadedModel> synthetic_model(const SynthOptions& options);
+Result<LoadedModel> synthetic_model(const SynthOptions& options, Filled filled = Filled::yes);
 
 }  // namespace lapidary::model

@@ -28,6 +28,8 @@ Error told_by_tests(Error error) {
 Result<Engine> open_synthetic(const BenchOptions& o, const EngineOptions& options) {
     const auto started = std::chrono::steady_clock::now();
     LAP_TRY(check_engine(options, model::kSynthContext));  // weights take half a minute to make
+    LAP_ASSIGN(const Plan planned, plan({.engine = options, .synthetic = o.synthetic, .type = o.type, .layers = o.layers}));
+    if (!planned.fits) return refusal(planned);
     LAP_ASSIGN(const auto synthetic, synth_options({.preset = o.synthetic, .type = o.type, .layers = o.layers}));
     LAP_ASSIGN(auto loaded, model::synthetic_model(synthetic));
     return make_engine(options, std::move(loaded), started);

@@ -98,7 +98,7 @@ Result<DoctorReport> doctor() {
 
 Result<std::optional<GpuReport>> gpu_of(const EngineOptions& options) {
     LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
-    if (asked.placement != Placement::gpu) return std::optional<GpuReport>();
+    if (!asked.needs_gpu()) return std::optional<GpuReport>();
     LAP_ASSIGN(const runtime::GpuFacts facts, runtime::find_gpu(asked.device, cache_folder(options)));
     return std::optional(report_of(facts));
 }

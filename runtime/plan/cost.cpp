@@ -80,8 +80,7 @@ bool rates_known(const MachineFacts& machine, PlacementKind kind) {
 }  // namespace
 
 int64_t ModelFacts::rows(const LayerFacts& layer, int32_t positions) const {
-    const int64_t wanted = layer.ring ? std::min(ring_rows, positions) : positions;
-    if (layer.ring && wanted < segment_rows) return wanted;
+    const int64_t wanted = layer.ring ? std::min(ring_rows, positions + ring_rows - window) : positions;
     return (wanted + segment_rows - 1) / segment_rows * segment_rows;
 }
 

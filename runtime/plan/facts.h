@@ -31,7 +31,8 @@ struct ModelFacts {
     double head_macs = 0;          // of one row of logits
     uint64_t media_bytes = 0;      // projections of pictures and sound
     int32_t context = 0;           // positions it is made for
-    int32_t window = 0, ring_rows = 0, segment_rows = 1;  // keys a ring's layer sees; rows it keeps; full layers grow by
+    int32_t window = 0, ring_rows = 0;  // keys a ring's layer sees; rows it keeps, some more
+    int32_t segment_rows = 1;      // caches have whole multiples of so many rows
     uint64_t column_bytes = 0, step_bytes = 0;  // buffers of a step: per column and beside, on each device that computes
     uint64_t program_bytes = 0;    // code, tokenizer
     int32_t chunk = 512;           // tokens of a prompt in a step
@@ -49,7 +50,7 @@ struct Rates {
     bool known() const { return read_gbps > 0 && many_gmacs > 0; }
 };
 
-struct GpuFacts {
+struct PlanGpu {
     std::string name;
     bool unified = true;       // one memory for CPU and GPU: what it takes is taken from the machine
     uint64_t heap_bytes = 0;   // what it may take
@@ -62,7 +63,7 @@ struct MachineFacts {
     uint64_t total_bytes = 0, usable_bytes = 0;  // usable: what this process may take now without swapping
     std::string limited_by;                      // what sets `usable`: "free memory", "the cgroup /x"
     Rates cpu;
-    std::optional<GpuFacts> gpu;
+    std::optional<PlanGpu> gpu;
     double handover_s = 0;     // of activations from one device to the other, and the wait for them
     std::string rates_from;    // "measured by tune on ...", "assumed", a page
 };

@@ -15,12 +15,6 @@ constexpr int kShares = 32;  // of rows, that are looked at besides the balanced
 
 int32_t layers_of(const ModelFacts& model) { return static_cast<int32_t>(model.layers.size()); }
 
-std::string gigabytes(uint64_t bytes) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.2f GiB", static_cast<double>(bytes) / (uint64_t{1} << 30));
-    return text;
-}
-
 std::string fixed(double value, int digits) {
     char text[32];
     std::snprintf(text, sizeof text, "%.*f", digits, value);
@@ -46,6 +40,7 @@ std::vector<PlannedPlacement> placements_of(PlacementKind kind, const ModelFacts
     for (const auto& [of_gpu, of_cpu] : {std::pair(g.read_gbps_together, c.read_gbps_together), std::pair(g.read_gbps, c.read_gbps),
                                          std::pair(g.many_gmacs_together, c.many_gmacs_together), std::pair(g.many_gmacs, c.many_gmacs)})
         if (of_gpu > 0 && of_cpu > 0) out.push_back({kind, layers, of_gpu / (of_gpu + of_cpu)});
+    if (out.empty()) out.push_back({kind, layers, 0.5});  // nothing is known
     for (int i = 1; i < kShares; ++i) out.push_back({kind, layers, static_cast<double>(i) / kShares});
     return out;
 }
@@ -124,7 +119,7 @@ std::vector<Remedy> remedies_for(const ModelFacts& model, const MachineFacts& ma
     if (std::none_of(out.begin(), out.end(), enough) && plan.kv != KvFormat::q8_0) shorter(KvFormat::q8_0, " --kv q8_0");
     const uint64_t lacks = plan.total_bytes > plan.budget_bytes ? plan.total_bytes - plan.budget_bytes : 0;
     if (lacks > 0)
-        out.push_back({concat(wishes.memory_bytes ? "a larger --memory" : "closing other programs", ": ", gigabytes(lacks), " more"),
+        out.push_back({concat(wishes.memory_bytes ? "a larger --memory" : "closing other programs", ": ", gibibytes(lacks), " more"),
                        lacks, machine.total_bytes >= plan.total_bytes});
     std::stable_partition(out.begin(), out.end(), enough);
     if (out.size() > 3) out.resize(3);
@@ -134,14 +129,14 @@ std::vector<Remedy> remedies_for(const ModelFacts& model, const MachineFacts& ma
 void explain(const ModelFacts& model, const MachineFacts& machine, const Wishes& wishes, Plan& plan) {
     const auto say = [&](auto&&... parts) { plan.why.push_back(concat(parts...)); };
     if (wishes.memory_bytes)
-        say("memory: ", gigabytes(plan.budget_bytes), ", as --memory says");
+        say("memory: ", gibibytes(plan.budget_bytes), ", as --memory says");
     else
-        say("memory: ", gigabytes(machine.usable_bytes), " by ", machine.limited_by, ", of which ",
-            gigabytes(machine.usable_bytes - plan.budget_bytes), " are left for everything else");
+        say("memory: ", gibibytes(machine.usable_bytes), " by ", machine.limited_by, ", of which ",
+            gibibytes(machine.usable_bytes - plan.budget_bytes), " are left for everything else");
     if (!plan.fits) {
         const bool host = plan.total_bytes > plan.budget_bytes;
-        say("it does not fit: ", gigabytes(host ? plan.total_bytes : plan.gpu_bytes), " are needed, ",
-            gigabytes(host ? plan.budget_bytes : plan.gpu_budget_bytes), host ? " may be used" : " are the GPU's");
+        say("it does not fit: ", gibibytes(host ? plan.total_bytes : plan.gpu_bytes), " are needed, ",
+            gibibytes(host ? plan.budget_bytes : plan.gpu_budget_bytes), host ? " may be used" : " are the GPU's");
     }
     if (!wishes.kv && plan.kv == KvFormat::q8_0)
         say("keys and values in q8_0: in f16 a context of ", wishes.context, " tokens does not fit; what that changes is in docs/performance.md");
@@ -158,6 +153,11 @@ void explain(const ModelFacts& model, const MachineFacts& machine, const Wishes&
 }
 
 }  // namespace
+
+std::string gibibytes(uint64_t bytes) {
+    const double mebibytes = static_cast<double>(bytes) / (1 << 20);
+    return mebibytes < 100 ? fixed(mebibytes, 1) + " MiB" : fixed(mebibytes / 1024, 2) + " GiB";
+}
 
 const char* name(PlacementKind kind) {
     constexpr const char* kNames[] = {"cpu", "gpu", "layers", "rows", "phases"};

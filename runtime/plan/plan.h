@@ -60,6 +60,8 @@ struct Plan {
 // over where the machine has none.
 Plan make_plan(const ModelFacts& model, const MachineFacts& machine, const Wishes& wishes);
 
+std::string gibibytes(uint64_t bytes);  // "6.48 GiB", and MiB below a tenth of it
+
 // What make_plan compares: the memory and the time of one placement. For its tests, and for tables of all placements.
 struct Footprint {
     std::vector<Region> regions;

@@ -25,7 +25,7 @@ int64_t panels_of(const TensorView& m) { return (m.rows + kernels::kPanel - 1) /
 void VulkanWeights::rest() { packers_.reset(); }
 
 Layout VulkanWeights::layout_of(const TensorView& m, Use use) const {
-    if (use != Use::matrix && use != Use::embedding) return Layout::rows;
+    if (use != Use::matrix && use != Use::embedding && use != Use::table) return Layout::rows;
     return products_.layout_of(m.format, m.cols);
 }
 

@@ -101,7 +101,9 @@ void describe_engine(const Engine& engine, BenchRow& row) {
     row.matrix_instruction = matrices.instruction;
     row.gpu = info.gpu;
     row.untimed = info.untimed;
-    row.placement = info.gpu.empty() ? "cpu" : "gpu";
+    const std::string& kind = engine.plan().placement.kind;
+    row.placement = kind == "layers" || kind == "rows" ? "split" : info.gpu.empty() ? "cpu" : "gpu";
+    row.split = row.placement == "split" ? engine.plan().placement.text : "";
     row.model = info.name;
     row.type = info.type;
     row.kv = kv_name(info.kv);
