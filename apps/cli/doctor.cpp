@@ -66,6 +66,7 @@ Json to_json(const DoctorReport& report) {
                         {"isa", r.isa},
                         {"gmacs", r.gmacs},
                         {"won", r.won}});
+    const bool limited = report.memory_limit_bytes > 0;
     return {{"version", report.version},
             {"cpu", report.cpu},
             {"cores", report.cores},
@@ -74,7 +75,14 @@ Json to_json(const DoctorReport& report) {
             {"memory",
              {{"total_bytes", report.memory_total_bytes},
               {"free_bytes", report.memory_free_bytes},
-              {"limit_bytes", report.memory_limit_bytes}}},
+              {"limit_bytes", report.memory_limit_bytes},
+              {"limit_left_bytes", limited ? Json(report.memory_limit_left_bytes) : Json(nullptr)},
+              {"limit_from", limited ? Json(report.memory_limit_from) : Json(nullptr)},
+              {"swap_free_bytes", report.swap_free_bytes}}},
+            {"power",
+             {{"state", report.power},
+              {"on_battery", report.on_battery},
+              {"profile", report.power_profile.empty() ? Json(nullptr) : Json(report.power_profile)}}},
             {"gpu", report.gpu},
             {"gpus", gpus_json(report.gpus)},
             {"kernels", kernels},
@@ -113,12 +121,15 @@ std::string page_of(const DoctorReport& report, bool kernels) {
     const std::string limit =
         report.memory_limit_bytes == 0
             ? ""
-            : fmt::format(", this process may use {}", human_bytes(report.memory_limit_bytes));
+            : fmt::format(", this process may use {}\n         {} left below the limit of {}",
+                          human_bytes(report.memory_limit_bytes), human_bytes(report.memory_limit_left_bytes),
+                          report.memory_limit_from);
     std::string page = fmt::format("lapidary {}\n", report.version);
     page += fmt::format("cpu      {} · {} cores · {} threads\n", report.cpu, report.cores, report.threads);
     page += fmt::format("memory   {}, {} free{}\n", human_bytes(report.memory_total_bytes),
                         human_bytes(report.memory_free_bytes), limit);
-    page += fmt::format("gpu      {}\n\n", report.gpu);
+    page += fmt::format("gpu      {}\n", report.gpu);
+    page += fmt::format("power    {}\n\n", report.power);
     Table isa({Align::left, Align::left, Align::left, Align::left, Align::left});
     isa.row({"kernels", "built", "supported", "selected", "int8 peak by"});
     for (const IsaReport& r : report.isa)

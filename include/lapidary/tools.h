@@ -98,7 +98,15 @@ struct DoctorReport {
     std::vector<IsaReport> isa;
     std::vector<KernelReport> kernels;
     std::vector<RaceReport> race;           // empty where one level only runs, or LAPIDARY_CPU names it
-    uint64_t memory_total_bytes = 0, memory_free_bytes = 0, memory_limit_bytes = 0;  // limit: cgroup, 0 = none
+    uint64_t memory_total_bytes = 0, memory_free_bytes = 0;  // free: can be taken without swapping
+    // The smallest limit of the control groups around this process, 0 = none; what the tightest group has left, and its folder
+    // ("/sys/fs/cgroup/user.slice"), which need not be the one with the smallest limit.
+    uint64_t memory_limit_bytes = 0, memory_limit_left_bytes = 0;
+    std::string memory_limit_from;
+    uint64_t swap_free_bytes = 0;
+    bool on_battery = false;
+    std::string power_profile;              // "low-power", "balanced", "performance", ...; empty: unknown
+    std::string power;                      // both in words: "battery, low-power"
     std::string gpu;                        // that Placement::gpu takes; else "none" and why
     std::vector<GpuReport> gpus;            // all that Vulkan shows
     std::vector<std::string> advice;

@@ -1,4 +1,4 @@
-// What this machine offers: processor, kernels, memory, GPUs.
+// What this machine offers: processor, kernels, memory, power, GPUs.
 #include <dlfcn.h>
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include "kernels/select.h"
 #include "lapidary/tools.h"
 #include "model/engine_state.h"
+#include "runtime/cpu/power.h"
 #include "runtime/cpu/race.h"
 #include "runtime/cpu/topology.h"
 #include "runtime/memory/budget.h"
@@ -20,7 +21,7 @@ namespace {
 // The program's bundled model: share/lapidary/models/tiny beside bin/.
 constexpr const char* kBundled = "share/lapidary/models/tiny";
 
-void advise(DoctorReport& report) {
+void advise(DoctorReport& report, const runtime::Memory& memory) {
     const auto selected = std::find_if(report.isa.begin(), report.isa.end(), [](const auto& i) { return i.selected; });
     const auto best = std::find_if(report.isa.rbegin(), report.isa.rend(),
                                    [](const auto& i) { return i.built && i.supported; });
@@ -30,11 +31,11 @@ void advise(DoctorReport& report) {
     if (selected != report.isa.end() && selected->name == "ref")
         report.advice.push_back("only the scalar reference kernels run here: expect a small fraction of the speed");
     constexpr uint64_t kNeeded = uint64_t{9} << 30;  // a 12B Q4_0 file, an 8k cache and the step buffers
-    const uint64_t limit = report.memory_limit_bytes ? std::min(report.memory_limit_bytes, report.memory_free_bytes)
-                                                     : report.memory_free_bytes;
-    if (limit < kNeeded)
-        report.advice.push_back(std::to_string(limit >> 20) + " MiB of memory are available; a 12B model in 4 bits wants " +
-                                std::to_string(kNeeded >> 20) + " MiB: close other programs");
+    const uint64_t usable = runtime::usable_bytes(memory);
+    if (usable < kNeeded)
+        report.advice.push_back(std::to_string(usable >> 20) + " MiB of memory are available; a 12B model in 4 bits wants " +
+                                std::to_string(kNeeded >> 20) + " MiB: " +
+                                (usable < memory.available_bytes ? "raise the limit of " + memory.limit_from : "close other programs"));
 }
 
 GpuReport report_of(const runtime::GpuFacts& f) {
@@ -91,8 +92,15 @@ Result<DoctorReport> doctor() {
     report.memory_total_bytes = memory.total_bytes;
     report.memory_free_bytes = memory.available_bytes;
     report.memory_limit_bytes = memory.limit_bytes;
+    report.memory_limit_left_bytes = memory.limit_left_bytes;
+    report.memory_limit_from = memory.limit_from;
+    report.swap_free_bytes = memory.swap_free_bytes;
+    const runtime::Power power = runtime::power_state();
+    report.on_battery = power.on_battery;
+    report.power_profile = power.profile;
+    report.power = runtime::name(power);
     look_for_gpus(report);
-    advise(report);
+    advise(report, memory);
     return report;
 }
 

@@ -8,18 +8,34 @@ from support import TINY, CliTest, clean_environment, main
 class Doctor(CliTest):
     def test_json(self):
         report = self.ok_json("doctor")
-        self.assertEqual(set(report), {"version", "cpu", "cores", "threads", "isa", "memory", "gpu", "gpus", "kernels",
-                                       "race", "advice"})
+        self.assertEqual(set(report), {"version", "cpu", "cores", "threads", "isa", "memory", "power", "gpu", "gpus",
+                                       "kernels", "race", "advice"})
         self.assertEqual(len([level for level in report["isa"] if level["selected"]]), 1)
         for level in report["isa"]:
             self.assertEqual(level["int8_instruction"] is not None, level["built"] and level["supported"], level)
             if level["selected"]:
                 self.assertTrue(level["built"] and level["supported"], level)
         self.assertGreater(report["memory"]["total_bytes"], report["memory"]["free_bytes"])
+        self.assertEqual(set(report["memory"]), {"total_bytes", "free_bytes", "limit_bytes", "limit_left_bytes", "limit_from",
+                                                 "swap_free_bytes"})
+        self.assertEqual(set(report["power"]), {"state", "on_battery", "profile"})
         self.assertGreater(len(report["kernels"]), 0)
         for runner in report["race"]:
             self.assertEqual(set(runner), {"format", "columns", "isa", "gmacs", "won"})
         self.assertGreater(report["cores"], 0)
+
+    def test_limits_and_power(self):
+        report = self.ok_json("doctor")
+        memory, power, page = report["memory"], report["power"], self.ok("doctor")
+        limited = memory["limit_bytes"] > 0
+        self.assertEqual(memory["limit_from"] is not None, limited)
+        self.assertEqual(memory["limit_left_bytes"] is not None, limited)
+        self.assertEqual("this process may use" in page, limited)
+        if limited:
+            self.assertIn(f"left below the limit of {memory['limit_from']}\n", page)
+        source = "battery" if power["on_battery"] else "mains"
+        self.assertEqual(power["state"], f"{source}, {power['profile']}" if power["profile"] else source)
+        self.assertIn(f"power    {power['state']}\n", page)
 
     def test_gpus(self):
         report = self.ok_json("doctor")

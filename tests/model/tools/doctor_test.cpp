@@ -50,6 +50,9 @@ TEST_CASE("doctor: machine and kernels are described") {
     CHECK(r.cores >= 1);
     CHECK(!r.cpu.empty());
     CHECK(r.memory_total_bytes >= r.memory_free_bytes);
+    CHECK((r.memory_limit_bytes > 0) == !r.memory_limit_from.empty());
+    CHECK(r.power.starts_with(r.on_battery ? "battery" : "mains"));
+    CHECK(r.power.ends_with(r.power_profile));
     CHECK(r.kernels.size() > 40);
     CHECK(r.version == version());
 }
