@@ -136,8 +136,13 @@ Result<void> model::EngineState::take_media(bool image, bool audio) {
 
 namespace {
 
+struct Decision {
+    runtime::PlannedPlacement placement = {};  // the CPU
+    std::string gpu = {};                      // its name
+};
+
 // Plans and refuses what does not fit. Devices that the caller makes are planned for as the CPU, and are his affair.
-Result<runtime::PlannedPlacement> decide(model::EngineState& state, uint32_t context, bool own_devices) {
+Result<Decision> decide(model::EngineState& state, uint32_t context, bool own_devices) {
     EngineOptions options = state.options;
     if (!own_devices) {
         options.placement = Placement::cpu;
@@ -151,7 +156,7 @@ Result<runtime::PlannedPlacement> decide(model::EngineState& state, uint32_t con
     state.plan = public_plan(plan, state.loaded, commonest_type(state.loaded.weights), machine.name);
     if (!plan.fits && own_devices) return refusal(state.plan);
     state.info.kv = plan.kv == runtime::KvFormat::f32 ? KvFormat::f32 : plan.kv == runtime::KvFormat::f16 ? KvFormat::f16 : KvFormat::q8_0;
-    return plan.placement;
+    return Decision{plan.placement, machine.gpu ? machine.gpu->name : ""};
 }
 
 }  // namespace
@@ -178,14 +183,15 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
         state->recorder = std::make_unique<runtime::Recorder>(options.research.trace_events);
     const bool computes = packing == Packing::now && !options.prompts_only;
     state->info.kv = options.precise ? KvFormat::f32 : options.kv.value_or(KvFormat::f16);
-    runtime::PlannedPlacement placement;  // the CPU
+    Decision decision;
     if (computes) {
-        LAP_ASSIGN(placement, decide(*state, context, !make_parts));
+        LAP_ASSIGN(decision, decide(*state, context, !make_parts));
     }
     state->make_parts = make_parts;
     if (!make_parts)
-        state->make_parts = [placement](const EngineOptions& o, const LoadedModel& model, Attempt attempt) {
-            return planned_parts(placement, o, model, attempt);
+        state->make_parts = [decision](EngineOptions o, const LoadedModel& model, Attempt attempt) {
+            if (o.device.empty() && decision.placement.kind != runtime::PlacementKind::cpu) o.device = decision.gpu;
+            return planned_parts(decision.placement, o, model, attempt);
         };
     LAP_TRY(state->set_up(state->make_parts, computes, options.progress));
     state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);

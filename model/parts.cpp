@@ -123,8 +123,8 @@ Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, co
 }
 
 Result<std::vector<model::DevicePart>> gpu_part(const EngineOptions& options, const LoadedModel& loaded, Attempt attempt) {
-    LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
-    runtime::VulkanSettings settings{.device = asked.device, .precise = options.precise, .cache_folder = cache_folder(options)};
+    const std::string device = options.device.empty() ? environment("LAPIDARY_DEVICE") : options.device;
+    runtime::VulkanSettings settings{.device = device, .precise = options.precise, .cache_folder = cache_folder(options)};
     if (attempt == Attempt::after_loss) settings.piece_seconds = kShortPiece;
     LAP_ASSIGN(runtime::OpenedGpu gpu, runtime::make_vulkan_device(settings));
     std::vector<model::DevicePart> parts(1);

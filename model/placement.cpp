@@ -8,8 +8,9 @@
 #include "base/describe.h"
 #include "base/try.h"
 #include "model/engine_state.h"
-#include "model/plan_facts.h"
+#include "model/rates.h"
 #include "runtime/cpu/topology.h"
+#include "runtime/cpu/power.h"
 #include "runtime/memory/budget.h"
 #include "runtime/split_device.h"
 #include "runtime/vulkan/make_vulkan_device.h"
@@ -105,18 +106,55 @@ Result<runtime::MachineFacts> this_machine(const EngineOptions& options) {
     runtime::MachineFacts facts;
     facts.name = runtime::cpu_name();
     facts.total_bytes = memory.total_bytes;
-    facts.usable_bytes = memory.available_bytes;
+    facts.usable_bytes = runtime::usable_bytes(memory);
     facts.limited_by = "free memory";
-    if (memory.limit_bytes > 0 && memory.limit_bytes < facts.usable_bytes) {
-        facts.usable_bytes = memory.limit_bytes;
-        facts.limited_by = "the control group's limit";
+    if (memory.limit_bytes > 0 && facts.usable_bytes < memory.available_bytes) {
+        facts.total_bytes = std::min(facts.total_bytes, memory.limit_bytes);
+        facts.limited_by = concat("the limit of ", runtime::gibibytes(memory.limit_bytes), " of ", memory.limit_from);
     }
-    facts.rates_from = "not measured on this machine";
+    EngineOptions chosen = options;
+    if (asked.placement == Placement::automatic) {  // a GPU is thought of once it was measured
+        const std::string gpu = runtime::measured_gpu(cache_folder(options), facts.name);
+        if (!gpu.empty() && runtime::find_gpu(gpu)) {
+            chosen.placement = Placement::gpu;
+            chosen.device = gpu;
+        }
+    }
+    LAP_ASSIGN(const AskedPlacement wanted, asked_placement(chosen));
+    if (wanted.needs_gpu()) {
+        LAP_ASSIGN(const runtime::GpuFacts gpu, runtime::find_gpu(wanted.device));
+        facts.gpu = runtime::PlanGpu{.name = gpu.name, .unified = gpu.unified, .heap_bytes = heap_bytes(gpu),
+                                     .driver_bytes = kDriverBytes, .rates = {}};
+    }
+    LAP_ASSIGN(const model::RatesPlace place, model::rates_place(chosen));
+    const runtime::FoundRates found = runtime::read_rates(place.file, place.key);
+    if (found.rates) {
+        facts.cpu = found.rates->cpu;
+        if (facts.gpu && found.rates->gpu) facts.gpu->rates = *found.rates->gpu;
+        facts.handover_s = found.rates->handover_s;
+        facts.rates_from = concat("measured ", found.rates->time, " (", found.power, ")");
+    } else if (found.problem.empty()) {
+        facts.rates_from = "not measured on this machine: lapidary tune does that";
+    }
+    if (!found.problem.empty()) facts.rates_from += (facts.rates_from.empty() ? "" : "; ") + found.problem;
+    return facts;
+}
+
+Result<model::RatesPlace> model::rates_place(const EngineOptions& options) {
+    LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
+    LAP_ASSIGN(const runtime::PhaseThreads threads, phase_threads(options));
+    LAP_ASSIGN(const kernels::KernelTable* level, kernel_table(options.research.cpu_level));
+    RatesPlace place;
+    place.key = {.version = std::string(version()), .cpu = runtime::cpu_name(), .isa = level->isa,
+                 .threads = std::max(threads.prefill, threads.decode), .gpu = {}, .driver = {},
+                 .power = runtime::name(runtime::power_state())};
     if (asked.needs_gpu()) {
         LAP_ASSIGN(const runtime::GpuFacts gpu, runtime::find_gpu(asked.device));
-        facts.gpu = runtime::PlanGpu{.name = gpu.name, .unified = gpu.unified, .heap_bytes = heap_bytes(gpu), .driver_bytes = kDriverBytes, .rates = {}};
+        place.key.gpu = gpu.name;
+        place.key.driver = gpu.driver;
     }
-    return facts;
+    if (const std::filesystem::path folder = cache_folder(options); !folder.empty()) place.file = folder / runtime::rates_file_name(place.key);
+    return place;
 }
 
 runtime::Wishes wishes_of(const EngineOptions& options, const AskedPlacement& asked, int32_t layers, uint32_t context) {

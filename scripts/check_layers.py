@@ -33,7 +33,7 @@ ALLOWED = {
                     "lapidary/result.h"),
     "runtime/vulkan": ("runtime/vulkan/", "shaders/", "runtime/memory/", "runtime/file/output_file.h", "runtime/trace/",
                        "runtime/*.h", "runtime/cpu/make_cpu_device.h", "runtime/cpu/thread_pool.h", "kernels/", "base/", "lapidary/result.h"),
-    "runtime/plan": ("runtime/plan/", "kernels/formats.h", "base/", "lapidary/result.h"),
+    "runtime/plan": ("runtime/plan/", "runtime/file/json_file.h", "runtime/file/output_file.h", "kernels/formats.h", "base/", "lapidary/result.h"),
     "runtime/trace": ("runtime/trace/", "runtime/file/output_file.h", "runtime/*.h", "base/",
                       "lapidary/result.h"),
     "model/text": ("model/text/", "base/", "lapidary/"),

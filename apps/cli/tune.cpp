@@ -1,8 +1,9 @@
-// `lapidary tune`: a GPU's shaders tested and raced ahead of use, in a process that may crash or hang.
+// `lapidary tune`: a GPU's shaders tested and raced ahead of use, in a process that may crash or hang; then the machine's rates.
 #include <fmt/format.h>
 
 #include <array>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <vector>
@@ -10,7 +11,10 @@
 
 #include "apps/cli/verbs.h"
 #include "apps/common/gpu_tests.h"
+#include "apps/common/numbers.h"
 #include "apps/common/options.h"
+#include "apps/common/progress.h"
+#include "apps/common/tables.h"
 #include "base/try.h"
 #include "lapidary/tools.h"
 
@@ -23,12 +27,15 @@ struct TuneOptions {
     ModelOptions model;
     EngineChoices engine;
     double time_limit = kTestSeconds;
+    std::string type, shapes = "12b";
     bool in_process = false;
 };
 
 void describe(Command& command, TuneOptions& options, Console& console) {
     command.real("--time-limit", options.time_limit, 0.001, 86400, "seconds for the tests (default 300)");
     command.flag("--in-process", options.in_process, "test in this process, with nothing said: what `tune` itself starts");
+    add_type_option(command, options.type, "of the layers whose rates are measured: q4_0 (default), q8_0, q4_k, q6_k, bf16, f16");
+    command.choice("--shapes", options.shapes, {"12b", "tiny"}, "sizes of these layers (default 12b)");
     add_output_options(command, console);
     command.heading("Model and machine");
     add_model_options(command, options.model);
@@ -63,18 +70,74 @@ Result<void> compute(const Engine& engine, const std::stop_token& cancel) {
     return {};
 }
 
-Result<int> report(Console& console, const GpuReport& gpu, const GpuTests& tests) {
-    if (console.json)
-        console.write_json({{"gpu", gpu.name},
-                            {"driver", gpu.driver},
-                            {"finished", tests.end == GpuTests::End::done},
-                            {"tests", describe(tests)},
-                            {"seconds", tests.seconds},
-                            {"verdicts", verdicts_json(gpu.verdicts)}});
-    else
-        console.write_page(fmt::format("{} · {}\ntests    {}\n{}", gpu.name, gpu.driver, describe(tests),
-                                       verdicts_text(gpu.verdicts, 0)));
-    return tests.end == GpuTests::End::done ? 0 : exit_code(Errc::device_unavailable);
+Json to_json(const DeviceRates& r) {
+    return {{"read_gbps", r.read_gbps}, {"read_gbps_together", r.read_gbps_together}, {"few_gmacs", r.few_gmacs},
+            {"many_gmacs", r.many_gmacs}, {"many_gmacs_together", r.many_gmacs_together}, {"attention_gmacs", r.attention_gmacs}};
+}
+
+Json to_json(const RatesReport& r) {
+    return {{"power", r.power}, {"time", r.time}, {"file", r.file.string()}, {"cpu", to_json(r.cpu)},
+            {"gpu", r.gpu.empty() ? Json(nullptr) : to_json(r.gpu_rates)}, {"handover_us", r.handover_s * 1e6}};
+}
+
+std::string rates_text(const RatesReport& r) {
+    Table table({Align::left, Align::right, Align::right, Align::right, Align::right, Align::right});
+    table.row({"", "GB/s of a token", "GMAC/s of 4", "GMAC/s of a prompt", "behind 8192", "both at once"});
+    const auto row = [&](const std::string& name, const DeviceRates& d) {
+        table.row({name, three_digits(d.read_gbps), three_digits(d.few_gmacs), three_digits(d.many_gmacs), three_digits(d.attention_gmacs),
+                   d.read_gbps_together > 0 ? three_digits(d.read_gbps_together) + " GB/s, " + three_digits(d.many_gmacs_together) : "-"});
+    };
+    row("CPU", r.cpu);
+    if (!r.gpu.empty()) row("GPU", r.gpu_rates);
+    return fmt::format("rates    {}{}\n{}", r.power,
+                       r.gpu.empty() ? "" : fmt::format(" · {:.0f} µs from one device to the other", r.handover_s * 1e6), table.text());
+}
+
+// The GPU whose shaders are tested; nothing: only the CPU is measured.
+Result<std::optional<GpuReport>> gpu_to_tune(const EngineOptions& engine, bool automatic) {
+    const auto gpu = gpu_of(engine);
+    if (!gpu && automatic && gpu.error().code == Errc::device_unavailable) return std::optional<GpuReport>();
+    return gpu;
+}
+
+struct Tested {
+    GpuReport gpu;
+    GpuTests tests;
+};
+
+Result<Tested> test_shaders(Program& program, const EngineOptions& engine, const GpuReport& gpu, double time_limit) {
+    if (gpu.verdicts.file.empty())
+        return Error{Errc::invalid_argument, "there is no folder to keep verdicts in", "set XDG_CACHE_HOME or HOME"};
+    std::error_code ignored;
+    std::filesystem::remove(gpu.verdicts.file, ignored);  // everything is asked anew: also what crashed, which it may here
+    Tested out;
+    LAP_ASSIGN(out.tests, run_gpu_tests(program.interrupt, engine, time_limit));
+    if (out.tests.end == GpuTests::End::interrupted) return Error{Errc::cancelled, "interrupted"};
+    LAP_ASSIGN(const auto after, gpu_of(engine));
+    out.gpu = after.value_or(gpu);
+    return out;
+}
+
+void report(Console& console, const std::optional<Tested>& tested, const std::optional<RatesReport>& rates) {
+    if (console.json) {
+        Json json = {{"gpu", nullptr}};
+        if (tested)
+            json = {{"gpu", tested->gpu.name},
+                    {"driver", tested->gpu.driver},
+                    {"finished", tested->tests.end == GpuTests::End::done},
+                    {"tests", describe(tested->tests)},
+                    {"seconds", tested->tests.seconds},
+                    {"verdicts", verdicts_json(tested->gpu.verdicts)}};
+        if (rates) json["rates"] = to_json(*rates);
+        console.write_json(json);
+        return;
+    }
+    std::string page;
+    if (tested)
+        page = fmt::format("{} · {}\ntests    {}\n{}", tested->gpu.name, tested->gpu.driver, describe(tested->tests),
+                           verdicts_text(tested->gpu.verdicts, 0));
+    if (rates) page += rates_text(*rates);
+    console.write_page(page);
 }
 
 }  // namespace
@@ -83,31 +146,38 @@ Result<int> tune_verb(Program& program, Args args) {
     Console& console = program.console;
     TuneOptions options;
     Command command("tune", "[MODEL] [options]",
-                    "Tests the shaders that MODEL needs on the GPU against the CPU and races their tunings, in a process of its own: "
-                    "a driver that crashes or hangs there has given its verdict. What was known before is forgotten. The first "
-                    "command that runs a model on a GPU does the same by itself.");
+                    "Measures this machine anew. The shaders that MODEL needs on the GPU are tested against the CPU and their tunings "
+                    "raced, in a process of its own: a driver that crashes or hangs there has given its verdict. Then the rates of the "
+                    "CPU, of the GPU and of both at once, from which `lapidary plan` and --placement auto decide. The first command "
+                    "that runs a model on a GPU makes the tests by itself, and never the rates.");
     describe(command, options, console);
     LAP_ASSIGN(const bool go, command.parse(args));
     if (!go) return program.show(command.page());
+    const bool automatic = options.engine.placement == "auto" && !options.engine.device;
     if (options.engine.placement == "auto") options.engine.placement = "gpu";
     LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, false));
-    LAP_ASSIGN(const EngineOptions engine, engine_options(console, options.engine, options.model, arguments.model));
+    LAP_ASSIGN(EngineOptions engine, engine_options(console, options.engine, options.model, arguments.model));
     const Interrupt::Scope stoppable(program.interrupt);
-    LAP_ASSIGN(const auto gpu, gpu_of(engine));
-    if (!gpu) return usage("--placement cpu leaves nothing to tune", "leave it out");
+    LAP_ASSIGN(const auto gpu, gpu_to_tune(engine, automatic));
     if (options.in_process) {
         LAP_ASSIGN(const Engine opened, Engine::open(engine));
         LAP_TRY(compute(opened, program.interrupt.token()));
         return 0;
     }
-    if (gpu->verdicts.file.empty())
-        return Error{Errc::invalid_argument, "there is no folder to keep verdicts in", "set XDG_CACHE_HOME or HOME"};
-    std::error_code ignored;
-    std::filesystem::remove(gpu->verdicts.file, ignored);  // everything is asked anew: also what crashed, which it may here
-    LAP_ASSIGN(const GpuTests tests, run_gpu_tests(program.interrupt, engine, options.time_limit));
-    if (tests.end == GpuTests::End::interrupted) return Error{Errc::cancelled, "interrupted"};
-    LAP_ASSIGN(const auto after, gpu_of(engine));
-    return report(console, after.value_or(*gpu), tests);
+    if (!gpu) engine.placement = Placement::cpu;
+    std::optional<Tested> tested;
+    if (gpu) {
+        LAP_ASSIGN(tested, test_shaders(program, engine, *gpu, options.time_limit));
+    }
+    std::optional<RatesReport> rates;
+    const bool usable = !tested || tested->tests.end == GpuTests::End::done;
+    if (usable) {
+        Progress progress(console, program.interrupt);
+        LAP_ASSIGN(rates, calibrate({.engine = engine, .type = options.type.empty() ? "q4_0" : options.type, .preset = options.shapes,
+                                     .cancel = program.interrupt.token(), .progress = progress.sink()}));
+    }
+    report(console, tested, rates);
+    return usable ? 0 : exit_code(Errc::device_unavailable);
 }
 
 }  // namespace lapidary::cli

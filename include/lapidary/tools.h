@@ -38,6 +38,30 @@ struct PlanMachine {
 };
 std::vector<PlanMachine> plan_machines();
 
+// ---- rates ----------------------------------------------------------------------------------------
+// What a device reads (1e9 bytes) and multiplies (1e9 multiply-adds) a second in this program's own steps. 0: not measured.
+struct DeviceRates {
+    double read_gbps = 0, read_gbps_together = 0;    // of a token; together: while the other device works as well
+    double few_gmacs = 0;                            // steps of 4 tokens
+    double many_gmacs = 0, many_gmacs_together = 0;  // long steps
+    double attention_gmacs = 0;                      // behind 8192 tokens
+};
+struct CalibrateOptions {
+    EngineOptions engine = {};              // threads, and the GPU that it asks for; its model is not read
+    std::string type = "q4_0", preset = "12b";  // of the layers that are timed, as for synth
+    double seconds = 0.5;                   // of each measurement; there are five for the CPU, a dozen with a GPU
+    std::stop_token cancel = {};
+    ProgressSink progress = {};             // stage "measure"
+};
+struct RatesReport {
+    std::string power, gpu, time;           // power: "mains, balanced"; gpu empty: the CPU alone
+    std::filesystem::path file;             // that plans read from now on
+    DeviceRates cpu, gpu_rates;
+    double handover_s = 0;                  // from one device to the other
+};
+// Measures this machine for plans, in a quarter of a minute and 2 GB of memory, and keeps the result in the cache folder.
+Result<RatesReport> calibrate(const CalibrateOptions& options);
+
 // ---- synth ----------------------------------------------------------------------------------------
 struct SynthOptions {
     std::filesystem::path out = {};

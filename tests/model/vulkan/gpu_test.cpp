@@ -11,6 +11,7 @@
 #include "lapidary/tools.h"
 #include "model/session_state.h"
 #include "runtime/vulkan/vulkan_device.h"
+#include "tests/support/lossy_gpu.h"
 #include "tests/support/open_engine.h"
 
 using namespace lapidary;
@@ -18,50 +19,6 @@ using namespace lapidary::test;
 namespace vulkan = runtime::vulkan;
 
 namespace {
-
-// Of one device at a time: from this submit on every one fails as on a lost device.
-struct Loss {
-    int64_t submits = 0, at = 0;
-    PFN_vkQueueSubmit submit = nullptr;
-} loss;
-
-VKAPI_ATTR VkResult VKAPI_CALL submit_or_lose(VkQueue queue, uint32_t count, const VkSubmitInfo* infos, VkFence fence) {
-    if (++loss.submits >= loss.at && loss.at > 0) return VK_ERROR_DEVICE_LOST;
-    return loss.submit(queue, count, infos, fence);
-}
-
-const char* name_of_gpu() {
-    const char* name = std::getenv("LAPIDARY_TEST_GPU");
-    return name ? name : "llvmpipe";
-}
-
-Result<std::shared_ptr<vulkan::Context>> open_gpu(bool timestamps) {
-    LAP_ASSIGN(const auto instance, vulkan::Instance::create());
-    LAP_ASSIGN(auto facts, vulkan::choose_device(vulkan::list_devices(*instance), name_of_gpu()));
-    if (!timestamps) facts.timestamp_bits = 0;
-    return vulkan::Context::create(instance, facts);
-}
-
-Result<std::vector<model::DevicePart>> part_on(std::shared_ptr<vulkan::Context> context, const EngineOptions& options,
-                                               const model::LoadedModel& loaded) {
-    std::vector<model::DevicePart> parts(1);
-    parts[0].gpu = context->facts().name;
-    parts[0].last = static_cast<int32_t>(loaded.config.layers.size());
-    LAP_ASSIGN(parts[0].device, vulkan::VulkanDevice::create(std::move(context), {.precise = options.precise, .self_test = false}));
-    return parts;
-}
-
-// The first `lossy` devices count their submits and may be lost.
-PartsMaker gpu_that_is_lost(int lossy) {
-    return [lossy, made = std::make_shared<int>(0)](const EngineOptions& options, const model::LoadedModel& loaded, Attempt) -> Result<std::vector<model::DevicePart>> {
-        LAP_ASSIGN(auto context, open_gpu(true));
-        if ((*made)++ < lossy) {
-            loss = {.submit = context->vk().vkQueueSubmit};
-            context->vk_for_tests().vkQueueSubmit = submit_or_lose;
-        }
-        return part_on(std::move(context), options, loaded);
-    };
-}
 
 std::vector<Part> mixed() {
     const Goldens goldens("five_layers");
@@ -89,8 +46,7 @@ Told talk(const PartsMaker& parts, int64_t lost_at) {
     options.research.prefill_chunk = 48;
     options.note = [&](std::string_view note) { told.notes.emplace_back(note); };
     const Engine engine = unwrap(open_on(options, parts));
-    loss.submits = 0;
-    loss.at = lost_at;
+    lose_gpu_at(lost_at);
     Session session = unwrap(engine.new_session());
     unwrap(session.append(unwrap(engine.raw(mixed()))));
     GenerateOptions greedy;
@@ -98,7 +54,7 @@ Told talk(const PartsMaker& parts, int64_t lost_at) {
     greedy.ignore_eos = true;
     greedy.max_tokens = 4;
     told.tokens = unwrap(session.generate(greedy)).tokens;
-    told.submits = loss.submits;
+    told.submits = gpu_submits();
     told.on_cpu = model::Access::state(engine).parts.front().gpu.empty();
     return told;
 }
@@ -160,7 +116,7 @@ TEST_CASE("gpu: lost in a picture, in the prompt and in decoding, and once more"
     // The second device fails from its first submit on: where its memory is not the host's, while it gets its weights.
     const Told twice = talk([maker = gpu_that_is_lost(2), made = std::make_shared<int>(0)](const auto& options, const auto& loaded, Attempt attempt) {
         auto parts = maker(options, loaded, attempt);
-        if ((*made)++ == 1) loss.at = 1;
+        if ((*made)++ == 1) gpu_loss.at = 1;
         return parts;
     }, whole.submits / 2);
     CHECK(twice.tokens == whole.tokens);

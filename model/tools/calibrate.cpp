@@ -1,0 +1,241 @@
+// Rates of this machine: the layers of the 12B, two of them, timed on the CPU, on the GPU, and on both at once.
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <ctime>
+#include <new>
+
+#include "base/describe.h"
+#include "base/try.h"
+#include "lapidary/tools.h"
+#include "model/rates.h"
+#include "model/session_state.h"
+#include "model/synth/memory.h"
+#include "model/synth/options.h"
+#include "runtime/cpu/thread_pool.h"
+
+namespace lapidary {
+namespace {
+
+constexpr int32_t kLayers = 2;            // a sliding and a full one
+constexpr int32_t kLong = 512, kFew = 4;  // columns
+constexpr int32_t kDepth = 8192;          // where attention is timed
+
+struct Timed {  // a step
+    double seconds = 0, macs = 0, bytes = 0;
+};
+
+// Steps of one engine on made-up pasts.
+class Subject {
+  public:
+    static Result<Subject> open(const CalibrateOptions& options, const EngineOptions& engine, const runtime::PlannedPlacement& placement) {
+        LAP_ASSIGN(const auto synthetic, synth_options({.preset = options.preset, .type = options.type, .layers = kLayers}));
+        LAP_ASSIGN(auto loaded, model::synthetic_model(synthetic));
+        Subject subject;
+        subject.facts_ = model::plan_facts(loaded.config, loaded.weights, {kLong, static_cast<int32_t>(engine.context), 1, false});
+        const auto maker = [placement](const EngineOptions& o, const model::LoadedModel& m, model::Attempt a) {
+            return planned_parts(placement, o, m, a);
+        };
+        LAP_ASSIGN(Engine opened, make_engine(engine, std::move(loaded), std::chrono::steady_clock::now(), Packing::now, maker));
+        subject.engine_ = std::move(opened);
+        return subject;
+    }
+
+    const runtime::ModelFacts& facts() const { return facts_; }
+
+    // One step of so many tokens behind so many others; the second of two, as the first prepares much.
+    Result<Timed> step(int32_t columns, int32_t depth, bool warm = true) {
+        LAP_ASSIGN(Session session, engine_->new_session());
+        if (depth > 0) LAP_TRY(model::Access::state(session).pretend(ids(depth)));
+        for (int round = warm ? 0 : 1; round < 2; ++round) {
+            if (round == 1 && warm) LAP_TRY(session.rewind(static_cast<uint32_t>(depth)));
+            LAP_ASSIGN(const Prompt prompt, engine_->tokens(ids(columns)));
+            LAP_TRY(session.append(prompt));
+            const model::Stopwatch watch;
+            LAP_TRY(session.forward({}, [](int64_t, std::span<const float>) { return Flow::stop; }));
+            last_ = watch.seconds();
+        }
+        Timed out{last_, facts_.head_macs, static_cast<double>(facts_.embedding_bytes)};
+        for (const runtime::LayerFacts& l : facts_.layers) {
+            out.macs += l.macs * columns;
+            out.bytes += static_cast<double>(l.weight_bytes);
+        }
+        return out;
+    }
+
+    // The median of several for about so long.
+    Result<Timed> steps(int32_t columns, int32_t depth, double seconds) {
+        std::vector<double> times;
+        Timed out;
+        const model::Stopwatch all;
+        do {
+            LAP_ASSIGN(out, step(columns, depth, times.empty()));
+            times.push_back(out.seconds);
+        } while (all.seconds() < seconds || times.size() < 3);
+        std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
+        out.seconds = times[times.size() / 2];
+        return out;
+    }
+
+  private:
+    std::vector<int32_t> ids(int32_t count) const {
+        std::vector<int32_t> out;
+        for (int32_t i = 0; i < count; ++i) out.push_back((10 + 7 * i) % engine_->info().vocab);
+        return out;
+    }
+
+    std::optional<Engine> engine_;
+    runtime::ModelFacts facts_;
+    double last_ = 0;
+};
+
+// Multiply-adds of attention in a step of `columns` behind `depth` tokens, beyond those at depth 0.
+double deeper_macs(const runtime::ModelFacts& facts, int32_t columns, int32_t depth) {
+    double macs = 0;
+    for (const runtime::LayerFacts& l : facts.layers) {
+        const auto keys = [&](double at) { return l.ring ? std::min(at, static_cast<double>(facts.window)) : at; };
+        macs += l.key_macs * columns * (keys(depth + columns / 2.0) - keys(columns / 2.0));
+    }
+    return macs;
+}
+
+// The longest step that a device computes within a second or so, at most of kLong tokens: software GPUs take minutes for that.
+Result<int32_t> long_step(Subject& subject, double seconds) {
+    int32_t columns = 16;
+    while (columns < kLong) {
+        LAP_ASSIGN(const Timed t, subject.step(columns, 0));
+        if (t.seconds * 3 > seconds) break;
+        columns *= 2;
+    }
+    return columns;
+}
+
+Result<runtime::Rates> alone(Subject& subject, double seconds, int32_t& columns) {
+    runtime::Rates rates;
+    LAP_ASSIGN(const Timed one, subject.steps(1, 0, seconds));
+    rates.read_gbps = one.bytes / one.seconds * 1e-9;
+    LAP_ASSIGN(const Timed few, subject.steps(kFew, 0, seconds));
+    rates.few_gmacs = few.macs / few.seconds * 1e-9;
+    LAP_ASSIGN(columns, long_step(subject, seconds));
+    LAP_ASSIGN(const Timed many, subject.steps(columns, 0, seconds));
+    // The one row of logits reads the head.
+    const double head = std::min(many.seconds / 2, static_cast<double>(subject.facts().embedding_bytes) / rates.read_gbps * 1e-9);
+    rates.many_gmacs = (many.macs - subject.facts().head_macs) / (many.seconds - head) * 1e-9;
+    LAP_ASSIGN(const Timed deep, subject.steps(columns, kDepth, seconds));
+    const double more = deep.seconds - many.seconds;
+    if (more > many.seconds / 20) rates.attention_gmacs = deeper_macs(subject.facts(), columns, kDepth) / more * 1e-9;
+    return rates;
+}
+
+// Steps per second of both while both work, over their own alone.
+struct Together {
+    double cpu = 0, gpu = 0;
+};
+Result<Together> together(Subject& cpu, Subject& gpu, int32_t cpu_columns, int32_t gpu_columns, double seconds) {
+    Subject* const subjects[] = {&cpu, &gpu};
+    const int32_t columns[] = {cpu_columns, gpu_columns};
+    double steps[2] = {}, times[2] = {};
+    std::array<Result<void>, 2> outcomes;
+    std::atomic<int> working = 2;
+    runtime::ThreadPool both(2);
+    if (both.size() < 2) return Error{Errc::out_of_memory, "the system gives no second thread", "close other programs"};
+    both.run(2, [&](int64_t i, int) {
+        const auto n = static_cast<size_t>(i);
+        const model::Stopwatch watch;
+        // Counted is what began while the other one worked.
+        while ((watch.seconds() < seconds || steps[n] == 0) && (working == 2 || steps[n] == 0)) {
+            const model::Stopwatch own;
+            const auto step = subjects[n]->step(columns[n], 0, steps[n] == 0);
+            if (!step) {
+                outcomes[n] = step.error();
+                break;
+            }
+            steps[n] += steps[n] == 0 ? 2 : 1;
+            times[n] += own.seconds();
+        }
+        --working;
+    });
+    for (const auto& outcome : outcomes) LAP_TRY(outcome);
+    return Together{steps[0] / times[0], steps[1] / times[1]};
+}
+
+std::string now_text() {
+    const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+    std::tm parts{};
+    gmtime_r(&now, &parts);
+    char text[32];
+    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    return text;
+}
+
+// Both devices at once, and the way from one to the other.
+Result<void> measure_joint(const CalibrateOptions& options, const EngineOptions& engine, Subject& cpu, Subject& gpu, int32_t cpu_long,
+                           int32_t gpu_long, runtime::MeasuredRates& rates) {
+    LAP_ASSIGN(const Together reading, together(cpu, gpu, 1, 1, options.seconds));
+    LAP_ASSIGN(const Together multiplying, together(cpu, gpu, cpu_long, gpu_long, options.seconds));
+    const auto of_step = [](const runtime::ModelFacts& f) {
+        Timed t{0, 0, static_cast<double>(f.embedding_bytes)};
+        for (const auto& l : f.layers) t.macs += l.macs, t.bytes += static_cast<double>(l.weight_bytes);
+        return t;
+    };
+    const Timed one = of_step(cpu.facts());
+    const auto keep = [&](runtime::Rates& r, double reads, double multiplies, int32_t columns) {
+        r.read_gbps_together = std::min(r.read_gbps, one.bytes * reads * 1e-9);
+        r.many_gmacs_together = std::min(r.many_gmacs, one.macs * columns * multiplies * 1e-9);
+    };
+    keep(rates.cpu, reading.cpu, multiplying.cpu, cpu_long);
+    keep(*rates.gpu, reading.gpu, multiplying.gpu, gpu_long);
+    // A layer on either device, beside what the layers and the head take alone.
+    LAP_ASSIGN(Subject split, Subject::open(options, engine, {runtime::PlacementKind::layers, 1, 0}));
+    LAP_ASSIGN(const Timed shared, split.steps(1, 0, options.seconds));
+    const auto& f = split.facts();
+    const double on_cpu = static_cast<double>(f.layers[0].weight_bytes) / rates.cpu.read_gbps * 1e-9;
+    const double on_gpu = static_cast<double>(f.layers[1].weight_bytes + f.embedding_bytes) / rates.gpu->read_gbps * 1e-9;
+    rates.handover_s = std::clamp((shared.seconds - on_cpu - on_gpu) / 2, 1e-6, 5e-3);
+    return {};
+}
+
+DeviceRates public_rates(const runtime::Rates& r) {
+    return {r.read_gbps, r.read_gbps_together, r.few_gmacs, r.many_gmacs, r.many_gmacs_together, r.attention_gmacs};
+}
+
+}  // namespace
+
+Result<RatesReport> calibrate(const CalibrateOptions& options) try {
+    EngineOptions engine = options.engine;
+    engine.context = kDepth + 2 * kLong;
+    engine.model.clear();
+    engine.progress = {};
+    engine.research.prefill_chunk = kLong;
+    LAP_ASSIGN(const model::RatesPlace place, model::rates_place(engine));
+    if (place.file.empty())
+        return Error{Errc::invalid_argument, "there is no folder to keep rates in", "set EngineOptions::cache_folder, or HOME"};
+    const bool with_gpu = !place.key.gpu.empty();
+    const uint64_t total = with_gpu ? 4 : 1;
+    const auto tell = [&](uint64_t done) -> Result<void> {
+        const bool go = !options.cancel.stop_requested() && (!options.progress || options.progress("measure", done, total));
+        return go ? Result<void>() : Error{Errc::cancelled, "measuring was stopped"};
+    };
+    LAP_TRY(tell(0));
+    runtime::MeasuredRates rates;
+    int32_t cpu_long = kLong, gpu_long = kLong;
+    LAP_ASSIGN(Subject cpu, Subject::open(options, engine, {runtime::PlacementKind::cpu, 0, 0}));
+    LAP_ASSIGN(rates.cpu, alone(cpu, options.seconds, cpu_long));
+    LAP_TRY(tell(1));
+    if (with_gpu) {
+        LAP_ASSIGN(Subject gpu, Subject::open(options, engine, {runtime::PlacementKind::gpu, kLayers, 1}));
+        LAP_ASSIGN(rates.gpu, alone(gpu, options.seconds, gpu_long));
+        LAP_TRY(tell(2));
+        LAP_TRY(measure_joint(options, engine, cpu, gpu, cpu_long, gpu_long, rates));
+    }
+    LAP_TRY(tell(total));
+    rates.time = now_text();
+    LAP_TRY(runtime::write_rates(place.file, place.key, rates));
+    return RatesReport{place.key.power, place.key.gpu, rates.time, place.file, public_rates(rates.cpu),
+                       rates.gpu ? public_rates(*rates.gpu) : DeviceRates(), rates.handover_s};
+} catch (const std::bad_alloc&) {
+    return memory_ran_out();
+}
+
+}  // namespace lapidary

@@ -1,0 +1,198 @@
+// One model on the CPU and a software GPU together, as the planner lays it out: the CPU's tokens, whatever is where, and
+// whenever the GPU is lost.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "base/try.h"
+#include "lapidary/tools.h"
+#include "model/session_state.h"
+#include "runtime/split_device.h"
+#include "tests/support/lossy_gpu.h"
+#include "tests/support/open_engine.h"
+
+using namespace lapidary;
+using namespace lapidary::test;
+
+namespace {
+
+EngineOptions options_of(const std::filesystem::path& model) {
+    static const ScratchFolder verdicts;  // one self-test for all engines
+    EngineOptions o;
+    o.model = model;
+    o.threads = 2;
+    o.context = 256;
+    o.precise = true;
+    o.research.prefill_chunk = 48;
+    o.cache_folder = verdicts.path();
+    return o;
+}
+
+EngineOptions shared_with_gpu(EngineOptions o) {
+    o.placement = Placement::split;
+    o.device = name_of_gpu();
+    return o;
+}
+
+std::vector<int32_t> tokens_of(const Engine& engine, const std::vector<Part>& prompt, uint32_t count) {
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(unwrap(engine.raw(prompt))));
+    GenerateOptions greedy;
+    greedy.sampling.temperature = 0.0f;
+    greedy.ignore_eos = true;
+    greedy.max_tokens = count;
+    return unwrap(session.generate(greedy)).tokens;
+}
+
+std::vector<Part> golden_case(const char* checkpoint, const char* name) {
+    const Goldens goldens(checkpoint);
+    for (const auto& c : goldens.json["cases"])
+        if (c["name"] == name) return Goldens::parts(c);
+    FAIL("no such golden: ", name);
+    return {};
+}
+
+}  // namespace
+
+TEST_CASE("placement: every split of the layers gives the CPU's tokens for text, pictures and sound") {
+    const EngineOptions options = options_of(kData / "goldens/five_layers");
+    const Engine cpu = unwrap(Engine::open(options));
+    const int32_t layers = cpu.info().layers;
+    for (const char* name : {"text_long", "mixed"}) {
+        const auto prompt = golden_case("five_layers", name);
+        const auto want = tokens_of(cpu, prompt, 4);
+        for (int32_t n = 1; n <= layers; ++n) {
+            CAPTURE(name);
+            CAPTURE(n);
+            EngineOptions shared = shared_with_gpu(options);
+            shared.gpu_layers = static_cast<uint32_t>(n);
+            const Engine engine = unwrap(Engine::open(shared));
+            const auto& parts = model::Access::state(engine).parts;
+            REQUIRE(parts.size() == (n == layers ? 1 : 2));
+            CHECK(parts.back().first == layers - n);
+            CHECK_FALSE(parts.back().gpu.empty());
+            CHECK(engine.info().gpu == parts.back().gpu);
+            CHECK(engine.plan().placement.kind == (n == layers ? "gpu" : "layers"));
+            CHECK(tokens_of(engine, prompt, 4) == want);
+        }
+    }
+}
+
+TEST_CASE("placement: shares of every matrix's rows give the CPU's tokens") {
+    const EngineOptions options = options_of(kData / "goldens/five_layers");
+    const Engine cpu = unwrap(Engine::open(options));
+    const auto prompt = golden_case("five_layers", "mixed");
+    const auto want = tokens_of(cpu, prompt, 4);
+    for (const double share : {0.1, 0.5, 0.8}) {
+        CAPTURE(share);
+        EngineOptions shared = shared_with_gpu(options);
+        shared.gpu_share = share;
+        const Engine engine = unwrap(Engine::open(shared));
+        CHECK(dynamic_cast<runtime::SplitDevice*>(model::Access::state(engine).parts[0].device.get()) != nullptr);
+        CHECK(engine.plan().placement.kind == "rows");
+        CHECK(tokens_of(engine, prompt, 4) == want);
+    }
+}
+
+TEST_CASE("placement: the bundled model answers a question, a picture and a recording on both devices") {
+    const EngineOptions options = options_of(kTiny);
+    const auto answers = [](const Engine& engine) {
+        std::vector<std::vector<int32_t>> out;
+        for (const auto& media : std::vector<std::vector<Part>>{
+                 {}, {Part::image(kTiny / "samples/image_2.png")}, {Part::audio(kTiny / "samples/speech_3.wav")}}) {
+            std::vector<Part> parts = media;
+            parts.push_back(Part::text(media.empty() ? "Who are you?" : "What is it?"));
+            Session session = unwrap(engine.new_session());
+            unwrap(session.append(unwrap(engine.render({{{.role = Role::user, .parts = parts}}}))));
+            GenerateOptions greedy;
+            greedy.sampling.temperature = 0.0f;
+            greedy.max_tokens = 12;
+            out.push_back(unwrap(session.generate(greedy)).tokens);
+        }
+        return out;
+    };
+    EngineOptions large = options;
+    large.context = 1024;
+    const auto want = answers(unwrap(Engine::open(large)));
+    EngineOptions layers = shared_with_gpu(large), rows = shared_with_gpu(large);
+    layers.gpu_layers = 3;
+    rows.gpu_share = 0.4;
+    CHECK(answers(unwrap(Engine::open(layers))) == want);
+    CHECK(answers(unwrap(Engine::open(rows))) == want);
+}
+
+TEST_CASE("placement: a GPU lost at any hand-over, once or again, changes nothing that is said") {
+    EngineOptions options = options_of(kData / "goldens/five_layers");
+    const auto prompt = golden_case("five_layers", "mixed");
+    const auto want = tokens_of(unwrap(Engine::open(options)), prompt, 3);
+    for (const bool rows : {false, true}) {
+        const auto maker = [rows](int lossy) -> PartsMaker {
+            return [rows, gpu = gpu_that_is_lost(lossy)](const EngineOptions& o, const model::LoadedModel& loaded, Attempt attempt)
+                       -> Result<std::vector<model::DevicePart>> {
+                LAP_ASSIGN(auto made, gpu(o, loaded, attempt));
+                LAP_ASSIGN(auto cpu, cpu_part(o, loaded));
+                if (rows) {
+                    made[0].device = std::make_unique<runtime::SplitDevice>(std::move(made[0].device), std::move(cpu[0].device),
+                                                                            [](int64_t all, int64_t) { return all / 32 * 16; });
+                    return made;
+                }
+                cpu[0].last = made[0].first = 2;
+                made.insert(made.begin(), std::move(cpu[0]));
+                return made;
+            };
+        };
+        const auto talk = [&](int lossy, int64_t at, std::vector<std::string>& notes) {
+            options.note = [&](std::string_view note) { notes.emplace_back(note); };
+            const Engine engine = unwrap(open_on(options, maker(lossy)));
+            lose_gpu_at(at);
+            const auto tokens = tokens_of(engine, prompt, 3);
+            keep_gpu();  // the next one gets its weights
+            return tokens;
+        };
+        std::vector<std::string> notes;
+        CHECK(talk(1, 0, notes) == want);
+        CHECK(notes.empty());
+        const int64_t submits = gpu_submits();
+        REQUIRE(submits >= 3);
+        const int64_t step = rows ? std::max<int64_t>(1, submits / 7) : 1;  // of rows there is one for every product
+        for (const int lossy : {1, 2})
+            for (int64_t at = 1; at <= submits; at += step) {
+                CAPTURE(rows);
+                CAPTURE(lossy);
+                CAPTURE(at);
+                notes.clear();
+                CHECK(talk(lossy, at, notes) == want);
+                CHECK(notes.size() >= 1);
+                CHECK(notes.size() <= static_cast<size_t>(lossy));
+            }
+    }
+}
+
+TEST_CASE("placement: what contradicts itself is refused, and the ends are one device") {
+    const auto error_of = [](EngineOptions o) {
+        const auto engine = Engine::open(o);
+        REQUIRE(!engine);
+        return engine.error();
+    };
+    EngineOptions o = shared_with_gpu(options_of(kData / "goldens/five_layers"));
+    o.gpu_layers = 2;
+    o.gpu_share = 0.5;
+    CHECK(error_of(o).code == Errc::invalid_argument);
+    o.gpu_layers.reset();
+    o.gpu_share = 1.5;
+    CHECK(error_of(o).message.find("1.5") != std::string::npos);
+    o.gpu_share = 0.5;
+    o.placement = Placement::gpu;
+    CHECK(error_of(o).hint.find("split") != std::string::npos);
+    o.placement = Placement::automatic;
+    o.gpu_share = 1.0;
+    CHECK(unwrap(Engine::open(o)).plan().placement.kind == "gpu");
+    o.gpu_share.reset();
+    o.gpu_layers = 99;
+    CHECK(unwrap(Engine::open(o)).plan().placement.kind == "gpu");
+    o.device.clear();
+    o.gpu_layers = 0;
+    CHECK(unwrap(Engine::open(o)).plan().placement.kind == "cpu");
+}
