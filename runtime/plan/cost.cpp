@@ -9,7 +9,7 @@
 namespace lapidary::runtime {
 namespace {
 
-constexpr int64_t kFewColumns = 8;
+constexpr int64_t kFewColumns = 8;  // above them a step takes no less than one of so many
 constexpr double kProducts = 4;  // of a layer: q k v, o, gate and up, down
 
 struct Work {
@@ -21,7 +21,9 @@ struct Work {
 struct Pace {
     double read, few, many, attention;  // 1e9
     double products(const Work& w, int64_t columns) const {
-        return std::max(w.weight_bytes / read, w.macs / (columns > kFewColumns ? many : few)) * 1e-9;
+        const auto c = static_cast<double>(columns), most = static_cast<double>(kFewColumns);
+        const double multiplying = columns > kFewColumns ? std::max(w.macs / many, w.macs / c * most / few) : w.macs / few;
+        return std::max(w.weight_bytes / read, multiplying) * 1e-9;
     }
     double attends(const Work& w) const { return std::max(w.cache_bytes / read, w.attention_macs / attention) * 1e-9; }
     double all(const Work& w, int64_t columns) const { return products(w, columns) + attends(w); }
@@ -54,8 +56,6 @@ Work work_of(const ModelFacts& model, int32_t first, int32_t last, KvFormat kv, 
 
 Work head_of(const ModelFacts& model) { return {static_cast<double>(model.embedding_bytes), model.head_macs, 0, 0}; }
 
-int32_t layers_of(const ModelFacts& model) { return static_cast<int32_t>(model.layers.size()); }
-
 // Of a product whose rows both devices share.
 double shared_products(const Work& w, int64_t columns, double share, const Pace& gpu, const Pace& cpu) {
     Work on_gpu = w, on_cpu = w;
@@ -66,9 +66,9 @@ double shared_products(const Work& w, int64_t columns, double share, const Pace&
 
 double rows_step(const ModelFacts& model, const MachineFacts& machine, double share, KvFormat kv, int64_t columns, int64_t position) {
     const Pace gpu = pace_of(machine.gpu->rates, true), cpu = pace_of(machine.cpu, true);
-    const Work w = work_of(model, 0, layers_of(model), kv, columns, position);
+    const Work w = work_of(model, 0, model.layer_count(), kv, columns, position);
     return shared_products(w, columns, share, gpu, cpu) + pace_of(machine.gpu->rates, false).attends(w) +
-           2 * kProducts * layers_of(model) * machine.handover_s;
+           2 * kProducts * model.layer_count() * machine.handover_s;
 }
 
 bool rates_known(const MachineFacts& machine, PlacementKind kind) {
@@ -80,14 +80,22 @@ bool rates_known(const MachineFacts& machine, PlacementKind kind) {
 }  // namespace
 
 int64_t ModelFacts::rows(const LayerFacts& layer, int32_t positions) const {
-    const int64_t wanted = layer.ring ? std::min(ring_rows, positions + ring_rows - window) : positions;
+    const int64_t wanted = layer.ring ? int64_t{std::min(window, positions)} + ring_rows - window : positions;
     return (wanted + segment_rows - 1) / segment_rows * segment_rows;
+}
+
+std::optional<double> balanced_share(const ModelFacts& model, const MachineFacts& machine, int64_t columns) {
+    if (!rates_known(machine, PlacementKind::rows)) return std::nullopt;
+    const Work w = work_of(model, 0, model.layer_count(), KvFormat::f16, columns, 0);
+    const double gpu = pace_of(machine.gpu->rates, true).products(w, columns);
+    const double cpu = pace_of(machine.cpu, true).products(w, columns);
+    return cpu / (cpu + gpu);
 }
 
 double prefill_seconds(const ModelFacts& model, const MachineFacts& machine, const PlannedPlacement& placement, KvFormat kv,
                        int64_t tokens, int64_t position) {
     if (tokens <= 0 || !rates_known(machine, placement.kind)) return 0;
-    const int32_t layers = layers_of(model), on_cpu = layers - placement.gpu_layers;
+    const int32_t layers = model.layer_count(), on_cpu = layers - placement.gpu_layers;
     const bool several = tokens > model.chunk;
     double cpu_free = 0, gpu_free = 0;  // when each device has done what it has
     for (int64_t done = 0; done < tokens; done += model.chunk) {
@@ -115,7 +123,7 @@ double prefill_seconds(const ModelFacts& model, const MachineFacts& machine, con
 double decode_seconds(const ModelFacts& model, const MachineFacts& machine, const PlannedPlacement& placement, KvFormat kv,
                       int64_t position) {
     if (!rates_known(machine, placement.kind)) return 0;
-    const int32_t layers = layers_of(model), on_cpu = layers - placement.gpu_layers;
+    const int32_t layers = model.layer_count(), on_cpu = layers - placement.gpu_layers;
     const auto seconds = [&](const Rates& rates, int32_t first, int32_t last, bool head) {
         const Pace pace = pace_of(rates, false);
         return pace.all(work_of(model, first, last, kv, 1, position), 1) + (head ? pace.all(head_of(model), 1) : 0);
@@ -135,7 +143,7 @@ double decode_seconds(const ModelFacts& model, const MachineFacts& machine, cons
 
 Footprint footprint(const ModelFacts& model, const MachineFacts& machine, const PlannedPlacement& placement, KvFormat kv,
                     const Wishes& wishes) {
-    const int32_t layers = layers_of(model);
+    const int32_t layers = model.layer_count();
     const PlacementKind kind = placement.kind;
     const Where device = kind == PlacementKind::cpu ? Where::cpu : kind == PlacementKind::phases ? Where::shared : Where::gpu;
     const int32_t on_cpu = kind == PlacementKind::layers ? layers - placement.gpu_layers : kind == PlacementKind::cpu ? layers : 0;

@@ -37,6 +37,7 @@ struct ModelFacts {
     uint64_t program_bytes = 0;    // code, tokenizer
     int32_t chunk = 512;           // tokens of a prompt in a step
 
+    int32_t layer_count() const { return static_cast<int32_t>(layers.size()); }
     // Rows that a layer's cache has for a context of so many positions.
     int64_t rows(const LayerFacts& layer, int32_t context) const;
 };
@@ -81,7 +82,7 @@ const char* name(PlacementKind kind);
 
 struct Wishes {
     std::vector<PlacementKind> kinds = {PlacementKind::cpu};  // that are allowed, and can be run
-    std::optional<int32_t> gpu_layers = {};  // of PlacementKind::layers
+    std::optional<int32_t> gpu_layers = {};  // of PlacementKind::layers; none of them is cpu, all are gpu
     std::optional<double> gpu_share = {};    // of PlacementKind::rows, 0 to 1
     int32_t context = 8192;
     std::optional<KvFormat> kv = {};         // empty: f16, and q8_0 where only that fits

@@ -2,6 +2,7 @@
 // can be tested with invented laptops.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,7 +58,7 @@ struct Plan {
 };
 
 // Under 50 ms. Never fails: what does not fit says so. At least one kind must be allowed; kinds that need a GPU are passed
-// over where the machine has none.
+// over where the machine has none, phases also where the GPU's memory is not the CPU's.
 Plan make_plan(const ModelFacts& model, const MachineFacts& machine, const Wishes& wishes);
 
 std::string gibibytes(uint64_t bytes);  // "6.48 GiB", and MiB below a tenth of it
@@ -70,7 +71,9 @@ struct Footprint {
 Footprint footprint(const ModelFacts& model, const MachineFacts& machine, const PlannedPlacement& placement, KvFormat kv,
                     const Wishes& wishes);
 uint64_t budget_of(const MachineFacts& machine, const Wishes& wishes);
+uint64_t floor_of(const MachineFacts& machine);  // of usable memory, what is left for everything else
 bool fits(const Footprint& footprint, const MachineFacts& machine, const Wishes& wishes);
+bool any_fits(const ModelFacts& model, const MachineFacts& machine, const Wishes& wishes);  // of all that is allowed
 
 // Seconds of a prompt of `tokens` in front of which `position` are computed, and of one more token behind it. 0: the rates are
 // not known.
@@ -78,5 +81,8 @@ double prefill_seconds(const ModelFacts& model, const MachineFacts& machine, con
                        int64_t tokens, int64_t position = 0);
 double decode_seconds(const ModelFacts& model, const MachineFacts& machine, const PlannedPlacement& placement, KvFormat kv,
                       int64_t position);
+
+// Of PlacementKind::rows: the GPU's share of a step's products with which both devices end together. Empty: rates not known.
+std::optional<double> balanced_share(const ModelFacts& model, const MachineFacts& machine, int64_t columns);
 
 }  // namespace lapidary::runtime
