@@ -49,7 +49,7 @@ Result<void> check_options(const EngineOptions& o) {
                      "set EngineOptions::kv to f32, f16 or q8_0"};
     if (o.sessions == 0 || o.sessions > kMaxSessions)
         return Error{Errc::invalid_argument, std::to_string(o.sessions) + " sessions are planned for",
-                     "set EngineOptions::sessions to a number from 1 to " + std::to_string(kMaxSessions)};
+                     "plan for 1 to " + std::to_string(kMaxSessions)};
     return {};
 }
 

@@ -143,9 +143,12 @@ Result<AskedPlacement> asked_placement(const EngineOptions& options);
 // This machine as a planner sees it just now, with a GPU where one is asked for.
 Result<runtime::MachineFacts> this_machine(const EngineOptions& options);
 runtime::Wishes wishes_of(const EngineOptions& options, const AskedPlacement& asked, int32_t layers, uint32_t context);
+// modelled: of a laptop that is not here, with what this version does not do yet (phases).
 Result<runtime::Plan> plan_for(const EngineOptions& options, const model::LoadedModel& loaded, uint32_t context,
-                               const runtime::MachineFacts& machine);
+                               const runtime::MachineFacts& machine, bool modelled = false);
 Plan public_plan(const runtime::Plan& plan, const model::LoadedModel& loaded, const std::string& type, const std::string& machine);
+// does_not_fit when memory is too short just now for the keys and values of one more session.
+Result<void> check_room(const model::EngineState& engine);
 Error refusal(const Plan& plan);  // does_not_fit, with its remedies
 // That a session gets; invalid_argument beyond what the model or this version holds.
 Result<uint32_t> context_of(const EngineOptions& options, int32_t model_context);

@@ -102,7 +102,7 @@ Result<AskedPlacement> asked_placement(const EngineOptions& options) {
 
 Result<runtime::MachineFacts> this_machine(const EngineOptions& options) {
     LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
-    const runtime::Memory memory = runtime::memory();
+    const runtime::Memory memory = runtime::memory(options.research.system_root);
     runtime::MachineFacts facts;
     facts.name = runtime::cpu_name();
     facts.total_bytes = memory.total_bytes;
@@ -147,7 +147,7 @@ Result<model::RatesPlace> model::rates_place(const EngineOptions& options) {
     RatesPlace place;
     place.key = {.version = std::string(version()), .cpu = runtime::cpu_name(), .isa = level->isa,
                  .threads = std::max(threads.prefill, threads.decode), .gpu = {}, .driver = {},
-                 .power = runtime::name(runtime::power_state())};
+                 .power = runtime::name(runtime::power_state(options.research.system_root))};
     if (asked.needs_gpu()) {
         LAP_ASSIGN(const runtime::GpuFacts gpu, runtime::find_gpu(asked.device));
         place.key.gpu = gpu.name;
@@ -185,14 +185,17 @@ runtime::Wishes wishes_of(const EngineOptions& options, const AskedPlacement& as
 }
 
 Result<runtime::Plan> plan_for(const EngineOptions& options, const LoadedModel& loaded, uint32_t context,
-                               const runtime::MachineFacts& machine) {
+                               const runtime::MachineFacts& machine, bool modelled) {
     LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
     LAP_ASSIGN(const runtime::PhaseThreads threads, phase_threads(options));
     const model::StepFacts step{static_cast<int32_t>(std::min(options.research.prefill_chunk, context)), static_cast<int32_t>(context),
                                 std::max(threads.prefill, threads.decode), options.precise};
     const auto layers = static_cast<int32_t>(loaded.config.layers.size());
-    return runtime::make_plan(model::plan_facts(loaded.config, loaded.weights, step), machine,
-                              wishes_of(options, asked, layers, context));
+    runtime::Wishes wishes = wishes_of(options, asked, layers, context);
+    const auto odd = [](const auto& l) { return l.head_dim % 32 != 0; };  // no blocks of q8_0
+    if (!wishes.kv && std::any_of(loaded.config.layers.begin(), loaded.config.layers.end(), odd)) wishes.kv = runtime::KvFormat::f16;
+    if (modelled && asked.placement == Placement::automatic) wishes.kinds.push_back(PlacementKind::phases);
+    return runtime::make_plan(model::plan_facts(loaded.config, loaded.weights, step), machine, wishes);
 }
 
 Plan public_plan(const runtime::Plan& plan, const LoadedModel& loaded, const std::string& type, const std::string& machine) {
@@ -225,6 +228,27 @@ Plan public_plan(const runtime::Plan& plan, const LoadedModel& loaded, const std
     return out;
 }
 
+Result<void> check_room(const model::EngineState& engine) {
+    constexpr double kStalled = 10;  // percent of the last ten seconds in which nothing but waiting for memory went on
+    uint64_t wanted = 0;
+    for (const PlanRegion& r : engine.plan.regions)
+        if (r.name.starts_with("KV cache") && r.where == "cpu") wanted += r.bytes / std::max(engine.options.sessions, 1u);
+    const auto& root = engine.options.research.system_root;
+    const runtime::Memory memory = runtime::memory(root);
+    const uint64_t usable = runtime::usable_bytes(memory);
+    const char* hint = "close other programs or sessions, or set EngineOptions::context to less";
+    if (memory.available_bytes > 0 && usable < wanted)
+        return Error{Errc::does_not_fit,
+                     concat("a session needs ", runtime::gibibytes(wanted), " for keys and values, and ", runtime::gibibytes(usable),
+                            " of memory are left"), hint};
+    const runtime::Pressure pressure = runtime::memory_pressure(root);
+    if (pressure.known && pressure.full_avg10 > kStalled)
+        return Error{Errc::does_not_fit,
+                     concat("the machine is short of memory: its programs waited for it in ", static_cast<int>(pressure.full_avg10),
+                            " % of the last ten seconds"), hint};
+    return {};
+}
+
 Error refusal(const Plan& plan) {
     using runtime::gibibytes;
     const bool host = plan.total_bytes > plan.budget_bytes;
@@ -237,7 +261,7 @@ Error refusal(const Plan& plan) {
         what += concat(i > 0 ? ", " : "", regions[i].name, " ", gibibytes(regions[i].bytes));
     std::string hint;
     for (const PlanRemedy& r : plan.remedies)
-        hint += concat(hint.empty() ? "" : "; or ", r.text, " (saves ", gibibytes(r.saves_bytes), r.enough ? ")" : ", not enough alone)");
+        hint += concat(hint.empty() ? "" : "; or ", r.text, " (", gibibytes(r.saves_bytes), r.enough ? ")" : ", not enough alone)");
     return {Errc::does_not_fit, std::move(what), hint.empty() ? "use a smaller model" : std::move(hint)};
 }
 

@@ -56,6 +56,7 @@ runtime::ModelFacts plan_facts(const ModelConfig& config, const Weights& weights
     }
     facts.embedding_bytes = bytes_of(weights.embed) + bytes_of(weights.final_norm);
     facts.head_macs = macs_of(weights.embed);
+    if (weights.embed && !weights.embed.buffer->refills()) facts.table_bytes = bytes_of(weights.embed);
     facts.media_bytes = media_bytes(weights);
     facts.context = config.context;
     facts.window = config.window;

@@ -21,6 +21,7 @@ Result<Session> Engine::new_session() const try {
     if (state_->options.prompts_only)
         return Error{Errc::invalid_argument, "the model was opened for prompts only, without its weights",
                      "open an engine without prompts_only for that"};
+    LAP_TRY(check_room(*state_));
     auto state = std::make_unique<model::SessionState>();
     state->engine = state_;
     const Result<void> made = state->make_caches();

@@ -102,6 +102,7 @@ TESTS_OF_MANY = {
     "kernels/check_close": "tests/support/check_close.h: the judge of the kernel tests",
     "model/result": "include/lapidary/result.h, and what the public classes keep to themselves",
     "model/vulkan/gpu": "whole models on a Vulkan device that is lost; only in builds with Vulkan",
+    "model/vulkan/placement": "one model on the CPU and a Vulkan device; only in builds with Vulkan",
     "model/vulkan/shared_cache": "a cache on which a Vulkan device and the CPU take turns; only in builds with Vulkan",
     "model/text/text_test_support": "the support header of its folder",
 }

@@ -94,7 +94,7 @@ std::string page_of(const Plan& plan) {
     }
     if (!plan.fits) page += "\nIt does not fit. What would help, the least loss first:\n";
     for (const PlanRemedy& r : plan.remedies)
-        page += fmt::format("  {} (saves {}{})\n", r.text, human_bytes(r.saves_bytes), r.enough ? "" : ", not enough alone");
+        page += fmt::format("  {} ({}{})\n", r.text, human_bytes(r.saves_bytes), r.enough ? "" : ", not enough alone");
     return page;
 }
 

@@ -175,6 +175,10 @@ Result<int> tune_verb(Program& program, Args args) {
         Progress progress(console, program.interrupt);
         LAP_ASSIGN(rates, calibrate({.engine = engine, .type = options.type.empty() ? "q4_0" : options.type, .preset = options.shapes,
                                      .cancel = program.interrupt.token(), .progress = progress.sink()}));
+        if (tested) {  // whose steps wanted shaders that MODEL does not
+            LAP_ASSIGN(const auto after, gpu_of(engine));
+            tested->gpu = after.value_or(tested->gpu);
+        }
     }
     report(console, tested, rates);
     return usable ? 0 : exit_code(Errc::device_unavailable);

@@ -95,7 +95,6 @@ constexpr std::string_view kListLater = "give the path of a file as MODEL; `lapi
 constexpr auto kVerbHabits = std::to_array<VerbHabit>({
     {"chat", true, kRun},
     {"list", true, kListLater},
-    {"plan", true, "`lapidary inspect MODEL` tells the bytes of weights and KV cache"},
     {"serve", true, "the library is there: see \"In a program\" in README.md"},
     {"cli,complete,completion,generate,ask,prompt", false, kRun},
     {"convert,quantize,quantise,create", false, "`lapidary pack MODEL OUT.lapidary --type q4_0` quantises"},

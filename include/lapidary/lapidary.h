@@ -119,6 +119,7 @@ struct ResearchOptions {                  // to study the model and the machine;
     uint32_t prefill_chunk = 512;         // tokens per prefill step; a picture is never cut
     std::string cpu_level = {};           // kernels: ref, avx2, avx512, ...; empty = LAPIDARY_CPU, else best
     bool profile = false;                 // time every operation: profile() in tools.h
+    std::filesystem::path system_root = "/";  // whose proc and sys tell of memory, limits and power: for invented machines
     size_t trace_events = 0;              // keep so many events for write_trace() in tools.h; implies profile
 };
 
@@ -210,6 +211,7 @@ class Engine {
 
     const ModelInfo& info() const;
     const Plan& plan() const;   // that it was opened by
+    // does_not_fit when the machine has no room for its keys and values, or its programs wait for memory already.
     Result<Session> new_session() const;
 
     // Errors of these three when the model has no usable tokenizer: bad_model_file.

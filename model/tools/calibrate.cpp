@@ -210,7 +210,7 @@ Result<RatesReport> calibrate(const CalibrateOptions& options) try {
     engine.research.prefill_chunk = kLong;
     LAP_ASSIGN(const model::RatesPlace place, model::rates_place(engine));
     if (place.file.empty())
-        return Error{Errc::invalid_argument, "there is no folder to keep rates in", "set EngineOptions::cache_folder, or HOME"};
+        return Error{Errc::invalid_argument, "there is no folder to keep rates in", "set XDG_CACHE_HOME or HOME"};
     const bool with_gpu = !place.key.gpu.empty();
     const uint64_t total = with_gpu ? 4 : 1;
     const auto tell = [&](uint64_t done) -> Result<void> {

@@ -181,7 +181,7 @@ Footprint footprint(const ModelFacts& model, const MachineFacts& machine, const 
         if (on_cpu < layers) add(range("weights", on_cpu, layers), device, weights(on_cpu, layers));
     }
     add("embedding and head", device, model.embedding_bytes);
-    if (kind == PlacementKind::layers) add("embedding of the first part", Where::cpu, model.embedding_bytes);
+    if (kind == PlacementKind::layers) add("embedding of the first part", Where::cpu, model.table_bytes);
     const Where first = on_cpu > 0 ? Where::cpu : device;
     if (wishes.media) add("projections of pictures and sound", first, model.media_bytes);
     const std::string rows = std::to_string(wishes.context) + " tokens, " + name(kv) +

@@ -28,6 +28,7 @@ struct ModelFacts {
     std::string name, type;
     std::vector<LayerFacts> layers;
     uint64_t embedding_bytes = 0;  // the table, which is the head too
+    uint64_t table_bytes = 0;      // of it on a device that looks rows up while another has the head: of a mapped file nearly none
     double head_macs = 0;          // of one row of logits
     uint64_t media_bytes = 0;      // projections of pictures and sound
     int32_t context = 0;           // positions it is made for

@@ -56,12 +56,12 @@ std::vector<Remedy> remedies_for(const ModelFacts& model, const MachineFacts& ma
         if (wishes.memory_bytes) {
             const uint64_t more = plan.total_bytes - plan.budget_bytes;
             larger.memory_bytes = plan.total_bytes;  // which is no wish to swap
-            out.push_back({concat("a larger --memory: ", gibibytes(more), " more"), more,
+            out.push_back({"a larger --memory", more,
                            wanted <= machine.usable_bytes && any_fits(model, machine, larger)});
         } else {
             const uint64_t more = wanted - machine.usable_bytes;
             freed.usable_bytes = wanted;
-            out.push_back({concat("closing other programs: ", gibibytes(more), " more"), more,
+            out.push_back({"closing other programs", more,
                            wanted <= machine.total_bytes && any_fits(model, freed, wishes)});
         }
     }

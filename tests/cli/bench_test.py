@@ -7,7 +7,7 @@ import unittest
 from support import TINY, CliTest, clean_environment, lapidary, main
 
 FIELDS = {"schema", "test", "n_prompt", "n_gen", "depth", "reps", "tps_median", "tps_mean", "tps_sd", "gbps", "gmacs",
-          "machine_gbps", "machine_gmacs", "peak_instruction", "pct_bandwidth", "pct_int8_peak", "cpu", "isa", "gpu", "placement",
+          "machine_gbps", "machine_gmacs", "peak_instruction", "pct_bandwidth", "pct_int8_peak", "cpu", "isa", "gpu", "placement", "split",
           "threads", "model", "model_bytes", "type", "kv", "peak_rss_bytes", "logits_hash", "columns", "ns", "ttft_ns",
           "token_p50_ns", "token_p95_ns", "step_ms", "cost_ratio", "cost_allowed", "prefill_threads", "decode_threads",
           "probe_bytes", "machine_matrix_gmacs", "matrix_instruction", "version", "compiler", "warnings"}

@@ -163,7 +163,7 @@ class Verbs(CliTest):
             self.assertEqual(self.ok(word), want)
 
     def test_later_verbs(self):
-        for verb in ("chat", "list", "plan", "serve"):
+        for verb in ("chat", "list", "serve"):
             with self.subTest(verb=verb):
                 error = self.fails(2, verb, TINY, says=[verb, "not in this version"])
                 self.assertNotEqual(error["hint"], "")

@@ -31,8 +31,12 @@ class Tune(CliTest):
 
     def test_what_is_found_out_is_kept_and_shown(self):
         self.assertEqual((self.verdicts()["passed"], self.verdicts()["failed"]), (0, []))
-        report = self.ok_json("tune", TINY, *self.device, env=self.env)
+        report = self.ok_json("tune", TINY, *self.device, "--shapes", "tiny", env=self.env)
         self.assertTrue(report["finished"])
+        for device in ("cpu", "gpu"):
+            self.assertGreater(report["rates"][device]["read_gbps"], 0)
+        plan = self.ok_json("plan", TINY, *self.device, env=self.env)
+        self.assertGreater(plan["expected"]["decode_tps"], 0)
         self.assertGreater(report["verdicts"]["passed"], 10)
         self.assertEqual(report["verdicts"]["failed"], [])
         self.assertNotIn("matvec_bf16", report["verdicts"]["untested"])  # of the bundled model
@@ -67,11 +71,13 @@ class Tune(CliTest):
             self.assertEqual(done.returncode, 5)
             self.assertIn("did not come back from its self-test", json.loads(done.stdout)["error"]["message"])
         self.assertIn(failed, self.verdicts()["failed"])
-        self.assertEqual(self.ok_json("tune", TINY, *self.device, env=self.env)["verdicts"]["failed"], [])
+        self.assertEqual(self.ok_json("tune", TINY, *self.device, "--shapes", "tiny", env=self.env)["verdicts"]["failed"], [])
         self.assertEqual(self.run_model().returncode, 0)
 
     def test_what_there_is_to_tune(self):
-        self.fails(2, "tune", TINY, "--placement", "cpu", says="nothing to tune")
+        alone = self.ok_json("tune", TINY, "--placement", "cpu", "--shapes", "tiny", env=self.env)
+        self.assertEqual((alone["gpu"], alone["rates"]["gpu"]), (None, None))
+        self.assertGreater(self.ok_json("plan", TINY, env=self.env)["expected"]["decode_tps"], 0)
         self.fails(5, "tune", TINY, "--device", "no such GPU", says="no such GPU")
         self.fails(2, "tune", TINY, *self.device, "--time-limit", "0", says="--time-limit")
 

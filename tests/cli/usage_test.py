@@ -129,7 +129,7 @@ class Usage(CliTest):
         self.ok(*ASK, "-n", "1", "--placement", "cpu", env=clean_environment(LAPIDARY_PLACEMENT="gpu", LAPIDARY_DEVICE="no such device"))
 
     def test_what_this_version_lacks_is_said(self):
-        for options in (["--draft", "f"], ["--schema", "f"], ["--memory", "4G"]):
+        for options in (["--draft", "f"], ["--schema", "f"]):
             with self.subTest(options=options):
                 self.fails(2, *ASK, *options, says=[options[0], "not available in this version"])
         for options in (["--video", "x.mp4"], ["--frames", "4"], ["--fps", "1"], ["--sound"]):

@@ -8,6 +8,7 @@
 
 #include "base/try.h"
 #include "lapidary/tools.h"
+#include "model/rates.h"
 #include "model/session_state.h"
 #include "runtime/split_device.h"
 #include "tests/support/lossy_gpu.h"
@@ -168,6 +169,40 @@ TEST_CASE("placement: a GPU lost at any hand-over, once or again, changes nothin
                 CHECK(notes.size() <= static_cast<size_t>(lossy));
             }
     }
+}
+
+TEST_CASE("placement: automatic takes what was measured to be fastest, and the CPU where nothing was or the GPU is gone") {
+    const ScratchFolder folder;
+    EngineOptions o;
+    o.model = kData / "goldens/five_layers";
+    o.threads = 2;
+    o.context = 256;
+    o.cache_folder = folder.path();
+    const auto kind = [&] { return unwrap(Engine::open(o)).plan().placement.kind; };
+    CHECK(kind() == "cpu");
+    EngineOptions gpu = o;
+    gpu.placement = Placement::gpu;
+    gpu.device = name_of_gpu();
+    const model::RatesPlace place = unwrap(model::rates_place(gpu));
+    const auto measured = [&](double cpu, double on_gpu, double handover) {
+        const auto rates = [](double r) { return runtime::Rates{r, r, r, r, r, r}; };
+        unwrap(runtime::write_rates(place.file, place.key, {rates(cpu), rates(on_gpu), handover, "2026-01-02T03:04:05Z"}));
+    };
+    measured(10, 100, 1e-6);  // microseconds are much in so small a model
+    CHECK(kind() == "gpu");
+    CHECK(!unwrap(Engine::open(o)).info().gpu.empty());
+    measured(100, 10, 1e-3);
+    CHECK(kind() == "cpu");
+    measured(100, 100, 0);
+    CHECK(kind() == "rows");
+    runtime::RatesKey gone = place.key;
+    gone.gpu = "a GPU that is not here";
+    std::filesystem::remove(place.file);
+    const auto rates = runtime::Rates{100, 100, 100, 100, 100, 100};
+    unwrap(runtime::write_rates(folder.path() / runtime::rates_file_name(gone), gone, {runtime::Rates{1, 1, 1, 1, 1, 1}, rates, 0, ""}));
+    CHECK(kind() == "cpu");
+    folder.write(place.file.filename().string(), "{ damaged");
+    CHECK(kind() == "cpu");
 }
 
 TEST_CASE("placement: what contradicts itself is refused, and the ends are one device") {

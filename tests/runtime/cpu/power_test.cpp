@@ -35,7 +35,7 @@ TEST_CASE("power: a laptop on mains, and unplugged") {
     CHECK(name(power_state(machine.root())) == "battery, low-power");
 }
 
-TEST_CASE("power: one charger that is online is enough, of whatever kind; a second battery may empty meanwhile") {
+TEST_CASE("power: one charger that is online is enough, of whatever kind, and a second battery may empty meanwhile") {
     const InventedMachine machine;
     put_supply(machine, "AC", "Mains", "online", "0");
     put_supply(machine, "BAT0", "Battery", "status", "Not charging");

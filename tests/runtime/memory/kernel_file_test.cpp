@@ -8,7 +8,7 @@
 using namespace lapidary::runtime;
 using lapidary::test::ScratchFolder;
 
-TEST_CASE("kernel file: text without the white space around it; what is no file has none") {
+TEST_CASE("kernel file: text without the white space around it, and what is no file has none") {
     const ScratchFolder folder;
     CHECK(kernel_text(folder.write("word", " max \n")) == "max");
     CHECK(kernel_text(folder.write("lines", "a 1\nb 2\n\n")) == "a 1\nb 2");

@@ -28,6 +28,7 @@ ModelFacts toy() {
     full.key_macs = 1e6;
     m.layers = {ring, full};
     m.embedding_bytes = 1'000'000'000;
+    m.table_bytes = 1'000'000'000;
     m.head_macs = 2e9;
     m.window = 100;
     m.ring_rows = 116;

@@ -84,7 +84,7 @@ void check_remedies(const Case& c, int& unfit, int& enough) {
                             *then.wishes.memory_bytes + floor > c.machine.usable_bytes);
         CHECK((after.fits && !swaps) == r.enough);
         enough += r.enough;
-        if (r.text.find(" more") != std::string::npos) continue;  // is no saving
+        if (r.text.starts_with("closing") || r.text.starts_with("a larger")) continue;  // is no saving
         const Footprint f = footprint(then.model, then.machine, at, then.wishes.kv.value_or(plan.kv), then.wishes);
         const bool host = plan.total_bytes > plan.budget_bytes;
         CHECK(r.saves == (host ? plan.total_bytes - f.host_bytes : plan.gpu_bytes - f.gpu_bytes));
@@ -128,11 +128,11 @@ TEST_CASE("plan remedies: each in its place") {
     const Plan plan = make_plan(c.model, c.machine, c.wishes);
     CHECK(has(plan, "--kv q8_0", true));
     CHECK(has(plan, "--ctx 65536", true));
-    CHECK(has(plan, "closing other programs: 0.19 GiB more", true));
+    CHECK(has(plan, "closing other programs", true));
     c.wishes.memory_bytes = wanted - 400'000'000;
-    CHECK(has(make_plan(c.model, c.machine, c.wishes), "a larger --memory: 0.37 GiB more", false));  // it is not there
+    CHECK(has(make_plan(c.model, c.machine, c.wishes), "a larger --memory", false));  // it is not there
     c.machine.usable_bytes = wanted + floor;
-    CHECK(has(make_plan(c.model, c.machine, c.wishes), "a larger --memory: 0.37 GiB more", true));
+    CHECK(has(make_plan(c.model, c.machine, c.wishes), "a larger --memory", true));
 
     c = {model_12b(8.5), unified_machine(16), {}};  // 12.7 GB
     CHECK(has(make_plan(c.model, c.machine, c.wishes), "pack --type q4_0", true));
