@@ -214,6 +214,7 @@ Plan public_plan(const runtime::Plan& plan, const LoadedModel& loaded, const std
              .context = static_cast<uint32_t>(plan.context),
              .kv = kernels::name(plan.kv),
              .placement = option(plan.placement, plan.fits, plan.expected),
+             .full_decode_tps = plan.full_decode,
              .options = {},
              .regions = {},
              .layers = {},

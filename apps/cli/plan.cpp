@@ -66,7 +66,7 @@ Json to_json(const Plan& plan) {
             {"gpu_budget_bytes", plan.gpu_budget_bytes}, {"gpu_bytes", plan.gpu_bytes}, {"model", plan.model}, {"type", plan.type},
             {"machine", plan.machine}, {"context", plan.context}, {"kv", plan.kv}, {"placement", to_json(plan.placement)},
             {"regions", regions}, {"layers", layers},
-            {"expected", {{"prefill_tps", rate(plan.placement.prefill_tps)}, {"decode_tps", rate(plan.placement.decode_tps)}}},
+            {"expected", {{"prefill_tps", rate(plan.placement.prefill_tps)}, {"decode_tps", rate(plan.placement.decode_tps)}, {"full_decode_tps", rate(plan.full_decode_tps)}}},
             {"options", options}, {"why", plan.why}, {"remedies", remedies}};
 }
 
@@ -85,8 +85,8 @@ std::string page_of(const Plan& plan) {
     page += table.text();
     page += fmt::format("\nplacement {}\n", plan.placement.text);
     if (plan.placement.decode_tps > 0)
-        page += fmt::format("expected  prefill {} tokens/s · decode {} tokens/s\n", speed(plan.placement.prefill_tps),
-                            speed(plan.placement.decode_tps));
+        page += fmt::format("expected  prefill {} tokens/s · decode {} tokens/s, {} at the end of the context\n",
+                            speed(plan.placement.prefill_tps), speed(plan.placement.decode_tps), speed(plan.full_decode_tps));
     const char* label = "why      ";
     for (const std::string& why : plan.why) {
         page += fmt::format("{} {}\n", label, why);
@@ -100,11 +100,11 @@ std::string page_of(const Plan& plan) {
 
 // A line for each context, with the placement taken.
 std::string contexts_table(const std::vector<Plan>& plans) {
-    Table table({Align::right, Align::left, Align::right, Align::left, Align::right, Align::right, Align::left});
-    table.row({"context", "kv", "bytes", "fits", "prefill t/s", "decode t/s", "placement"});
+    Table table({Align::right, Align::left, Align::right, Align::left, Align::right, Align::right, Align::right, Align::left});
+    table.row({"context", "kv", "bytes", "fits", "prefill t/s", "decode t/s", "at its end", "placement"});
     for (const Plan& p : plans)
         table.row({std::to_string(p.context), p.kv, human_bytes(p.total_bytes), p.fits ? "yes" : "no", speed(p.placement.prefill_tps),
-                   speed(p.placement.decode_tps), p.placement.text});
+                   speed(p.placement.decode_tps), speed(p.full_decode_tps), p.placement.text});
     return table.text();
 }
 

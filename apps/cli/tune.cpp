@@ -28,6 +28,7 @@ struct TuneOptions {
     EngineChoices engine;
     double time_limit = kTestSeconds;
     std::string type, shapes = "12b";
+    double seconds = 0.5;
     bool in_process = false;
 };
 
@@ -36,6 +37,7 @@ void describe(Command& command, TuneOptions& options, Console& console) {
     command.flag("--in-process", options.in_process, "test in this process, with nothing said: what `tune` itself starts");
     add_type_option(command, options.type, "of the layers whose rates are measured: q4_0 (default), q8_0, q4_k, q6_k, bf16, f16");
     command.choice("--shapes", options.shapes, {"12b", "tiny"}, "sizes of these layers (default 12b)");
+    command.real("--seconds", options.seconds, 0.001, 60, "of each of a dozen measurements (default 0.5)");
     add_output_options(command, console);
     command.heading("Model and machine");
     add_model_options(command, options.model);
@@ -174,7 +176,7 @@ Result<int> tune_verb(Program& program, Args args) {
     if (usable) {
         Progress progress(console, program.interrupt);
         LAP_ASSIGN(rates, calibrate({.engine = engine, .type = options.type.empty() ? "q4_0" : options.type, .preset = options.shapes,
-                                     .cancel = program.interrupt.token(), .progress = progress.sink()}));
+                                     .seconds = options.seconds, .cancel = program.interrupt.token(), .progress = progress.sink()}));
         if (tested) {  // whose steps wanted shaders that MODEL does not
             LAP_ASSIGN(const auto after, gpu_of(engine));
             tested->gpu = after.value_or(tested->gpu);

@@ -36,7 +36,8 @@ struct Plan {
     uint64_t gpu_budget_bytes = 0, gpu_bytes = 0;  // of the GPU's, on unified memory a part of it; 0: no GPU is looked at
     uint32_t context = 0;
     std::string kv;                 // f32, f16 or q8_0
-    PlanOption placement;
+    PlanOption placement;           // its rates: of a short request, 512 tokens of prompt and 128 of reply
+    double full_decode_tps = 0;     // of the last token of a full context; 0: not measured
     std::vector<PlanOption> options;  // what was compared, with `placement` among them
     std::vector<PlanRegion> regions;
     std::vector<PlanLayers> layers;

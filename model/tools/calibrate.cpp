@@ -1,4 +1,4 @@
-// Rates of this machine: the layers of the 12B, two of them, timed on the CPU, on the GPU, and on both at once.
+// Rates of this machine: layers of the 12B's shapes timed on the CPU, on the GPU, and on both at once.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -18,9 +18,10 @@
 namespace lapidary {
 namespace {
 
-constexpr int32_t kLayers = 2;            // a sliding and a full one
+constexpr int32_t kLayers = 7;            // five sliding ones, a full one, and a last one, of which a prompt needs little
 constexpr int32_t kLong = 512, kFew = 4;  // columns
-constexpr int32_t kDepth = 8192;          // where attention is timed
+// Where attention is timed.
+int32_t depth_of(const CalibrateOptions& options) { return options.preset == "12b" ? 8192 : 1024; }
 
 struct Timed {  // a step
     double seconds = 0, macs = 0, bytes = 0;
@@ -34,6 +35,9 @@ class Subject {
         LAP_ASSIGN(auto loaded, model::synthetic_model(synthetic));
         Subject subject;
         subject.facts_ = model::plan_facts(loaded.config, loaded.weights, {kLong, static_cast<int32_t>(engine.context), 1, false});
+        const model::LayerWeights& last = loaded.weights.layers.back();
+        for (const runtime::TensorView* m : {&last.k, &last.v})
+            if (*m) subject.last_kv_macs_ += static_cast<double>(m->rows) * static_cast<double>(m->cols);
         const auto maker = [placement](const EngineOptions& o, const model::LoadedModel& m, model::Attempt a) {
             return planned_parts(placement, o, m, a);
         };
@@ -43,6 +47,17 @@ class Subject {
     }
 
     const runtime::ModelFacts& facts() const { return facts_; }
+
+    // What a step multiplies and reads. Of the last layer only keys and values of all tokens are wanted, the rest for the last one.
+    Timed cost(int32_t columns, double seconds = 0) const {
+        Timed out{seconds, facts_.head_macs - (facts_.layers.back().macs - last_kv_macs_) * (columns - 1),
+                  static_cast<double>(facts_.embedding_bytes)};
+        for (const runtime::LayerFacts& l : facts_.layers) {
+            out.macs += l.macs * columns;
+            out.bytes += static_cast<double>(l.weight_bytes);
+        }
+        return out;
+    }
 
     // One step of so many tokens behind so many others; the second of two, as the first prepares much.
     Result<Timed> step(int32_t columns, int32_t depth, bool warm = true) {
@@ -56,12 +71,7 @@ class Subject {
             LAP_TRY(session.forward({}, [](int64_t, std::span<const float>) { return Flow::stop; }));
             last_ = watch.seconds();
         }
-        Timed out{last_, facts_.head_macs, static_cast<double>(facts_.embedding_bytes)};
-        for (const runtime::LayerFacts& l : facts_.layers) {
-            out.macs += l.macs * columns;
-            out.bytes += static_cast<double>(l.weight_bytes);
-        }
-        return out;
+        return cost(columns, last_);
     }
 
     // The median of several for about so long.
@@ -87,7 +97,7 @@ class Subject {
 
     std::optional<Engine> engine_;
     runtime::ModelFacts facts_;
-    double last_ = 0;
+    double last_kv_macs_ = 0, last_ = 0;
 };
 
 // Multiply-adds of attention in a step of `columns` behind `depth` tokens, beyond those at depth 0.
@@ -95,7 +105,8 @@ double deeper_macs(const runtime::ModelFacts& facts, int32_t columns, int32_t de
     double macs = 0;
     for (const runtime::LayerFacts& l : facts.layers) {
         const auto keys = [&](double at) { return l.ring ? std::min(at, static_cast<double>(facts.window)) : at; };
-        macs += l.key_macs * columns * (keys(depth + columns / 2.0) - keys(columns / 2.0));
+        const int32_t queries = &l == &facts.layers.back() ? 1 : columns;
+        macs += l.key_macs * queries * (keys(depth + columns / 2.0) - keys(columns / 2.0));
     }
     return macs;
 }
@@ -111,7 +122,9 @@ Result<int32_t> long_step(Subject& subject, double seconds) {
     return columns;
 }
 
-Result<runtime::Rates> alone(Subject& subject, double seconds, int32_t& columns) {
+Result<runtime::Rates> alone(Subject& subject, const CalibrateOptions& options, int32_t& columns) {
+    const double seconds = options.seconds;
+    const int32_t depth = depth_of(options);
     runtime::Rates rates;
     LAP_ASSIGN(const Timed one, subject.steps(1, 0, seconds));
     rates.read_gbps = one.bytes / one.seconds * 1e-9;
@@ -122,9 +135,9 @@ Result<runtime::Rates> alone(Subject& subject, double seconds, int32_t& columns)
     // The one row of logits reads the head.
     const double head = std::min(many.seconds / 2, static_cast<double>(subject.facts().embedding_bytes) / rates.read_gbps * 1e-9);
     rates.many_gmacs = (many.macs - subject.facts().head_macs) / (many.seconds - head) * 1e-9;
-    LAP_ASSIGN(const Timed deep, subject.steps(columns, kDepth, seconds));
+    LAP_ASSIGN(const Timed deep, subject.steps(columns, depth, seconds));
     const double more = deep.seconds - many.seconds;
-    if (more > many.seconds / 20) rates.attention_gmacs = deeper_macs(subject.facts(), columns, kDepth) / more * 1e-9;
+    if (more > many.seconds / 20) rates.attention_gmacs = deeper_macs(subject.facts(), columns, depth) / more * 1e-9;
     return rates;
 }
 
@@ -174,25 +187,22 @@ Result<void> measure_joint(const CalibrateOptions& options, const EngineOptions&
                            int32_t gpu_long, runtime::MeasuredRates& rates) {
     LAP_ASSIGN(const Together reading, together(cpu, gpu, 1, 1, options.seconds));
     LAP_ASSIGN(const Together multiplying, together(cpu, gpu, cpu_long, gpu_long, options.seconds));
-    const auto of_step = [](const runtime::ModelFacts& f) {
-        Timed t{0, 0, static_cast<double>(f.embedding_bytes)};
-        for (const auto& l : f.layers) t.macs += l.macs, t.bytes += static_cast<double>(l.weight_bytes);
-        return t;
-    };
-    const Timed one = of_step(cpu.facts());
-    const auto keep = [&](runtime::Rates& r, double reads, double multiplies, int32_t columns) {
+    const Timed one = cpu.cost(1), cpu_many = cpu.cost(cpu_long), gpu_many = gpu.cost(gpu_long);
+    const auto keep = [&](runtime::Rates& r, double reads, double multiplies, const Timed& many) {
         r.read_gbps_together = std::min(r.read_gbps, one.bytes * reads * 1e-9);
-        r.many_gmacs_together = std::min(r.many_gmacs, one.macs * columns * multiplies * 1e-9);
+        r.many_gmacs_together = std::min(r.many_gmacs, many.macs * multiplies * 1e-9);
     };
-    keep(rates.cpu, reading.cpu, multiplying.cpu, cpu_long);
-    keep(*rates.gpu, reading.gpu, multiplying.gpu, gpu_long);
-    // A layer on either device, beside what the layers and the head take alone.
-    LAP_ASSIGN(Subject split, Subject::open(options, engine, {runtime::PlacementKind::layers, 1, 0}));
+    keep(rates.cpu, reading.cpu, multiplying.cpu, cpu_many);
+    keep(*rates.gpu, reading.gpu, multiplying.gpu, gpu_many);
+    // Layers on either device, beside what these and the head take alone.
+    LAP_ASSIGN(Subject split, Subject::open(options, engine, {runtime::PlacementKind::layers, kLayers / 2, 0}));
     LAP_ASSIGN(const Timed shared, split.steps(1, 0, options.seconds));
     const auto& f = split.facts();
-    const double on_cpu = static_cast<double>(f.layers[0].weight_bytes) / rates.cpu.read_gbps * 1e-9;
-    const double on_gpu = static_cast<double>(f.layers[1].weight_bytes + f.embedding_bytes) / rates.gpu->read_gbps * 1e-9;
-    rates.handover_s = std::clamp((shared.seconds - on_cpu - on_gpu) / 2, 1e-6, 5e-3);
+    double alone = static_cast<double>(f.embedding_bytes) / rates.gpu->read_gbps;
+    for (int32_t i = 0; i < kLayers; ++i)
+        alone += static_cast<double>(f.layers[static_cast<size_t>(i)].weight_bytes) /
+                 (i < kLayers - kLayers / 2 ? rates.cpu.read_gbps : rates.gpu->read_gbps);
+    rates.handover_s = std::clamp((shared.seconds - alone * 1e-9) / 2, 1e-6, 5e-3);
     return {};
 }
 
@@ -204,7 +214,7 @@ DeviceRates public_rates(const runtime::Rates& r) {
 
 Result<RatesReport> calibrate(const CalibrateOptions& options) try {
     EngineOptions engine = options.engine;
-    engine.context = kDepth + 2 * kLong;
+    engine.context = static_cast<uint32_t>(depth_of(options) + 2 * kLong);
     engine.model.clear();
     engine.progress = {};
     engine.research.prefill_chunk = kLong;
@@ -221,11 +231,11 @@ Result<RatesReport> calibrate(const CalibrateOptions& options) try {
     runtime::MeasuredRates rates;
     int32_t cpu_long = kLong, gpu_long = kLong;
     LAP_ASSIGN(Subject cpu, Subject::open(options, engine, {runtime::PlacementKind::cpu, 0, 0}));
-    LAP_ASSIGN(rates.cpu, alone(cpu, options.seconds, cpu_long));
+    LAP_ASSIGN(rates.cpu, alone(cpu, options, cpu_long));
     LAP_TRY(tell(1));
     if (with_gpu) {
         LAP_ASSIGN(Subject gpu, Subject::open(options, engine, {runtime::PlacementKind::gpu, kLayers, 1}));
-        LAP_ASSIGN(rates.gpu, alone(gpu, options.seconds, gpu_long));
+        LAP_ASSIGN(rates.gpu, alone(gpu, options, gpu_long));
         LAP_TRY(tell(2));
         LAP_TRY(measure_joint(options, engine, cpu, gpu, cpu_long, gpu_long, rates));
     }

@@ -211,6 +211,8 @@ Plan make_plan(const ModelFacts& model, const MachineFacts& machine, const Wishe
     plan.total_bytes = best->footprint.host_bytes;
     plan.gpu_bytes = best->footprint.gpu_bytes;
     plan.expected = speed_of(model, machine, plan.placement, plan.kv, wishes);
+    const double deep = decode_seconds(model, machine, plan.placement, plan.kv, wishes.context);
+    plan.full_decode = deep > 0 ? 1 / deep : 0;
     for (const Choice& c : all)
         plan.options.push_back({c.placement, c.lacks == 0, speed_of(model, machine, c.placement, plan.kv, wishes), c.seconds});
     explain(model, machine, wishes, plan);

@@ -46,6 +46,7 @@ struct Plan {
     uint64_t gpu_budget_bytes = 0, gpu_bytes = 0;        // of the GPU's, which on unified memory is part of it
     std::vector<Region> regions;
     Speed expected;
+    double full_decode = 0;            // tokens per second at the end of the context; 0: not known
     std::vector<std::string> why;      // a sentence for each decision
     std::vector<Remedy> remedies;      // where it does not fit: the three that cost least
     struct Option {                    // the best of each allowed kind

@@ -25,7 +25,7 @@ class Plan(CliTest):
         self.assertTrue(plan["fits"])
         self.assertEqual(sum(region["bytes"] for region in plan["regions"]), plan["total_bytes"])
         self.assertEqual(plan["layers"], [{"first": 0, "last": 7, "device": 0}])
-        self.assertEqual(plan["expected"], {"prefill_tps": None, "decode_tps": None})  # nothing was measured
+        self.assertEqual(plan["expected"], {"prefill_tps": None, "decode_tps": None, "full_decode_tps": None})  # nothing was measured
         self.assertLessEqual({region["where"] for region in plan["regions"]}, {"cpu", "gpu", "shared"})
         page = self.ok("plan", TINY, env=self.env)
         for word in ("region", "KV cache", "total", "placement all on the CPU", "lapidary tune"):

@@ -7,6 +7,7 @@ import unittest
 from support import TINY, CliTest, clean_environment, lapidary, main
 
 QUESTION = ["-p", "Who are you?", "--temp", "0", "-n", "4"]
+QUICK = ["--shapes", "tiny", "--seconds", "0.01"]
 NEW = "is new here: its shaders are tested first"
 
 
@@ -31,7 +32,7 @@ class Tune(CliTest):
 
     def test_what_is_found_out_is_kept_and_shown(self):
         self.assertEqual((self.verdicts()["passed"], self.verdicts()["failed"]), (0, []))
-        report = self.ok_json("tune", TINY, *self.device, "--shapes", "tiny", env=self.env)
+        report = self.ok_json("tune", TINY, *self.device, *QUICK, env=self.env)
         self.assertTrue(report["finished"])
         for device in ("cpu", "gpu"):
             self.assertGreater(report["rates"][device]["read_gbps"], 0)
@@ -71,11 +72,11 @@ class Tune(CliTest):
             self.assertEqual(done.returncode, 5)
             self.assertIn("did not come back from its self-test", json.loads(done.stdout)["error"]["message"])
         self.assertIn(failed, self.verdicts()["failed"])
-        self.assertEqual(self.ok_json("tune", TINY, *self.device, "--shapes", "tiny", env=self.env)["verdicts"]["failed"], [])
+        self.assertEqual(self.ok_json("tune", TINY, *self.device, *QUICK, env=self.env)["verdicts"]["failed"], [])
         self.assertEqual(self.run_model().returncode, 0)
 
     def test_what_there_is_to_tune(self):
-        alone = self.ok_json("tune", TINY, "--placement", "cpu", "--shapes", "tiny", env=self.env)
+        alone = self.ok_json("tune", TINY, "--placement", "cpu", *QUICK, env=self.env)
         self.assertEqual((alone["gpu"], alone["rates"]["gpu"]), (None, None))
         self.assertGreater(self.ok_json("plan", TINY, env=self.env)["expected"]["decode_tps"], 0)
         self.fails(5, "tune", TINY, "--device", "no such GPU", says="no such GPU")

@@ -64,6 +64,8 @@ TEST_CASE("plan: the 12B in 16 GB, at every length that was promised") {
     longest.engine.kv = KvFormat::q8_0;
     const Plan at_256k = unwrap(plan(longest));
     CHECK(at_256k.fits);
+    CHECK(at_256k.full_decode_tps < at_32k.full_decode_tps);
+    CHECK(at_32k.full_decode_tps < at_32k.placement.decode_tps);
     CHECK(at_256k.total_bytes < 9'600'000'000);
     const Plan small = unwrap(plan(twelve_b("uhd-8g", 8192)));
     CHECK(!small.fits);
