@@ -48,7 +48,10 @@ struct DevicePart {
     std::string gpu = {};  // the name of a GPU, which may be lost; empty: the CPU
     Weights weights = {};
     Workspace workspace = {};
+    // Who takes the steps of up to kFewColumns columns instead, on the same cache and weights; null: nobody else does.
+    std::unique_ptr<DevicePart> few = {};
 };
+inline constexpr int32_t kFewColumns = 8;
 
 // The devices of an engine and what each computes, without weights yet. After a loss a GPU gets its work in shorter pieces.
 enum class Attempt : uint8_t { first, after_loss };
@@ -124,8 +127,9 @@ using model::Attempt;
 using model::PartsMaker;
 Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, const model::LoadedModel& loaded,
                                                 Attempt attempt = Attempt::first);
+// shared_weights: the CPU may compute with them too.
 Result<std::vector<model::DevicePart>> gpu_part(const EngineOptions& options, const model::LoadedModel& loaded,
-                                                Attempt attempt = Attempt::first);
+                                                Attempt attempt = Attempt::first, bool shared_weights = false);
 // Those of a plan: the CPU's part in front, the GPU's with the head behind it.
 Result<std::vector<model::DevicePart>> planned_parts(const runtime::PlannedPlacement& placement, const EngineOptions& options,
                                                      const model::LoadedModel& loaded, Attempt attempt);
@@ -136,16 +140,15 @@ struct AskedPlacement {
     std::string device = {};
     std::optional<uint32_t> gpu_layers = {};  // of split; not 0
     std::optional<double> gpu_share = {};
-    bool needs_gpu() const { return placement == Placement::gpu || placement == Placement::split; }
+    bool needs_gpu() const { return placement != Placement::automatic && placement != Placement::cpu; }
 };
 Result<AskedPlacement> asked_placement(const EngineOptions& options);
 
 // This machine as a planner sees it just now, with a GPU where one is asked for.
 Result<runtime::MachineFacts> this_machine(const EngineOptions& options);
 runtime::Wishes wishes_of(const EngineOptions& options, const AskedPlacement& asked, int32_t layers, uint32_t context);
-// modelled: of a laptop that is not here, with what this version does not do yet (phases).
 Result<runtime::Plan> plan_for(const EngineOptions& options, const model::LoadedModel& loaded, uint32_t context,
-                               const runtime::MachineFacts& machine, bool modelled = false);
+                               const runtime::MachineFacts& machine);
 Plan public_plan(const runtime::Plan& plan, const model::LoadedModel& loaded, const std::string& type, const std::string& machine);
 // does_not_fit when memory is too short just now for the keys and values of one more session.
 Result<void> check_room(const model::EngineState& engine);

@@ -64,6 +64,10 @@ Result<void> place_parts(const LoadedModel& loaded, std::vector<model::DevicePar
                        done = before + part;
                        return !progress || progress("load", done, total);
                    }));
+        if (!parts[i].few) continue;
+        model::Share same = share(i);
+        same.again = true;  // what lies in the device's memory stays there
+        LAP_ASSIGN(parts[i].few->weights, model::place_weights(parts[i].weights, same, *parts[i].few->device, {}));
     }
     return {};
 }
@@ -122,9 +126,11 @@ Result<std::vector<model::DevicePart>> cpu_part(const EngineOptions& options, co
     return parts;
 }
 
-Result<std::vector<model::DevicePart>> gpu_part(const EngineOptions& options, const LoadedModel& loaded, Attempt attempt) {
+Result<std::vector<model::DevicePart>> gpu_part(const EngineOptions& options, const LoadedModel& loaded, Attempt attempt,
+                                                bool shared_weights) {
     const std::string device = options.device.empty() ? environment("LAPIDARY_DEVICE") : options.device;
-    runtime::VulkanSettings settings{.device = device, .precise = options.precise, .cache_folder = cache_folder(options)};
+    runtime::VulkanSettings settings{.device = device, .precise = options.precise, .cache_folder = cache_folder(options),
+                                     .shared_weights = shared_weights};
     if (attempt == Attempt::after_loss) settings.piece_seconds = kShortPiece;
     LAP_ASSIGN(runtime::OpenedGpu gpu, runtime::make_vulkan_device(settings));
     std::vector<model::DevicePart> parts(1);
@@ -153,7 +159,10 @@ Result<void> model::EngineState::set_up(const PartsMaker& make, bool with_weight
                                         Attempt attempt) {
     const std::lock_guard media(media_lock);  // no projector joins the sources meanwhile
     LAP_ASSIGN(std::vector<DevicePart> made, make(options, loaded, attempt));
-    for (const DevicePart& part : made) part.device->observe(recorder.get());
+    for (const DevicePart& part : made) {
+        part.device->observe(recorder.get());
+        if (part.few) part.few->device->observe(recorder.get());
+    }
     if (with_weights) LAP_TRY(place_parts(loaded, made, progress));
     const std::lock_guard lock(parts_lock);
     parts = std::move(made);

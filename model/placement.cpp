@@ -35,7 +35,8 @@ Result<Placement> placement_of_environment() {
     if (text == "cpu") return Placement::cpu;
     if (text == "gpu") return Placement::gpu;
     if (text == "split") return Placement::split;
-    return Error{Errc::invalid_argument, concat("LAPIDARY_PLACEMENT is ", in_quotes(text), ", not auto, cpu, gpu or split"),
+    if (text == "phases") return Placement::phases;
+    return Error{Errc::invalid_argument, concat("LAPIDARY_PLACEMENT is ", in_quotes(text), ", not auto, cpu, gpu, split or phases"),
                  "unset it to compute on the CPU"};
 }
 
@@ -163,7 +164,9 @@ runtime::Wishes wishes_of(const EngineOptions& options, const AskedPlacement& as
         case Placement::cpu: wishes.kinds = {PlacementKind::cpu}; break;
         case Placement::gpu: wishes.kinds = {PlacementKind::gpu}; break;
         case Placement::split: wishes.kinds = {PlacementKind::layers, PlacementKind::rows}; break;
-        case Placement::automatic: wishes.kinds = {PlacementKind::cpu, PlacementKind::gpu, PlacementKind::layers, PlacementKind::rows};
+        case Placement::phases: wishes.kinds = {PlacementKind::phases}; break;
+        case Placement::automatic:
+            wishes.kinds = {PlacementKind::cpu, PlacementKind::gpu, PlacementKind::layers, PlacementKind::rows, PlacementKind::phases};
     }
     if (asked.gpu_layers) {
         wishes.gpu_layers = static_cast<int32_t>(std::min<uint32_t>(*asked.gpu_layers, static_cast<uint32_t>(layers)));
@@ -185,7 +188,7 @@ runtime::Wishes wishes_of(const EngineOptions& options, const AskedPlacement& as
 }
 
 Result<runtime::Plan> plan_for(const EngineOptions& options, const LoadedModel& loaded, uint32_t context,
-                               const runtime::MachineFacts& machine, bool modelled) {
+                               const runtime::MachineFacts& machine) {
     LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
     LAP_ASSIGN(const runtime::PhaseThreads threads, phase_threads(options));
     const model::StepFacts step{static_cast<int32_t>(std::min(options.research.prefill_chunk, context)), static_cast<int32_t>(context),
@@ -194,7 +197,6 @@ Result<runtime::Plan> plan_for(const EngineOptions& options, const LoadedModel& 
     runtime::Wishes wishes = wishes_of(options, asked, layers, context);
     const auto odd = [](const auto& l) { return l.head_dim % 32 != 0; };  // no blocks of q8_0
     if (!wishes.kv && std::any_of(loaded.config.layers.begin(), loaded.config.layers.end(), odd)) wishes.kv = runtime::KvFormat::f16;
-    if (modelled && asked.placement == Placement::automatic) wishes.kinds.push_back(PlacementKind::phases);
     return runtime::make_plan(model::plan_facts(loaded.config, loaded.weights, step), machine, wishes);
 }
 
@@ -270,7 +272,7 @@ Result<std::vector<DevicePart>> planned_parts(const runtime::PlannedPlacement& p
                                               const LoadedModel& loaded, Attempt attempt) {
     const PlacementKind kind = placement.kind;
     if (kind == PlacementKind::cpu) return cpu_part(options, loaded);
-    LAP_ASSIGN(std::vector<DevicePart> parts, gpu_part(options, loaded, attempt));
+    LAP_ASSIGN(std::vector<DevicePart> parts, gpu_part(options, loaded, attempt, kind == PlacementKind::phases));
     if (kind == PlacementKind::gpu) return parts;
     LAP_ASSIGN(std::vector<DevicePart> cpu, cpu_part(options, loaded, attempt));
     if (kind == PlacementKind::rows) {
@@ -279,6 +281,10 @@ Result<std::vector<DevicePart>> planned_parts(const runtime::PlannedPlacement& p
                                                                  [share](int64_t rows, int64_t) {
             return std::clamp<int64_t>(std::llround(share * static_cast<double>(rows) / kernels::kPanel) * kernels::kPanel, 0, rows);
         });
+        return parts;
+    }
+    if (kind == PlacementKind::phases) {
+        parts[0].few = std::make_unique<DevicePart>(std::move(cpu[0]));
         return parts;
     }
     cpu[0].last = parts[0].first = cpu[0].last - placement.gpu_layers;

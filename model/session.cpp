@@ -169,7 +169,8 @@ Result<void> model::SessionState::make_caches() {
     forget_caches();
     std::vector<KvCache> made;
     for (const DevicePart& part : e.parts) {
-        LAP_ASSIGN(auto cache, KvCache::create(*part.device, e.loaded.config, part.first, part.last, e.kv_format(), context()));
+        const auto kind = part.few ? runtime::MemoryKind::shared : runtime::MemoryKind::state;
+        LAP_ASSIGN(auto cache, KvCache::create(*part.device, e.loaded.config, part.first, part.last, e.kv_format(), context(), kind));
         made.push_back(std::move(cache));
     }
     caches = std::move(made);
@@ -268,7 +269,8 @@ Result<void> model::SessionState::compute_step(int32_t end, Step step, const Row
     const int32_t begin = computed, columns = end - begin;
     std::vector<Stage> stages;
     for (size_t i = 0; i < caches.size(); ++i) {
-        model::DevicePart& part = e.parts[i];
+        model::DevicePart& whole = e.parts[i];
+        model::DevicePart& part = whole.few && columns <= model::kFewColumns ? *whole.few : whole;
         LAP_TRY(part.workspace.reserve(*part.device, e.loaded.config, columns));
         LAP_TRY(caches[i].reserve(begin, end));
         LAP_TRY(caches[i].reserve_scratch(part.workspace.kv, columns));

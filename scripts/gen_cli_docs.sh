@@ -20,7 +20,7 @@ What this version lacks says so, and exits with the code of its kind:
 
 | asked for | exit code |
 |---|---|
-| layers on CPU and GPU (`--placement split`, `--gpu-layers 8`, `--split`); a GPU that is not there | 5 |
+| a GPU that is not there (`--placement gpu`, `--placement split`, `--device`) | 5 |
 | video (`--video`, `--frames`, `--fps`, `--sound`, a part of that type in `--messages`) | 1 |
 | a model by its name elsewhere (`ollama:...`, `hf:...`, `lmstudio:...`) | 3 |
 | every other option, value or verb of later versions (`--draft`, `--schema`, `--think 256`, `chat`, ...) | 2 |

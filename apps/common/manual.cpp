@@ -45,7 +45,7 @@ the model where the command line names none
 threads where \-\-threads is not given
 .TP
 .B LAPIDARY_PLACEMENT
-cpu, gpu or split, where neither \-\-placement nor \-\-device is given
+cpu, gpu, split or phases, where neither \-\-placement nor \-\-device is given
 .TP
 .B LAPIDARY_DEVICE
 the GPU, by number or a part of its name, where \-\-device is not given

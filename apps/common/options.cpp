@@ -148,7 +148,7 @@ void add_context_option(Command& command, uint32_t& context, const std::string& 
 }
 
 void add_placement_options(Command& command, EngineChoices& choices) {
-    command.choice("--placement", choices.placement, {"auto", "cpu", "gpu", "split"}, "where layers run (default auto; lapidary plan)");
+    command.choice("--placement", choices.placement, {"auto", "cpu", "gpu", "split", "phases"}, "where layers run (default auto; lapidary plan)");
     command.text("--device", choices.device, "N|NAME", "the GPU, as `lapidary doctor` lists them; implies gpu");
     command.count("--gpu-layers", choices.engine.gpu_layers, 0, 1'000'000, "the last so many on the GPU, with the head; implies split");
     command.real("--split", choices.engine.gpu_share, 0, 1, "share of every matrix's rows on the GPU; implies split");
@@ -157,7 +157,11 @@ void add_placement_options(Command& command, EngineChoices& choices) {
 }
 
 Placement placement_of(const std::string& name) {
-    return name == "cpu" ? Placement::cpu : name == "gpu" ? Placement::gpu : name == "split" ? Placement::split : Placement::automatic;
+    return name == "cpu"      ? Placement::cpu
+           : name == "gpu"    ? Placement::gpu
+           : name == "split"  ? Placement::split
+           : name == "phases" ? Placement::phases
+                              : Placement::automatic;
 }
 
 void add_engine_options(Command& command, EngineChoices& choices, ContextOption context) {

@@ -100,7 +100,7 @@ class Prompt {
 
 // ---- engine ---------------------------------------------------------------------------------------
 
-enum class Placement { automatic, cpu, gpu, split };
+enum class Placement { automatic, cpu, gpu, split, phases };
 enum class KvFormat { f32, f16, q8_0 };
 
 // Called as work goes on, from the thread that asked for it: so much is done of so much. Return false to give up.
@@ -138,7 +138,8 @@ struct EngineOptions {
     int threads = 0;                      // 0 = LAPIDARY_THREADS, else every performance core of this process
     int prefill_threads = 0, decode_threads = 0;  // of long steps, of steps up to 8 tokens; 0 = `threads`
     // automatic: LAPIDARY_PLACEMENT, else the CPU. gpu: the whole model on one Vulkan device; split: layers or rows on it and
-    // the others on the CPU. Where there is no such device, or it cannot be used, device_unavailable with every device's
+    // the others on the CPU; phases: prompts on it and replies on the CPU, over one copy of weights and cache, where both devices
+    // see the same memory. Where there is no such device, or it cannot be used, device_unavailable with every device's
     // reasons.
     Placement placement = Placement::automatic;
     std::optional<uint32_t> gpu_layers = {};  // split: the last so many, with the head, on the GPU; 0: cpu, all: gpu

@@ -32,7 +32,7 @@ Result<Plan> plan(const PlanOptions& options) try {
     LAP_ASSIGN(const model::LoadedModel loaded, headers(options));
     LAP_ASSIGN(const uint32_t context, context_of(options.engine, loaded.config.context));
     LAP_ASSIGN(const runtime::MachineFacts machine, machine_of(options));
-    LAP_ASSIGN(const runtime::Plan plan, plan_for(options.engine, loaded, context, machine, !options.machine.empty()));
+    LAP_ASSIGN(const runtime::Plan plan, plan_for(options.engine, loaded, context, machine));
     return public_plan(plan, loaded, commonest_type(loaded.weights), machine.name);
 } catch (const std::bad_alloc&) {
     return memory_ran_out();

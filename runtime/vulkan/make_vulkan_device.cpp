@@ -16,6 +16,7 @@ Result<OpenedGpu> make_vulkan_device(const VulkanSettings& settings) {
     LAP_ASSIGN(auto device, vulkan::VulkanDevice::create(std::move(context), {.precise = settings.precise,
                                                                               .cache_folder = settings.cache_folder,
                                                                               .find_hazards = settings.find_hazards,
+                                                                              .shared_weights = settings.shared_weights,
                                                                               .piece_seconds = settings.piece_seconds}));
     return OpenedGpu{facts.name, std::move(device)};
 }

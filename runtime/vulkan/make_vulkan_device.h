@@ -21,6 +21,7 @@ struct VulkanSettings {
     // Not null: validation layers are on, and this gets what they say, from any thread. An error where they are missing.
     std::function<void(const std::string& message)> messages = {};
     bool find_hazards = false;  // every recording is searched for missing barriers, which are an error: for tests
+    bool shared_weights = false;  // placed weights are for the CPU device too: device_unavailable where no memory is both's
     double piece_seconds = 0.1;  // of work in one submit, about: drivers give devices up that do not answer for seconds
 };
 

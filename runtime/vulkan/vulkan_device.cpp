@@ -31,7 +31,7 @@ Result<std::unique_ptr<VulkanDevice>> VulkanDevice::create(const std::shared_ptr
     made->transfers_ = std::make_unique<Transfers>(*made->queue_);
     LAP_ASSIGN(made->zeroing_queue_, Queue::create(context));
     made->zeroing_ = std::make_unique<Transfers>(*made->zeroing_queue_);
-    made->weights_ = std::make_unique<VulkanWeights>(*made->transfers_, context, *products);
+    made->weights_ = std::make_unique<VulkanWeights>(*made->transfers_, context, *products, options.shared_weights);
     return made;
 }
 

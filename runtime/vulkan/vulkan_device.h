@@ -34,6 +34,7 @@ struct VulkanOptions {
     bool barrier_everywhere = false;
     int32_t omit_barrier = -1;
     bool find_hazards = kFindHazards;
+    bool shared_weights = false;  // in memory that the CPU device computes with too
     double piece_seconds = 0.1;  // of estimated work in one submit
     // Of all races of tunings together; 0: none. Without a number a second and a half, and none on software devices.
     std::optional<double> race_seconds = {};

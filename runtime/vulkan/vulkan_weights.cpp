@@ -39,17 +39,17 @@ Result<std::shared_ptr<VulkanBuffer>> VulkanWeights::take(uint64_t bytes) {
     const uint64_t at = (used_ + kAlignment - 1) / kAlignment * kAlignment;
     if (block_ && at + bytes <= block_->bytes) {
         used_ = at + bytes;
-        return std::make_shared<VulkanBuffer>(block_, at, bytes);
+        return std::make_shared<VulkanBuffer>(block_, at, bytes, shared_);
     }
     const uint64_t largest = std::min(kLargestBlock, context_->facts().max_allocation_bytes);
     const uint64_t wanted = std::max(bytes, std::clamp(taken_ / 4, kSmallestBlock, largest));
-    LAP_ASSIGN(auto block, allocate_block(context_, wanted, Memory::device, "weights"));
+    LAP_ASSIGN(auto block, allocate_block(context_, wanted, shared_ ? Memory::shared : Memory::device, "weights"));
     taken_ += block->bytes;
     if (!block_ || block->bytes - bytes > block_->bytes - used_) {  // the one with more room stays open
         block_ = block;
         used_ = bytes;
     }
-    return std::make_shared<VulkanBuffer>(std::move(block), 0, bytes);
+    return std::make_shared<VulkanBuffer>(std::move(block), 0, bytes, shared_);
 }
 
 Result<Placed> VulkanWeights::place(const TensorView& host, Use use, const ByteSink& progress) {

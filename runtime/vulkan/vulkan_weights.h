@@ -1,5 +1,5 @@
 // Weights to the device: into panels where shaders multiply them, else as the rows that they are; always a copy, in blocks
-// that many weights share. The source may go.
+// that many weights share. The source may go. `shared`: in memory that the CPU device multiplies from too.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,8 @@ namespace lapidary::runtime::vulkan {
 
 class VulkanWeights {
   public:
-    VulkanWeights(Transfers& transfers, std::shared_ptr<Context> context, const Products& products)
-        : transfers_(transfers), context_(std::move(context)), products_(products) {}
+    VulkanWeights(Transfers& transfers, std::shared_ptr<Context> context, const Products& products, bool shared)
+        : transfers_(transfers), context_(std::move(context)), products_(products), shared_(shared) {}
 
     // As Device::place and kernels_of.
     Result<Placed> place(const TensorView& host, Use use, const ByteSink& progress);
@@ -29,6 +29,7 @@ class VulkanWeights {
     Transfers& transfers_;
     std::shared_ptr<Context> context_;
     const Products& products_;
+    bool shared_;
     std::shared_ptr<Block> block_;  // the one that weights are put into, up to used_
     uint64_t used_ = 0, taken_ = 0;
     std::unique_ptr<ThreadPool> packers_;  // there while weights come

@@ -31,6 +31,17 @@ class Gpu(CliTest):
         # What the second start need not compile again.
         self.assertTrue(any((self.folder / "lapidary").iterdir()))
 
+    def test_shared_with_the_cpu(self):
+        want = self.ok_json("run", TINY, *QUESTION, "--placement", "cpu")["tokens"]
+        device = ["--device", self.gpu["index"]]
+        for options, kind in ((["--gpu-layers", "3"], "layers"), (["--split", "0.4"], "rows"), (["--placement", "phases"], "phases")):
+            with self.subTest(options=options):
+                self.assertEqual(self.ok_json("run", TINY, *QUESTION, *device, *options, env=self.env)["tokens"], want)
+                plan = self.ok_json("plan", TINY, *device, *options, env=self.env)
+                self.assertEqual(plan["placement"]["kind"], kind)
+                line = self.ok_json("bench", TINY, "-p", "16", "-n", "0", "-r", "1", *device, *options, env=self.env)
+                self.assertEqual(line["placement"], "phases" if kind == "phases" else "split")
+
     def test_a_picture(self):
         picture = sorted(SAMPLES.glob("*.png"))[0]
         ask = ["run", TINY, "--image", picture, *QUESTION]

@@ -49,7 +49,7 @@ inline Result<std::vector<model::DevicePart>> part_on(std::shared_ptr<runtime::v
     parts[0].gpu = context->facts().name;
     parts[0].last = static_cast<int32_t>(loaded.config.layers.size());
     LAP_ASSIGN(parts[0].device,
-               runtime::vulkan::VulkanDevice::create(std::move(context), {.precise = options.precise, .self_test = false}));
+               runtime::vulkan::VulkanDevice::create(std::move(context), {.precise = options.precise, .self_test = false, .shared_weights = true}));
     return parts;
 }
 

@@ -102,7 +102,7 @@ void describe_engine(const Engine& engine, BenchRow& row) {
     row.gpu = info.gpu;
     row.untimed = info.untimed;
     const std::string& kind = engine.plan().placement.kind;
-    row.placement = kind == "layers" || kind == "rows" ? "split" : info.gpu.empty() ? "cpu" : "gpu";
+    row.placement = kind == "layers" || kind == "rows" ? "split" : kind == "phases" ? kind : info.gpu.empty() ? "cpu" : "gpu";
     row.split = row.placement == "split" ? engine.plan().placement.text : "";
     row.model = info.name;
     row.type = info.type;

@@ -57,7 +57,7 @@ std::vector<Part> golden_case(const char* checkpoint, const char* name) {
 
 }  // namespace
 
-TEST_CASE("placement: every split of the layers gives the CPU's tokens for text, pictures and sound") {
+TEST_CASE("both devices: every split of the layers gives the CPU's tokens for text, pictures and sound") {
     const EngineOptions options = options_of(kData / "goldens/five_layers");
     const Engine cpu = unwrap(Engine::open(options));
     const int32_t layers = cpu.info().layers;
@@ -81,7 +81,7 @@ TEST_CASE("placement: every split of the layers gives the CPU's tokens for text,
     }
 }
 
-TEST_CASE("placement: shares of every matrix's rows give the CPU's tokens") {
+TEST_CASE("both devices: shares of every matrix's rows give the CPU's tokens") {
     const EngineOptions options = options_of(kData / "goldens/five_layers");
     const Engine cpu = unwrap(Engine::open(options));
     const auto prompt = golden_case("five_layers", "mixed");
@@ -97,7 +97,36 @@ TEST_CASE("placement: shares of every matrix's rows give the CPU's tokens") {
     }
 }
 
-TEST_CASE("placement: the bundled model answers a question, a picture and a recording on both devices") {
+TEST_CASE("both devices: prompts on the GPU and replies on the CPU, over one cache and one copy of the weights") {
+    for (const bool precise : {true, false}) {
+        CAPTURE(precise);
+        EngineOptions options = options_of(kData / "goldens/five_layers");
+        options.precise = precise;
+        EngineOptions phases = options;
+        phases.placement = Placement::phases;
+        phases.device = name_of_gpu();
+        const Engine engine = unwrap(Engine::open(phases));
+        CHECK(engine.plan().placement.kind == "phases");
+        CHECK(engine.info().gpu.find(name_of_gpu()) != std::string::npos);
+        const auto& parts = model::Access::state(engine).parts;
+        REQUIRE(parts.size() == 1);
+        REQUIRE(parts[0].few);
+        CHECK(parts[0].few->gpu.empty());
+        // Exact products take rows, which the CPU unpacks for itself.
+        if (!precise) CHECK(parts[0].few->weights.layers[0].q.buffer == parts[0].weights.layers[0].q.buffer);
+        CHECK(parts[0].few->weights.layers[0].attn_norm.buffer == parts[0].weights.layers[0].attn_norm.buffer);
+        const Engine cpu = unwrap(Engine::open(options));
+        for (const char* name : {"text_long", "mixed"}) {
+            CAPTURE(name);
+            const auto prompt = golden_case("five_layers", name);
+            const auto tokens = tokens_of(engine, prompt, 6);
+            if (precise) CHECK(tokens == tokens_of(cpu, prompt, 6));
+            CHECK(tokens == tokens_of(engine, prompt, 6));
+        }
+    }
+}
+
+TEST_CASE("both devices: the bundled model answers a question, a picture and a recording on both devices") {
     const EngineOptions options = options_of(kTiny);
     const auto answers = [](const Engine& engine) {
         std::vector<std::vector<int32_t>> out;
@@ -120,21 +149,31 @@ TEST_CASE("placement: the bundled model answers a question, a picture and a reco
     EngineOptions layers = shared_with_gpu(large), rows = shared_with_gpu(large);
     layers.gpu_layers = 3;
     rows.gpu_share = 0.4;
+    EngineOptions phases = shared_with_gpu(large);
+    phases.placement = Placement::phases;
+    for (const bool precise : {true, false}) {
+        phases.precise = precise;
+        CHECK(answers(unwrap(Engine::open(phases))) == want);
+    }
     CHECK(answers(unwrap(Engine::open(layers))) == want);
     CHECK(answers(unwrap(Engine::open(rows))) == want);
 }
 
-TEST_CASE("placement: a GPU lost at any hand-over, once or again, changes nothing that is said") {
+TEST_CASE("both devices: a GPU lost at any hand-over, once or again, changes nothing that is said") {
     EngineOptions options = options_of(kData / "goldens/five_layers");
     const auto prompt = golden_case("five_layers", "mixed");
     const auto want = tokens_of(unwrap(Engine::open(options)), prompt, 3);
-    for (const bool rows : {false, true}) {
-        const auto maker = [rows](int lossy) -> PartsMaker {
-            return [rows, gpu = gpu_that_is_lost(lossy)](const EngineOptions& o, const model::LoadedModel& loaded, Attempt attempt)
+    for (const auto kind : {runtime::PlacementKind::layers, runtime::PlacementKind::rows, runtime::PlacementKind::phases}) {
+        const auto maker = [kind](int lossy) -> PartsMaker {
+            return [kind, gpu = gpu_that_is_lost(lossy)](const EngineOptions& o, const model::LoadedModel& loaded, Attempt attempt)
                        -> Result<std::vector<model::DevicePart>> {
                 LAP_ASSIGN(auto made, gpu(o, loaded, attempt));
                 LAP_ASSIGN(auto cpu, cpu_part(o, loaded));
-                if (rows) {
+                if (kind == runtime::PlacementKind::phases) {
+                    made[0].few = std::make_unique<model::DevicePart>(std::move(cpu[0]));
+                    return made;
+                }
+                if (kind == runtime::PlacementKind::rows) {
                     made[0].device = std::make_unique<runtime::SplitDevice>(std::move(made[0].device), std::move(cpu[0].device),
                                                                             [](int64_t all, int64_t) { return all / 32 * 16; });
                     return made;
@@ -157,21 +196,21 @@ TEST_CASE("placement: a GPU lost at any hand-over, once or again, changes nothin
         CHECK(notes.empty());
         const int64_t submits = gpu_submits();
         REQUIRE(submits >= 3);
-        const int64_t step = rows ? std::max<int64_t>(1, submits / 7) : 1;  // of rows there is one for every product
+        const int64_t step = std::max<int64_t>(1, submits / 6);  // of rows there is one for every product
         for (const int lossy : {1, 2})
             for (int64_t at = 1; at <= submits; at += step) {
-                CAPTURE(rows);
+                CAPTURE(runtime::name(kind));
                 CAPTURE(lossy);
                 CAPTURE(at);
                 notes.clear();
                 CHECK(talk(lossy, at, notes) == want);
-                CHECK(notes.size() >= 1);
+                CHECK((!notes.empty() || gpu_submits() < at));  // how many there are depends on how fast it is
                 CHECK(notes.size() <= static_cast<size_t>(lossy));
             }
     }
 }
 
-TEST_CASE("placement: automatic takes what was measured to be fastest, and the CPU where nothing was or the GPU is gone") {
+TEST_CASE("both devices: automatic takes what was measured to be fastest, and the CPU where nothing was or the GPU is gone") {
     const ScratchFolder folder;
     EngineOptions o;
     o.model = kData / "goldens/five_layers";
@@ -205,7 +244,7 @@ TEST_CASE("placement: automatic takes what was measured to be fastest, and the C
     CHECK(kind() == "cpu");
 }
 
-TEST_CASE("placement: what contradicts itself is refused, and the ends are one device") {
+TEST_CASE("both devices: what contradicts itself is refused, and the ends are one device") {
     const auto error_of = [](EngineOptions o) {
         const auto engine = Engine::open(o);
         REQUIRE(!engine);
