@@ -32,8 +32,6 @@ Result<uint32_t> context_of(const EngineOptions& options, int32_t model_context)
     return options.context;
 }
 
-namespace {
-
 Result<void> check_options(const EngineOptions& o) {
     LAP_TRY(asked_placement(o));
     constexpr int kBudgets[] = {0, 70, 140, 280, 560, 1120};
@@ -52,8 +50,6 @@ Result<void> check_options(const EngineOptions& o) {
                      "plan for 1 to " + std::to_string(kMaxSessions)};
     return {};
 }
-
-}  // namespace
 
 std::string commonest_type(const model::Weights& w) {
     std::map<std::string, int64_t> bytes;
@@ -138,6 +134,7 @@ namespace {
 
 struct Decision {
     runtime::PlannedPlacement placement = {};  // the CPU
+    bool automatic = false;                    // nobody asked for this GPU
     std::string gpu = {};                      // its name
 };
 
@@ -154,9 +151,11 @@ Result<Decision> decide(model::EngineState& state, uint32_t context, bool own_de
     if (state.loaded.files.empty()) machine.usable_bytes += state.loaded.weights.bytes;  // made in memory: they are there already
     LAP_ASSIGN(const runtime::Plan plan, plan_for(options, state.loaded, context, machine));
     state.plan = public_plan(plan, state.loaded, commonest_type(state.loaded.weights), machine.name);
+    if (plan.regions.empty()) return Error{Errc::device_unavailable, plan.why.front(), "set EngineOptions::placement to gpu, split or cpu"};
     if (!plan.fits && own_devices) return refusal(state.plan);
     state.info.kv = plan.kv == runtime::KvFormat::f32 ? KvFormat::f32 : plan.kv == runtime::KvFormat::f16 ? KvFormat::f16 : KvFormat::q8_0;
-    return Decision{plan.placement, machine.gpu ? machine.gpu->name : ""};
+    LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
+    return Decision{plan.placement, asked.placement == Placement::automatic, machine.gpu ? machine.gpu->name : ""};
 }
 
 }  // namespace
@@ -190,8 +189,11 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     state->make_parts = make_parts;
     if (!make_parts)
         state->make_parts = [decision](EngineOptions o, const LoadedModel& model, Attempt attempt) {
-            if (o.device.empty() && decision.placement.kind != runtime::PlacementKind::cpu) o.device = decision.gpu;
-            return planned_parts(decision.placement, o, model, attempt);
+            if (decision.automatic && decision.placement.kind != runtime::PlacementKind::cpu) o.device = decision.gpu;
+            auto made = planned_parts(decision.placement, o, model, attempt);
+            if (made || !decision.automatic || decision.placement.kind == runtime::PlacementKind::cpu) return made;
+            if (o.note) o.note("the GPU was measured to be faster and cannot be opened: " + made.error().message + "; going on on the CPU");
+            return cpu_part(o, model);
         };
     LAP_TRY(state->set_up(state->make_parts, computes, options.progress));
     state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);

@@ -1,6 +1,7 @@
 // What an Engine and its Sessions share. Private to model/.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -67,6 +68,7 @@ struct EngineState {
     uint64_t generation = 0;        // of the parts: caches of another one belong to devices that are gone
     std::mutex parts_lock;          // for who reads or replaces these two; reading them in a turn needs no lock
     bool lost_before = false;
+    mutable std::atomic<uint32_t> sessions_made = 0;
     std::unique_ptr<runtime::Recorder> recorder;  // null unless somebody profiles
     ModelInfo info;
     Plan plan;
@@ -117,6 +119,8 @@ Result<runtime::PhaseThreads> phase_threads(const EngineOptions& options);
 // Of every format that stands in panels once it is placed.
 std::vector<PanelKernels> panel_kernels(const runtime::Device& device, const model::Weights& weights);
 
+// Options that no model could be opened with; looks for no device.
+Result<void> check_options(const EngineOptions& options);
 // Everything in the options that needs no weights to be refused, for a model made for so many positions.
 Result<void> check_engine(const EngineOptions& options, int32_t model_context);
 

@@ -37,7 +37,7 @@ Result<Placement> placement_of_environment() {
     if (text == "split") return Placement::split;
     if (text == "phases") return Placement::phases;
     return Error{Errc::invalid_argument, concat("LAPIDARY_PLACEMENT is ", in_quotes(text), ", not auto, cpu, gpu, split or phases"),
-                 "unset it to compute on the CPU"};
+                 "unset it: the placement is then planned"};
 }
 
 Result<void> check_shares(const EngineOptions& o) {
@@ -47,11 +47,11 @@ Result<void> check_shares(const EngineOptions& o) {
     if (o.gpu_share && !(*o.gpu_share >= 0 && *o.gpu_share <= 1))
         return Error{Errc::invalid_argument, concat("a share of ", *o.gpu_share, " of the rows is asked for on the GPU"),
                      "set EngineOptions::gpu_share to a number from 0 to 1"};
-    const bool shared = o.gpu_layers || o.gpu_share;
+    const bool shared = o.gpu_layers.value_or(0) > 0 || o.gpu_share.value_or(0) > 0;
     if (shared && o.placement != Placement::automatic && o.placement != Placement::split)
         return Error{Errc::invalid_argument,
                      concat(o.gpu_layers ? "layers" : "rows", " for the GPU are named, and all of them asked for on the ",
-                            o.placement == Placement::gpu ? "GPU" : "CPU"),
+                            o.placement == Placement::cpu ? "CPU" : "GPU"),
                      "set EngineOptions::placement to split"};
     return {};
 }
@@ -67,8 +67,8 @@ uint64_t heap_bytes(const runtime::GpuFacts& gpu) {
     return gpu.unified ? all : own;
 }
 
-// Of a driver and compiled shaders, beside what its heaps count.
-constexpr uint64_t kDriverBytes = uint64_t{96} << 20;
+// Of a driver and compiled shaders, and what blocks of weights leave unused.
+constexpr uint64_t kDriverBytes = uint64_t{224} << 20;
 
 }  // namespace
 
@@ -88,7 +88,10 @@ Result<AskedPlacement> asked_placement(const EngineOptions& options) {
     if (asked.placement == Placement::automatic) {
         LAP_ASSIGN(asked.placement, placement_of_environment());
     }
-    if (asked.gpu_layers == 0u || asked.gpu_share == 0.0) asked = {Placement::cpu, options.device};
+    const bool none = asked.gpu_layers == 0u || asked.gpu_share == 0.0;
+    asked.gpu_layers = none ? std::nullopt : asked.gpu_layers;
+    asked.gpu_share = none ? std::nullopt : asked.gpu_share;
+    if (none && asked.placement == Placement::split) asked = {Placement::cpu, options.device};
     if (asked.gpu_share == 1.0) asked = {Placement::gpu, options.device};
     if (asked.needs_gpu()) {
         if (asked.device.empty()) asked.device = variable("LAPIDARY_DEVICE");
@@ -107,7 +110,11 @@ Result<runtime::MachineFacts> this_machine(const EngineOptions& options) {
     runtime::MachineFacts facts;
     facts.name = runtime::cpu_name();
     facts.total_bytes = memory.total_bytes;
-    facts.usable_bytes = runtime::usable_bytes(memory);
+    constexpr uint64_t kUnknown = uint64_t{1} << 50;
+    facts.usable_bytes = memory.available_bytes > 0 ? runtime::usable_bytes(memory)
+                         : memory.limit_bytes > 0   ? memory.limit_left_bytes
+                         : memory.total_bytes > 0   ? memory.total_bytes
+                                                    : kUnknown;
     facts.limited_by = "free memory";
     if (memory.limit_bytes > 0 && facts.usable_bytes < memory.available_bytes) {
         facts.total_bytes = std::min(facts.total_bytes, memory.limit_bytes);
@@ -196,7 +203,8 @@ Result<runtime::Plan> plan_for(const EngineOptions& options, const LoadedModel& 
     const auto layers = static_cast<int32_t>(loaded.config.layers.size());
     runtime::Wishes wishes = wishes_of(options, asked, layers, context);
     const auto odd = [](const auto& l) { return l.head_dim % 32 != 0; };  // no blocks of q8_0
-    if (!wishes.kv && std::any_of(loaded.config.layers.begin(), loaded.config.layers.end(), odd)) wishes.kv = runtime::KvFormat::f16;
+    wishes.kv_fixed = options.precise || std::any_of(loaded.config.layers.begin(), loaded.config.layers.end(), odd);
+    if (!wishes.kv && wishes.kv_fixed) wishes.kv = runtime::KvFormat::f16;
     return runtime::make_plan(model::plan_facts(loaded.config, loaded.weights, step), machine, wishes);
 }
 
@@ -233,6 +241,7 @@ Plan public_plan(const runtime::Plan& plan, const LoadedModel& loaded, const std
 
 Result<void> check_room(const model::EngineState& engine) {
     constexpr double kStalled = 10;  // percent of the last ten seconds in which nothing but waiting for memory went on
+    if (engine.sessions_made++ < engine.options.sessions) return {};  // the plan has them
     uint64_t wanted = 0;
     for (const PlanRegion& r : engine.plan.regions)
         if (r.name.starts_with("KV cache") && r.where == "cpu") wanted += r.bytes / std::max(engine.options.sessions, 1u);
@@ -240,7 +249,7 @@ Result<void> check_room(const model::EngineState& engine) {
     const runtime::Memory memory = runtime::memory(root);
     const uint64_t usable = runtime::usable_bytes(memory);
     const char* hint = "close other programs or sessions, or set EngineOptions::context to less";
-    if (memory.available_bytes > 0 && usable < wanted)
+    if (memory.available_bytes > 0 && usable < wanted && !engine.options.memory_bytes)
         return Error{Errc::does_not_fit,
                      concat("a session needs ", runtime::gibibytes(wanted), " for keys and values, and ", runtime::gibibytes(usable),
                             " of memory are left"), hint};

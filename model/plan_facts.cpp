@@ -47,6 +47,7 @@ runtime::ModelFacts plan_facts(const ModelConfig& config, const Weights& weights
     constexpr uint64_t kInputs = 2;  // bytes of a value's int8 image with sums and scales, or of its bf16
     runtime::ModelFacts facts;
     facts.name = config.name;
+    facts.exact = step.precise;
     uint64_t scratch = 0;  // of a column in a ring's scratch
     const KvFormat widest_format = step.precise ? KvFormat::f32 : KvFormat::f16;
     for (size_t i = 0; i < config.layers.size(); ++i) {

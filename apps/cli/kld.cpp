@@ -124,6 +124,7 @@ Result<KldOptions> prepare(Program& program, const KldVerbOptions& options) {
     work.base.kv = kv_format(options.base_kv);
     work.base.precise = options.base_precise;
     if (!options.base_placement.empty()) work.base.placement = placement_of(options.base_placement);
+    if (!options.base_placement.empty()) work.base.gpu_layers.reset(), work.base.gpu_share.reset();
     if (options.base_placement == "cpu") work.base.device.clear();
     if (options.base) {
         LAP_ASSIGN(work.base.model, resolve_model(program.console, *options.base));

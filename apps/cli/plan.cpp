@@ -134,7 +134,12 @@ Result<int> plan_verb(Program& program, Args args) {
     describe(command, options, console);
     LAP_ASSIGN(const bool go, command.parse(args));
     if (!go) return program.show(command.page());
-    if (options.machine == "list") return console.write_page(names_of_machines()), 0;
+    if (options.machine == "list") {
+        if (!console.json) return console.write_page(names_of_machines()), 0;
+        Json machines = Json::array();
+        for (const PlanMachine& m : plan_machines()) machines.push_back({{"name", m.name}, {"description", m.description}});
+        return console.write_json({{"machines", machines}}), 0;
+    }
     LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, false));
     const bool synthetic = !options.plan.synthetic.empty();
     if (synthetic && !arguments.model.empty()) return usage(fmt::format("--synthetic excludes a model ({})", arguments.model));

@@ -113,7 +113,12 @@ Result<Tested> test_shaders(Program& program, const EngineOptions& engine, const
     std::error_code ignored;
     std::filesystem::remove(gpu.verdicts.file, ignored);  // everything is asked anew: also what crashed, which it may here
     Tested out;
-    LAP_ASSIGN(out.tests, run_gpu_tests(program.interrupt, engine, time_limit));
+    EngineOptions tests = engine;
+    if (const auto planned = plan({.engine = engine}); planned && !planned->fits) {
+        LAP_ASSIGN(tests.model, bundled_model());
+        program.console.note(fmt::format("note: {} does not fit on the GPU: the shaders of the bundled model are tested", engine.model.string()));
+    }
+    LAP_ASSIGN(out.tests, run_gpu_tests(program.interrupt, tests, time_limit));
     if (out.tests.end == GpuTests::End::interrupted) return Error{Errc::cancelled, "interrupted"};
     LAP_ASSIGN(const auto after, gpu_of(engine));
     out.gpu = after.value_or(gpu);
@@ -156,7 +161,8 @@ Result<int> tune_verb(Program& program, Args args) {
     LAP_ASSIGN(const bool go, command.parse(args));
     if (!go) return program.show(command.page());
     const bool automatic = options.engine.placement == "auto" && !options.engine.device;
-    if (options.engine.placement == "auto") options.engine.placement = "gpu";
+    const bool shared = options.engine.engine.gpu_layers || options.engine.engine.gpu_share;
+    if (options.engine.placement == "auto") options.engine.placement = shared ? "split" : "gpu";
     LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, false));
     LAP_ASSIGN(EngineOptions engine, engine_options(console, options.engine, options.model, arguments.model));
     const Interrupt::Scope stoppable(program.interrupt);

@@ -29,8 +29,16 @@ constexpr auto kGrace = std::chrono::seconds(5);  // for a process that is asked
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+std::string placement_name(const EngineOptions& engine) {
+    const bool shared = engine.gpu_layers || engine.gpu_share || engine.placement == Placement::split;
+    return shared ? "split" : engine.placement == Placement::phases ? "phases" : "gpu";
+}
+
 std::vector<std::string> arguments(const EngineOptions& engine) {
-    std::vector<std::string> out = {"lapidary", "tune", "--in-process", "--quiet", "--placement", "gpu", "--model", engine.model.string()};
+    std::vector<std::string> out = {"lapidary", "tune", "--in-process", "--quiet", "--placement", placement_name(engine), "--model", engine.model.string()};
+    if (engine.gpu_layers) out.insert(out.end(), {"--gpu-layers", std::to_string(*engine.gpu_layers)});
+    if (engine.gpu_share) out.insert(out.end(), {"--split", fmt::format("{}", *engine.gpu_share)});
+    if (engine.memory_bytes) out.insert(out.end(), {"--memory", std::to_string(*engine.memory_bytes)});
     if (engine.kv) out.insert(out.end(), {"--kv", kv_name(*engine.kv)});
     if (!engine.device.empty()) out.insert(out.end(), {"--device", engine.device});
     if (engine.context > 0) out.insert(out.end(), {"--ctx", std::to_string(engine.context)});

@@ -137,7 +137,7 @@ struct EngineOptions {
     uint32_t context = 0;                 // tokens per session; 0 = min(8192, the model's own limit)
     int threads = 0;                      // 0 = LAPIDARY_THREADS, else every performance core of this process
     int prefill_threads = 0, decode_threads = 0;  // of long steps, of steps up to 8 tokens; 0 = `threads`
-    // automatic: LAPIDARY_PLACEMENT, else the CPU. gpu: the whole model on one Vulkan device; split: layers or rows on it and
+    // automatic: LAPIDARY_PLACEMENT, else what is fastest by the rates that were measured (tools.h), else the CPU. gpu: the whole model on one Vulkan device; split: layers or rows on it and
     // the others on the CPU; phases: prompts on it and replies on the CPU, over one copy of weights and cache, where both devices
     // see the same memory. Where there is no such device, or it cannot be used, device_unavailable with every device's
     // reasons.

@@ -59,7 +59,8 @@ struct RatesReport {
     DeviceRates cpu, gpu_rates;
     double handover_s = 0;                  // from one device to the other
 };
-// Measures this machine for plans, in a quarter of a minute and 2 GB of memory, and keeps the result in the cache folder.
+// Measures this machine for plans, in half a minute, and keeps the result in the cache folder. Takes 3.5 GB of memory for a moment
+// (q4_0), with a GPU that shares it 5; does_not_fit where they are not there.
 Result<RatesReport> calibrate(const CalibrateOptions& options);
 
 // ---- synth ----------------------------------------------------------------------------------------

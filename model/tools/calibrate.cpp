@@ -43,6 +43,7 @@ class Subject {
         };
         LAP_ASSIGN(Engine opened, make_engine(engine, std::move(loaded), std::chrono::steady_clock::now(), Packing::now, maker));
         subject.engine_ = std::move(opened);
+        subject.cancel_ = options.cancel;
         return subject;
     }
 
@@ -59,28 +60,30 @@ class Subject {
         return out;
     }
 
-    // One step of so many tokens behind so many others; the second of two, as the first prepares much.
-    Result<Timed> step(int32_t columns, int32_t depth, bool warm = true) {
-        LAP_ASSIGN(Session session, engine_->new_session());
-        if (depth > 0) LAP_TRY(model::Access::state(session).pretend(ids(depth)));
-        for (int round = warm ? 0 : 1; round < 2; ++round) {
-            if (round == 1 && warm) LAP_TRY(session.rewind(static_cast<uint32_t>(depth)));
-            LAP_ASSIGN(const Prompt prompt, engine_->tokens(ids(columns)));
-            LAP_TRY(session.append(prompt));
-            const model::Stopwatch watch;
-            LAP_TRY(session.forward({}, [](int64_t, std::span<const float>) { return Flow::stop; }));
-            last_ = watch.seconds();
+    // One step of so many tokens behind so many others. What was prepared for the one before, serves again where it can.
+    Result<Timed> step(int32_t columns, int32_t depth) {
+        if (!session_ || depth > 0 || depth_ > 0) {  // a long step leaves the windows behind it: there is no way back
+            session_.reset();
+            LAP_ASSIGN(Session fresh, engine_->new_session());
+            if (depth > 0) LAP_TRY(model::Access::state(fresh).pretend(ids(depth)));
+            session_ = std::move(fresh);
         }
-        return cost(columns, last_);
+        depth_ = depth;
+        LAP_TRY(session_->rewind(static_cast<uint32_t>(depth)));
+        LAP_ASSIGN(const Prompt prompt, engine_->tokens(ids(columns)));
+        LAP_TRY(session_->append(prompt));
+        const model::Stopwatch watch;
+        LAP_TRY(session_->forward({.cancel = cancel_}, [](int64_t, std::span<const float>) { return Flow::stop; }));
+        return cost(columns, watch.seconds());
     }
 
     // The median of several for about so long.
     Result<Timed> steps(int32_t columns, int32_t depth, double seconds) {
         std::vector<double> times;
-        Timed out;
+        LAP_ASSIGN(Timed out, step(columns, depth));  // much is prepared by the first
         const model::Stopwatch all;
         do {
-            LAP_ASSIGN(out, step(columns, depth, times.empty()));
+            LAP_ASSIGN(out, step(columns, depth));
             times.push_back(out.seconds);
         } while (all.seconds() < seconds || times.size() < 3);
         std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
@@ -97,7 +100,10 @@ class Subject {
 
     std::optional<Engine> engine_;
     runtime::ModelFacts facts_;
-    double last_kv_macs_ = 0, last_ = 0;
+    double last_kv_macs_ = 0;
+    std::optional<Session> session_;
+    int32_t depth_ = 0;
+    std::stop_token cancel_;
 };
 
 // Multiply-adds of attention in a step of `columns` behind `depth` tokens, beyond those at depth 0.
@@ -158,14 +164,13 @@ Result<Together> together(Subject& cpu, Subject& gpu, int32_t cpu_columns, int32
         const model::Stopwatch watch;
         // Counted is what began while the other one worked.
         while ((watch.seconds() < seconds || steps[n] == 0) && (working == 2 || steps[n] == 0)) {
-            const model::Stopwatch own;
-            const auto step = subjects[n]->step(columns[n], 0, steps[n] == 0);
+            const auto step = subjects[n]->step(columns[n], 0);
             if (!step) {
                 outcomes[n] = step.error();
                 break;
             }
-            steps[n] += steps[n] == 0 ? 2 : 1;
-            times[n] += own.seconds();
+            steps[n] += 1;
+            times[n] += step->seconds;
         }
         --working;
     });
@@ -182,12 +187,14 @@ std::string now_text() {
     return text;
 }
 
-// Both devices at once, and the way from one to the other.
-Result<void> measure_joint(const CalibrateOptions& options, const EngineOptions& engine, Subject& cpu, Subject& gpu, int32_t cpu_long,
-                           int32_t gpu_long, runtime::MeasuredRates& rates) {
-    LAP_ASSIGN(const Together reading, together(cpu, gpu, 1, 1, options.seconds));
-    LAP_ASSIGN(const Together multiplying, together(cpu, gpu, cpu_long, gpu_long, options.seconds));
-    const Timed one = cpu.cost(1), cpu_many = cpu.cost(cpu_long), gpu_many = gpu.cost(gpu_long);
+// Both devices at once, and the way from one to the other. Their memory goes as soon as it is not needed.
+Result<void> measure_joint(const CalibrateOptions& options, const EngineOptions& engine, std::optional<Subject> cpu,
+                           std::optional<Subject> gpu, int32_t cpu_long, int32_t gpu_long, runtime::MeasuredRates& rates) {
+    LAP_ASSIGN(const Together reading, together(*cpu, *gpu, 1, 1, options.seconds));
+    LAP_ASSIGN(const Together multiplying, together(*cpu, *gpu, cpu_long, gpu_long, options.seconds));
+    const Timed one = cpu->cost(1), cpu_many = cpu->cost(cpu_long), gpu_many = gpu->cost(gpu_long);
+    cpu.reset();
+    gpu.reset();
     const auto keep = [&](runtime::Rates& r, double reads, double multiplies, const Timed& many) {
         r.read_gbps_together = std::min(r.read_gbps, one.bytes * reads * 1e-9);
         r.many_gmacs_together = std::min(r.many_gmacs, many.macs * multiplies * 1e-9);
@@ -206,6 +213,18 @@ Result<void> measure_joint(const CalibrateOptions& options, const EngineOptions&
     return {};
 }
 
+// Two engines at most stand there at once, each with all layers and the embedding.
+Result<void> check_memory(const CalibrateOptions& options, const EngineOptions& engine, bool with_gpu) {
+    LAP_ASSIGN(const auto synthetic, synth_options({.preset = options.preset, .type = options.type, .layers = kLayers}));
+    LAP_ASSIGN(const auto shapes, model::synthetic_model(synthetic, model::Filled::no));
+    LAP_ASSIGN(const runtime::MachineFacts machine, this_machine(engine));
+    const uint64_t wanted = shapes.weights.bytes * (with_gpu ? 3 : 2);  // one of them while it is made
+    if (wanted <= machine.usable_bytes) return {};
+    return Error{Errc::does_not_fit,
+                 concat("measuring needs ", runtime::gibibytes(wanted), " of memory, and ", runtime::gibibytes(machine.usable_bytes), " are free"),
+                 "close other programs"};
+}
+
 DeviceRates public_rates(const runtime::Rates& r) {
     return {r.read_gbps, r.read_gbps_together, r.few_gmacs, r.many_gmacs, r.many_gmacs_together, r.attention_gmacs};
 }
@@ -218,6 +237,7 @@ Result<RatesReport> calibrate(const CalibrateOptions& options) try {
     engine.model.clear();
     engine.progress = {};
     engine.research.prefill_chunk = kLong;
+    engine.sessions = 64;  // one after the other
     LAP_ASSIGN(const model::RatesPlace place, model::rates_place(engine));
     if (place.file.empty())
         return Error{Errc::invalid_argument, "there is no folder to keep rates in", "set XDG_CACHE_HOME or HOME"};
@@ -228,6 +248,7 @@ Result<RatesReport> calibrate(const CalibrateOptions& options) try {
         return go ? Result<void>() : Error{Errc::cancelled, "measuring was stopped"};
     };
     LAP_TRY(tell(0));
+    LAP_TRY(check_memory(options, engine, with_gpu));
     runtime::MeasuredRates rates;
     int32_t cpu_long = kLong, gpu_long = kLong;
     LAP_ASSIGN(Subject cpu, Subject::open(options, engine, {runtime::PlacementKind::cpu, 0, 0}));
@@ -237,11 +258,17 @@ Result<RatesReport> calibrate(const CalibrateOptions& options) try {
         LAP_ASSIGN(Subject gpu, Subject::open(options, engine, {runtime::PlacementKind::gpu, kLayers, 1}));
         LAP_ASSIGN(rates.gpu, alone(gpu, options, gpu_long));
         LAP_TRY(tell(2));
-        LAP_TRY(measure_joint(options, engine, cpu, gpu, cpu_long, gpu_long, rates));
+        LAP_TRY(measure_joint(options, engine, std::move(cpu), std::move(gpu), cpu_long, gpu_long, rates));
     }
     LAP_TRY(tell(total));
     rates.time = now_text();
     LAP_TRY(runtime::write_rates(place.file, place.key, rates));
+    if (with_gpu) {  // for plans that look at no GPU
+        runtime::RatesKey alone_key = place.key;
+        alone_key.gpu = alone_key.driver = "";
+        LAP_TRY(runtime::write_rates(place.file.parent_path() / runtime::rates_file_name(alone_key), alone_key,
+                                     {rates.cpu, std::nullopt, 0, rates.time}));
+    }
     return RatesReport{place.key.power, place.key.gpu, rates.time, place.file, public_rates(rates.cpu),
                        rates.gpu ? public_rates(*rates.gpu) : DeviceRates(), rates.handover_s};
 } catch (const std::bad_alloc&) {

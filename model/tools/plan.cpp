@@ -29,6 +29,7 @@ Result<runtime::MachineFacts> machine_of(const PlanOptions& o) {
 }  // namespace
 
 Result<Plan> plan(const PlanOptions& options) try {
+    LAP_TRY(check_options(options.engine));
     LAP_ASSIGN(const model::LoadedModel loaded, headers(options));
     LAP_ASSIGN(const uint32_t context, context_of(options.engine, loaded.config.context));
     LAP_ASSIGN(const runtime::MachineFacts machine, machine_of(options));

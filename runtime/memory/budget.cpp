@@ -25,13 +25,13 @@ struct GroupFiles {
     Cgroup version;
     std::vector<const char*> limits;
     const char* usage;
-    const char* given_back;  // the key in memory.stat; both count the groups below too
+    std::vector<const char*> given_back;  // keys in memory.stat; all count the groups below too
 };
 
 // Above memory.high a process is slowed down until it seems to hang, which is no better than being killed at memory.max.
 const GroupFiles kGroupFiles[] = {
-    {Cgroup::v2, {"memory.max", "memory.high"}, "memory.current", "inactive_file"},
-    {Cgroup::v1, {"memory.limit_in_bytes"}, "memory.usage_in_bytes", "total_inactive_file"},
+    {Cgroup::v2, {"memory.max", "memory.high"}, "memory.current", {"inactive_file", "active_file"}},
+    {Cgroup::v1, {"memory.limit_in_bytes"}, "memory.usage_in_bytes", {"total_inactive_file", "total_active_file"}},
 };
 
 uint64_t bytes_behind(std::string_view meminfo, std::string_view key) {
@@ -47,8 +47,9 @@ void apply_limits(const fs::path& root, const GroupFiles& files, Memory& m) {
             limit = std::min(limit, whole_number(kernel_text(folder / file)).value_or(kNoLimit));
         if (limit == kNoLimit) continue;
         const uint64_t usage = whole_number(kernel_text(folder / files.usage)).value_or(0);
-        const uint64_t given_back = number_behind(kernel_text(folder / "memory.stat"), files.given_back).value_or(0);
-        const uint64_t kept = usage - std::min(usage, given_back);
+        const std::string stat = kernel_text(folder / "memory.stat");
+        uint64_t kept = usage;
+        for (const char* key : files.given_back) kept -= std::min(kept, number_behind(stat, key).value_or(0));
         const uint64_t left = limit - std::min(limit, kept);
         limit = std::max<uint64_t>(limit, 1);  // memory.high may be 0, which stands for none here
         if (m.limit_bytes == 0 || left < m.limit_left_bytes) {

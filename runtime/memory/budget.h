@@ -19,7 +19,8 @@ struct Memory {
 
 // What the kernel says now, some dozen small files. `root` is / or a folder with copies of /proc and /sys; what is missing
 // or damaged there is unknown, and an unknown limit none. A group has left what its limit exceeds its usage by, where the
-// usage is counted without the file pages that the kernel takes back first (inactive_file). Sources: Linux's
+// usage is counted without pages of files, which the kernel takes back as MemAvailable has it: a model that was mapped before
+// leaves many (inactive_file, active_file). Sources: Linux's
 // Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
 Memory memory(const std::filesystem::path& root = "/");
 

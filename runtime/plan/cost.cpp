@@ -79,6 +79,12 @@ bool rates_known(const MachineFacts& machine, PlacementKind kind) {
 
 }  // namespace
 
+uint64_t ModelFacts::weight_bytes() const {
+    uint64_t bytes = embedding_bytes;
+    for (const LayerFacts& l : layers) bytes += l.weight_bytes;
+    return bytes;
+}
+
 int64_t ModelFacts::rows(const LayerFacts& layer, int32_t positions) const {
     const int64_t wanted = layer.ring ? int64_t{std::min(window, positions)} + ring_rows - window : positions;
     return (wanted + segment_rows - 1) / segment_rows * segment_rows;
@@ -107,7 +113,7 @@ double prefill_seconds(const ModelFacts& model, const MachineFacts& machine, con
             case PlacementKind::cpu: cpu_free += seconds(machine.cpu, 0, layers, false); break;
             case PlacementKind::gpu:
             case PlacementKind::phases: gpu_free += seconds(machine.gpu->rates, 0, layers, false) + machine.handover_s; break;
-            case PlacementKind::layers:  // the CPU goes on with the next chunk while the GPU has this one
+            case PlacementKind::layers:  // as if the CPU went on with the next chunk while the GPU has this one
                 cpu_free += seconds(machine.cpu, 0, on_cpu, several && done > 0) + machine.handover_s;
                 gpu_free = std::max(cpu_free, gpu_free) +
                            seconds(machine.gpu->rates, on_cpu, layers, several && done + columns < tokens);
@@ -190,7 +196,13 @@ Footprint footprint(const ModelFacts& model, const MachineFacts& machine, const 
     if (on_cpu < layers) add(on_cpu > 0 ? range("KV cache", on_cpu, layers) : "KV cache", device, cache(on_cpu, layers), rows);
     const uint64_t step = model.column_bytes * static_cast<uint64_t>(model.chunk) + model.step_bytes;
     const std::string chunk = std::to_string(model.chunk) + " tokens a step";
-    if (kind != PlacementKind::gpu) add("step buffers", Where::cpu, step, chunk);
+    const int64_t few = std::min<int64_t>(model.chunk, kFewColumns);
+    if (kind == PlacementKind::phases) {
+        add("step buffers", Where::cpu, model.column_bytes * static_cast<uint64_t>(few) + model.step_bytes, std::to_string(few) + " tokens a step");
+        if (model.exact) add("rows of the weights", Where::cpu, model.weight_bytes(), "exact products on the CPU take no panels");
+    } else if (kind != PlacementKind::gpu) {
+        add("step buffers", Where::cpu, step, chunk);
+    }
     if (kind != PlacementKind::cpu) add("step buffers of the GPU", Where::gpu, step, chunk);
     if (kind != PlacementKind::cpu) add("driver and shaders", Where::gpu, machine.gpu ? machine.gpu->driver_bytes : 0, "estimated");
     add("program and tokenizer", Where::cpu, model.program_bytes);

@@ -35,10 +35,12 @@ struct ModelFacts {
     int32_t window = 0, ring_rows = 0;  // keys a ring's layer sees; rows it keeps, some more
     int32_t segment_rows = 1;      // caches have whole multiples of so many rows
     uint64_t column_bytes = 0, step_bytes = 0;  // buffers of a step: per column and beside, on each device that computes
+    bool exact = false;            // products take f32, and rows on the CPU
     uint64_t program_bytes = 0;    // code, tokenizer
     int32_t chunk = 512;           // tokens of a prompt in a step
 
     int32_t layer_count() const { return static_cast<int32_t>(layers.size()); }
+    uint64_t weight_bytes() const;  // of all layers and the embedding
     // Rows that a layer's cache has for a context of so many positions.
     int64_t rows(const LayerFacts& layer, int32_t context) const;
 };
@@ -87,6 +89,7 @@ struct Wishes {
     std::optional<double> gpu_share = {};    // of PlacementKind::rows, 0 to 1
     int32_t context = 8192;
     std::optional<KvFormat> kv = {};         // empty: f16, and q8_0 where only that fits
+    bool kv_fixed = false;                   // another format is no remedy
     int32_t sessions = 1;
     std::optional<uint64_t> memory_bytes = {};  // may be used; empty: the machine's usable memory less a floor
     bool media = true;                       // pictures and sound will come

@@ -23,7 +23,7 @@ std::vector<Remedy> remedies_for(const ModelFacts& model, const MachineFacts& ma
     };
     Wishes small_cache = wishes;
     small_cache.kv = KvFormat::q8_0;
-    const bool larger_cache = wishes.kv && *wishes.kv != KvFormat::q8_0;  // without a wish q8_0 did not fit either
+    const bool larger_cache = wishes.kv && !wishes.kv_fixed && *wishes.kv != KvFormat::q8_0;  // without a wish q8_0 did not fit either
     if (larger_cache) try_one("an 8-bit cache: --kv q8_0", plan.placement, small_cache, model);
     shorter(wishes, "");
     if (wishes.sessions > 1) {
@@ -43,10 +43,12 @@ std::vector<Remedy> remedies_for(const ModelFacts& model, const MachineFacts& ma
         else if (any_fits(model, machine, none))
             try_one("no layers on the GPU: --placement cpu", {}, none, model);
     }
-    ModelFacts small = model;  // 4.5 bits a weight
+    ModelFacts small = model;  // 4.5 bits a weight, and 6.5625 in the embedding
     for (LayerFacts& l : small.layers) l.weight_bytes = std::min(l.weight_bytes, static_cast<uint64_t>(l.macs * 0.5625));
-    small.embedding_bytes = std::min(small.embedding_bytes, static_cast<uint64_t>(small.head_macs * 0.5625));
-    try_one("a file of 4 bits a weight: lapidary pack --type q4_0", plan.placement, wishes, small);
+    small.embedding_bytes = std::min(small.embedding_bytes, static_cast<uint64_t>(small.head_macs * 6.5625 / 8));
+    const uint64_t smaller = excess(model.weight_bytes(), small.weight_bytes());  // less than a twentieth are norms and the like
+    if (smaller > model.weight_bytes() / 20)
+        try_one("a file of 4 bits a weight: lapidary pack --type q4_0", plan.placement, wishes, small);
     const auto enough = [](const Remedy& r) { return r.enough; };
     if (std::none_of(out.begin(), out.end(), enough) && larger_cache) shorter(small_cache, " --kv q8_0");
     if (host) {
@@ -61,7 +63,7 @@ std::vector<Remedy> remedies_for(const ModelFacts& model, const MachineFacts& ma
         } else {
             const uint64_t more = wanted - machine.usable_bytes;
             freed.usable_bytes = wanted;
-            out.push_back({"closing other programs", more,
+            out.push_back({machine.limited_by.starts_with("the limit") ? "raising " + machine.limited_by : "closing other programs", more,
                            wanted <= machine.total_bytes && any_fits(model, freed, wishes)});
         }
     }

@@ -22,7 +22,8 @@ std::vector<GpuHeap> heaps_of(const vulkan::DeviceFacts& facts) {
     std::vector<GpuHeap> heaps;
     for (uint32_t i = 0; i < facts.memory.memoryHeapCount; ++i) {
         const VkMemoryHeap& heap = facts.memory.memoryHeaps[i];
-        heaps.push_back({heap.size, budget.heapBudget[i], (heap.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0});
+        const uint64_t used = std::min(budget.heapUsage[i], budget.heapBudget[i]);
+        heaps.push_back({heap.size, budget.heapBudget[i] - used, (heap.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0});
     }
     return heaps;
 }

@@ -44,7 +44,7 @@ void put_group(const InventedMachine& machine, const std::string& folder, const 
     machine.put(path + "max", limit);
     machine.put(path + "high", "max");
     machine.put(path + "current", usage);
-    machine.put(path + "stat", "anon 4096\nfile 8192\ninactive_anon 77\ninactive_file " + inactive_file + "\nactive_file 99");
+    machine.put(path + "stat", "anon 4096\nfile 8192\ninactive_anon 77\ninactive_file " + inactive_file + "\nactive_file 0");
 }
 
 void put_group_v1(const InventedMachine& machine, const std::string& folder, const std::string& limit, const std::string& usage,

@@ -204,7 +204,7 @@ TEST_CASE("plan cost: rows of a cache") {
 }
 
 TEST_CASE("plan cost: what a placement takes, by hand") {
-    const ModelFacts model = toy();
+    ModelFacts model = toy();
     MachineFacts machine = toy_machine();
     Wishes wishes;
     wishes.context = 601;  // ring: 120 rows of 2 MB; full: 608 of 0.2 MB
@@ -222,9 +222,14 @@ TEST_CASE("plan cost: what a placement takes, by hand") {
     f = footprint(model, machine, rows(0.25), KvFormat::f16, wishes);
     CHECK(f.host_bytes == 6'000'000'000 + kRing + kFull + 2 * kStep + 7 + 11 + 13);
     CHECK(f.gpu_bytes == 2'250'000'000 + kRing + kFull + kStep + 11 + 13);
-    f = footprint(model, machine, kPhases, KvFormat::f16, wishes);
-    CHECK(f.host_bytes == 6'000'000'000 + kRing + kFull + 2 * kStep + 7 + 11 + 13);
-    CHECK(f.gpu_bytes == f.host_bytes - kStep - 7);
+    f = footprint(model, machine, kPhases, KvFormat::f16, wishes);  // the CPU takes 8 columns at most
+    constexpr uint64_t kFewStep = 8'000 + 5'000;
+    CHECK(f.host_bytes == 6'000'000'000 + kRing + kFull + kStep + kFewStep + 7 + 11 + 13);
+    CHECK(f.gpu_bytes == f.host_bytes - kFewStep - 7);
+    model.exact = true;  // and then rows of its own
+    CHECK(footprint(model, machine, kPhases, KvFormat::f16, wishes).host_bytes == f.host_bytes + 6'000'000'000);
+    CHECK(footprint(model, machine, kPhases, KvFormat::f16, wishes).gpu_bytes == f.gpu_bytes);
+    model.exact = false;
 
     // Sessions multiply the cache alone; without pictures their projections are not there.
     wishes.sessions = 3;

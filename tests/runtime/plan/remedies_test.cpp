@@ -40,7 +40,11 @@ Case apply(Case c, const Remedy& remedy, PlannedPlacement& placement) {
     if (holds("--kv q8_0")) c.wishes.kv = KvFormat::q8_0;
     if (holds("--ctx")) c.wishes.context = *number_behind(remedy.text, "--ctx");
     if (holds("one session")) c.wishes.sessions = 1;
-    if (holds("--type q4_0")) c.model = model_12b(4.5);
+    if (holds("--type q4_0")) {
+        const uint64_t embedding = c.model.embedding_bytes;
+        c.model = model_12b(4.5);
+        c.model.embedding_bytes = std::min(embedding, static_cast<uint64_t>(c.model.head_macs * 6.5625 / 8));  // q6_k
+    }
     if (holds("--memory")) *c.wishes.memory_bytes += remedy.saves;
     if (holds("closing other programs")) c.machine.usable_bytes += remedy.saves;
     if (holds("--placement cpu")) c.wishes.kinds = {PlacementKind::cpu}, placement = {};
