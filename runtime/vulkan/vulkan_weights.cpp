@@ -43,11 +43,7 @@ Result<std::shared_ptr<VulkanBuffer>> VulkanWeights::take(uint64_t bytes) {
     }
     const uint64_t largest = std::min(kLargestBlock, context_->facts().max_allocation_bytes);
     const uint64_t wanted = std::max(bytes, std::clamp(taken_ / 4, kSmallestBlock, largest));
-    const Memory kind = shared_ ? Memory::shared : Memory::device;
-    auto allocated = allocate_block(context_, wanted, kind, "weights");
-    if (!allocated && allocated.error().code == Errc::out_of_memory) allocated = allocate_block(context_, bytes, kind, "weights");
-    if (!allocated) return allocated.error();
-    auto block = std::move(*allocated);
+    LAP_ASSIGN(auto block, allocate_block(context_, wanted, shared_ ? Memory::shared : Memory::device, "weights"));
     taken_ += block->bytes;
     if (!block_ || block->bytes - bytes > block_->bytes - used_) {  // the one with more room stays open
         block_ = block;
