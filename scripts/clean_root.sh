@@ -133,10 +133,10 @@ step 'unpacking and cloning' unpack
 lend_ccache
 step 'packages, quickstart.sh and its answers' answers
 step 'test.sh, configuring and building' quiet 'scripts/test.sh -N'
-# Whole models on other devices take minutes, and no compiler of the host changes them.
-elsewhere='^model/on/'
-[ "$release" != trixie ] || elsewhere='^(model/on|runtime/vulkan)/'  # on the newer driver
-[[ " ${*:2} " != *' all '* ]] || step 'test.sh, all tests' inside "scripts/test.sh -E '$elsewhere'"
+# Whole models on other devices and the consumers of an installation take minutes, and this machine's own release tries them.
+elsewhere='^(model/on/|model/(forward|lost|gpu|both devices|shared cache):|cli/(gpu|tune)_|install/consumers)'
+[ "$release" != trixie ] || elsewhere="$elsewhere|^runtime/vulkan/"  # on the newer driver
+[[ " ${*:2} " != *' all '* ]] || step 'test.sh, tests' inside "scripts/test.sh -E '$elsewhere'"
 [ "$release" != trixie ] || step 'shaders on the newer driver of the backports' newer_driver
 [[ " ${*:2} " != *' clang '* ]] || step 'rooms and programs read by Clang' clang
 echo "-- $release, in all: $((SECONDS - began)) s"

@@ -202,7 +202,7 @@ class Consumers(unittest.TestCase):
             kind = cached("CMAKE_BUILD_TYPE")
             flags = [f"-D{name}={cached(name)}" for name in ("CMAKE_CXX_FLAGS", f"CMAKE_CXX_FLAGS_{kind.upper()}")]
             configure(ROOT / "examples/consumer/add_subdirectory", out, compiler, f"-DPROGRAM={WORK / 'main.cpp'}",
-                      f"-DCMAKE_BUILD_TYPE={kind}", *flags)
+                      f"-DCMAKE_BUILD_TYPE={kind}", "-DCMAKE_UNITY_BUILD=ON", *flags)
             rules = run("ninja", "-C", out, "-t", "commands", "consumer")
             self.assertNotIn("-Werror", rules)
             own = next(line for line in rules.splitlines() if str(WORK / "main.cpp") in line)

@@ -196,7 +196,7 @@ TEST_CASE("both devices: a GPU lost at any hand-over, once or again, changes not
         CHECK(notes.empty());
         const int64_t submits = gpu_submits();
         REQUIRE(submits >= 3);
-        const int64_t step = std::max<int64_t>(1, submits / 6);  // of rows there is one for every product
+        const int64_t step = std::max<int64_t>(1, submits / 3);  // of rows there is one for every product
         for (const int lossy : {1, 2})
             for (int64_t at = 1; at <= submits; at += step) {
                 CAPTURE(runtime::name(kind));
