@@ -8,6 +8,7 @@
 #include "base/try.h"
 #include "kernels/select.h"
 #include "model/engine_state.h"
+#include "model/environment.h"
 #include "model/load/place.h"
 #include "runtime/cpu/make_cpu_device.h"
 #include "runtime/cpu/topology.h"
@@ -18,11 +19,6 @@ namespace lapidary {
 using model::LoadedModel;
 
 namespace {
-
-std::string environment(const char* name) {
-    const char* value = std::getenv(name);
-    return value ? value : "";
-}
 
 constexpr int kMaxThreads = 1024;
 constexpr double kShortPiece = 0.02;  // seconds of work in a submit to a GPU that was lost: it may have been given up for slowness

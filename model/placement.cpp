@@ -2,15 +2,15 @@
 // themselves, made as the plan says.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <utility>
 
 #include "base/describe.h"
 #include "base/try.h"
 #include "model/engine_state.h"
+#include "model/environment.h"
 #include "model/rates.h"
-#include "runtime/cpu/topology.h"
 #include "runtime/cpu/power.h"
+#include "runtime/cpu/topology.h"
 #include "runtime/memory/budget.h"
 #include "runtime/split_device.h"
 #include "runtime/vulkan/make_vulkan_device.h"
@@ -23,14 +23,9 @@ using runtime::PlacementKind;
 
 namespace {
 
-std::string variable(const char* name) {
-    const char* value = std::getenv(name);
-    return value ? value : "";
-}
-
 // automatic where the variable says nothing.
 Result<Placement> placement_of_environment() {
-    const std::string text = variable("LAPIDARY_PLACEMENT");
+    const std::string text = environment("LAPIDARY_PLACEMENT");
     if (text.empty() || text == "auto") return Placement::automatic;
     if (text == "cpu") return Placement::cpu;
     if (text == "gpu") return Placement::gpu;
@@ -75,8 +70,8 @@ constexpr uint64_t kDriverBytes = uint64_t{224} << 20;
 std::filesystem::path cache_folder(const EngineOptions& options) {
     if (options.cache_folder == "none") return {};
     if (!options.cache_folder.empty()) return options.cache_folder;
-    if (const std::filesystem::path cache = variable("XDG_CACHE_HOME"); cache.is_absolute()) return cache / "lapidary";
-    const std::filesystem::path home = variable("HOME");
+    if (const std::filesystem::path cache = environment("XDG_CACHE_HOME"); cache.is_absolute()) return cache / "lapidary";
+    const std::filesystem::path home = environment("HOME");
     return home.is_absolute() ? home / ".cache" / "lapidary" : std::filesystem::path();
 }
 
@@ -94,7 +89,7 @@ Result<AskedPlacement> asked_placement(const EngineOptions& options) {
     if (none && asked.placement == Placement::split) asked = {Placement::cpu, options.device};
     if (asked.gpu_share == 1.0) asked = {Placement::gpu, options.device};
     if (asked.needs_gpu()) {
-        if (asked.device.empty()) asked.device = variable("LAPIDARY_DEVICE");
+        if (asked.device.empty()) asked.device = environment("LAPIDARY_DEVICE");
         return asked;
     }
     if (asked.placement == Placement::cpu && !options.device.empty())

@@ -43,7 +43,7 @@ uint64_t media_bytes(const Weights& w) {
 }  // namespace
 
 runtime::ModelFacts plan_facts(const ModelConfig& config, const Weights& weights, const StepFacts& step) {
-    constexpr uint64_t kProgram = uint64_t{24} << 20, kPiece = 96;  // measured: the program with its libraries, and of its tokenizer
+    constexpr uint64_t kProgram = uint64_t{24} << 20, kPiece = 96;  // estimated: the program with its libraries, and a piece of its tokenizer
     constexpr uint64_t kInputs = 2;  // bytes of a value's int8 image with sums and scales, or of its bf16
     runtime::ModelFacts facts;
     facts.name = config.name;

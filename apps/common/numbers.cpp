@@ -73,7 +73,10 @@ Result<uint64_t> parse_bytes(std::string_view option, std::string_view text) {
     constexpr std::string_view kUnits = "KMGT";
     std::string_view digits = text;
     for (const std::string_view ending : {"iB", "B"})
-        if (digits.ends_with(ending)) digits.remove_suffix(ending.size());
+        if (digits.ends_with(ending)) {
+            digits.remove_suffix(ending.size());
+            break;
+        }
     double scale = 1;
     if (!digits.empty()) {
         const auto unit = kUnits.find(static_cast<char>(std::toupper(static_cast<unsigned char>(digits.back()))));

@@ -3,11 +3,11 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <ctime>
 #include <new>
 
 #include "base/describe.h"
 #include "base/try.h"
+#include "base/utc.h"
 #include "lapidary/tools.h"
 #include "model/rates.h"
 #include "model/session_state.h"
@@ -178,15 +178,6 @@ Result<Together> together(Subject& cpu, Subject& gpu, int32_t cpu_columns, int32
     return Together{steps[0] / times[0], steps[1] / times[1]};
 }
 
-std::string now_text() {
-    const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-    std::tm parts{};
-    gmtime_r(&now, &parts);
-    char text[32];
-    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-    return text;
-}
-
 // Both devices at once, and the way from one to the other. Their memory goes as soon as it is not needed.
 Result<void> measure_joint(const CalibrateOptions& options, const EngineOptions& engine, std::optional<Subject> cpu,
                            std::optional<Subject> gpu, int32_t cpu_long, int32_t gpu_long, runtime::MeasuredRates& rates) {
@@ -261,7 +252,7 @@ Result<RatesReport> calibrate(const CalibrateOptions& options) try {
         LAP_TRY(measure_joint(options, engine, std::move(cpu), std::move(gpu), cpu_long, gpu_long, rates));
     }
     LAP_TRY(tell(total));
-    rates.time = now_text();
+    rates.time = utc_now();
     LAP_TRY(runtime::write_rates(place.file, place.key, rates));
     if (with_gpu) {  // for plans that look at no GPU
         runtime::RatesKey alone_key = place.key;

@@ -1,9 +1,7 @@
 // The JSON file of a device; see verdicts.h.
 #include "runtime/vulkan/verdicts.h"
 
-#include <chrono>
 #include <cstdio>
-#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <utility>
@@ -12,6 +10,7 @@
 
 #include "base/describe.h"
 #include "base/try.h"
+#include "base/utc.h"
 #include "runtime/file/output_file.h"
 #include "runtime/vulkan/shader_table.h"
 
@@ -23,15 +22,6 @@ constexpr int kFormat = 1;
 std::string hex(uint64_t value) {
     char text[17];
     std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
-    return text;
-}
-
-std::string now_text() {
-    const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-    std::tm parts{};
-    gmtime_r(&now, &parts);
-    char text[32];
-    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
     return text;
 }
 
@@ -96,7 +86,7 @@ Result<void> Verdicts::begin(const std::string& test) {
 
 Result<void> Verdicts::finish(const std::string& test, bool passed, const std::string& reason) {
     testing_.clear();
-    verdicts_[test] = {passed, reason, now_text()};
+    verdicts_[test] = {passed, reason, utc_now()};
     return save();
 }
 
@@ -127,7 +117,7 @@ Result<void> Verdicts::save() const {
     nlohmann::json tests = nlohmann::json::object(), races = nlohmann::json::object();
     for (const auto& [name, v] : verdicts_)
         tests[name] = {{"verdict", v.passed ? "pass" : "fail"}, {"reason", v.reason}, {"time", v.time}};
-    if (!testing_.empty()) tests[testing_] = {{"verdict", "testing"}, {"time", now_text()}};
+    if (!testing_.empty()) tests[testing_] = {{"verdict", "testing"}, {"time", utc_now()}};
     for (const auto& [name, r] : races_) races[name] = {{"winner", r.winner}, {"speedup", r.speedup}};
     const nlohmann::json all = {{"format", kFormat}, {"device", device_}, {"driver", driver_}, {"shaders", hash_},
                                 {"tests", tests},    {"races", races}};
