@@ -179,7 +179,7 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     const model::ModelConfig& config = state->loaded.config;
     LAP_ASSIGN(const uint32_t context, context_of(options, config.context));
     if (options.research.profile || options.research.trace_events > 0)
-        state->recorder = std::make_unique<runtime::Recorder>(options.research.trace_events);
+        state->recorders = std::make_unique<runtime::Recorders>(options.research.trace_events);
     const bool computes = packing == Packing::now && !options.prompts_only;
     state->info.kv = options.precise ? KvFormat::f32 : options.kv.value_or(KvFormat::f16);
     Decision decision;
@@ -226,7 +226,7 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     info.stop_ids = config.stop_ids;
     info.suppress_ids = config.suppress_ids;
     info.notes = state->loaded.notes;
-    if (state->recorder) info.untimed = state->recorder->missing();
+    if (state->recorders) info.untimed = state->recorders->missing();
     if (!info.untimed.empty()) info.notes.push_back(info.untimed);
     if (!options.kv && !options.precise && info.kv == KvFormat::q8_0)
         info.notes.push_back("keys and values are kept in q8_0: in f16 a context of " + std::to_string(context) + " tokens does not fit");

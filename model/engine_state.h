@@ -49,6 +49,7 @@ struct DevicePart {
     std::string gpu = {};  // the name of a GPU, which may be lost; empty: the CPU
     Weights weights = {};
     Workspace workspace = {};
+    runtime::Recorder* recorder = nullptr;  // that the device tells
     // Who takes the steps of up to kFewColumns columns instead, on the same cache and weights; null: nobody else does.
     std::unique_ptr<DevicePart> few = {};
 };
@@ -69,7 +70,7 @@ struct EngineState {
     std::mutex parts_lock;          // for who reads or replaces these two; reading them in a turn needs no lock
     bool lost_before = false;
     mutable std::atomic<uint32_t> sessions_made = 0;
-    std::unique_ptr<runtime::Recorder> recorder;  // null unless somebody profiles
+    std::unique_ptr<runtime::Recorders> recorders;  // null unless somebody profiles
     ModelInfo info;
     Plan plan;
     Turns turns;             // guards devices and workspaces

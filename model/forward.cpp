@@ -8,6 +8,7 @@
 #include "base/try.h"
 #include "model/scores.h"
 #include "runtime/run_recorded.h"
+#include "runtime/trace/recorder.h"
 
 namespace lapidary::model {
 namespace {
@@ -40,15 +41,22 @@ void note(const Stage& s, const StepKey& key) {
     if (key.shape.scored > 0) note_head(s, key, columns - wanted, key.shape.scored);
 }
 
+}  // namespace
+
 Result<const float*> read_residual(const Stage& s, const Step& step) {
     return runtime::read_floats(s.device, residual(s, step.columns()));
 }
 
-}  // namespace
-
-Result<void> run_stage(const Stage& s, const Step& step, const float* given, const runtime::StepWatch& watch) {
+Result<void> run_stage(const Stage& s, const Step& step, const float* given, const runtime::StepWatch& watch,
+                       const std::function<void()>& taken) {
     const StepKey key = key_of(s, step, given != nullptr);
-    const auto fill = [&](const runtime::StepInputs& inputs) { write_inputs(s.net.config, s.kv, step, given, inputs); };
+    const auto fill = [&](const runtime::StepInputs& inputs) {
+        runtime::Recorder* const recorder = given ? s.recorder : nullptr;
+        if (recorder) recorder->layer("hand-over", -1);
+        const runtime::Recorded op(recorder, "residual", [&] { return runtime::move_cost(residual(s, step.columns()), 2); });
+        write_inputs(s.net.config, s.kv, step, given, inputs);
+        if (taken) taken();
+    };
     return runtime::run_recorded(s.device, key, watch, fill, [&] { note(s, key); });
 }
 

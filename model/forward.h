@@ -19,8 +19,13 @@ using ResidualSink = std::function<void(int32_t layer, std::span<const float> ro
 Result<void> forward(std::span<const Stage> stages, const Step& step, const runtime::StepWatch& watch,
                      const ResidualSink& residuals, const RowSink& sink);
 
-// The layers of one stage. `given`: the residual [T, D] that the stage before left, where that was on another device.
-Result<void> run_stage(const Stage& stage, const Step& step, const float* given, const runtime::StepWatch& watch);
+// The layers of one stage. `given`: the residual [T, D] that the stage before left, where that was on another device; `taken` is
+// called when it is needed no more.
+Result<void> run_stage(const Stage& stage, const Step& step, const float* given, const runtime::StepWatch& watch,
+                       const std::function<void()>& taken = {});
+
+// The residual that a stage left, for the device of the next one: valid until the stage's next step.
+Result<const float*> read_residual(const Stage& stage, const Step& step);
 
 // One transformer block on the residual ws.x [T, D] (layer.cpp). Only the last `rows` columns leave the
 // block; the others merely store their keys and values.

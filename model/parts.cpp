@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include "base/describe.h"
@@ -155,9 +156,15 @@ Result<void> model::EngineState::set_up(const PartsMaker& make, bool with_weight
                                         Attempt attempt) {
     const std::lock_guard media(media_lock);  // no projector joins the sources meanwhile
     LAP_ASSIGN(std::vector<DevicePart> made, make(options, loaded, attempt));
-    for (const DevicePart& part : made) {
-        part.device->observe(recorder.get());
-        if (part.few) part.few->device->observe(recorder.get());
+    if (recorders) {
+        std::set<std::string> names;
+        for (DevicePart& whole : made)
+            for (DevicePart* part = &whole; part; part = part->few.get()) {
+                std::string name = part->gpu.empty() ? "CPU" : part->gpu;
+                if (!names.insert(name).second) name += concat(" ", names.size());
+                part->recorder = &recorders->of(name);
+                part->device->observe(part->recorder);
+            }
     }
     if (with_weights) LAP_TRY(place_parts(loaded, made, progress));
     const std::lock_guard lock(parts_lock);

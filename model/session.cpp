@@ -263,23 +263,25 @@ Result<void> model::SessionState::compute_media() {
     return {};
 }
 
+Result<model::Stage> model::SessionState::stage_of(size_t i, int32_t begin, int32_t end) {
+    const ModelConfig& config = engine->loaded.config;
+    const int32_t columns = end - begin;
+    DevicePart& whole = engine->parts[i];
+    DevicePart& part = whole.few && columns <= kFewColumns ? *whole.few : whole;
+    LAP_TRY(part.workspace.reserve(*part.device, config, columns));
+    LAP_TRY(caches[i].reserve(begin, end));
+    LAP_TRY(caches[i].reserve_scratch(part.workspace.kv, columns));
+    return Stage{*part.device, {config, part.weights}, caches[i], part.workspace, part.first, part.last, part.recorder};
+}
+
 Result<void> model::SessionState::compute_step(int32_t end, Step step, const RowSink& sink, const HiddenSink& hidden,
                                                const runtime::StepWatch& go_on) {
     model::EngineState& e = *engine;
     const int32_t begin = computed, columns = end - begin;
     std::vector<Stage> stages;
     for (size_t i = 0; i < caches.size(); ++i) {
-        model::DevicePart& whole = e.parts[i];
-        model::DevicePart& part = whole.few && columns <= model::kFewColumns ? *whole.few : whole;
-        LAP_TRY(part.workspace.reserve(*part.device, e.loaded.config, columns));
-        LAP_TRY(caches[i].reserve(begin, end));
-        LAP_TRY(caches[i].reserve_scratch(part.workspace.kv, columns));
-        stages.push_back({*part.device,
-                          {e.loaded.config, part.weights},
-                          caches[i],
-                          part.workspace,
-                          part.first,
-                          part.last});
+        LAP_ASSIGN(const Stage stage, stage_of(i, begin, end));
+        stages.push_back(stage);
     }
     step.position = begin;
     step.ids = std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(columns));
@@ -337,19 +339,26 @@ Result<void> model::SessionState::compute(const ForwardOptions& options, int32_t
         effort.sink_s += watch.seconds();
         return go;
     };
+    const auto layers = static_cast<int64_t>(e.loaded.config.layers.size());
+    const auto report_layer = [&](int32_t begin, int32_t end, int32_t layer) {
+        return report(begin + static_cast<int32_t>((end - begin) * int64_t{layer} / layers));
+    };
     const auto one_step = [&]() -> Result<void> {
         LAP_TRY(renew_caches());
         LAP_TRY(compute_media());
         const int32_t begin = computed, end = chunk_end(begin, size(), chunk, soft);
         start = std::min(start, begin);
+        // Who wants rows of every step takes them from the last part, which would wait for him.
+        if (caches.size() > 1 && end < size() && options.rows == Rows::last && observed.empty()) {
+            LAP_TRY(compute_chunks(chunk, candidates, counted, report_layer, options.cancel));
+            effort.tokens = computed - start;
+            return {};
+        }
         int32_t wanted = end == size() ? 1 : 0;
         if (options.rows == Rows::all) wanted = std::max(0, end - std::max(begin, first_row + row));
         if (!go) wanted = 0;
-        const auto layers = static_cast<int64_t>(e.loaded.config.layers.size());
         const Step step{.rows_wanted = wanted, .candidates = candidates, .observed = observed};
-        LAP_TRY(compute_step(end, step, counted, hidden, [&](int32_t done) {
-            return report(begin + static_cast<int32_t>((end - begin) * int64_t{done} / layers));
-        }));
+        LAP_TRY(compute_step(end, step, counted, hidden, [&](int32_t layer) { return report_layer(begin, end, layer); }));
         effort.tokens = end - start;
         return {};
     };

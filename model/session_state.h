@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <vector>
 
 #include "model/engine_state.h"
@@ -49,9 +50,16 @@ struct SessionState {
   private:
     Result<void> renew_caches();  // where the engine's parts are others now
     Result<void> compute_media();
+    // A part of the engine with room made for positions [begin, end).
+    Result<Stage> stage_of(size_t part, int32_t begin, int32_t end);
     // One step to `end`; `wanted` says what of it, and lacks where it begins.
     Result<void> compute_step(int32_t end, Step wanted, const RowSink& sink, const HiddenSink& hidden,
                               const runtime::StepWatch& go_on);
+    // Steps of so many tokens until all is computed or others wait for their turn, each part of the engine at another one.
+    // The last row is wanted. `go_on` is asked in front of each layer of the first part, in a step that ends there.
+    using ChunkWatch = std::function<bool(int32_t begin, int32_t end, int32_t layer)>;
+    Result<void> compute_chunks(int32_t tokens, int32_t candidates, const RowSink& sink, const ChunkWatch& go_on,
+                                const std::stop_token& cancel);
 };
 
 // Wall-clock seconds since it was made.

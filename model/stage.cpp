@@ -9,10 +9,10 @@ std::vector<Stage> cut(std::span<const Stage> stages, std::span<const int32_t> o
         int32_t first = s.first;
         for (const int32_t layer : observed) {
             if (layer < first || layer + 1 >= s.last) continue;
-            out.push_back({s.device, s.net, s.kv, s.ws, first, layer + 1});
+            out.push_back({s.device, s.net, s.kv, s.ws, first, layer + 1, s.recorder});
             first = layer + 1;
         }
-        out.push_back({s.device, s.net, s.kv, s.ws, first, s.last});
+        out.push_back({s.device, s.net, s.kv, s.ws, first, s.last, s.recorder});
     }
     return out;
 }

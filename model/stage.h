@@ -11,6 +11,10 @@
 #include "model/workspace.h"
 #include "runtime/device.h"
 
+namespace lapidary::runtime {
+class Recorder;
+}
+
 namespace lapidary::model {
 
 // Everything the forward pass reads of a model.
@@ -27,6 +31,7 @@ struct Stage {
     KvCache& kv;
     Workspace& ws;
     int32_t first, last;
+    runtime::Recorder* recorder = nullptr;  // of hand-overs and waits
 
     bool ends_model() const { return last == static_cast<int32_t>(net.config.layers.size()); }
 };

@@ -22,6 +22,11 @@ class Turns {
         busy_ = true;
         return true;
     }
+    // Whether somebody stands behind who has the turn.
+    bool others_wait() const {
+        const std::lock_guard lock(mutex_);
+        return next_ - serving_ - abandoned_.size() > 1;
+    }
     void give() {
         const std::lock_guard lock(mutex_);
         busy_ = false;
@@ -30,7 +35,7 @@ class Turns {
     }
 
   private:
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable_any changed_;
     uint64_t next_ = 0, serving_ = 0;
     std::set<uint64_t> abandoned_;  // tickets not yet reached

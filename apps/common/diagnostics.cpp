@@ -48,7 +48,7 @@ std::string profile_table(const std::vector<ProfileRow>& rows, const std::string
     table.row({"operation", "layers", "calls", "ms", "share", "GB/s", "GMAC/s", "wait ms", "idle ms"});
     double seconds = 0, wait = 0, idle = 0;
     for (const ProfileRow& r : rows) {
-        table.row({r.op, r.layer, fmt::format("{}", r.count), fmt::format("{:.2f}", r.seconds * 1e3),
+        table.row({r.op, r.device.empty() ? r.layer : fmt::format("{} ({})", r.layer, printable(r.device)), fmt::format("{}", r.count), fmt::format("{:.2f}", r.seconds * 1e3),
                    fmt::format("{:.1f} %", r.share * 100), rate(r.gbps), rate(r.gmacs),
                    fmt::format("{:.2f}", r.wait_seconds * 1e3), fmt::format("{:.2f}", r.idle_seconds * 1e3)});
         seconds += r.seconds;
@@ -63,7 +63,7 @@ std::string profile_table(const std::vector<ProfileRow>& rows, const std::string
 
 void add_profile(nlohmann::ordered_json& json, const std::vector<ProfileRow>& rows, const std::string& untimed) {
     auto& profile = json["profile"] = nlohmann::ordered_json::array();
-    for (const ProfileRow& r : rows)
+    for (const ProfileRow& r : rows) {
         profile.push_back({{"op", r.op},
                            {"layer", r.layer},
                            {"count", r.count},
@@ -73,6 +73,8 @@ void add_profile(nlohmann::ordered_json& json, const std::vector<ProfileRow>& ro
                            {"gmacs", r.gmacs},
                            {"wait_seconds", r.wait_seconds},
                            {"idle_seconds", r.idle_seconds}});
+        if (!r.device.empty()) profile.back()["device"] = r.device;
+    }
     if (!untimed.empty()) json["profile_missing"] = untimed;
 }
 

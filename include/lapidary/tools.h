@@ -149,13 +149,14 @@ struct ProfileRow {
     double gbps = 0, gmacs = 0;             // per second; weights count in their source format
     double wait_seconds = 0;                // the calling thread, for the slowest worker
     double idle_seconds = 0;                // all workers together: not yet awake, or out of work
+    std::string device = {};                // of an engine with several; they may work at the same time
 };
 std::vector<ProfileRow> profile(const Engine& engine);  // most seconds first; empty without that option
 
 struct TraceReport {
     uint64_t events = 0, dropped = 0;       // dropped: beyond ResearchOptions::trace_events
 };
-// Chrome's trace format, which Perfetto opens: one track per thread and one for the layers.
+// Chrome's trace format, which Perfetto opens: a process per device, there one track per thread and one for the layers.
 Result<TraceReport> write_trace(const Engine& engine, const std::filesystem::path& file);
 
 // ---- bench ----------------------------------------------------------------------------------------

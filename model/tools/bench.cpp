@@ -77,8 +77,8 @@ class Rounds {
 
 Result<BenchRow> measure(const Engine& engine, BenchRunner& runner, Rounds& rounds, const BenchCase& what,
                          int repetitions, bool made_up) {
-    auto* recorder = model::Access::state(engine).recorder.get();
-    if (recorder) recorder->clear_totals();
+    auto* recorders = model::Access::state(engine).recorders.get();
+    if (recorders) recorders->clear_totals();
     const runtime::Conditions before = runtime::read_conditions("/");
     std::vector<Repetition> done;
     for (int r = 0; r < repetitions; ++r) {

@@ -51,6 +51,7 @@ void Recorder::begin(std::string_view op, int64_t at_ns) {
     current_ = &totals;
     current_name_ = name_of(op);
     op_begin_ns_ = at_ns;
+    has_phases_ = false;
     if (layer_begin_ns_ == 0) layer_begin_ns_ = op_begin_ns_;
 }
 
@@ -60,12 +61,14 @@ void Recorder::end(const OpCost& cost, int64_t at_ns) {
     current_->seconds += seconds(at_ns - op_begin_ns_);
     current_->bytes += cost.bytes;
     current_->macs += cost.macs;
+    if (!has_phases_) add(1, current_name_, op_begin_ns_, at_ns);
     current_ = nullptr;
     layer_end_ns_ = at_ns;
 }
 
 void Recorder::phase(const PhaseTimes& times) {
     if (!current_) return;  // a phase of loading, or of a probe
+    has_phases_ = true;
     current_->wait_seconds += seconds(times.end_ns - times.threads[0].end_ns);
     for (size_t t = 0; t < times.threads.size(); ++t) {
         const ThreadTimes& thread = times.threads[t];
@@ -81,6 +84,49 @@ std::vector<OpTotals> Recorder::totals() const {
         if (totals.count > 0) out.push_back(totals);
     std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
     return out;
+}
+
+Recorder& Recorders::of(const std::string& device) {
+    for (const Named& r : recorders_)
+        if (r.device == device) return *r.recorder;
+    return *recorders_.emplace_back(Named{device, std::make_unique<Recorder>(max_events_)}).recorder;
+}
+
+void Recorders::enable(bool on) {
+    for (const Named& r : recorders_) r.recorder->enable(on);
+}
+
+void Recorders::clear_totals() {
+    for (const Named& r : recorders_) r.recorder->clear_totals();
+}
+
+std::vector<OpTotals> Recorders::totals() const {
+    std::vector<OpTotals> out;
+    for (const Named& r : recorders_)
+        for (OpTotals& t : r.recorder->totals()) {
+            if (recorders_.size() > 1) t.device = r.device;
+            out.push_back(std::move(t));
+        }
+    std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
+    return out;
+}
+
+size_t Recorders::events() const {
+    size_t sum = 0;
+    for (const Named& r : recorders_) sum += r.recorder->events();
+    return sum;
+}
+
+uint64_t Recorders::dropped_events() const {
+    uint64_t sum = 0;
+    for (const Named& r : recorders_) sum += r.recorder->dropped_events();
+    return sum;
+}
+
+std::string Recorders::missing() const {
+    for (const Named& r : recorders_)
+        if (!r.recorder->missing().empty()) return r.recorder->missing();
+    return {};
 }
 
 }  // namespace lapidary::runtime

@@ -1,10 +1,12 @@
 // What a device did and when: totals per operation and kind of layer for tables, and single events for a trace
-// file. Fed by the device that executes (operations) and the thread pool (phases), both on the caller's thread.
+// file. Fed by the device that executes (operations) and the thread pool (phases), both on the thread that drives the device;
+// devices may work at the same time, each with a recorder of its own.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +21,7 @@ namespace lapidary::runtime {
 // All calls of one operation in one kind of layer.
 struct OpTotals {
     std::string op, layer;      // "matmul q", "sliding"
+    std::string device = {};    // where several are recorded
     uint64_t count = 0;
     double seconds = 0;         // of the caller, waiting included
     uint64_t bytes = 0;         // weights in source format, cache rows; elsewhere activations
@@ -53,14 +56,12 @@ class Recorder final : public PhaseObserver {
     size_t events() const { return events_.size(); }
     uint64_t dropped_events() const { return dropped_; }
 
-    // The events in the JSON form that Chrome's tracer and Perfetto open: a track for layers, one per thread.
-    Result<void> write_trace(const std::filesystem::path& file) const;
-
   private:
+    friend class Recorders;
     struct Event {
         int64_t begin_ns, duration_ns;
         uint32_t name;         // index of names_
-        int16_t track, layer;  // track 0: layers, t + 1: thread t
+        int16_t track, layer;  // track 0: layers, t + 1: thread t; operations without phases are the caller's, thread 0
     };
     void add(int16_t track, uint32_t name, int64_t begin_ns, int64_t end_ns);
     uint32_t name_of(std::string_view text);
@@ -80,6 +81,33 @@ class Recorder final : public PhaseObserver {
     OpTotals* current_ = nullptr;                    // the operation that is running
     uint32_t current_name_ = 0;
     int64_t op_begin_ns_ = 0;
+    bool has_phases_ = false;                        // the operation that is running
+};
+
+// Of the devices of an engine, by name.
+class Recorders {
+  public:
+    explicit Recorders(size_t max_events) : max_events_(max_events) {}  // of each device
+
+    Recorder& of(const std::string& device);  // made when it is first asked for; stays where it is
+    void enable(bool on);
+    void clear_totals();
+    std::vector<OpTotals> totals() const;  // most seconds first
+    size_t events() const;
+    uint64_t dropped_events() const;
+    std::string missing() const;           // of the first device that misses operations
+
+    // The events in the JSON form that Chrome's tracer and Perfetto open: a process per device, there a track for layers and one
+    // per thread.
+    Result<void> write_trace(const std::filesystem::path& file);
+
+  private:
+    struct Named {
+        std::string device;
+        std::unique_ptr<Recorder> recorder;
+    };
+    size_t max_events_;
+    std::vector<Named> recorders_;
 };
 
 // One operation, as long as it lives. Without a recorder neither its name nor its cost is computed. Names and costs

@@ -14,8 +14,9 @@ namespace {
 
 // A matrix moves in slices of this size: some milliseconds, after which a user may stop it.
 constexpr uint64_t kSlice = 8 << 20;
-// Blocks grow with what was taken, so that a small model takes little and a large one few.
-constexpr uint64_t kSmallestBlock = 1 << 20, kLargestBlock = 256 << 20;
+// Large matrices have blocks of their own, which waste nothing. Those that others share grow with what was taken, so that a
+// small model takes little and a large one few: a driver looks at every block with every submit.
+constexpr uint64_t kOwnBlock = 16 << 20, kSmallestBlock = 1 << 20, kLargestBlock = 64 << 20;
 constexpr uint64_t kAlignment = 256;
 
 int64_t panels_of(const TensorView& m) { return (m.rows + kernels::kPanel - 1) / kernels::kPanel; }
@@ -36,19 +37,17 @@ KernelChoice VulkanWeights::kernels_of(const TensorView& m, Use use) const {
 }
 
 Result<std::shared_ptr<VulkanBuffer>> VulkanWeights::take(uint64_t bytes) {
-    const uint64_t at = (used_ + kAlignment - 1) / kAlignment * kAlignment;
-    if (block_ && at + bytes <= block_->bytes) {
-        used_ = at + bytes;
-        return std::make_shared<VulkanBuffer>(block_, at, bytes, shared_);
+    for (Open& open : open_) {
+        const uint64_t at = (open.used + kAlignment - 1) / kAlignment * kAlignment;
+        if (at + bytes > open.block->bytes) continue;
+        open.used = at + bytes;
+        return std::make_shared<VulkanBuffer>(open.block, at, bytes, shared_);
     }
-    const uint64_t largest = std::min(kLargestBlock, context_->facts().max_allocation_bytes);
-    const uint64_t wanted = std::max(bytes, std::clamp(taken_ / 4, kSmallestBlock, largest));
+    const bool own = bytes >= kOwnBlock;
+    const uint64_t wanted = own ? bytes : std::max(bytes, std::clamp(taken_ / 8, kSmallestBlock, kLargestBlock));
     LAP_ASSIGN(auto block, allocate_block(context_, wanted, shared_ ? Memory::shared : Memory::device, "weights"));
     taken_ += block->bytes;
-    if (!block_ || block->bytes - bytes > block_->bytes - used_) {  // the one with more room stays open
-        block_ = block;
-        used_ = bytes;
-    }
+    if (!own) open_.push_back({block, bytes});
     return std::make_shared<VulkanBuffer>(std::move(block), 0, bytes, shared_);
 }
 

@@ -30,8 +30,12 @@ class VulkanWeights {
     std::shared_ptr<Context> context_;
     const Products& products_;
     bool shared_;
-    std::shared_ptr<Block> block_;  // the one that weights are put into, up to used_
-    uint64_t used_ = 0, taken_ = 0;
+    struct Open {  // weights are put into it, up to `used`
+        std::shared_ptr<Block> block;
+        uint64_t used = 0;
+    };
+    std::vector<Open> open_;
+    uint64_t taken_ = 0;
     std::unique_ptr<ThreadPool> packers_;  // there while weights come
 };
 

@@ -101,9 +101,9 @@ template <class Work>
 Result<void> BenchRunner::piece(Repetition& out, const Work& work) {
     const Probe before = out.probes.empty() ? probe(out) : out.probes.back();
     Piece piece;
-    if (auto* recorder = model::Access::state(engine_).recorder.get()) recorder->enable(true);
+    if (auto* recorders = model::Access::state(engine_).recorders.get()) recorders->enable(true);
     const Result<void> done = work(piece);
-    if (auto* recorder = model::Access::state(engine_).recorder.get()) recorder->enable(false);
+    if (auto* recorders = model::Access::state(engine_).recorders.get()) recorders->enable(false);
     LAP_TRY(done);
     const Probe after = probe(out);
     piece.machine = {(before.gbps + after.gbps) / 2, (before.gmacs + after.gmacs) / 2};
@@ -167,7 +167,7 @@ Result<void> BenchRunner::prepare(int depth, const WorkSink& done) {
     past_.reset();  // its memory may be needed
     LAP_ASSIGN(Session session, engine_.new_session());
     const auto ids = random_ids(depth, engine_.info().vocab);
-    if (auto* recorder = model::Access::state(engine_).recorder.get()) recorder->enable(false);
+    if (auto* recorders = model::Access::state(engine_).recorders.get()) recorders->enable(false);
     if (made_up_ && depth > 0)
         LAP_TRY(model::Access::state(session).pretend(ids));
     else
@@ -180,7 +180,7 @@ Result<Repetition> BenchRunner::run(const BenchCase& what, const WorkSink& done)
     LAP_ASSIGN(Session session, past_->fork());
     const auto ids = random_ids(what.depth + what.length(), engine_.info().vocab);
     const auto timed = std::span(ids).subspan(static_cast<size_t>(what.depth));
-    if (auto* recorder = model::Access::state(engine_).recorder.get()) recorder->enable(false);
+    if (auto* recorders = model::Access::state(engine_).recorders.get()) recorders->enable(false);
     Repetition out;
     switch (what.kind) {
         case BenchCase::Kind::prompt: LAP_TRY(run_prompt(session, timed, out)); break;

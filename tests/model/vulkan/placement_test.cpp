@@ -2,7 +2,9 @@
 // whenever the GPU is lost.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -269,4 +271,49 @@ TEST_CASE("both devices: what contradicts itself is refused, and the ends are on
     o.device.clear();
     o.gpu_layers = 0;
     CHECK(unwrap(Engine::open(o)).plan().placement.kind == "cpu");
+}
+
+TEST_CASE("both devices: the trace shows the hand-overs of a long prompt in their order, and the CPU at work beside the GPU") {
+    EngineOptions options = shared_with_gpu(options_of(kData / "goldens/five_layers"));
+    options.gpu_layers = 3;
+    options.research.prefill_chunk = 12;
+    options.research.trace_events = 100'000;
+    const Engine engine = unwrap(Engine::open(options));
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(unwrap(engine.raw(golden_case("five_layers", "text_long")))));
+    const auto chunks = (session.position() + 11) / 12;
+    REQUIRE(chunks > 3);
+    unwrap(session.forward({.rows = Rows::last}, {}));
+    const ScratchFolder folder;
+    unwrap(write_trace(engine, folder.path() / "trace.json"));
+    struct Slice {
+        double begin, end;
+    };
+    std::vector<Slice> cpu, taken, gpu;  // the CPU's last layer, the hand-overs, the GPU's last layer
+    int processes = 0;
+    const auto trace = nlohmann::json::parse(read_file(folder.path() / "trace.json"));
+    for (const auto& e : trace["traceEvents"]) {
+        processes += e["name"] == "process_name";
+        if (e["ph"] != "X") continue;
+        const Slice slice{e["ts"], e["ts"].get<double>() + e["dur"].get<double>()};
+        if (e["tid"] == 0 && e["args"]["layer"] == 1) cpu.push_back(slice);
+        if (e["tid"] == 0 && e["args"]["layer"] == 4) gpu.push_back(slice);
+        if (e["name"] == "residual") taken.push_back(slice);
+    }
+    CHECK(processes == 2);
+    REQUIRE(cpu.size() == chunks);
+    REQUIRE(taken.size() == chunks);
+    REQUIRE(gpu.size() == chunks);
+    bool beside = false;
+    for (size_t i = 0; i < chunks; ++i) {
+        CHECK(taken[i].begin >= cpu[i].end);
+        CHECK(gpu[i].end >= taken[i].end);
+        if (i == 0) continue;
+        CHECK(taken[i].begin >= gpu[i - 1].end);
+        CHECK(cpu[i].begin >= taken[i - 1].begin);
+        beside = beside || cpu[i].begin < gpu[i - 1].end;
+    }
+    CHECK(beside);
+    const auto rows = profile(engine);
+    CHECK(std::any_of(rows.begin(), rows.end(), [](const ProfileRow& r) { return r.op == "wait" && r.device == "CPU"; }));
 }

@@ -3,6 +3,8 @@
 
 #include <array>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "runtime/trace/recorder.h"
 #include "tests/support/scratch_folder.h"
@@ -13,7 +15,8 @@ using lapidary::test::ScratchFolder;
 
 TEST_CASE("chrome trace: tracks, slices and layers") {
     ScratchFolder folder;
-    Recorder recorder(100);
+    Recorders recorders(100);
+    Recorder& recorder = recorders.of("CPU");
     const std::array<ThreadTimes, 2> times = {ThreadTimes{2'000'000, 2'001'500, 1}, ThreadTimes{2'000'250, 2'000'251, 1}};
     recorder.layer("sliding", 7);
     recorder.begin("odd \"name\"");
@@ -21,7 +24,7 @@ TEST_CASE("chrome trace: tracks, slices and layers") {
     recorder.end({0, 0});
     recorder.layer("output", -1);
     const auto file = folder.path() / "trace.json";
-    REQUIRE(recorder.write_trace(file));
+    REQUIRE(recorders.write_trace(file));
     const auto json = nlohmann::json::parse(read_file(file));
     CHECK(json["otherData"]["dropped_events"] == 0);
     int slices = 0, layers = 0, tracks = 0;
@@ -42,15 +45,47 @@ TEST_CASE("chrome trace: tracks, slices and layers") {
             CHECK(e["dur"] == doctest::Approx(e["tid"] == 1 ? 1.5 : 0.001));
         }
     }
-    CHECK(tracks == 3);
+    CHECK(tracks == 4);  // and the process
     CHECK(slices == 2);
     CHECK(layers == 1);
 }
 
 TEST_CASE("chrome trace: no events make an empty list, a folder that is missing is an error") {
     ScratchFolder folder;
-    Recorder recorder(0);
-    REQUIRE(recorder.write_trace(folder.path() / "empty.json"));
+    Recorders recorders(0);
+    REQUIRE(recorders.write_trace(folder.path() / "empty.json"));
     CHECK(nlohmann::json::parse(read_file(folder.path() / "empty.json"))["traceEvents"].empty());
-    CHECK(!recorder.write_trace(folder.path() / "missing" / "x.json"));
+    CHECK(!recorders.write_trace(folder.path() / "missing" / "x.json"));
+}
+
+TEST_CASE("chrome trace: every device is a process, and operations without phases are slices of its first thread") {
+    ScratchFolder folder;
+    Recorders recorders(100);
+    int64_t at = 5'000'000;
+    for (const char* device : {"CPU", "a GPU"}) {
+        Recorder& recorder = recorders.of(device);
+        CHECK(&recorder == &recorders.of(device));
+        recorder.layer("hand-over", -1);
+        recorder.begin("wait", at);
+        recorder.end({}, at + 1'000'000);
+        at += 500'000;
+    }
+    const auto totals = recorders.totals();
+    REQUIRE(totals.size() == 2);
+    CHECK(totals[0].device != totals[1].device);
+    CHECK(recorders.events() == 2);
+    REQUIRE(recorders.write_trace(folder.path() / "two.json"));
+    const auto json = nlohmann::json::parse(read_file(folder.path() / "two.json"));
+    std::vector<std::string> processes;
+    std::vector<double> starts;
+    for (const auto& e : json["traceEvents"]) {
+        if (e["name"] == "process_name") processes.push_back(e["args"]["name"]);
+        if (e["ph"] != "X") continue;
+        CHECK(e["name"] == "wait");
+        CHECK(e["tid"] == 1);
+        CHECK(e["pid"] == static_cast<int>(starts.size()) + 1);
+        starts.push_back(e["ts"]);
+    }
+    CHECK(processes == std::vector<std::string>{"CPU", "a GPU"});
+    CHECK(starts == std::vector<double>{0, 500});
 }
