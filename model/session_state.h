@@ -17,8 +17,12 @@ struct Effort {
 };
 
 struct SessionState {
+    explicit SessionState(std::shared_ptr<EngineState> of);
+    ~SessionState();
+
     std::shared_ptr<EngineState> engine;
-    std::vector<KvCache> caches;       // one per part of the engine
+    std::chrono::steady_clock::time_point used;  // by a step, last
+    std::vector<KvCache> caches;       // one per part of the engine; none: they were given back (EngineState::caches_lock)
     uint64_t generation = 0;           // of the parts that the caches belong to; 0: there are none
     std::vector<int32_t> ids;          // the whole sequence; [computed, size) is queued
     std::vector<SoftRows> soft;        // ascending positions
