@@ -112,8 +112,8 @@ struct EngineState {
     bool in_host_memory(const DevicePart& part) const;
     // Who has a turn and begins with a prompt calls this: another state of power renews the plan, and may move the model.
     Result<void> follow_power();
-    // The present placement by this machine's rates.
-    Result<runtime::Plan> plan_again(const runtime::MachineFacts& now) const;
+    // By the rates of now; `here`: of the present placement and no other.
+    Result<runtime::Plan> plan_again(bool here) const;
     void publish(const runtime::Plan& made);
     void tell(const std::string& note) const;  // the user, by options.note
     runtime::KvFormat kv_format() const;
@@ -173,14 +173,14 @@ struct AskedPlacement {
 };
 Result<AskedPlacement> asked_placement(const EngineOptions& options);
 
-// The machine's memory just now.
+// The machine's memory just now. An engine that was opened with memory_bytes has had what is free settled: limits alone count.
 struct Room {
     uint64_t left = 0;       // that this process may still take; of an unknown machine more than there is
     uint64_t total = 0;
     std::string limited_by;  // "free memory", "the limit of 2.00 GiB of /sys/fs/cgroup/a"
-    uint64_t reserve() const;  // half of the floor that plans leave alone: below it others have taken it
+    uint64_t reserve = 0;    // half of the floor that plans leave alone: below it others have taken it
 };
-Room room_of(const std::filesystem::path& system_root);
+Room room_of(const EngineOptions& options, bool opened);
 
 // This machine as a planner sees it just now, with a GPU where one is asked for.
 Result<runtime::MachineFacts> this_machine(const EngineOptions& options);

@@ -172,7 +172,7 @@ Result<void> model::EngineState::set_up(const PartsMaker& make, bool with_weight
     if (placement.kind == runtime::PlacementKind::cpu || with_gpu(parts)) return {};
     placement = {};  // its GPU is not to be had
     may_move = false;
-    LAP_ASSIGN(const runtime::Plan cpu, plan_again(machine));
+    LAP_ASSIGN(const runtime::Plan cpu, plan_again(true));
     publish(cpu);
     return {};
 }

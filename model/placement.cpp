@@ -100,7 +100,7 @@ Result<AskedPlacement> asked_placement(const EngineOptions& options) {
 
 Result<runtime::MachineFacts> this_machine(const EngineOptions& options) {
     LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
-    const Room room = room_of(options.research.system_root);
+    const Room room = room_of(options, false);
     runtime::MachineFacts facts;
     facts.name = runtime::cpu_name();
     facts.total_bytes = room.total;

@@ -18,29 +18,17 @@ constexpr double kStalled = 10;  // percent of the last ten seconds in which not
 constexpr auto kLook = std::chrono::seconds(1);  // so often where nothing grows
 constexpr auto kIdle = std::chrono::seconds(30);  // caches of sessions that have not computed for so long are given back
 
-double stalled(const model::EngineState& engine) {
-    const runtime::Pressure pressure = runtime::memory_pressure(engine.options.research.system_root);
-    return pressure.known && pressure.full_avg10 > kStalled ? pressure.full_avg10 : 0;
-}
+bool stalled(const runtime::Pressure& pressure) { return pressure.known && pressure.full_avg10 > kStalled; }
 
 // Buffers of steps longer than this one: the next long prompt takes them again.
 uint64_t give_back_step_buffers(model::EngineState& engine, int32_t columns) {
     uint64_t bytes = 0;
-    const auto from = [&](model::DevicePart& part) {
-        if (part.workspace.columns <= std::max(columns, model::kFewColumns) || !engine.in_host_memory(part)) return;
+    for (model::DevicePart& part : engine.parts) {  // `few` has none for long steps
+        if (part.workspace.columns <= std::max(columns, model::kFewColumns) || !engine.in_host_memory(part)) continue;
         bytes += model::Workspace().growth(engine.loaded.config, part.workspace.columns);
         part.workspace = {};
-    };
-    for (model::DevicePart& part : engine.parts) {
-        from(part);
-        if (part.few) from(*part.few);
     }
     return bytes;
-}
-
-uint64_t give_back_idle_caches(model::EngineState& engine, int32_t) {
-    const bool in_host = std::any_of(engine.parts.begin(), engine.parts.end(), [&](const auto& p) { return engine.in_host_memory(p); });
-    return in_host ? engine.drop_caches(std::chrono::steady_clock::now() - kIdle) : 0;
 }
 
 // What an engine can do without, the cheapest to have again first. Clean pages of the model's file are not here: the kernel
@@ -50,29 +38,25 @@ constexpr struct {
     uint64_t (*give_back)(model::EngineState& engine, int32_t columns);
 } kInThisOrder[] = {
     {"step buffers of long prompts", give_back_step_buffers},
-    {"keys and values of idle sessions", give_back_idle_caches},
+    {"keys and values of idle sessions", [](model::EngineState& engine, int32_t) {
+        return engine.in_host_memory(engine.parts.front()) ? engine.drop_caches(std::chrono::steady_clock::now() - kIdle) : 0;
+    }},
 };
 
 }  // namespace
 
-uint64_t Room::reserve() const {
-    runtime::MachineFacts machine;
-    machine.total_bytes = total;
-    return runtime::floor_of(machine) / 2;
-}
-
-Room room_of(const std::filesystem::path& system_root) {
-    constexpr uint64_t kUnknown = uint64_t{1} << 50;
-    const runtime::Memory memory = runtime::memory(system_root);
-    Room room{.left = memory.available_bytes > 0 ? runtime::usable_bytes(memory)
-                      : memory.limit_bytes > 0   ? memory.limit_left_bytes
-                      : memory.total_bytes > 0   ? memory.total_bytes
-                                                 : kUnknown,
-              .total = memory.total_bytes, .limited_by = "free memory"};
+Room room_of(const EngineOptions& options, bool opened) {
+    const runtime::Memory memory = runtime::memory(options.research.system_root);
+    Room room{.left = uint64_t{1} << 50, .total = memory.total_bytes, .limited_by = "free memory"};
+    if (memory.limit_bytes > 0) room.left = memory.limit_left_bytes;
+    if (memory.available_bytes > 0 && !(opened && options.memory_bytes)) room.left = runtime::usable_bytes(memory);
     if (memory.limit_bytes > 0 && room.left == memory.limit_left_bytes) {
         room.total = std::min(room.total, memory.limit_bytes);
         room.limited_by = concat("the limit of ", gibibytes(memory.limit_bytes), " of ", memory.limit_from);
     }
+    runtime::MachineFacts machine;
+    machine.total_bytes = room.total;
+    room.reserve = runtime::floor_of(machine) / 2;
     return room;
 }
 
@@ -95,8 +79,8 @@ Result<void> model::EngineState::make_room(int32_t columns, uint64_t grows) {
     const auto now = std::chrono::steady_clock::now();
     if (grows == 0 && now - looked < kLook) return {};
     looked = now;
-    Room room = room_of(options.research.system_root);
-    if (room.left >= grows + room.reserve() && stalled(*this) == 0) {
+    Room room = room_of(options, true);
+    if (room.left >= grows + room.reserve && !stalled(runtime::memory_pressure(options.research.system_root))) {
         told_short = false;
         return {};
     }
@@ -106,7 +90,7 @@ Result<void> model::EngineState::make_room(int32_t columns, uint64_t grows) {
             given += concat(given.empty() ? "" : ", ", thing.name, " (", gibibytes(bytes), ")");
     if (!given.empty() && !std::exchange(told_short, true))
         tell(concat("the machine is short of memory, ", gibibytes(room.left), " of ", room.limited_by, " are left: gave back ", given));
-    if (!given.empty()) room = room_of(options.research.system_root);
+    if (!given.empty()) room = room_of(options, true);
     if (grows <= room.left) return {};
     return Error{Errc::does_not_fit,
                  concat("the next step needs ", gibibytes(grows), " more for keys, values and step buffers, and ", gibibytes(room.left), " of ",
@@ -116,19 +100,20 @@ Result<void> model::EngineState::make_room(int32_t columns, uint64_t grows) {
 
 Result<void> check_room(const model::EngineState& engine) {
     const bool planned = engine.sessions_made++ < engine.options.sessions;
-    const Room room = room_of(engine.options.research.system_root);
+    const Room room = room_of(engine.options, true);
     uint64_t wanted = 0;
     const std::lock_guard lock(engine.parts_lock);
     for (const PlanRegion& r : engine.plan.regions)
         if (r.name.starts_with("KV cache") && r.where == "cpu") wanted += r.bytes / std::max(engine.options.sessions, 1u);
     const char* hint = "close other programs or sessions, or set EngineOptions::context to less";
-    if (room.left < wanted + (planned ? 0 : room.reserve()))
+    if (room.left < wanted + (planned ? 0 : room.reserve))
         return Error{Errc::does_not_fit,
                      concat("a session needs ", gibibytes(wanted), " for keys and values, and ", gibibytes(room.left), " of ", room.limited_by,
                             " are left"), hint};
-    if (const double percent = planned ? 0 : stalled(engine); percent > 0)
+    const runtime::Pressure pressure = runtime::memory_pressure(engine.options.research.system_root);
+    if (!planned && stalled(pressure))
         return Error{Errc::does_not_fit,
-                     concat("the machine is short of memory: its programs waited for it in ", static_cast<int>(percent),
+                     concat("the machine is short of memory: its programs waited for it in ", static_cast<int>(pressure.full_avg10),
                             " % of the last ten seconds"), hint};
     return {};
 }

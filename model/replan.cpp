@@ -26,10 +26,10 @@ void model::EngineState::publish(const runtime::Plan& made) {
     plan = public_plan(made, loaded, commonest_type(loaded.weights), machine.name);
 }
 
-Result<runtime::Plan> model::EngineState::plan_again(const runtime::MachineFacts& now) const {
+Result<runtime::Plan> model::EngineState::plan_again(bool here) const {
     EngineOptions same = options;
     same.kv = info.kv;
-    return plan_for(same, loaded, info.context, now, &placement);
+    return plan_for(same, loaded, info.context, machine, here ? &placement : nullptr);
 }
 
 Result<void> model::EngineState::follow_power() {
@@ -43,11 +43,8 @@ Result<void> model::EngineState::follow_power() {
     facts->usable_bytes = machine.usable_bytes;
     facts->limited_by = machine.limited_by;
     machine = std::move(*facts);
-    LAP_ASSIGN(const runtime::Plan stay, plan_again(machine));
-    if (!may_move || machine.power != now) return publish(stay), Result<void>();
-    EngineOptions same = options;
-    same.kv = info.kv;
-    LAP_ASSIGN(const runtime::Plan best, plan_for(same, loaded, info.context, machine));
+    LAP_ASSIGN(const runtime::Plan stay, plan_again(true));
+    LAP_ASSIGN(const runtime::Plan best, plan_again(!may_move || machine.power != now));  // others only by rates of this state
     const double faster = seconds_of(best) > 0 ? seconds_of(stay) / seconds_of(best) : 0;
     if (!best.fits || faster < kPays) return publish(stay), Result<void>();
     drop_caches(std::chrono::steady_clock::time_point::max());

@@ -19,32 +19,20 @@ struct Clocks {  // tests have others
     std::chrono::nanoseconds (*monotonic)() = clock_time<CLOCK_MONOTONIC>;
 };
 
-// Notices a suspension since it was made.
-class SleepWatch {
-  public:
-    explicit SleepWatch(const Clocks& clocks = {}) : clocks_(clocks), start_(apart()) {}
-    bool slept() const { return apart().least - start_.most > std::chrono::milliseconds(5); }
-
-  private:
-    struct Apart {  // the thread may lose its processor between two reads
-        std::chrono::nanoseconds least, most;
-    };
-    Apart apart() const {
-        const auto before = clocks_.monotonic(), boot = clocks_.boot(), after = clocks_.monotonic();
-        return {boot - after, boot - before};
-    }
-
-    Clocks clocks_;
-    Apart start_;
-};
-
 // What `measure` returns, measured again as long as the machine slept meanwhile.
 template <class Measure>
 auto awake(const Measure& measure, const Clocks& clocks = {}) {
+    struct Apart {  // how far boot time is ahead; the thread may lose its processor between two reads
+        std::chrono::nanoseconds least, most;
+    };
+    const auto apart = [&]() -> Apart {
+        const auto before = clocks.monotonic(), boot = clocks.boot(), after = clocks.monotonic();
+        return {boot - after, boot - before};
+    };
     for (;;) {
-        const SleepWatch watch(clocks);
+        const Apart start = apart();
         auto result = measure();
-        if (!watch.slept()) return result;
+        if (apart().least - start.most <= std::chrono::milliseconds(5)) return result;
     }
 }
 

@@ -68,7 +68,7 @@ TEST_CASE("replan: where the planned GPU is not to be had, the plan names the CP
     model::EngineState& e = *model::Access::state(session).engine;
     e.machine.gpu = runtime::PlanGpu{.name = "a GPU", .heap_bytes = uint64_t{8} << 30, .rates = {}};
     e.placement = {runtime::PlacementKind::gpu, engine.info().layers, 1};
-    e.publish(unwrap(e.plan_again(e.machine)));
+    e.publish(unwrap(e.plan_again(true)));
     REQUIRE(engine.plan().placement.kind == "gpu");
     unwrap(e.set_up(cpu_part, true, {}));
     CHECK(engine.plan().placement.kind == "cpu");

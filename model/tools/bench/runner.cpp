@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "base/try.h"
-#include "runtime/cpu/awake.h"
 #include "runtime/cpu/topology.h"
 
 namespace lapidary::model {
@@ -178,10 +177,6 @@ Result<void> BenchRunner::prepare(int depth, const WorkSink& done) {
 }
 
 Result<Repetition> BenchRunner::run(const BenchCase& what, const WorkSink& done) {
-    return runtime::awake([&] { return run_once(what, done); });
-}
-
-Result<Repetition> BenchRunner::run_once(const BenchCase& what, const WorkSink& done) {
     LAP_ASSIGN(Session session, past_->fork());
     const auto ids = random_ids(what.depth + what.length(), engine_.info().vocab);
     const auto timed = std::span(ids).subspan(static_cast<size_t>(what.depth));

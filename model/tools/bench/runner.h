@@ -50,7 +50,7 @@ class BenchRunner {
     Result<void> prepare(int depth, const WorkSink& done = {});
 
     // Goes on from the past, which was prepared, in a session of its own. What is left of the work when it returns is
-    // not told; of a run that is measured again, because the machine slept, it is told again.
+    // not told.
     Result<Repetition> run(const BenchCase& what, const WorkSink& done = {});
 
     uint64_t probe_bytes() const { return buffer_->bytes; }
@@ -59,7 +59,6 @@ class BenchRunner {
     BenchRunner(const Engine& engine, bool made_up, std::stop_token cancel)
         : engine_(engine), made_up_(made_up), cancel_(std::move(cancel)) {}
 
-    Result<Repetition> run_once(const BenchCase& what, const WorkSink& done);
     Probe probe(Repetition& out) const;
     // Appends the tokens and computes them as one step; the time and the cost are added to the piece.
     Result<double> step(Session& session, std::span<const int32_t> ids, Rows rows, Piece& piece);
