@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <future>
 #include <string>
 
 #include "model/session_state.h"
@@ -199,6 +200,33 @@ TEST_CASE("pressure: a cache that a fork shares is not given back by one of the 
     Session fork = unwrap(session.fork());
     CHECK(cache.bytes() == all);  // the last segment was copied
     CHECK(state(session).engine->drop_caches(std::chrono::steady_clock::time_point::max()) == 2 * all);
+}
+
+TEST_CASE("pressure: caches may go in any turn, while their sessions compute, go back and fork in threads of their own") {
+    Laptop laptop;
+    const Engine engine = unwrap(Engine::open(laptop.options()));
+    const auto talk = [&](Session& session) {
+        append(engine, session, 40);
+        auto said = unwrap(reply_of(session, 6));
+        unwrap(session.rewind(42));
+        Session fork = unwrap(session.fork());
+        for (Session* s : {&session, &fork})
+            for (const int32_t id : unwrap(reply_of(*s, 6))) said.push_back(id);
+        return said;
+    };
+    std::vector<Session> sessions;
+    for (int i = 0; i < 3; ++i) sessions.push_back(unwrap(engine.new_session()));
+    const auto want = talk(sessions[0]);
+    std::vector<std::future<std::vector<int32_t>>> threads;
+    for (size_t i = 1; i < sessions.size(); ++i) threads.push_back(std::async(std::launch::async, [&, i] { return talk(sessions[i]); }));
+    model::EngineState& e = *state(sessions[0]).engine;
+    uint64_t gone = 0;
+    for (int i = 0; i < 12; ++i) {
+        const model::Turn turn(e.turns, {});
+        gone += e.drop_caches(Time::time_point::max());
+    }
+    for (auto& thread : threads) CHECK(thread.get() == want);
+    CHECK(gone > 0);
 }
 
 // Needs the right to make a control group of version 1, as root has it.
