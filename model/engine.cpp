@@ -7,6 +7,7 @@
 #include "base/try.h"
 #include "model/engine_state.h"
 #include "model/load/projector.h"
+#include "runtime/cpu/power.h"
 #include "runtime/vulkan/make_vulkan_device.h"
 
 namespace lapidary {
@@ -132,14 +133,8 @@ Result<void> model::EngineState::take_media(bool image, bool audio) {
 
 namespace {
 
-struct Decision {
-    runtime::PlannedPlacement placement = {};  // the CPU
-    bool automatic = false;                    // nobody asked for this GPU
-    std::string gpu = {};                      // its name
-};
-
 // Plans and refuses what does not fit. Devices that the caller makes are planned for as the CPU, and are his affair.
-Result<Decision> decide(model::EngineState& state, uint32_t context, bool own_devices) {
+Result<void> decide(model::EngineState& state, uint32_t context, bool own_devices) {
     EngineOptions options = state.options;
     if (!own_devices) {
         options.placement = Placement::cpu;
@@ -150,12 +145,17 @@ Result<Decision> decide(model::EngineState& state, uint32_t context, bool own_de
     LAP_ASSIGN(runtime::MachineFacts machine, this_machine(options));
     if (state.loaded.files.empty()) machine.usable_bytes += state.loaded.weights.bytes;  // made in memory: they are there already
     LAP_ASSIGN(const runtime::Plan plan, plan_for(options, state.loaded, context, machine));
-    state.plan = public_plan(plan, state.loaded, commonest_type(state.loaded.weights), machine.name);
+    state.machine = machine;
+    state.publish(plan);
     if (plan.regions.empty()) return Error{Errc::device_unavailable, plan.why.front(), "set EngineOptions::placement to gpu, split or cpu"};
     if (!plan.fits && own_devices) return refusal(state.plan);
     state.info.kv = plan.kv == runtime::KvFormat::f32 ? KvFormat::f32 : plan.kv == runtime::KvFormat::f16 ? KvFormat::f16 : KvFormat::q8_0;
+    if (!own_devices) return {};
     LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
-    return Decision{plan.placement, asked.placement == Placement::automatic, machine.gpu ? machine.gpu->name : ""};
+    state.automatic = asked.placement == Placement::automatic;
+    state.may_move = state.automatic && machine.gpu && !state.loaded.files.empty();
+    state.power = runtime::name(runtime::power_state(options.research.system_root));
+    return {};
 }
 
 }  // namespace
@@ -182,17 +182,16 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
         state->recorders = std::make_unique<runtime::Recorders>(options.research.trace_events);
     const bool computes = packing == Packing::now && !options.prompts_only;
     state->info.kv = options.precise ? KvFormat::f32 : options.kv.value_or(KvFormat::f16);
-    Decision decision;
-    if (computes) {
-        LAP_ASSIGN(decision, decide(*state, context, !make_parts));
-    }
+    state->info.context = context;
+    if (computes) LAP_TRY(decide(*state, context, !make_parts));
     state->make_parts = make_parts;
     if (!make_parts)
-        state->make_parts = [decision](EngineOptions o, const LoadedModel& model, Attempt attempt) {
-            if (decision.automatic && decision.placement.kind != runtime::PlacementKind::cpu) o.device = decision.gpu;
-            auto made = planned_parts(decision.placement, o, model, attempt);
-            if (made || !decision.automatic || decision.placement.kind == runtime::PlacementKind::cpu) return made;
-            if (o.note) o.note("the GPU was measured to be faster and cannot be opened: " + made.error().message + "; going on on the CPU");
+        state->make_parts = [&s = *state](EngineOptions o, const LoadedModel& model, Attempt attempt) {
+            const bool may_fall_back = s.automatic && s.placement.kind != runtime::PlacementKind::cpu;
+            if (may_fall_back) o.device = s.machine.gpu->name;
+            auto made = planned_parts(s.placement, o, model, attempt);
+            if (made || !may_fall_back) return made;
+            s.tell("the GPU was measured to be faster and cannot be opened: " + made.error().message + "; going on on the CPU");
             return cpu_part(o, model);
         };
     LAP_TRY(state->set_up(state->make_parts, computes, options.progress));
@@ -209,7 +208,6 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     info.layers = static_cast<int32_t>(config.layers.size());
     info.hidden = config.hidden;
     info.vocab = config.vocab;
-    info.context = context;
     info.model_context = static_cast<uint32_t>(config.context);
     info.parameters = parameters(state->loaded);
     info.weight_bytes = state->loaded.weights.bytes;
@@ -248,6 +246,9 @@ Engine::Engine(std::shared_ptr<model::EngineState> state) : state_(std::move(sta
 std::string_view version() { return LAPIDARY_VERSION; }
 
 const ModelInfo& Engine::info() const { return state_->info; }
-const Plan& Engine::plan() const { return state_->plan; }
+Plan Engine::plan() const {
+    const std::lock_guard lock(state_->parts_lock);
+    return state_->plan;
+}
 
 }  // namespace lapidary

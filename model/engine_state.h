@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,8 @@ inline constexpr int32_t kFewColumns = 8;
 enum class Attempt : uint8_t { first, after_loss };
 using PartsMaker = std::function<Result<std::vector<DevicePart>>(const EngineOptions&, const LoadedModel&, Attempt)>;
 
+struct SessionState;
+
 struct EngineState {
     EngineOptions options;
     LoadedModel loaded;  // its weights are sources, of which some are given back; its media parts may come later
@@ -67,13 +70,23 @@ struct EngineState {
     PartsMaker make_parts;
     std::vector<DevicePart> parts;  // in the order of their layers; none while a lost one is replaced
     uint64_t generation = 0;        // of the parts: caches of another one belong to devices that are gone
-    std::mutex parts_lock;          // for who reads or replaces these two; reading them in a turn needs no lock
+    Plan plan;
+    mutable std::mutex parts_lock;  // for who reads or replaces these three; in a turn reading needs no lock
+    runtime::MachineFacts machine;  // that was planned for
+    runtime::PlannedPlacement placement;
+    bool automatic = false;         // the planner chose the placement, and may choose another one
+    bool may_move = false;          // to devices that have other weights; the files have what these need
+    std::string power;              // the state of power that was planned for; empty: the devices are the caller's
     bool lost_before = false;
     mutable std::atomic<uint32_t> sessions_made = 0;
     std::unique_ptr<runtime::Recorders> recorders;  // null unless somebody profiles
     ModelInfo info;
-    Plan plan;
     Turns turns;             // guards devices and workspaces
+    // A session's caches are its own thread's, and in a turn anyone's. Without a turn touching them takes the lock.
+    std::mutex caches_lock;
+    std::set<SessionState*> sessions;
+    std::chrono::steady_clock::time_point looked;  // at the machine's memory, last
+    bool told_short = false;                       // of what was given back, since memory became short
     bool vision_placed = false, audio_placed = false;
     uint64_t weight_bytes_per_token = 0;  // that one decoded token reads
 
@@ -91,6 +104,18 @@ struct EngineState {
     // Who has a turn and got device_lost calls this: the parts are made again, the second time on the CPU. The memory of
     // the lost ones should be gone. Returns the error where no part can be lost or the weights are nowhere else.
     Result<void> recover(const Error& lost);
+    // Who has a turn calls this before memory grows by so many bytes (0: it does not) for a step of so many columns. Where
+    // the machine is short of memory, what the engine can do without is given back; does_not_fit where that is not enough.
+    // Nothing has changed then for the session.
+    Result<void> make_room(int32_t columns, uint64_t grows);
+    // Of sessions that have not computed since: they compute again what they had. The bytes that were given back.
+    uint64_t drop_caches(std::chrono::steady_clock::time_point unused_since);
+    bool in_host_memory(const DevicePart& part) const;
+    // Who has a turn and begins with a prompt calls this: another state of power renews the plan, and may move the model.
+    Result<void> follow_power();
+    // By the rates of now; `here`: of the present placement and no other.
+    Result<runtime::Plan> plan_again(bool here) const;
+    void publish(const runtime::Plan& made);
     void tell(const std::string& note) const;  // the user, by options.note
     runtime::KvFormat kv_format() const;
 };
@@ -149,11 +174,21 @@ struct AskedPlacement {
 };
 Result<AskedPlacement> asked_placement(const EngineOptions& options);
 
+// The machine's memory just now. An engine that was opened with memory_bytes has had what is free settled: limits alone count.
+struct Room {
+    uint64_t left = 0;       // that this process may still take; of an unknown machine more than there is
+    uint64_t total = 0;
+    std::string limited_by;  // "free memory", "the limit of 2.00 GiB of /sys/fs/cgroup/a"
+    uint64_t reserve = 0;    // half of the floor that plans leave alone: below it others have taken it
+};
+Room room_of(const EngineOptions& options, bool opened);
+
 // This machine as a planner sees it just now, with a GPU where one is asked for.
 Result<runtime::MachineFacts> this_machine(const EngineOptions& options);
 runtime::Wishes wishes_of(const EngineOptions& options, const AskedPlacement& asked, int32_t layers, uint32_t context);
+// `only`: this placement and no other.
 Result<runtime::Plan> plan_for(const EngineOptions& options, const model::LoadedModel& loaded, uint32_t context,
-                               const runtime::MachineFacts& machine);
+                               const runtime::MachineFacts& machine, const runtime::PlannedPlacement* only = nullptr);
 Plan public_plan(const runtime::Plan& plan, const model::LoadedModel& loaded, const std::string& type, const std::string& machine);
 // does_not_fit when memory is too short just now for the keys and values of one more session.
 Result<void> check_room(const model::EngineState& engine);

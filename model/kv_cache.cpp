@@ -153,6 +153,16 @@ Result<void> KvCache::reserve(int32_t begin, int32_t end) {
     return {};
 }
 
+uint64_t KvCache::growth(int32_t begin, int32_t end) const {
+    const auto& segments = table(KvClass::linear).segments;
+    int64_t rows = 0;
+    for (int32_t first = begin / kSegmentRows * kSegmentRows; first < end; first += kSegmentRows) {
+        const auto i = static_cast<size_t>(first / kSegmentRows);
+        if (i >= segments.size() || segments[i].buffer.use_count() > 1) rows += segment_rows(std::min(kSegmentRows, context_ - first));
+    }
+    return static_cast<uint64_t>(rows * position_bytes_[static_cast<size_t>(KvClass::linear)]);
+}
+
 Result<void> KvCache::make_up(int32_t end) {
     constexpr uint32_t kTenths = 0x2E662E66;  // 0.1 in f16, finite in f32, 46 and 102 in int8
     LAP_TRY(reserve(0, end));
@@ -230,7 +240,8 @@ KvView KvCache::layer(int32_t index, int32_t columns, const KvScratch& scratch) 
 uint64_t KvCache::bytes() const {
     int64_t total = 0;
     for (const KvClass c : {KvClass::window, KvClass::linear})
-        for (const auto& s : table(c).segments) total += s.rows * position_bytes_[static_cast<size_t>(c)];
+        for (const auto& s : table(c).segments)
+            if (s.buffer.use_count() == 1) total += s.rows * position_bytes_[static_cast<size_t>(c)];
     return static_cast<uint64_t>(total);
 }
 

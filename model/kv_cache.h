@@ -50,6 +50,7 @@ class KvCache {
     // Makes room for positions [0, end) and the rows from `begin` on free to be written: what a fork shares of them is
     // copied. Other rows stay where they are.
     Result<void> reserve(int32_t begin, int32_t end);
+    uint64_t growth(int32_t begin, int32_t end) const;  // bytes that this would take
     Result<void> reserve_scratch(KvScratch& scratch, int32_t columns) const;
 
     // Spans, stores and commits of a step of `columns` tokens at `position`, for both classes. No columns: the step of
@@ -64,7 +65,7 @@ class KvCache {
     runtime::KvView layer(int32_t index, int32_t columns, const KvScratch& scratch) const;
 
     uint64_t identity() const { return tables_->of[0].cache; }
-    uint64_t bytes() const;                        // allocated
+    uint64_t bytes() const;                        // allocated, without segments that forks share
     uint64_t read_bytes(int32_t position) const;   // that one decoded token at `position` reads
 
     // Of one position in one layer.

@@ -37,12 +37,13 @@ std::vector<kernels::Format> panel_formats(const model::Weights& weights) {
     return out;
 }
 
-// The weights of every part to its device.
-Result<void> place_parts(const LoadedModel& loaded, std::vector<model::DevicePart>& parts, const ProgressSink& progress) {
+bool with_gpu(const std::vector<model::DevicePart>& parts) {
+    return std::any_of(parts.begin(), parts.end(), [](const auto& part) { return !part.gpu.empty(); });
+}
+
+// The weights of every part to its device; `again`: their sources will be asked for them once more.
+Result<void> place_parts(const LoadedModel& loaded, bool again, std::vector<model::DevicePart>& parts, const ProgressSink& progress) {
     const model::Weights& host = loaded.weights;
-    // A lost GPU gets its weights again, from files; what was made in memory would have to stand there twice.
-    const bool again = !loaded.files.empty() &&
-                       std::any_of(parts.begin(), parts.end(), [](const auto& part) { return !part.gpu.empty(); });
     const auto share = [&](size_t i) {
         const bool is_first = i == 0, is_last = i + 1 == parts.size();
         return model::Share{.first = parts[i].first,
@@ -166,11 +167,20 @@ Result<void> model::EngineState::set_up(const PartsMaker& make, bool with_weight
                 part->device->observe(part->recorder);
             }
     }
-    if (with_weights) LAP_TRY(place_parts(loaded, made, progress));
-    const std::lock_guard lock(parts_lock);
-    parts = std::move(made);
-    ++generation;
+    // A lost GPU gets its weights again, from files; what was made in memory would have to stand there twice.
+    const bool again = may_move || (!loaded.files.empty() && with_gpu(made));
+    if (with_weights) LAP_TRY(place_parts(loaded, again, made, progress));
+    {
+        const std::lock_guard lock(parts_lock);
+        parts = std::move(made);
+        ++generation;
+    }
     vision_placed = audio_placed = false;
+    if (placement.kind == runtime::PlacementKind::cpu || with_gpu(parts)) return {};
+    placement = {};  // its GPU is not to be had
+    may_move = false;
+    LAP_ASSIGN(const runtime::Plan cpu, plan_again(true));
+    publish(cpu);
     return {};
 }
 

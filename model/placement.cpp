@@ -11,7 +11,6 @@
 #include "model/rates.h"
 #include "runtime/cpu/power.h"
 #include "runtime/cpu/topology.h"
-#include "runtime/memory/budget.h"
 #include "runtime/split_device.h"
 #include "runtime/vulkan/make_vulkan_device.h"
 
@@ -101,20 +100,12 @@ Result<AskedPlacement> asked_placement(const EngineOptions& options) {
 
 Result<runtime::MachineFacts> this_machine(const EngineOptions& options) {
     LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
-    const runtime::Memory memory = runtime::memory(options.research.system_root);
+    const Room room = room_of(options, false);
     runtime::MachineFacts facts;
     facts.name = runtime::cpu_name();
-    facts.total_bytes = memory.total_bytes;
-    constexpr uint64_t kUnknown = uint64_t{1} << 50;
-    facts.usable_bytes = memory.available_bytes > 0 ? runtime::usable_bytes(memory)
-                         : memory.limit_bytes > 0   ? memory.limit_left_bytes
-                         : memory.total_bytes > 0   ? memory.total_bytes
-                                                    : kUnknown;
-    facts.limited_by = "free memory";
-    if (memory.limit_bytes > 0 && facts.usable_bytes < memory.available_bytes) {
-        facts.total_bytes = std::min(facts.total_bytes, memory.limit_bytes);
-        facts.limited_by = concat("the limit of ", runtime::gibibytes(memory.limit_bytes), " of ", memory.limit_from);
-    }
+    facts.total_bytes = room.total;
+    facts.usable_bytes = room.left;
+    facts.limited_by = room.limited_by;
     EngineOptions chosen = options;
     if (asked.placement == Placement::automatic) {  // a GPU is thought of once it was measured
         const std::string gpu = runtime::measured_gpu(cache_folder(options), facts.name);
@@ -136,6 +127,7 @@ Result<runtime::MachineFacts> this_machine(const EngineOptions& options) {
         if (facts.gpu && found.rates->gpu) facts.gpu->rates = *found.rates->gpu;
         facts.handover_s = found.rates->handover_s;
         facts.rates_from = concat("measured ", found.rates->time, " (", found.power, ")");
+        facts.power = found.power;
     } else if (found.problem.empty()) {
         facts.rates_from = "not measured on this machine: lapidary tune does that";
     }
@@ -190,7 +182,7 @@ runtime::Wishes wishes_of(const EngineOptions& options, const AskedPlacement& as
 }
 
 Result<runtime::Plan> plan_for(const EngineOptions& options, const LoadedModel& loaded, uint32_t context,
-                               const runtime::MachineFacts& machine) {
+                               const runtime::MachineFacts& machine, const runtime::PlannedPlacement* only) {
     LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
     LAP_ASSIGN(const runtime::PhaseThreads threads, phase_threads(options));
     const model::StepFacts step{static_cast<int32_t>(std::min(options.research.prefill_chunk, context)), static_cast<int32_t>(context),
@@ -200,6 +192,11 @@ Result<runtime::Plan> plan_for(const EngineOptions& options, const LoadedModel& 
     const auto odd = [](const auto& l) { return l.head_dim % 32 != 0; };  // no blocks of q8_0
     wishes.kv_fixed = options.precise || std::any_of(loaded.config.layers.begin(), loaded.config.layers.end(), odd);
     if (!wishes.kv && wishes.kv_fixed) wishes.kv = runtime::KvFormat::f16;
+    if (only) {
+        wishes.kinds = {only->kind};
+        if (only->kind == PlacementKind::layers) wishes.gpu_layers = only->gpu_layers;
+        if (only->kind == PlacementKind::rows) wishes.gpu_share = only->gpu_share;
+    }
     return runtime::make_plan(model::plan_facts(loaded.config, loaded.weights, step), machine, wishes);
 }
 
@@ -232,28 +229,6 @@ Plan public_plan(const runtime::Plan& plan, const LoadedModel& loaded, const std
     if (on_cpu > 0) out.layers.push_back({0, on_cpu - 1, false});
     if (on_cpu < layers) out.layers.push_back({on_cpu, layers - 1, true});
     return out;
-}
-
-Result<void> check_room(const model::EngineState& engine) {
-    constexpr double kStalled = 10;  // percent of the last ten seconds in which nothing but waiting for memory went on
-    if (engine.sessions_made++ < engine.options.sessions) return {};  // the plan has them
-    uint64_t wanted = 0;
-    for (const PlanRegion& r : engine.plan.regions)
-        if (r.name.starts_with("KV cache") && r.where == "cpu") wanted += r.bytes / std::max(engine.options.sessions, 1u);
-    const auto& root = engine.options.research.system_root;
-    const runtime::Memory memory = runtime::memory(root);
-    const uint64_t usable = runtime::usable_bytes(memory);
-    const char* hint = "close other programs or sessions, or set EngineOptions::context to less";
-    if (memory.available_bytes > 0 && usable < wanted && !engine.options.memory_bytes)
-        return Error{Errc::does_not_fit,
-                     concat("a session needs ", runtime::gibibytes(wanted), " for keys and values, and ", runtime::gibibytes(usable),
-                            " of memory are left"), hint};
-    const runtime::Pressure pressure = runtime::memory_pressure(root);
-    if (pressure.known && pressure.full_avg10 > kStalled)
-        return Error{Errc::does_not_fit,
-                     concat("the machine is short of memory: its programs waited for it in ", static_cast<int>(pressure.full_avg10),
-                            " % of the last ten seconds"), hint};
-    return {};
 }
 
 Error refusal(const Plan& plan) {

@@ -35,6 +35,9 @@ Result<void> SessionState::compute_chunks(int32_t tokens, int32_t candidates, co
                                           const std::stop_token& cancel) {
     std::vector<int32_t> bounds = {computed};  // chunk c has positions [bounds[c], bounds[c + 1])
     while (bounds.back() < size()) bounds.push_back(chunk_end(bounds.back(), size(), tokens, soft));
+    int32_t widest = 0;
+    for (size_t c = 1; c < bounds.size(); ++c) widest = std::max(widest, bounds[c] - bounds[c - 1]);
+    LAP_TRY(make_room(computed, size(), widest));
     const auto step_of = [&](int32_t begin, int32_t end) {
         return Step{.position = begin,
                     .ids = std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),

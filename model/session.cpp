@@ -22,8 +22,7 @@ Result<Session> Engine::new_session() const try {
         return Error{Errc::invalid_argument, "the model was opened for prompts only, without its weights",
                      "open an engine without prompts_only for that"};
     LAP_TRY(check_room(*state_));
-    auto state = std::make_unique<model::SessionState>();
-    state->engine = state_;
+    auto state = std::make_unique<model::SessionState>(state_);
     const Result<void> made = state->make_caches();
     // A lost device is replaced by who computes.
     if (!made && made.error().code != Errc::device_lost) return made.error();
@@ -92,15 +91,14 @@ Result<Session> Session::fork() const try {
                      "a sink of forward or a progress sink forks a session of the engine that computes",
                      "fork when it has returned; only the sink of generate's tokens may"};
     const model::Turn turn(s.engine->turns, {});  // its devices copy
-    auto fork = std::make_unique<model::SessionState>();
-    fork->engine = s.engine;
+    auto fork = std::make_unique<model::SessionState>(s.engine);
     fork->ids = s.ids;
     fork->soft = s.soft;
     fork->pending = s.pending;
     fork->computed = s.computed;
     fork->stored = s.stored;
     fork->delivered = s.delivered;
-    if (s.generation != s.engine->generation) return model::Access::session(std::move(fork));  // both compute it again
+    if (s.caches.empty() || s.generation != s.engine->generation) return model::Access::session(std::move(fork));  // both compute it again
     fork->generation = s.generation;
     for (const model::KvCache& cache : s.caches) {
         Result<model::KvCache> copy = cache.fork(s.computed);
@@ -145,12 +143,23 @@ Result<void> Session::forward(const ForwardOptions& options, const LogitsSink& s
     return memory_ran_out();
 }
 
+model::SessionState::SessionState(std::shared_ptr<EngineState> of) : engine(std::move(of)), used(std::chrono::steady_clock::now()) {
+    const std::lock_guard lock(engine->caches_lock);
+    engine->sessions.insert(this);
+}
+
+model::SessionState::~SessionState() {
+    const std::lock_guard lock(engine->caches_lock);
+    engine->sessions.erase(this);
+}
+
 void model::SessionState::roll_back(int32_t target) {
     target = std::min(target, computed);
     for (const model::SoftRows& s : soft)  // a picture is computed whole or not at all
         if (s.block && s.position < target && target < s.position + s.count) target = s.position;
     // What was overwritten depends on the furthest write, not on `computed`: going back several times by a
     // little must not leave the ring's slack unnoticed.
+    const std::lock_guard lock(engine->caches_lock);
     const bool kept = std::all_of(caches.begin(), caches.end(),
                                   [&](const model::KvCache& kv) { return kv.can_rewind(stored, target); });
     computed = kept ? target : 0;
@@ -158,6 +167,7 @@ void model::SessionState::roll_back(int32_t target) {
 }
 
 void model::SessionState::forget_caches() {
+    const std::lock_guard lock(engine->caches_lock);
     caches.clear();
     computed = stored = 0;
     generation = 0;
@@ -173,6 +183,7 @@ Result<void> model::SessionState::make_caches() {
         LAP_ASSIGN(auto cache, KvCache::create(*part.device, e.loaded.config, part.first, part.last, e.kv_format(), context(), kind));
         made.push_back(std::move(cache));
     }
+    const std::lock_guard touch(e.caches_lock);
     caches = std::move(made);
     generation = e.generation;
     return {};
@@ -180,7 +191,7 @@ Result<void> model::SessionState::make_caches() {
 
 Result<void> model::SessionState::renew_caches() {
     LAP_TRY(engine->ready());
-    return generation == engine->generation ? Result<void>() : make_caches();
+    return !caches.empty() && generation == engine->generation ? Result<void>() : make_caches();
 }
 
 Result<void> model::SessionState::rewind(int32_t position) {
@@ -237,12 +248,14 @@ HiddenSink each_once(const HiddenSink& sink, int32_t position) {
 
 Result<void> model::SessionState::pretend(std::vector<int32_t> made_up) {
     ids = std::move(made_up);
+    const std::lock_guard lock(engine->caches_lock);
     for (KvCache& cache : caches) LAP_TRY(cache.make_up(size()));
     computed = stored = delivered = size();
     return {};
 }
 
 uint64_t model::SessionState::read_bytes(int32_t position) const {
+    const std::lock_guard lock(engine->caches_lock);
     uint64_t total = 0;
     for (const model::KvCache& kv : caches) total += kv.read_bytes(position);
     return total;
@@ -263,11 +276,26 @@ Result<void> model::SessionState::compute_media() {
     return {};
 }
 
+model::DevicePart& model::SessionState::part_of(size_t i, int32_t columns) const {
+    DevicePart& whole = engine->parts[i];
+    return whole.few && columns <= kFewColumns ? *whole.few : whole;
+}
+
+Result<void> model::SessionState::make_room(int32_t begin, int32_t end, int32_t columns) {
+    used = std::chrono::steady_clock::now();
+    uint64_t grows = 0;
+    for (size_t i = 0; i < caches.size(); ++i) {
+        if (!engine->in_host_memory(engine->parts[i])) continue;
+        const uint64_t more = part_of(i, columns).workspace.growth(engine->loaded.config, columns) + caches[i].growth(begin, end);
+        grows += more + (more > 0 && stored == 0 ? caches[i].bytes() : 0);  // a new session has not touched its ring yet
+    }
+    return engine->make_room(columns, grows);
+}
+
 Result<model::Stage> model::SessionState::stage_of(size_t i, int32_t begin, int32_t end) {
     const ModelConfig& config = engine->loaded.config;
     const int32_t columns = end - begin;
-    DevicePart& whole = engine->parts[i];
-    DevicePart& part = whole.few && columns <= kFewColumns ? *whole.few : whole;
+    DevicePart& part = part_of(i, columns);
     LAP_TRY(part.workspace.reserve(*part.device, config, columns));
     LAP_TRY(caches[i].reserve(begin, end));
     LAP_TRY(caches[i].reserve_scratch(part.workspace.kv, columns));
@@ -278,6 +306,7 @@ Result<void> model::SessionState::compute_step(int32_t end, Step step, const Row
                                                const runtime::StepWatch& go_on) {
     model::EngineState& e = *engine;
     const int32_t begin = computed, columns = end - begin;
+    LAP_TRY(make_room(begin, end, columns));
     std::vector<Stage> stages;
     for (size_t i = 0; i < caches.size(); ++i) {
         LAP_ASSIGN(const Stage stage, stage_of(i, begin, end));
@@ -331,7 +360,7 @@ Result<void> model::SessionState::compute(const ForwardOptions& options, int32_t
     };
     const HiddenSink hidden = each_once(options.hidden, start);
     int32_t row = 0;  // of those handed out, which are not handed out again
-    bool go = true;
+    bool go = true, prompt = size() - computed > 1;
     const auto counted = [&](int32_t, const Scores& scores) -> Result<bool> {
         const Stopwatch watch;
         LAP_ASSIGN(go, sink(row, scores));
@@ -344,6 +373,7 @@ Result<void> model::SessionState::compute(const ForwardOptions& options, int32_t
         return report(begin + static_cast<int32_t>((end - begin) * int64_t{layer} / layers));
     };
     const auto one_step = [&]() -> Result<void> {
+        if (std::exchange(prompt, false)) LAP_TRY(e.follow_power());
         LAP_TRY(renew_caches());
         LAP_TRY(compute_media());
         const int32_t begin = computed, end = chunk_end(begin, size(), chunk, soft);

@@ -18,8 +18,12 @@ struct Effort {
 };
 
 struct SessionState {
+    explicit SessionState(std::shared_ptr<EngineState> of);
+    ~SessionState();
+
     std::shared_ptr<EngineState> engine;
-    std::vector<KvCache> caches;       // one per part of the engine
+    std::chrono::steady_clock::time_point used;  // by a step, last
+    std::vector<KvCache> caches;       // one per part of the engine; none: they were given back (EngineState::caches_lock)
     uint64_t generation = 0;           // of the parts that the caches belong to; 0: there are none
     std::vector<int32_t> ids;          // the whole sequence; [computed, size) is queued
     std::vector<SoftRows> soft;        // ascending positions
@@ -50,7 +54,10 @@ struct SessionState {
   private:
     Result<void> renew_caches();  // where the engine's parts are others now
     Result<void> compute_media();
-    // A part of the engine with room made for positions [begin, end).
+    DevicePart& part_of(size_t i, int32_t columns) const;  // of the engine, that takes steps of so many columns
+    // In memory, for positions [begin, end) in steps of up to so many columns: before anything of them is computed.
+    Result<void> make_room(int32_t begin, int32_t end, int32_t columns);
+    // A part of the engine with its buffers and caches for positions [begin, end).
     Result<Stage> stage_of(size_t part, int32_t begin, int32_t end);
     // One step to `end`; `wanted` says what of it, and lacks where it begins.
     Result<void> compute_step(int32_t end, Step wanted, const RowSink& sink, const HiddenSink& hidden,

@@ -74,6 +74,10 @@ Result<void> Workspace::reserve(runtime::Device& device, const ModelConfig& conf
     return {};
 }
 
+uint64_t Workspace::growth(const ModelConfig& config, int32_t wanted) const {
+    return static_cast<uint64_t>(std::max(0, wanted - columns)) * column_bytes(config) + (logits ? 0 : row_bytes(config));
+}
+
 Result<void> Workspace::reserve_media(runtime::Device& device, const ModelConfig& config) {
     const MediaWidths w(config);
     // A projector may join later: what was made without it lacks its buffers.

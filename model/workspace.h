@@ -35,6 +35,7 @@ struct Workspace {
     static uint64_t media_bytes(const ModelConfig& config);
 
     Result<void> reserve(runtime::Device& device, const ModelConfig& config, int32_t columns);
+    uint64_t growth(const ModelConfig& config, int32_t columns) const;  // bytes that this would take
     Result<void> reserve_media(runtime::Device& device, const ModelConfig& config);
 
   private:

@@ -161,7 +161,8 @@ struct EngineOptions {
     // Stage "load", in bytes of the weights that are rearranged: 0 of 0 when the file is opened, then from 0 to all.
     // False: open() returns `cancelled`.
     ProgressSink progress = {};
-    // Told when a GPU was lost: by the call that met it, while it computes. As long as the engine or a session lives.
+    // Told when a GPU was lost, memory was given back because the machine is short of it, or a change of power moved the model
+    // to other devices: by the call that met it, while it computes. As long as the engine or a session lives.
     NoteSink note = {};
     ResearchOptions research = {};
 };
@@ -211,7 +212,8 @@ class Engine {
     static Result<Engine> open(const EngineOptions& options);
 
     const ModelInfo& info() const;
-    const Plan& plan() const;   // that it was opened by
+    // As the model lies now, with the speeds of the present state of power. Any thread may ask.
+    Plan plan() const;
     // does_not_fit when the machine has no room for its keys and values, or its programs wait for memory already.
     Result<Session> new_session() const;
 

@@ -21,7 +21,7 @@ enum class Errc {
     model_not_found,     // the model, projector or drafter file is missing
     bad_model_file,      // ... is damaged or inconsistent
     unsupported_model,   // ... is whole, but not what this library runs
-    does_not_fit,        // more memory than the budget
+    does_not_fit,        // more memory than the budget, or than is left: a session goes on once it is there
     out_of_memory,       // an allocation failed
     device_unavailable,  // a device was asked for and is absent
     device_lost,

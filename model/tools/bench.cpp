@@ -10,6 +10,7 @@
 #include "model/tools/bench/warnings.h"
 #include "model/synth/memory.h"
 #include "model/synth/options.h"
+#include "runtime/cpu/awake.h"
 
 namespace lapidary {
 namespace {
@@ -57,8 +58,11 @@ class Rounds {
         if (what.depth > 0) stage_ += " @ d" + std::to_string(what.depth);
         if (!tell(0)) return Error{Errc::cancelled, "the bench was stopped"};
         LAP_TRY(runner.prepare(what.depth, [&](int64_t work) { return tell(work); }));
-        const int64_t end = done_ + what.work();
-        LAP_ASSIGN(Repetition repetition, runner.run(what, [&](int64_t work) { return tell(work); }));
+        const int64_t begin = done_, end = begin + what.work();
+        LAP_ASSIGN(Repetition repetition, runtime::awake([&] {
+                       done_ = begin;
+                       return runner.run(what, [&](int64_t work) { return tell(work); });
+                   }));
         if (!tell(end - done_)) return Error{Errc::cancelled, "the bench was stopped"};
         return repetition;
     }

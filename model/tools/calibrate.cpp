@@ -13,6 +13,7 @@
 #include "model/session_state.h"
 #include "model/synth/memory.h"
 #include "model/synth/options.h"
+#include "runtime/cpu/awake.h"
 #include "runtime/cpu/thread_pool.h"
 
 namespace lapidary {
@@ -60,21 +61,9 @@ class Subject {
         return out;
     }
 
-    // One step of so many tokens behind so many others. What was prepared for the one before, serves again where it can.
+    // One step of so many tokens behind so many others.
     Result<Timed> step(int32_t columns, int32_t depth) {
-        if (!session_ || depth > 0 || depth_ > 0) {  // a long step leaves the windows behind it: there is no way back
-            session_.reset();
-            LAP_ASSIGN(Session fresh, engine_->new_session());
-            if (depth > 0) LAP_TRY(model::Access::state(fresh).pretend(ids(depth)));
-            session_ = std::move(fresh);
-        }
-        depth_ = depth;
-        LAP_TRY(session_->rewind(static_cast<uint32_t>(depth)));
-        LAP_ASSIGN(const Prompt prompt, engine_->tokens(ids(columns)));
-        LAP_TRY(session_->append(prompt));
-        const model::Stopwatch watch;
-        LAP_TRY(session_->forward({.cancel = cancel_}, [](int64_t, std::span<const float>) { return Flow::stop; }));
-        return cost(columns, watch.seconds());
+        return runtime::awake([&] { return timed_step(columns, depth); });
     }
 
     // The median of several for about so long.
@@ -92,6 +81,23 @@ class Subject {
     }
 
   private:
+    // What was prepared for the step before, serves again where it can.
+    Result<Timed> timed_step(int32_t columns, int32_t depth) {
+        if (!session_ || depth > 0 || depth_ > 0) {  // a long step leaves the windows behind it: there is no way back
+            session_.reset();
+            LAP_ASSIGN(Session fresh, engine_->new_session());
+            if (depth > 0) LAP_TRY(model::Access::state(fresh).pretend(ids(depth)));
+            session_ = std::move(fresh);
+        }
+        depth_ = depth;
+        LAP_TRY(session_->rewind(static_cast<uint32_t>(depth)));
+        LAP_ASSIGN(const Prompt prompt, engine_->tokens(ids(columns)));
+        LAP_TRY(session_->append(prompt));
+        const model::Stopwatch watch;
+        LAP_TRY(session_->forward({.cancel = cancel_}, [](int64_t, std::span<const float>) { return Flow::stop; }));
+        return cost(columns, watch.seconds());
+    }
+
     std::vector<int32_t> ids(int32_t count) const {
         std::vector<int32_t> out;
         for (int32_t i = 0; i < count; ++i) out.push_back((10 + 7 * i) % engine_->info().vocab);

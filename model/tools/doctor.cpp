@@ -35,7 +35,8 @@ void advise(DoctorReport& report, const runtime::Memory& memory) {
     if (usable < kNeeded)
         report.advice.push_back(std::to_string(usable >> 20) + " MiB of memory are available; a 12B model in 4 bits wants " +
                                 std::to_string(kNeeded >> 20) + " MiB: " +
-                                (usable < memory.available_bytes ? "raise the limit of " + memory.limit_from : "close other programs"));
+                                (memory.limit_bytes > 0 && usable == memory.limit_left_bytes ? "raise the limit of " + memory.limit_from
+                                                                                             : "close other programs"));
 }
 
 GpuReport report_of(const runtime::GpuFacts& f) {

@@ -49,7 +49,9 @@ void apply_limits(const fs::path& root, const GroupFiles& files, Memory& m) {
         const uint64_t usage = whole_number(kernel_text(folder / files.usage)).value_or(0);
         const std::string stat = kernel_text(folder / "memory.stat");
         uint64_t kept = usage;
-        for (const char* key : files.given_back) kept -= std::min(kept, number_behind(stat, key).value_or(0));
+        uint64_t pages = 0;  // of files
+        for (const char* key : files.given_back) pages += std::min(kNoLimit, number_behind(stat, key).value_or(0));
+        kept -= std::min(kept, pages - std::min(pages, m.mapped_bytes));
         const uint64_t left = limit - std::min(limit, kept);
         limit = std::max<uint64_t>(limit, 1);  // memory.high may be 0, which stands for none here
         if (m.limit_bytes == 0 || left < m.limit_left_bytes) {
@@ -89,12 +91,14 @@ Memory memory(const fs::path& root) {
     m.total_bytes = bytes_behind(meminfo, "MemTotal:");
     m.available_bytes = bytes_behind(meminfo, "MemAvailable:");
     m.swap_free_bytes = bytes_behind(meminfo, "SwapFree:");
+    m.mapped_bytes = bytes_behind(kernel_text(root / "proc/self/status"), "RssFile:");
     for (const GroupFiles& files : kGroupFiles) apply_limits(root, files, m);
     return m;
 }
 
 uint64_t usable_bytes(const Memory& memory) {
-    return memory.limit_bytes == 0 ? memory.available_bytes : std::min(memory.available_bytes, memory.limit_left_bytes);
+    const uint64_t available = memory.available_bytes - std::min(memory.available_bytes, memory.mapped_bytes);
+    return memory.limit_bytes == 0 ? available : std::min(available, memory.limit_left_bytes);
 }
 
 Pressure memory_pressure(const fs::path& root) {

@@ -12,6 +12,7 @@ struct Memory {
     uint64_t total_bytes = 0;       // of the machine; 0: unknown
     uint64_t available_bytes = 0;   // the kernel's estimate of what can be taken without swapping; 0: unknown
     uint64_t swap_free_bytes = 0;   // of the machine
+    uint64_t mapped_bytes = 0;      // pages of files that this process has mapped, as weights: the kernel calls them available
     uint64_t limit_bytes = 0;       // the smallest limit of any group; 0: none
     uint64_t limit_left_bytes = 0;  // the least that any limited group has left; without a limit meaningless
     std::string limit_from;         // the folder of that group, as "/sys/fs/cgroup/user.slice"; empty: none
@@ -24,7 +25,8 @@ struct Memory {
 // Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
 Memory memory(const std::filesystem::path& root = "/");
 
-// What can still be taken without swapping and below every limit; 0 also where available_bytes is unknown.
+// What can still be taken without swapping, below every limit and without losing pages that are mapped; 0 also where
+// available_bytes is unknown.
 uint64_t usable_bytes(const Memory& memory);
 
 // Pressure stall information (Documentation/accounting/psi.rst): percent of the last ten seconds in which some or all

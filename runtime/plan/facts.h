@@ -70,6 +70,7 @@ struct MachineFacts {
     std::optional<PlanGpu> gpu;
     double handover_s = 0;     // of activations from one device to the other, and the wait for them
     std::string rates_from;    // "measured by tune on ...", "assumed", a page
+    std::string power;         // the state of power they were measured in; empty: not measured
 };
 
 // Ways to lay a model over two devices.

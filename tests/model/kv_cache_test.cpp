@@ -260,6 +260,26 @@ TEST_CASE("kv cache: the 12B cache has the size of the specification") {
     CHECK(cache->read_bytes(63) == 64 * (40 * 8192 + 8 * 1280));
 }
 
+TEST_CASE("kv cache: what a reservation takes is known before") {
+    const ModelConfig c = small(50);
+    auto cache = whole_cache(c, runtime::KvFormat::f16, 3 * kSegmentRows);
+    REQUIRE(cache);
+    for (const auto& [begin, end] : {std::pair{0, 10}, {10, kSegmentRows}, {kSegmentRows - 1, 2 * kSegmentRows + 5}}) {
+        const uint64_t before = cache->bytes(), growth = cache->growth(begin, end);
+        CHECK((growth > 0) == (end != kSegmentRows));
+        REQUIRE(cache->reserve(begin, end));
+        CHECK(cache->bytes() == before + growth);
+    }
+    const uint64_t all = cache->bytes();
+    const auto fork = cache->fork(2 * kSegmentRows + 5);
+    REQUIRE(fork);
+    const uint64_t segment = (all - cache->bytes()) / 2;  // two of three are shared
+    CHECK(segment > 0);
+    CHECK(cache->growth(kSegmentRows + 1, 2 * kSegmentRows + 5) == segment);
+    REQUIRE(cache->reserve(kSegmentRows + 1, 2 * kSegmentRows + 5));
+    CHECK(cache->bytes() == all - segment);
+}
+
 TEST_CASE("kv cache: the caches of the parts of a model hold together what one cache of all its layers holds") {
     ModelConfig c = small(50);
     c.layers.insert(c.layers.end(), 3, c.layers[0]);

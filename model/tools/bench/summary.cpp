@@ -101,7 +101,7 @@ void describe_engine(const Engine& engine, BenchRow& row) {
     row.matrix_instruction = matrices.instruction;
     row.gpu = info.gpu;
     row.untimed = info.untimed;
-    const std::string& kind = engine.plan().placement.kind;
+    const std::string kind = engine.plan().placement.kind;
     row.placement = kind == "layers" || kind == "rows" ? "split" : kind == "phases" ? kind : info.gpu.empty() ? "cpu" : "gpu";
     row.split = row.placement == "split" ? engine.plan().placement.text : "";
     row.model = info.name;

@@ -13,6 +13,7 @@
 #include "model/rates.h"
 #include "model/session_state.h"
 #include "runtime/split_device.h"
+#include "tests/support/invented_machine.h"
 #include "tests/support/lossy_gpu.h"
 #include "tests/support/open_engine.h"
 
@@ -244,6 +245,70 @@ TEST_CASE("both devices: automatic takes what was measured to be fastest, and th
     CHECK(kind() == "cpu");
     folder.write(place.file.filename().string(), "{ damaged");
     CHECK(kind() == "cpu");
+}
+
+TEST_CASE("both devices: another state of power moves an automatic placement where that pays, and sessions go on") {
+    const ScratchFolder folder;
+    const InventedMachine machine;
+    machine.put("proc/meminfo", "MemTotal: 16777216 kB\nMemAvailable: 8388608 kB\nSwapFree: 0 kB");
+    const auto profile = [&](const char* name) { machine.put("sys/firmware/acpi/platform_profile", name); };
+    std::vector<std::string> notes;
+    EngineOptions o = options_of(kData / "goldens/five_layers");
+    o.cache_folder = folder.path();
+    o.research.system_root = machine.root();
+    const auto prompt = golden_case("five_layers", "mixed");
+    o.placement = Placement::cpu;
+    const auto want = tokens_of(unwrap(Engine::open(o)), prompt, 6);
+    o.placement = Placement::automatic;
+    o.note = [&](std::string_view note) { notes.emplace_back(note); };
+    EngineOptions gpu = o;
+    gpu.placement = Placement::gpu;
+    gpu.device = name_of_gpu();
+    const auto measured = [&](const char* power, double cpu, double on_gpu) {
+        profile(power);
+        const model::RatesPlace place = unwrap(model::rates_place(gpu));
+        const auto rates = [](double r) { return runtime::Rates{r, r, r, r, r, r}; };
+        unwrap(runtime::write_rates(place.file, place.key, {rates(cpu), rates(on_gpu), 1e-6, "2026-01-02T03:04:05Z"}));
+    };
+    measured("quiet", 10, 100);
+    measured("cool", 100, 4);
+    measured("performance", 100, 10);
+    const Engine engine = unwrap(Engine::open(o));
+    const auto kind = [&] { return engine.plan().placement.kind; };
+    CHECK(kind() == "cpu");
+    Session other = unwrap(engine.new_session());
+    unwrap(other.append(unwrap(engine.raw(prompt))));
+    GenerateOptions greedy;
+    greedy.sampling.temperature = 0.0f;
+    greedy.ignore_eos = true;
+    greedy.max_tokens = 3;
+    auto tokens = unwrap(other.generate(greedy)).tokens;
+    const auto ask = [&] {
+        Session session = unwrap(engine.new_session());
+        constexpr int32_t kIds[] = {2, 105, 9};
+        unwrap(session.append(unwrap(engine.tokens(kIds))));
+        unwrap(session.forward({}, {}));
+    };
+    profile("cool");
+    ask();
+    CHECK(kind() == "cpu");  // where it is nearly as fast
+    CHECK(notes.empty());
+    profile("quiet");
+    ask();
+    CHECK(kind() == "gpu");
+    CHECK(!model::Access::state(engine).parts[0].gpu.empty());
+    REQUIRE(notes.size() == 1);
+    CHECK(notes[0].find("power changed from 'mains, cool' to 'mains, quiet': going on all on the GPU") == 0);
+    for (const int32_t id : unwrap(other.generate(greedy)).tokens) tokens.push_back(id);
+    CHECK(tokens == want);
+    profile("balanced");  // of which nothing is known
+    ask();
+    CHECK(kind() == "gpu");
+    profile("performance");
+    CHECK(tokens_of(engine, prompt, 6) == want);
+    CHECK(kind() == "cpu");
+    CHECK(model::Access::state(engine).parts[0].gpu.empty());
+    CHECK(notes.size() == 2);
 }
 
 TEST_CASE("both devices: what contradicts itself is refused, and the ends are one device") {

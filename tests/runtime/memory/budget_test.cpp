@@ -96,6 +96,19 @@ TEST_CASE("budget: the tightest of nested groups, by what is left and not by its
     CHECK(memory(machine.root()).limit_bytes == 0);
 }
 
+TEST_CASE("budget: pages of files that this process has mapped are not free, whoever calls them available") {
+    const InventedMachine machine;
+    put_meminfo(machine);
+    machine.put("proc/self/status", "Name: x\nRssAnon:\t 77 kB\nRssFile:\t " + std::to_string(uint64_t{5} << 20) + " kB");
+    CHECK(usable_bytes(memory(machine.root())) == 7 * kGiB);
+    machine.put("proc/self/cgroup", "0::/a");
+    put_group(machine, "a", gib(8), gib(7), gib(6));  // 1 of the 6 can be taken back
+    CHECK(memory(machine.root()).limit_left_bytes == 2 * kGiB);
+    CHECK(usable_bytes(memory(machine.root())) == 2 * kGiB);
+    put_group(machine, "a", gib(8), gib(3), gib(1));  // other groups have the rest of them
+    CHECK(memory(machine.root()).limit_left_bytes == 5 * kGiB);
+}
+
 TEST_CASE("budget: memory.high is a limit too") {
     const InventedMachine machine;
     put_meminfo(machine);
