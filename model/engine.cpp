@@ -151,6 +151,7 @@ Result<Decision> decide(model::EngineState& state, uint32_t context, bool own_de
     if (state.loaded.files.empty()) machine.usable_bytes += state.loaded.weights.bytes;  // made in memory: they are there already
     LAP_ASSIGN(const runtime::Plan plan, plan_for(options, state.loaded, context, machine));
     state.plan = public_plan(plan, state.loaded, commonest_type(state.loaded.weights), machine.name);
+    state.placement = plan.placement;
     if (plan.regions.empty()) return Error{Errc::device_unavailable, plan.why.front(), "set EngineOptions::placement to gpu, split or cpu"};
     if (!plan.fits && own_devices) return refusal(state.plan);
     state.info.kv = plan.kv == runtime::KvFormat::f32 ? KvFormat::f32 : plan.kv == runtime::KvFormat::f16 ? KvFormat::f16 : KvFormat::q8_0;

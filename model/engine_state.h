@@ -72,6 +72,7 @@ struct EngineState {
     std::unique_ptr<runtime::Recorder> recorder;  // null unless somebody profiles
     ModelInfo info;
     Plan plan;
+    runtime::PlannedPlacement placement;  // of it
     Turns turns;             // guards devices and workspaces
     bool vision_placed = false, audio_placed = false;
     uint64_t weight_bytes_per_token = 0;  // that one decoded token reads
@@ -151,6 +152,7 @@ Result<AskedPlacement> asked_placement(const EngineOptions& options);
 // This machine as a planner sees it just now, with a GPU where one is asked for.
 Result<runtime::MachineFacts> this_machine(const EngineOptions& options);
 runtime::Wishes wishes_of(const EngineOptions& options, const AskedPlacement& asked, int32_t layers, uint32_t context);
+Result<runtime::ModelFacts> facts_of(const EngineOptions& options, const model::LoadedModel& loaded, uint32_t context);
 Result<runtime::Plan> plan_for(const EngineOptions& options, const model::LoadedModel& loaded, uint32_t context,
                                const runtime::MachineFacts& machine);
 Plan public_plan(const runtime::Plan& plan, const model::LoadedModel& loaded, const std::string& type, const std::string& machine);

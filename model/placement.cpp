@@ -189,18 +189,23 @@ runtime::Wishes wishes_of(const EngineOptions& options, const AskedPlacement& as
     return wishes;
 }
 
+Result<runtime::ModelFacts> facts_of(const EngineOptions& options, const LoadedModel& loaded, uint32_t context) {
+    LAP_ASSIGN(const runtime::PhaseThreads threads, phase_threads(options));
+    return model::plan_facts(loaded.config, loaded.weights,
+                             {static_cast<int32_t>(std::min(options.research.prefill_chunk, context)), static_cast<int32_t>(context),
+                              std::max(threads.prefill, threads.decode), options.precise});
+}
+
 Result<runtime::Plan> plan_for(const EngineOptions& options, const LoadedModel& loaded, uint32_t context,
                                const runtime::MachineFacts& machine) {
     LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
-    LAP_ASSIGN(const runtime::PhaseThreads threads, phase_threads(options));
-    const model::StepFacts step{static_cast<int32_t>(std::min(options.research.prefill_chunk, context)), static_cast<int32_t>(context),
-                                std::max(threads.prefill, threads.decode), options.precise};
+    LAP_ASSIGN(const runtime::ModelFacts facts, facts_of(options, loaded, context));
     const auto layers = static_cast<int32_t>(loaded.config.layers.size());
     runtime::Wishes wishes = wishes_of(options, asked, layers, context);
     const auto odd = [](const auto& l) { return l.head_dim % 32 != 0; };  // no blocks of q8_0
     wishes.kv_fixed = options.precise || std::any_of(loaded.config.layers.begin(), loaded.config.layers.end(), odd);
     if (!wishes.kv && wishes.kv_fixed) wishes.kv = runtime::KvFormat::f16;
-    return runtime::make_plan(model::plan_facts(loaded.config, loaded.weights, step), machine, wishes);
+    return runtime::make_plan(facts, machine, wishes);
 }
 
 Plan public_plan(const runtime::Plan& plan, const LoadedModel& loaded, const std::string& type, const std::string& machine) {

@@ -5,6 +5,7 @@
 
 #include "base/try.h"
 #include "model/tools/bench/cases.h"
+#include "model/tools/bench/prediction.h"
 #include "model/tools/bench/runner.h"
 #include "model/tools/bench/summary.h"
 #include "model/tools/bench/warnings.h"
@@ -16,6 +17,7 @@ namespace {
 
 using model::BenchCase;
 using model::BenchRunner;
+using model::Prediction;
 using model::Repetition;
 
 // Nobody named a context: the longest test asked for it.
@@ -75,17 +77,20 @@ class Rounds {
     int64_t done_ = 0, total_ = 0;
 };
 
-Result<BenchRow> measure(const Engine& engine, BenchRunner& runner, Rounds& rounds, const BenchCase& what,
+Result<BenchRow> measure(const Engine& engine, BenchRunner& runner, Prediction& prediction, Rounds& rounds, const BenchCase& what,
                          int repetitions, bool made_up) {
     auto* recorder = model::Access::state(engine).recorder.get();
     if (recorder) recorder->clear_totals();
     const runtime::Conditions before = runtime::read_conditions("/");
     std::vector<Repetition> done;
+    LAP_TRY(prediction.round());
     for (int r = 0; r < repetitions; ++r) {
         LAP_ASSIGN(Repetition repetition, rounds.run(runner, what));
         done.push_back(std::move(repetition));
+        LAP_TRY(prediction.round());
     }
     BenchRow row = model::summarise(what, done);
+    row.predicted_tps = prediction.tokens_per_second(what);
     model::describe_engine(engine, row);
     row.probe_bytes = runner.probe_bytes();
     row.warnings = model::bench_warnings(done, before, runtime::read_conditions("/"), row.threads,
@@ -103,13 +108,14 @@ Result<TraceReport> bench(const BenchOptions& options, const BenchSink& sink) tr
     LAP_TRY(model::check_bench(options));
     LAP_ASSIGN(const Engine engine, open(options));
     if (options.opened) options.opened(engine.info());
+    LAP_ASSIGN(Prediction prediction, Prediction::create(options, engine));
     LAP_ASSIGN(BenchRunner runner, BenchRunner::create(engine, options.fill, options.cancel));
     const int warm_up = std::min(model::kWarmUpTokens, static_cast<int>(engine.info().context));
     LAP_TRY(runner.prepare(0));
     LAP_TRY(runner.run({BenchCase::Kind::prompt, warm_up, 0}));  // pages, caches, clocks
     Rounds rounds(options);
     for (const BenchCase& what : model::bench_cases(options)) {
-        LAP_ASSIGN(const BenchRow row, measure(engine, runner, rounds, what, options.repetitions, options.fill));
+        LAP_ASSIGN(const BenchRow row, measure(engine, runner, prediction, rounds, what, options.repetitions, options.fill));
         if (sink && sink(row) != Flow::go) break;
     }
     if (options.trace.empty()) return TraceReport{};

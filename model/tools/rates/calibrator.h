@@ -1,0 +1,67 @@
+// What this machine reads and multiplies in steps of layers like a model's: on the CPU, on the GPU, and on both at once. For
+// `tune`, and for `bench` between its passes.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <vector>
+
+#include "lapidary/tools.h"
+#include "model/tools/rates/subject.h"
+#include "runtime/plan/rates_store.h"
+
+namespace lapidary::model {
+
+// One device's steps, in turns, so that a machine whose speed swings is the same for all of them.
+class Meter {
+  public:
+    // Computes each kind of step once, of which much is prepared by the first.
+    static Result<Meter> open(const CalibrateOptions& options, const EngineOptions& engine, runtime::PlacementKind device);
+
+    // Each kind of step, for about so many seconds.
+    Result<void> round(double seconds);
+    void forget() { for (auto& times : seconds_) times.clear(); }
+    runtime::Rates rates() const;  // by the medians of the rounds; there was one
+
+    Subject& subject() { return subject_; }
+    const Subject& subject() const { return subject_; }
+    int32_t long_columns() const { return steps_[kMany].columns; }
+
+  private:
+    enum Kind : size_t { kOne, kFew, kMany, kDeep, kNearF16, kFarF16, kNearQ8, kFarQ8, kKinds };
+
+    explicit Meter(Subject subject) : subject_(std::move(subject)) {}
+    Result<int32_t> long_step(double seconds);
+    double median_of(Kind kind) const;
+    double token_rate(Kind near, Kind far) const;
+
+    Subject subject_;
+    std::array<Subject::Step, kKinds> steps_;
+    std::array<std::vector<double>, kKinds> seconds_;
+};
+
+class Calibrator {
+  public:
+    // The GPU that the options name, if they name one. does_not_fit where there is no room for the layers.
+    static Result<Calibrator> open(const CalibrateOptions& options);
+
+    Result<void> round(double seconds);
+    // Both devices at once for so long each, where there are two; replaces what was measured so before.
+    Result<void> round_together(double seconds);
+    void forget();  // all rounds of one device alone
+    runtime::MeasuredRates rates() const;
+    bool with_gpu() const { return gpu_.has_value(); }
+
+  private:
+    explicit Calibrator(Meter cpu) : cpu_(std::move(cpu)) {}
+
+    Meter cpu_;
+    std::optional<Meter> gpu_;
+    double split_seconds_ = 0;  // of a token whose layers are on both
+    struct Together {           // steps per second
+        double cpu = 0, gpu = 0;
+    } reading_, multiplying_;
+    static Result<Together> together(Meter& cpu, Meter& gpu, bool long_steps, double seconds);
+};
+
+}  // namespace lapidary::model
