@@ -67,8 +67,6 @@ COVERED_ELSEWHERE = {
     "model/load/json_fields": ("model/load/hf_loader_test.cpp", "settings of whole folders"),
     "model/packing/quantize_k": ("model/packing/quantize_test.cpp", "judged with the other quantisers"),
     "model/tools/rates/calibrator": ("model/tools/calibrate_test.cpp", "rates and the engine of layers that is timed"),
-    "model/tools/rates/subject": ("model/tools/calibrate_test.cpp", "rates and the engine of layers that is timed"),
-    "model/tools/bench/prediction": ("model/tools/bench_test.cpp", "what rows of the bench predict"),
     "model/load/report": ("model/tools/inspect_test.cpp", "what inspect prints"),
     "model/load/special_ids": ("model/load/gguf_loader_test.cpp", "ids of whole files"),
     "model/load/tensor_source": ("model/load/loader_test.cpp", "lookups of the loaders"),

@@ -5,19 +5,19 @@
 
 #include "base/try.h"
 #include "model/tools/bench/cases.h"
-#include "model/tools/bench/prediction.h"
 #include "model/tools/bench/runner.h"
 #include "model/tools/bench/summary.h"
 #include "model/tools/bench/warnings.h"
 #include "model/synth/memory.h"
 #include "model/synth/options.h"
+#include "model/tools/rates/calibrator.h"
 
 namespace lapidary {
 namespace {
 
 using model::BenchCase;
 using model::BenchRunner;
-using model::Prediction;
+using model::Calibrator;
 using model::Repetition;
 
 // Nobody named a context: the longest test asked for it.
@@ -75,6 +75,65 @@ class Rounds {
     std::string stage_;
     size_t round_ = 0, rounds_ = 0;
     int64_t done_ = 0, total_ = 0;
+};
+
+// Of layers like the engine's, on the devices that it computes on.
+CalibrateOptions calibration_of(const BenchOptions& options, const Engine& engine) {
+    constexpr int32_t kSmall = 1024;  // of the hidden width
+    const ModelInfo& info = engine.info();
+    CalibrateOptions out{.engine = options.engine, .preset = info.hidden < kSmall ? "tiny" : "12b", .cancel = options.cancel};
+    if (synth_options({.preset = out.preset, .type = info.type})) out.type = info.type;
+    out.engine.placement = info.gpu.empty() ? Placement::cpu : Placement::gpu;
+    out.engine.device = info.gpu;
+    out.engine.gpu_layers.reset();
+    out.engine.gpu_share.reset();
+    return out;
+}
+
+// What the planner says a test will do, by rates that are kept or measured between the passes.
+class Prediction {
+  public:
+    // Of an engine that these options opened.
+    static Result<Prediction> create(const BenchOptions& options, const Engine& engine) {
+        const model::EngineState& state = model::Access::state(engine);
+        Prediction out;
+        LAP_ASSIGN(out.model_, facts_of(options.engine, state.loaded, engine.info().context));
+        LAP_ASSIGN(out.machine_, this_machine(options.engine));
+        out.placement_ = state.placement;
+        out.kv_ = state.kv_format();
+        if (!options.calibrate) return out;
+        LAP_ASSIGN(out.calibrator_, Calibrator::open(calibration_of(options, engine)));
+        LAP_TRY(out.calibrator_->round_together(kRoundSeconds));
+        return out;
+    }
+
+    // Before and behind each repetition: measures, if that was asked for.
+    Result<void> round() { return calibrator_ ? calibrator_->round(kRoundSeconds) : Result<void>(); }
+
+    // Of the test whose repetitions are done; what was measured between them is forgotten. 0: not known.
+    double tokens_per_second(const BenchCase& what) {
+        if (calibrator_) {
+            const runtime::MeasuredRates rates = calibrator_->rates();
+            machine_.cpu = rates.cpu;
+            if (machine_.gpu && rates.gpu) machine_.gpu->rates = *rates.gpu;
+            machine_.handover_s = rates.handover_s;
+            calibrator_->forget();
+        }
+        if (what.kind == BenchCase::Kind::columns) return 0;  // rows of logits for all of them are in no plan
+        const bool prompt = what.kind == BenchCase::Kind::prompt;
+        const double seconds = prompt ? runtime::prefill_seconds(model_, machine_, placement_, kv_, what.n, what.depth)
+                                      : what.n * runtime::decode_seconds(model_, machine_, placement_, kv_, what.depth + what.n / 2);
+        return seconds > 0 ? what.n / seconds : 0;
+    }
+
+  private:
+    static constexpr double kRoundSeconds = 0.1;  // of each kind of step
+
+    runtime::ModelFacts model_;
+    runtime::MachineFacts machine_;
+    runtime::PlannedPlacement placement_;
+    runtime::KvFormat kv_ = runtime::KvFormat::f16;
+    std::optional<Calibrator> calibrator_;
 };
 
 Result<BenchRow> measure(const Engine& engine, BenchRunner& runner, Prediction& prediction, Rounds& rounds, const BenchCase& what,
