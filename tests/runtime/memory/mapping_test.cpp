@@ -28,7 +28,7 @@ TEST_CASE("a mapped file shows its bytes") {
 
 TEST_CASE("what is discarded leaves the system's cache and is there again when it is read") {
     const test::ScratchFolder folder;
-    constexpr size_t kBytes = 4 << 20, kKept = 1 << 20;
+    constexpr size_t kBytes = 16 << 20, kKept = 1 << 20;  // pages go in pieces of up to 2 MiB
     const auto path = folder.write("a", std::string(kBytes, 'x'));
     const int file = ::open(path.c_str(), O_RDONLY);
     REQUIRE(::fsync(file) == 0);  // what is not on the disk cannot be dropped
