@@ -82,14 +82,14 @@ TEST_CASE("long context: an early token of 262144 changes the last logits, and o
         REQUIRE(session.position() == kContext);
         CHECK(after(engine, again, all.subspan(kCommon)) == want);  // what changes below, the token changes
 
-        const auto change = [&](int32_t position) {
+        const auto change = [&](int32_t position, int32_t by) {
             int32_t& id = ids[static_cast<size_t>(position)];
-            id = (id + 1) % engine.info().vocab;
+            id = (id + by) % engine.info().vocab;
         };
-        change(kLate);
+        change(kLate, 1);
         const double by_late = largest_change(after(engine, late, all.subspan(kCommon)), want);
-        ids = ids_of(engine.info().vocab);
-        change(kEarly);
+        change(kLate, engine.info().vocab - 1);  // and back
+        change(kEarly, 1);
         Session early = unwrap(engine.new_session());
         const double by_early = largest_change(after(engine, early, all), want);
         MESSAGE("the last logits moved by ", by_early, " for token ", kEarly, " and by ", by_late, " for token ", kLate);
