@@ -63,7 +63,7 @@ uint64_t heap_bytes(const runtime::GpuFacts& gpu) {
 }
 
 // Of a driver and compiled shaders, and what blocks of weights leave unused.
-constexpr uint64_t kDriverBytes = uint64_t{224} << 20;
+constexpr uint64_t kDriverBytes = uint64_t{224} << 20, kSoftwareBytes = uint64_t{96} << 20;  // the latter takes pages as they are used
 
 }  // namespace
 
@@ -127,7 +127,7 @@ Result<runtime::MachineFacts> this_machine(const EngineOptions& options) {
     if (wanted.needs_gpu()) {
         LAP_ASSIGN(const runtime::GpuFacts gpu, runtime::find_gpu(wanted.device));
         facts.gpu = runtime::PlanGpu{.name = gpu.name, .unified = gpu.unified, .heap_bytes = heap_bytes(gpu),
-                                     .driver_bytes = kDriverBytes, .rates = {}};
+                                     .driver_bytes = gpu.software ? kSoftwareBytes : kDriverBytes, .rates = {}};
     }
     LAP_ASSIGN(const model::RatesPlace place, model::rates_place(chosen));
     const runtime::FoundRates found = runtime::read_rates(place.file, place.key);
