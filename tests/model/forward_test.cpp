@@ -134,9 +134,11 @@ TEST_CASE("forward: goldens hold wherever the layers are split between two devic
         const Goldens goldens(checkpoint);
         const EngineOptions options = precise(goldens.folder);
         const auto& cases = goldens.json["cases"];
-        const auto mixed = std::find_if(cases.begin(), cases.end(), [](const auto& c) { return c["name"] == "mixed"; });
-        const auto& golden = mixed == cases.end() ? cases.back() : *mixed;
         const int32_t layers = unwrap(Engine::open(options)).info().layers;
+        if (on_gpu() && layers > 8) continue;  // each cut is an engine, whose shaders a software GPU compiles
+        const std::string wanted = on_gpu() ? "text_short" : "mixed";  // media at every cut: vulkan/placement_test.cpp
+        const auto found = std::find_if(cases.begin(), cases.end(), [&](const auto& c) { return c["name"] == wanted; });
+        const auto& golden = found == cases.end() ? cases.front() : *found;
         for (int32_t cut = 1; cut < layers; ++cut) {
             CAPTURE(std::string(checkpoint));
             CAPTURE(cut);
