@@ -186,6 +186,7 @@ Room room_of(const EngineOptions& options, bool opened);
 // This machine as a planner sees it just now, with a GPU where one is asked for.
 Result<runtime::MachineFacts> this_machine(const EngineOptions& options);
 runtime::Wishes wishes_of(const EngineOptions& options, const AskedPlacement& asked, int32_t layers, uint32_t context);
+Result<runtime::ModelFacts> facts_of(const EngineOptions& options, const model::LoadedModel& loaded, uint32_t context);
 // `only`: this placement and no other.
 Result<runtime::Plan> plan_for(const EngineOptions& options, const model::LoadedModel& loaded, uint32_t context,
                                const runtime::MachineFacts& machine, const runtime::PlannedPlacement* only = nullptr);

@@ -62,7 +62,7 @@ uint64_t heap_bytes(const runtime::GpuFacts& gpu) {
 }
 
 // Of a driver and compiled shaders, and what blocks of weights leave unused.
-constexpr uint64_t kDriverBytes = uint64_t{224} << 20;
+constexpr uint64_t kDriverBytes = uint64_t{224} << 20, kSoftwareBytes = uint64_t{96} << 20;  // the latter takes pages as they are used
 
 }  // namespace
 
@@ -118,7 +118,7 @@ Result<runtime::MachineFacts> this_machine(const EngineOptions& options) {
     if (wanted.needs_gpu()) {
         LAP_ASSIGN(const runtime::GpuFacts gpu, runtime::find_gpu(wanted.device));
         facts.gpu = runtime::PlanGpu{.name = gpu.name, .unified = gpu.unified, .heap_bytes = heap_bytes(gpu),
-                                     .driver_bytes = kDriverBytes, .rates = {}};
+                                     .driver_bytes = gpu.software ? kSoftwareBytes : kDriverBytes, .rates = {}};
     }
     LAP_ASSIGN(const model::RatesPlace place, model::rates_place(chosen));
     const runtime::FoundRates found = runtime::read_rates(place.file, place.key);
@@ -181,12 +181,17 @@ runtime::Wishes wishes_of(const EngineOptions& options, const AskedPlacement& as
     return wishes;
 }
 
+Result<runtime::ModelFacts> facts_of(const EngineOptions& options, const LoadedModel& loaded, uint32_t context) {
+    LAP_ASSIGN(const runtime::PhaseThreads threads, phase_threads(options));
+    return model::plan_facts(loaded.config, loaded.weights,
+                             {static_cast<int32_t>(std::min(options.research.prefill_chunk, context)), static_cast<int32_t>(context),
+                              std::max(threads.prefill, threads.decode), options.precise});
+}
+
 Result<runtime::Plan> plan_for(const EngineOptions& options, const LoadedModel& loaded, uint32_t context,
                                const runtime::MachineFacts& machine, const runtime::PlannedPlacement* only) {
     LAP_ASSIGN(const AskedPlacement asked, asked_placement(options));
-    LAP_ASSIGN(const runtime::PhaseThreads threads, phase_threads(options));
-    const model::StepFacts step{static_cast<int32_t>(std::min(options.research.prefill_chunk, context)), static_cast<int32_t>(context),
-                                std::max(threads.prefill, threads.decode), options.precise};
+    LAP_ASSIGN(const runtime::ModelFacts facts, facts_of(options, loaded, context));
     const auto layers = static_cast<int32_t>(loaded.config.layers.size());
     runtime::Wishes wishes = wishes_of(options, asked, layers, context);
     const auto odd = [](const auto& l) { return l.head_dim % 32 != 0; };  // no blocks of q8_0
@@ -197,7 +202,7 @@ Result<runtime::Plan> plan_for(const EngineOptions& options, const LoadedModel& 
         if (only->kind == PlacementKind::layers) wishes.gpu_layers = only->gpu_layers;
         if (only->kind == PlacementKind::rows) wishes.gpu_share = only->gpu_share;
     }
-    return runtime::make_plan(model::plan_facts(loaded.config, loaded.weights, step), machine, wishes);
+    return runtime::make_plan(facts, machine, wishes);
 }
 
 Plan public_plan(const runtime::Plan& plan, const LoadedModel& loaded, const std::string& type, const std::string& machine) {

@@ -66,6 +66,7 @@ COVERED_ELSEWHERE = {
     "model/load/hf_config": ("model/load/hf_loader_test.cpp", "settings of whole folders"),
     "model/load/json_fields": ("model/load/hf_loader_test.cpp", "settings of whole folders"),
     "model/packing/quantize_k": ("model/packing/quantize_test.cpp", "judged with the other quantisers"),
+    "model/tools/rates/calibrator": ("model/tools/calibrate_test.cpp", "rates and the engine of layers that is timed"),
     "model/load/report": ("model/tools/inspect_test.cpp", "what inspect prints"),
     "model/load/special_ids": ("model/load/gguf_loader_test.cpp", "ids of whole files"),
     "model/load/tensor_source": ("model/load/loader_test.cpp", "lookups of the loaders"),
@@ -100,6 +101,7 @@ COVERED_ELSEWHERE = {
 # Test (without _test.cpp) -> what it tests, where no single source file carries its name.
 TESTS_OF_MANY = {
     "kernels/check_close": "tests/support/check_close.h: the judge of the kernel tests",
+    "model/long_context": "a context of the full length, in minutes: forward.cpp and kv_cache.cpp",
     "model/result": "include/lapidary/result.h, and what the public classes keep to themselves",
     "model/vulkan/gpu": "whole models on a Vulkan device that is lost; only in builds with Vulkan",
     "model/vulkan/placement": "one model on the CPU and a Vulkan device; only in builds with Vulkan",

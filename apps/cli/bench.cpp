@@ -41,6 +41,8 @@ void describe(Command& command, BenchVerbOptions& options, Console& console) {
     command.flag("--fill", options.bench.fill, "make those up instead of computing them: for speed alone");
     sweep_option(command, "--columns", options.bench.columns, 1, kMaxBenchColumns,
                 "steps of so many tokens, against one of one token");
+    command.flag("--calibrate", options.bench.calibrate,
+                 "measure rates as `tune` does, around every pass, for the planned t/s; they are not kept");
     command.count("-r,--repetitions", options.bench.repetitions, 1, 1000, "of each test (default 5)");
     sweep_option(command, "-t,--threads", options.threads, 1, 1024, "threads (default: every fast core)");
     add_phase_thread_options(command, options.engine.engine);
@@ -124,7 +126,8 @@ Result<int> bench_verb(Program& program, Args args) {
         "bench", "[MODEL] [options]",
         "Speed of prompt (pp), generation (tg) and steps of several tokens (cols), and what part of the machine's own\n"
         "speed it is. Timed is the forward pass on fixed pseudo-random tokens; tokenising and sampling are not in it.\n"
-        "Between the pieces of every test all threads measure reading (50 ms) and int8 multiply-adds (20 ms).");
+        "Between the pieces of every test all threads measure reading (50 ms) and int8 multiply-adds (20 ms).\n"
+        "Planned is what `lapidary plan` would say of the test, by the rates that `tune` has kept or --calibrate measures.");
     describe(command, options, console);
     LAP_ASSIGN(const bool go, command.parse(args));
     if (!go) return program.show(command.page());

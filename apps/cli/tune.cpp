@@ -37,7 +37,7 @@ void describe(Command& command, TuneOptions& options, Console& console) {
     command.flag("--in-process", options.in_process, "test in this process, with nothing said: what `tune` itself starts");
     add_type_option(command, options.type, "of the layers whose rates are measured: q4_0 (default), q8_0, q4_k, q6_k, bf16, f16");
     command.choice("--shapes", options.shapes, {"12b", "tiny"}, "sizes of these layers (default 12b)");
-    command.real("--seconds", options.seconds, 0.001, 60, "of each of a dozen measurements (default 0.5)");
+    command.real("--seconds", options.seconds, 0.001, 60, "of each measurement, of which there are some twenty (default 0.5)");
     add_output_options(command, console);
     command.heading("Model and machine");
     add_model_options(command, options.model);
@@ -74,7 +74,8 @@ Result<void> compute(const Engine& engine, const std::stop_token& cancel) {
 
 Json to_json(const DeviceRates& r) {
     return {{"read_gbps", r.read_gbps}, {"read_gbps_together", r.read_gbps_together}, {"few_gmacs", r.few_gmacs},
-            {"many_gmacs", r.many_gmacs}, {"many_gmacs_together", r.many_gmacs_together}, {"attention_gmacs", r.attention_gmacs}};
+            {"many_gmacs", r.many_gmacs}, {"many_gmacs_together", r.many_gmacs_together}, {"attention_gmacs", r.attention_gmacs},
+            {"token_f16_gmacs", r.token_f16_gmacs}, {"token_q8_gmacs", r.token_q8_gmacs}};
 }
 
 Json to_json(const RatesReport& r) {
@@ -83,10 +84,11 @@ Json to_json(const RatesReport& r) {
 }
 
 std::string rates_text(const RatesReport& r) {
-    Table table({Align::left, Align::right, Align::right, Align::right, Align::right, Align::right});
-    table.row({"", "GB/s of a token", "GMAC/s of 4", "GMAC/s of a prompt", "behind 8192", "both at once"});
+    Table table({Align::left, Align::right, Align::right, Align::right, Align::right, Align::right, Align::right});
+    table.row({"", "GB/s of a token", "GMAC/s of 4", "GMAC/s of a prompt", "behind 8192", "attention of a token", "both at once"});
     const auto row = [&](const std::string& name, const DeviceRates& d) {
         table.row({name, three_digits(d.read_gbps), three_digits(d.few_gmacs), three_digits(d.many_gmacs), three_digits(d.attention_gmacs),
+                   three_digits(d.token_f16_gmacs) + ", " + three_digits(d.token_q8_gmacs) + " in q8_0",
                    d.read_gbps_together > 0 ? three_digits(d.read_gbps_together) + " GB/s, " + three_digits(d.many_gmacs_together) : "-"});
     };
     row("CPU", r.cpu);

@@ -45,11 +45,12 @@ struct DeviceRates {
     double few_gmacs = 0;                            // steps of 4 tokens
     double many_gmacs = 0, many_gmacs_together = 0;  // long steps
     double attention_gmacs = 0;                      // behind 8192 tokens
+    double token_f16_gmacs = 0, token_q8_gmacs = 0;  // attention of a single token behind 65536, keys and values in f16 and q8_0
 };
 struct CalibrateOptions {
     EngineOptions engine = {};              // threads, and the GPU that it asks for; its model is not read
     std::string type = "q4_0", preset = "12b";  // of the layers that are timed, as for synth
-    double seconds = 0.5;                   // of each measurement; there are five for the CPU, a dozen with a GPU
+    double seconds = 0.5;                   // of each measurement; there are eight for the CPU, some twenty with a GPU
     std::stop_token cancel = {};
     ProgressSink progress = {};             // stage "measure"
 };
@@ -169,6 +170,9 @@ struct BenchOptions {
     std::vector<int> columns = {};          // cost of a step of so many tokens, all rows of logits wanted
     bool fill = false;                      // what lies in front (depth) is made up: quick, for speed alone
     int repetitions = 5;
+    // Rates are measured around all repetitions, as calibrate() does and beside the model, and predict the speed; they are not
+    // kept. Else those that are kept predict it.
+    bool calibrate = false;
     std::filesystem::path trace = {};       // written when all tests are done
     std::stop_token cancel = {};
     std::function<void(const ModelInfo&)> opened = {};  // called once, before anything is measured
@@ -180,6 +184,7 @@ struct BenchRow {                           // the fields of `bench --json`
     std::string test;                       // pp512, tg32, cols4; "@ d4096" is in `depth`
     int n_prompt = 0, n_gen = 0, columns = 0, depth = 0, reps = 0;
     double tps_median = 0, tps_mean = 0, tps_sd = 0;
+    double predicted_tps = 0;               // by the planner, of pp and tg; 0: no rates are known
     double gbps = 0, gmacs = 0;             // what the model read and multiplied per second, medians
     double machine_gbps = 0;                // reads per second, measured between the pieces of the test
     double machine_gmacs = 0;               // int8 peak of `peak_instruction`, measured likewise

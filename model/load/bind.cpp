@@ -11,6 +11,7 @@
 #include "model/load/config_check.h"
 #include "model/load/float_store.h"
 #include "runtime/memory/host_access.h"
+#include "runtime/memory/mapping.h"
 
 namespace lapidary::model {
 
@@ -168,6 +169,7 @@ class Binder {
         const auto width = static_cast<size_t>(kernels::block_bytes(tensor.format));
         const std::byte* from =
             host_bytes(*tensor.buffer) + tensor.offset + static_cast<size_t>(first) * width;
+        runtime::read_alone(from, static_cast<size_t>(count) * width);  // matrices lie around them, of which a plan reads nothing
         for (int64_t i = 0; i < count; i++, from += width) {
             if (tensor.format == runtime::Format::f32)
                 std::memcpy(out + i, from, sizeof(float));

@@ -18,8 +18,15 @@ enum class Source { dropped, stays, again };
 Result<void> place(TensorView& tensor, Use use, Source source, Device& device, std::vector<runtime::Buffer>& buffers,
                    const runtime::ByteSink& progress = {}) {
     if (!tensor) return {};
-    LAP_ASSIGN(runtime::Placed placed, device.place(tensor, use, progress));
-    const bool drop = source == Source::dropped || (source == Source::again && tensor.buffer->refills());
+    const bool refills = tensor.buffer->refills(), drop = source == Source::dropped || (source == Source::again && refills);
+    size_t gone = 0;
+    LAP_ASSIGN(runtime::Placed placed, device.place(tensor, use, [&](int64_t done) {
+        if (drop && refills) {  // on the way already: an embedding is a tenth of the model
+            tensor.buffer->discard(tensor.offset + gone, static_cast<size_t>(done) - gone);
+            gone = static_cast<size_t>(done);
+        }
+        return !progress || progress(done);
+    }));
     if (drop && !placed.in_source)
         tensor.buffer->discard(tensor.offset, static_cast<size_t>(tensor.bytes()));
     tensor = placed.view;

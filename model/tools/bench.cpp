@@ -10,6 +10,7 @@
 #include "model/tools/bench/warnings.h"
 #include "model/synth/memory.h"
 #include "model/synth/options.h"
+#include "model/tools/rates/calibrator.h"
 #include "runtime/cpu/awake.h"
 
 namespace lapidary {
@@ -17,6 +18,7 @@ namespace {
 
 using model::BenchCase;
 using model::BenchRunner;
+using model::Calibrator;
 using model::Repetition;
 
 // Nobody named a context: the longest test asked for it.
@@ -79,17 +81,79 @@ class Rounds {
     int64_t done_ = 0, total_ = 0;
 };
 
-Result<BenchRow> measure(const Engine& engine, BenchRunner& runner, Rounds& rounds, const BenchCase& what,
+// Of layers like the engine's, on the devices that it computes on.
+CalibrateOptions calibration_of(const BenchOptions& options, const Engine& engine) {
+    constexpr int32_t kSmall = 1024;  // of the hidden width
+    const ModelInfo& info = engine.info();
+    CalibrateOptions out{.engine = options.engine, .preset = info.hidden < kSmall ? "tiny" : "12b", .cancel = options.cancel};
+    if (synth_options({.preset = out.preset, .type = info.type})) out.type = info.type;
+    out.engine.placement = info.gpu.empty() ? Placement::cpu : Placement::gpu;
+    out.engine.device = info.gpu;
+    out.engine.gpu_layers.reset();
+    out.engine.gpu_share.reset();
+    return out;
+}
+
+// What the planner says a test will do, by rates that are kept or measured between the passes.
+class Prediction {
+  public:
+    // Of an engine that these options opened.
+    static Result<Prediction> create(const BenchOptions& options, const Engine& engine) {
+        const model::EngineState& state = model::Access::state(engine);
+        Prediction out;
+        LAP_ASSIGN(out.model_, facts_of(options.engine, state.loaded, engine.info().context));
+        LAP_ASSIGN(out.machine_, this_machine(options.engine));
+        out.placement_ = state.placement;
+        out.kv_ = state.kv_format();
+        if (!options.calibrate) return out;
+        LAP_ASSIGN(out.calibrator_, Calibrator::open(calibration_of(options, engine)));
+        LAP_TRY(out.calibrator_->round_together(kRoundSeconds));
+        return out;
+    }
+
+    // Before and behind each repetition: measures, if that was asked for.
+    Result<void> round() { return calibrator_ ? calibrator_->round(kRoundSeconds) : Result<void>(); }
+
+    // Of the test whose repetitions are done; what was measured between them is forgotten. 0: not known.
+    double tokens_per_second(const BenchCase& what) {
+        if (calibrator_) {
+            const runtime::MeasuredRates rates = calibrator_->rates();
+            machine_.cpu = rates.cpu;
+            if (machine_.gpu && rates.gpu) machine_.gpu->rates = *rates.gpu;
+            machine_.handover_s = rates.handover_s;
+            calibrator_->forget();
+        }
+        if (what.kind == BenchCase::Kind::columns) return 0;  // rows of logits for all of them are in no plan
+        const bool prompt = what.kind == BenchCase::Kind::prompt;
+        const double seconds = prompt ? runtime::prefill_seconds(model_, machine_, placement_, kv_, what.n, what.depth)
+                                      : what.n * runtime::decode_seconds(model_, machine_, placement_, kv_, what.depth + what.n / 2);
+        return seconds > 0 ? what.n / seconds : 0;
+    }
+
+  private:
+    static constexpr double kRoundSeconds = 0.1;  // of each kind of step
+
+    runtime::ModelFacts model_;
+    runtime::MachineFacts machine_;
+    runtime::PlannedPlacement placement_;
+    runtime::KvFormat kv_ = runtime::KvFormat::f16;
+    std::optional<Calibrator> calibrator_;
+};
+
+Result<BenchRow> measure(const Engine& engine, BenchRunner& runner, Prediction& prediction, Rounds& rounds, const BenchCase& what,
                          int repetitions, bool made_up) {
     auto* recorders = model::Access::state(engine).recorders.get();
     if (recorders) recorders->clear_totals();
     const runtime::Conditions before = runtime::read_conditions("/");
     std::vector<Repetition> done;
+    LAP_TRY(prediction.round());
     for (int r = 0; r < repetitions; ++r) {
         LAP_ASSIGN(Repetition repetition, rounds.run(runner, what));
         done.push_back(std::move(repetition));
+        LAP_TRY(prediction.round());
     }
     BenchRow row = model::summarise(what, done);
+    row.predicted_tps = prediction.tokens_per_second(what);
     model::describe_engine(engine, row);
     row.probe_bytes = runner.probe_bytes();
     row.warnings = model::bench_warnings(done, before, runtime::read_conditions("/"), row.threads,
@@ -107,13 +171,14 @@ Result<TraceReport> bench(const BenchOptions& options, const BenchSink& sink) tr
     LAP_TRY(model::check_bench(options));
     LAP_ASSIGN(const Engine engine, open(options));
     if (options.opened) options.opened(engine.info());
+    LAP_ASSIGN(Prediction prediction, Prediction::create(options, engine));
     LAP_ASSIGN(BenchRunner runner, BenchRunner::create(engine, options.fill, options.cancel));
     const int warm_up = std::min(model::kWarmUpTokens, static_cast<int>(engine.info().context));
     LAP_TRY(runner.prepare(0));
     LAP_TRY(runner.run({BenchCase::Kind::prompt, warm_up, 0}));  // pages, caches, clocks
     Rounds rounds(options);
     for (const BenchCase& what : model::bench_cases(options)) {
-        LAP_ASSIGN(const BenchRow row, measure(engine, runner, rounds, what, options.repetitions, options.fill));
+        LAP_ASSIGN(const BenchRow row, measure(engine, runner, prediction, rounds, what, options.repetitions, options.fill));
         if (sink && sink(row) != Flow::go) break;
     }
     if (options.trace.empty()) return TraceReport{};

@@ -19,13 +19,20 @@ class Mapping final : public BufferData {
     Mapping(const Mapping&) = delete;
     Mapping& operator=(const Mapping&) = delete;
 
+    // Also of the system's cache of files, but for pages that another process has mapped.
     void discard(size_t offset, size_t count) override;
     bool refills() const override { return true; }
     void will_need(size_t offset, size_t count) override;
     std::string_view text() const { return {reinterpret_cast<const char*>(host_), bytes}; }
 
   private:
-    Mapping() = default;
+    explicit Mapping(int file) : file_(file) {}
+
+    int file_;  // open as long as it is mapped
 };
+
+// Brings in the pages of these bytes, which may lie in a mapped file, and none of those around them: the system reads up to
+// megabytes more at every place that is touched.
+void read_alone(const std::byte* at, size_t bytes);
 
 }  // namespace lapidary::runtime

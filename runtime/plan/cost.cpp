@@ -1,6 +1,6 @@
 // What a placement takes and how long its steps last; see plan.h. The model of time: a step's products last as long as reading
-// their weights or multiplying, whichever is more, and its attention likewise (the ceilings of a roofline, with rates that
-// were reached instead of peaks).
+// their weights or multiplying, whichever is more, and its attention likewise, windows and whole contexts each for themselves
+// (the ceilings of a roofline, with rates that were reached instead of peaks).
 #include <algorithm>
 #include <cmath>
 
@@ -12,33 +12,45 @@ namespace {
 constexpr int64_t kFewColumns = 8;  // above them a step takes no less than one of so many
 constexpr double kProducts = 4;  // of a layer: q k v, o, gate and up, down
 
-struct Work {
-    double weight_bytes = 0, macs = 0;       // of products; macs of all columns
-    double cache_bytes = 0, attention_macs = 0;
+struct Attention {
+    double bytes = 0, macs = 0;
 };
 
-// What one device reads and multiplies per second.
+struct Work {  // of a step
+    int64_t columns = 1;
+    KvFormat kv = KvFormat::f16;
+    double weight_bytes = 0, macs = 0;     // of products; macs of all columns
+    Attention windows = {}, contexts = {};  // of layers that see a window, and of those that see all
+};
+
+// What one device reads and multiplies per second, 1e9.
 struct Pace {
-    double read, few, many, attention;  // 1e9
-    double products(const Work& w, int64_t columns) const {
-        const auto c = static_cast<double>(columns), most = static_cast<double>(kFewColumns);
-        const double multiplying = columns > kFewColumns ? std::max(w.macs / many, w.macs / c * most / few) : w.macs / few;
+    double read, few, many, attention, token_f16, token_q8;
+    double products(const Work& w) const {
+        const auto c = static_cast<double>(w.columns), most = static_cast<double>(kFewColumns);
+        const double multiplying = w.columns > kFewColumns ? std::max(w.macs / many, w.macs / c * most / few) : w.macs / few;
         return std::max(w.weight_bytes / read, multiplying) * 1e-9;
     }
-    double attends(const Work& w) const { return std::max(w.cache_bytes / read, w.attention_macs / attention) * 1e-9; }
-    double all(const Work& w, int64_t columns) const { return products(w, columns) + attends(w); }
+    double attends(const Work& w) const {
+        const double rate = w.columns > 1 ? attention : w.kv == KvFormat::q8_0 ? token_q8 : token_f16;
+        const auto seconds = [&](const Attention& a) { return std::max(a.bytes / read, a.macs / rate) * 1e-9; };
+        return seconds(w.windows) + seconds(w.contexts);
+    }
+    double all(const Work& w) const { return products(w) + attends(w); }
 };
 
 // A rate that was not measured is the one beside it.
 Pace pace_of(const Rates& r, bool together) {
-    const double many = together && r.many_gmacs_together > 0 ? r.many_gmacs_together : r.many_gmacs;
-    const double read = together && r.read_gbps_together > 0 ? r.read_gbps_together : r.read_gbps;
-    return {read, r.few_gmacs > 0 ? r.few_gmacs : many, many, r.attention_gmacs > 0 ? r.attention_gmacs : many};
+    const auto known = [](double rate, double beside) { return rate > 0 ? rate : beside; };
+    const double many = known(together ? r.many_gmacs_together : 0, r.many_gmacs);
+    const double attention = known(r.attention_gmacs, many), token = known(r.token_f16_gmacs, attention);
+    return {known(together ? r.read_gbps_together : 0, r.read_gbps), known(r.few_gmacs, many), many, attention, token,
+            known(r.token_q8_gmacs, token)};
 }
 
 // Of layers [first, last) in a step of `columns` tokens behind `position` others.
 Work work_of(const ModelFacts& model, int32_t first, int32_t last, KvFormat kv, int64_t columns, int64_t position) {
-    Work w;
+    Work w{columns, kv};
     for (int32_t i = first; i < last; ++i) {
         const LayerFacts& l = model.layers[static_cast<size_t>(i)];
         const double middle = static_cast<double>(position) + static_cast<double>(columns + 1) / 2;  // keys of the middle token
@@ -47,27 +59,30 @@ Work work_of(const ModelFacts& model, int32_t first, int32_t last, KvFormat kv, 
         const double keys = l.ring ? std::min(middle, window) : middle;
         w.weight_bytes += static_cast<double>(l.weight_bytes);
         w.macs += l.macs * static_cast<double>(columns);
-        w.cache_bytes += (l.ring ? std::min(end, window + static_cast<double>(columns)) : end) *
-                         static_cast<double>(l.position_bytes[static_cast<size_t>(kv)]);
-        w.attention_macs += l.key_macs * keys * static_cast<double>(columns);
+        Attention& attention = l.ring ? w.windows : w.contexts;
+        attention.bytes += (l.ring ? std::min(end, window + static_cast<double>(columns)) : end) *
+                           static_cast<double>(l.position_bytes[static_cast<size_t>(kv)]);
+        attention.macs += l.key_macs * keys * static_cast<double>(columns);
     }
     return w;
 }
 
-Work head_of(const ModelFacts& model) { return {static_cast<double>(model.embedding_bytes), model.head_macs, 0, 0}; }
+Work head_of(const ModelFacts& model) {
+    return {.weight_bytes = static_cast<double>(model.embedding_bytes), .macs = model.head_macs};
+}
 
 // Of a product whose rows both devices share.
-double shared_products(const Work& w, int64_t columns, double share, const Pace& gpu, const Pace& cpu) {
+double shared_products(const Work& w, double share, const Pace& gpu, const Pace& cpu) {
     Work on_gpu = w, on_cpu = w;
     on_gpu.weight_bytes *= share, on_gpu.macs *= share;
     on_cpu.weight_bytes *= 1 - share, on_cpu.macs *= 1 - share;
-    return std::max(gpu.products(on_gpu, columns), cpu.products(on_cpu, columns));
+    return std::max(gpu.products(on_gpu), cpu.products(on_cpu));
 }
 
 double rows_step(const ModelFacts& model, const MachineFacts& machine, double share, KvFormat kv, int64_t columns, int64_t position) {
     const Pace gpu = pace_of(machine.gpu->rates, true), cpu = pace_of(machine.cpu, true);
     const Work w = work_of(model, 0, model.layer_count(), kv, columns, position);
-    return shared_products(w, columns, share, gpu, cpu) + pace_of(machine.gpu->rates, false).attends(w) +
+    return shared_products(w, share, gpu, cpu) + pace_of(machine.gpu->rates, false).attends(w) +
            2 * kProducts * model.layer_count() * machine.handover_s;
 }
 
@@ -93,8 +108,8 @@ int64_t ModelFacts::rows(const LayerFacts& layer, int32_t positions) const {
 std::optional<double> balanced_share(const ModelFacts& model, const MachineFacts& machine, int64_t columns) {
     if (!rates_known(machine, PlacementKind::rows)) return std::nullopt;
     const Work w = work_of(model, 0, model.layer_count(), KvFormat::f16, columns, 0);
-    const double gpu = pace_of(machine.gpu->rates, true).products(w, columns);
-    const double cpu = pace_of(machine.cpu, true).products(w, columns);
+    const double gpu = pace_of(machine.gpu->rates, true).products(w);
+    const double cpu = pace_of(machine.cpu, true).products(w);
     return cpu / (cpu + gpu);
 }
 
@@ -107,7 +122,7 @@ double prefill_seconds(const ModelFacts& model, const MachineFacts& machine, con
     for (int64_t done = 0; done < tokens; done += model.chunk) {
         const int64_t columns = std::min<int64_t>(model.chunk, tokens - done), at = position + done;
         const auto seconds = [&](const Rates& rates, int32_t first, int32_t last, bool together) {
-            return pace_of(rates, together).all(work_of(model, first, last, kv, columns, at), columns);
+            return pace_of(rates, together).all(work_of(model, first, last, kv, columns, at));
         };
         switch (placement.kind) {
             case PlacementKind::cpu: cpu_free += seconds(machine.cpu, 0, layers, false); break;
@@ -122,7 +137,7 @@ double prefill_seconds(const ModelFacts& model, const MachineFacts& machine, con
         }
     }
     const bool cpu_head = placement.kind == PlacementKind::cpu;
-    return std::max(cpu_free, gpu_free) + pace_of(cpu_head ? machine.cpu : machine.gpu->rates, false).all(head_of(model), 1) +
+    return std::max(cpu_free, gpu_free) + pace_of(cpu_head ? machine.cpu : machine.gpu->rates, false).all(head_of(model)) +
            (cpu_head ? 0 : machine.handover_s);
 }
 
@@ -132,7 +147,7 @@ double decode_seconds(const ModelFacts& model, const MachineFacts& machine, cons
     const int32_t layers = model.layer_count(), on_cpu = layers - placement.gpu_layers;
     const auto seconds = [&](const Rates& rates, int32_t first, int32_t last, bool head) {
         const Pace pace = pace_of(rates, false);
-        return pace.all(work_of(model, first, last, kv, 1, position), 1) + (head ? pace.all(head_of(model), 1) : 0);
+        return pace.all(work_of(model, first, last, kv, 1, position)) + (head ? pace.all(head_of(model)) : 0);
     };
     switch (placement.kind) {
         case PlacementKind::cpu:
@@ -142,7 +157,7 @@ double decode_seconds(const ModelFacts& model, const MachineFacts& machine, cons
             return seconds(machine.cpu, 0, on_cpu, false) + seconds(machine.gpu->rates, on_cpu, layers, true) + 2 * machine.handover_s;
         case PlacementKind::rows:
             return rows_step(model, machine, placement.gpu_share, kv, 1, position) +
-                   pace_of(machine.gpu->rates, false).all(head_of(model), 1) + 2 * machine.handover_s;
+                   pace_of(machine.gpu->rates, false).all(head_of(model)) + 2 * machine.handover_s;
     }
     return 0;
 }

@@ -50,7 +50,8 @@ struct Rates {
     double read_gbps = 0, read_gbps_together = 0;    // of a step of one token, which reading bounds
     double few_gmacs = 0;                            // products of 2 to 8 columns
     double many_gmacs = 0, many_gmacs_together = 0;  // products of a chunk of a prompt
-    double attention_gmacs = 0;                      // of long steps and at depth
+    double attention_gmacs = 0;                      // of long steps
+    double token_f16_gmacs = 0, token_q8_gmacs = 0;  // attention of a single token with all before it, by the cache's format
     bool known() const { return read_gbps > 0 && many_gmacs > 0; }
 };
 

@@ -17,7 +17,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr uint64_t kMaxFileBytes = 1 << 20;
 
 struct Field {
@@ -29,7 +29,9 @@ constexpr Field kFields[] = {{"read_gbps", &Rates::read_gbps},
                              {"few_gmacs", &Rates::few_gmacs},
                              {"many_gmacs", &Rates::many_gmacs},
                              {"many_gmacs_together", &Rates::many_gmacs_together},
-                             {"attention_gmacs", &Rates::attention_gmacs}};
+                             {"attention_gmacs", &Rates::attention_gmacs},
+                             {"token_f16_gmacs", &Rates::token_f16_gmacs},
+                             {"token_q8_gmacs", &Rates::token_q8_gmacs}};
 
 json to_json(const Rates& rates) {
     json out = json::object();
@@ -74,9 +76,10 @@ std::optional<MeasuredRates> entry_in(const json& entry, bool gpu) {
     return gpu && !out.gpu ? std::nullopt : std::optional(out);
 }
 
-// What of the file's head is another's; empty: nothing.
+// What of the file's head is older or another's; empty: nothing.
 std::string stranger(const json& head, const RatesKey& key) {
-    const auto threads = head.find("threads");
+    const auto format = head.find("lapidary_rates"), threads = head.find("threads");
+    if (format == head.end() || *format != kFormat) return concat("it is not of form ", kFormat, ", which this version writes");
     const bool same_threads = threads != head.end() && threads->is_number_integer() && *threads == key.threads;
     const auto other = [&](const char* what, const std::string& theirs, const std::string& ours) {
         return concat("measured with ", what, " ", in_quotes(theirs), ", not ", in_quotes(ours));
@@ -108,10 +111,9 @@ FoundRates read_rates(const std::filesystem::path& file, const RatesKey& key) {
     if (!text) return passed_over(text.error().message);
     const auto head = parse_json_object(*text, file.filename().string());
     if (!head) return passed_over(head.error().message);
-    const auto format = head->find("lapidary_rates"), entries = head->find("power");
-    if (format == head->end() || *format != kFormat || entries == head->end() || !entries->is_object())
-        return passed_over("it is not of the form that this version writes");
     if (const std::string why = stranger(*head, key); !why.empty()) return passed_over(why);
+    const auto entries = head->find("power");
+    if (entries == head->end() || !entries->is_object()) return passed_over("it has no rates");
     const auto use = [&](const std::string& power, const json& entry) {
         out.rates = entry_in(entry, !key.gpu.empty());
         out.power = power;

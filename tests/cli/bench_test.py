@@ -6,7 +6,7 @@ import unittest
 
 from support import TINY, CliTest, clean_environment, lapidary, main
 
-FIELDS = {"schema", "test", "n_prompt", "n_gen", "depth", "reps", "tps_median", "tps_mean", "tps_sd", "gbps", "gmacs",
+FIELDS = {"schema", "test", "n_prompt", "n_gen", "depth", "reps", "tps_median", "tps_mean", "tps_sd", "predicted_tps", "gbps", "gmacs",
           "machine_gbps", "machine_gmacs", "peak_instruction", "pct_bandwidth", "pct_int8_peak", "cpu", "isa", "gpu", "placement", "split",
           "threads", "model", "model_bytes", "type", "kv", "peak_rss_bytes", "logits_hash", "columns", "ns", "ttft_ns",
           "token_p50_ns", "token_p95_ns", "step_ms", "cost_ratio", "cost_allowed", "prefill_threads", "decode_threads",
@@ -100,6 +100,20 @@ class Bench(CliTest):
             line = self.ok("bench", TINY, "-p", "16", "-n", "0", "-r", "1", "--json",
                            env=clean_environment(LAPIDARY_THREADS=threads))
             self.assertEqual(json.loads(line)["threads"], int(threads))
+
+    def test_planned_beside_measured(self):
+        args = (TINY, "-p", "32", "-n", "4", "--columns", "2", "-r", "2", "-t", "1")
+        unknown = clean_environment(XDG_CACHE_HOME=self.folder)
+        rows = [json.loads(line) for line in self.ok("bench", *args, "--json", env=unknown).splitlines()]
+        self.assertEqual([row["predicted_tps"] for row in rows], [None, None, None])
+        self.assertIn(" - |", self.ok("bench", *args, env=unknown))
+        rows = [json.loads(line) for line in self.ok("bench", *args, "--calibrate", "--json", env=unknown).splitlines()]
+        self.assertEqual([row["predicted_tps"] is None for row in rows], [False, False, True])
+        self.assertTrue(all(row["predicted_tps"] > 0 for row in rows[:2]))
+        self.assertEqual(list(self.folder.glob("**/rates-*")), [])  # nothing is kept
+        self.ok("tune", "--placement", "cpu", "--shapes", "tiny", "--seconds", "0.001", "-t", "1", env=unknown)
+        kept = [json.loads(line) for line in self.ok("bench", *args, "--json", env=unknown).splitlines()]
+        self.assertEqual([row["predicted_tps"] is None for row in kept], [False, False, True])
 
     def test_synthetic_needs_no_file(self):
         row, = self.rows("--synthetic", "tiny", "--type", "q4_0", "-p", "16", "-n", "0", "-r", "1")

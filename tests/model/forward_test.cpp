@@ -128,6 +128,29 @@ void add_one(const model::TensorView& norm) {
 
 TEST_CASE("forward: logits and greedy ids equal transformers' on the scalar kernels") { check_all("ref"); }
 
+// LAPIDARY_TEST_DEVICES=gpu: the other one is a Vulkan device.
+TEST_CASE("forward: goldens hold wherever the layers are split between two devices") {
+    for (const char* checkpoint : kCheckpoints) {
+        const Goldens goldens(checkpoint);
+        const EngineOptions options = precise(goldens.folder);
+        const auto& cases = goldens.json["cases"];
+        const int32_t layers = unwrap(Engine::open(options)).info().layers;
+        if (on_gpu() && layers > 8) continue;  // each cut is an engine, whose shaders a software GPU compiles
+        const std::string wanted = on_gpu() ? "text_short" : "mixed";  // media at every cut: vulkan/placement_test.cpp
+        const auto found = std::find_if(cases.begin(), cases.end(), [&](const auto& c) { return c["name"] == wanted; });
+        const auto& golden = found == cases.end() ? cases.front() : *found;
+        for (int32_t cut = 1; cut < layers; ++cut) {
+            CAPTURE(std::string(checkpoint));
+            CAPTURE(cut);
+            const Engine engine = unwrap(open_on(options, parts_of({{.far = false}, {.far = !on_gpu(), .gpu = on_gpu()}}, {cut})));
+            const Distance d = distance(engine, goldens, golden);
+            CHECK(d.prefill <= kTolerance);
+            CHECK(d.decode <= kTolerance);
+            CHECK(d.same_greedy);
+        }
+    }
+}
+
 TEST_CASE("forward: logits and greedy ids equal transformers' on every other level of this machine") {
     for (const auto& level : kernels::levels())
         if (level.built && level.supported && level.name != "ref") check_all(std::string(level.name));

@@ -37,6 +37,8 @@ TEST_CASE("calibrate: a plan knows the rates from then on, and a cancelled measu
     CHECK(report.cpu.few_gmacs > 0);
     CHECK(report.cpu.many_gmacs > 0);
     CHECK(report.cpu.many_gmacs_together == 0);
+    CHECK(report.cpu.token_f16_gmacs > 0);
+    CHECK(report.cpu.token_q8_gmacs > 0);
     const Plan known = unwrap(plan(wanted));
     CHECK(known.placement.decode_tps > 0);
     CHECK(known.placement.prefill_tps > 0);

@@ -2,8 +2,15 @@
 #include "runtime/memory/mapping.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <vector>
 
 #include "tests/support/scratch_folder.h"
 
@@ -17,6 +24,34 @@ TEST_CASE("a mapped file shows its bytes") {
     REQUIRE(mapping);
     CHECK((*mapping)->bytes == content.size());
     CHECK((*mapping)->text() == content);
+}
+
+TEST_CASE("what is discarded leaves the system's cache and is there again when it is read") {
+    const test::ScratchFolder folder;
+    constexpr size_t kBytes = 16 << 20, kKept = 1 << 20;  // pages go in pieces of up to 2 MiB
+    const auto path = folder.write("a", std::string(kBytes, 'x'));
+    const int file = ::open(path.c_str(), O_RDONLY);
+    REQUIRE(::fsync(file) == 0);  // what is not on the disk cannot be dropped
+    struct statfs system = {};
+    REQUIRE(::fstatfs(file, &system) == 0);
+    ::close(file);
+    const auto mapping = *Mapping::open(path);
+    const auto cached = [&] {
+        const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+        std::vector<unsigned char> pages(kBytes / page);
+        REQUIRE(::mincore(const_cast<char*>(mapping->text().data()), kBytes, pages.data()) == 0);
+        return static_cast<size_t>(std::count_if(pages.begin(), pages.end(), [](unsigned char p) { return p & 1; })) * page;
+    };
+    const auto sum = [&] { return std::count(mapping->text().begin(), mapping->text().end(), 'x'); };
+    CHECK(sum() == kBytes);
+    CHECK(cached() == kBytes);
+    mapping->discard(kKept, kBytes - kKept);
+    if (system.f_type != TMPFS_MAGIC) CHECK(cached() < kBytes / 2);  // a file system of memory has nowhere else to keep them
+    mapping->discard(0, kBytes);
+    const size_t before = cached();
+    runtime::read_alone(reinterpret_cast<const std::byte*>(mapping->text().data()) + kBytes / 2 + 100, 5000);
+    CHECK(cached() <= before + 4 * 4096);
+    CHECK(sum() == kBytes);
 }
 
 TEST_CASE("a mapping outlives the deletion of its file") {

@@ -93,6 +93,23 @@ TEST_CASE("plan cost: a token's seconds by hand, behind 299 others") {
     CHECK(decode_seconds(model, slow, kCpu, KvFormat::f32, 299) == close(0.4 + 0.0262 + 2 / 25.0));
 }
 
+TEST_CASE("plan cost: a token's attention has a rate for each format, and windows and contexts their own ceilings") {
+    const ModelFacts model = toy();
+    MachineFacts machine = toy_machine();
+    machine.cpu.token_f16_gmacs = 10, machine.cpu.token_q8_gmacs = 200;
+    // As above, at 10 instead of 50: 1.1 / 10.
+    CHECK(decode_seconds(model, machine, kCpu, KvFormat::f16, 299) == close(0.25 + 0.11 + 0.05));
+    // q8_0: the window is read, 0.101 GB / 20 = 0.00505 to 0.8 / 200 = 0.004; of the context 0.03 / 20 = 0.0015 to 0.3 / 200 as long.
+    CHECK(decode_seconds(model, machine, kCpu, KvFormat::q8_0, 299) == close(0.25 + 0.00505 + 0.0015 + 0.05));
+    machine.cpu.token_q8_gmacs = 150;  // one is read, the other multiplied: 0.8 / 150 and 0.3 / 150
+    CHECK(decode_seconds(model, machine, kCpu, KvFormat::q8_0, 299) == close(0.25 + 0.8 / 150 + 0.3 / 150 + 0.05));
+    machine.cpu.token_q8_gmacs = 0;
+    CHECK(decode_seconds(model, machine, kCpu, KvFormat::q8_0, 299) == close(0.25 + 0.11 + 0.05));  // the other format's
+    // Prompts, but for a step of one token, know nothing of it.
+    CHECK(prefill_seconds(model, machine, kCpu, KvFormat::f16, 64) == prefill_seconds(model, toy_machine(), kCpu, KvFormat::f16, 64));
+    CHECK(prefill_seconds(model, machine, kCpu, KvFormat::f16, 1, 299) == close(decode_seconds(model, machine, kCpu, KvFormat::f16, 299)));
+}
+
 TEST_CASE("plan cost: a prompt's seconds by hand") {
     const ModelFacts model = toy();
     const MachineFacts machine = toy_machine();

@@ -106,6 +106,8 @@ TEST_CASE("plan: the shortest request on machines made up at random") {
             r->many_gmacs = any(100, 3000);
             r->many_gmacs_together = r->many_gmacs * any(0.5, 1);
             r->attention_gmacs = any(20, 400);
+            r->token_f16_gmacs = any(5, 200);
+            r->token_q8_gmacs = any(5, 200);
         }
         Wishes w = wishes_for(i % 3 == 0 ? std::vector{PlacementKind::rows} : kAll, static_cast<int32_t>(any(100, 100'000)));
         w.prompt = static_cast<int32_t>(any(1, 1300));

@@ -15,11 +15,12 @@ using lapidary::test::ScratchFolder;
 namespace {
 
 const RatesKey kKey{"1.2.3", "A CPU", "avx2", 4, "A GPU", "driver 7", "mains, balanced"};
-const MeasuredRates kRates{{20, 15, 90, 300, 250, 70}, Rates{60, 50, 400, 2000, 1800, 500}, 12e-6, "2026-01-02T03:04:05Z"};
+const MeasuredRates kRates{{20, 15, 90, 300, 250, 70, 50, 40}, Rates{60, 50, 400, 2000, 1800, 500, 300, 200}, 12e-6, "2026-01-02T03:04:05Z"};
 
 bool same(const Rates& a, const Rates& b) {
     return a.read_gbps == b.read_gbps && a.read_gbps_together == b.read_gbps_together && a.few_gmacs == b.few_gmacs &&
-           a.many_gmacs == b.many_gmacs && a.many_gmacs_together == b.many_gmacs_together && a.attention_gmacs == b.attention_gmacs;
+           a.many_gmacs == b.many_gmacs && a.many_gmacs_together == b.many_gmacs_together && a.attention_gmacs == b.attention_gmacs &&
+           a.token_f16_gmacs == b.token_f16_gmacs && a.token_q8_gmacs == b.token_q8_gmacs;
 }
 
 bool write(const std::filesystem::path& file, const RatesKey& key, const MeasuredRates& rates) {
@@ -93,6 +94,24 @@ TEST_CASE("rates store: what was measured otherwise is stale, and is forgotten b
     CHECK(read_rates(file, next).rates.has_value());
 }
 
+TEST_CASE("rates store: a file of an older form is named, and nothing of it stays") {
+    const ScratchFolder folder;
+    const auto file = folder.path() / "rates.json";
+    REQUIRE(write(file, kKey, kRates));
+    std::string text = text_of(file);
+    const size_t form = text.find("\"lapidary_rates\": 2");
+    REQUIRE(form != std::string::npos);
+    text.replace(form, 19, "\"lapidary_rates\": 1");
+    folder.write("rates.json", text);
+    CHECK(!read_rates(file, kKey).rates);
+    CHECK(read_rates(file, kKey).problem.find("is passed over: it is not of form 2") != std::string::npos);
+    RatesKey battery = kKey;
+    battery.power = "battery";
+    REQUIRE(write(file, battery, kRates));
+    CHECK(text_of(file).find("mains") == std::string::npos);
+    CHECK(read_rates(file, battery).rates.has_value());
+}
+
 TEST_CASE("rates store: any damage gives the rates, or a reason, never a crash") {
     const ScratchFolder folder;
     const auto file = folder.path() / "rates.json";
@@ -111,7 +130,7 @@ TEST_CASE("rates store: any damage gives the rates, or a reason, never a crash")
         refused += !found.rates;
     }
     CHECK(refused > 200);
-    for (const char* text : {"", "[]", "{}", "{\"lapidary_rates\":2}", "{\"lapidary_rates\":1,\"power\":[]}"}) {
+    for (const char* text : {"", "[]", "{}", "{\"lapidary_rates\":1}", "{\"lapidary_rates\":2,\"power\":[]}"}) {
         folder.write("rates.json", text);
         CHECK(!read_rates(file, kKey).problem.empty());
     }
