@@ -20,6 +20,7 @@ namespace {
 
 constexpr int32_t kLayers = 7;            // five sliding ones, a full one, and a last one, of which a prompt needs little
 constexpr int32_t kLong = 512, kFew = 4;  // columns
+constexpr double kAllButASliver = 0.98;   // of rows: of each product the CPU has some panels
 // Where attention is timed.
 int32_t depth_of(const CalibrateOptions& options) { return options.preset == "12b" ? 8192 : 1024; }
 
@@ -201,6 +202,10 @@ Result<void> measure_joint(const CalibrateOptions& options, const EngineOptions&
         alone += static_cast<double>(f.layers[static_cast<size_t>(i)].weight_bytes) /
                  (i < kLayers - kLayers / 2 ? rates.cpu.read_gbps : rates.gpu->read_gbps);
     rates.handover_s = std::clamp((shared.seconds - alone * 1e-9) / 2, 1e-6, 5e-3);
+    // A sliver of every product's rows on the CPU, beside the same on the GPU alone: what remains are the meetings.
+    LAP_ASSIGN(Subject sliver, Subject::open(options, engine, {runtime::PlacementKind::rows, kLayers, kAllButASliver}));
+    LAP_ASSIGN(const Timed met, sliver.steps(1, 0, options.seconds));
+    rates.meeting_s = std::clamp((met.seconds - one.bytes / rates.gpu->read_gbps * 1e-9) / (4 * kLayers), 1e-7, 5e-3);
     return {};
 }
 
@@ -258,10 +263,10 @@ Result<RatesReport> calibrate(const CalibrateOptions& options) try {
         runtime::RatesKey alone_key = place.key;
         alone_key.gpu = alone_key.driver = "";
         LAP_TRY(runtime::write_rates(place.file.parent_path() / runtime::rates_file_name(alone_key), alone_key,
-                                     {rates.cpu, std::nullopt, 0, rates.time}));
+                                     {rates.cpu, std::nullopt, 0, 0, rates.time}));
     }
     return RatesReport{place.key.power, place.key.gpu, rates.time, place.file, public_rates(rates.cpu),
-                       rates.gpu ? public_rates(*rates.gpu) : DeviceRates(), rates.handover_s};
+                       rates.gpu ? public_rates(*rates.gpu) : DeviceRates(), rates.handover_s, rates.meeting_s};
 } catch (const std::bad_alloc&) {
     return memory_ran_out();
 }

@@ -69,6 +69,7 @@ struct MachineFacts {
     Rates cpu;
     std::optional<PlanGpu> gpu;
     double handover_s = 0;     // of activations from one device to the other, and the wait for them
+    double meeting_s = 0;      // of both in the midst of a step, there and back, in memory that both see; 0: as two of these
     std::string rates_from;    // "measured by tune on ...", "assumed", a page
 };
 
