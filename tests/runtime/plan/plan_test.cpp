@@ -140,6 +140,7 @@ TEST_CASE("plan: the short last step of a prompt has a share of its own") {
     MachineFacts machine = unified_machine();
     machine.cpu.few_gmacs = 5;
     machine.gpu->rates.read_gbps = machine.gpu->rates.read_gbps_together = 10;
+    machine.gpu->rates.many_gmacs_together = machine.gpu->rates.many_gmacs;  // else it is faster alone
     Wishes w = wishes_for({PlacementKind::rows});
     w.prompt = 520;
     w.reply = 0;
