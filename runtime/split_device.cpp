@@ -58,25 +58,19 @@ SplitDevice::SplitDevice(std::unique_ptr<Device> main, std::unique_ptr<Device> h
 SplitDevice::~SplitDevice() = default;
 
 Result<Placed> SplitDevice::place(const TensorView& host, Use use, const ByteSink& progress) {
-    const auto boundary_of = [&](int64_t columns) { return use == Use::matrix ? boundary_(host.rows, host.cols, columns) : host.rows; };
-    const int64_t boundary = boundary_of(kernels::kFewColumns), other = boundary_of(kernels::kFewColumns + 1);
-    if (std::min(boundary, other) >= host.rows) return main_->place(host, use, progress);
-    if (boundary != other) {  // one copy, of which the helper has whatever it may be asked for
-        LAP_ASSIGN(Placed main, main_->place(host, use, progress));
-        LAP_ASSIGN(Placed helper, helper_->place(main.view.row_range(std::min(boundary, other), host.rows), use, {}));
-        Placed out{nullptr, host, main.in_source};
-        out.memory = std::make_shared<SplitBuffer>(std::move(main), std::move(helper));
-        out.view.buffer = out.memory.get();
-        out.view.offset = 0;
-        return out;
-    }
-    const TensorView upper = host.row_range(0, boundary), lower = host.row_range(boundary, host.rows);
-    LAP_ASSIGN(Placed main, boundary > 0 ? main_->place(upper, use, progress)
-                                         : Result<Placed>(Placed{nullptr, upper, false}));
+    if (use != Use::matrix) return main_->place(host, use, progress);
+    const int64_t few = boundary_(host.rows, host.cols, 1), many = boundary_(host.rows, host.cols, kernels::kFewColumns + 1);
+    const bool one_copy = few != many;  // of which the helper has whatever it may be asked for
+    if (!one_copy && few >= host.rows) return main_->place(host, use, progress);
+    const TensorView upper = host.row_range(0, one_copy ? host.rows : few);
+    LAP_ASSIGN(Placed main, upper.rows > 0 ? main_->place(upper, use, progress)
+                                           : Result<Placed>(Placed{nullptr, upper, false}));
+    const TensorView lower = (one_copy ? main.view : host).row_range(std::min(few, many), host.rows);
     const int64_t done = upper.bytes();
-    LAP_ASSIGN(Placed helper,
-               helper_->place(lower, use, [&](int64_t part) { return !progress || progress(done + part); }));
-    Placed out{nullptr, host, main.in_source || helper.in_source};
+    LAP_ASSIGN(Placed helper, helper_->place(lower, use, [&](int64_t part) {
+        return !progress || progress(one_copy ? done : done + part);
+    }));
+    Placed out{nullptr, host, main.in_source || (!one_copy && helper.in_source)};
     out.memory = std::make_shared<SplitBuffer>(std::move(main), std::move(helper));
     out.view.buffer = out.memory.get();
     out.view.offset = 0;
@@ -101,15 +95,6 @@ Result<Recording> SplitDevice::begin(const StepKey& key, const StepWatch& watch)
     watch_ = watch;
     pieces_.assign(1, {});
     return Recording{inputs_, false};
-}
-
-void SplitDevice::end() {
-    if (main_->meets()) main_->end();
-}
-
-void SplitDevice::abort() {
-    if (main_->meets()) main_->abort();
-    pieces_.clear();
 }
 
 Ticket SplitDevice::submit() {

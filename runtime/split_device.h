@@ -17,9 +17,10 @@ namespace lapidary::runtime {
 
 class SplitDevice final : public Device {
   public:
-    // The first row of a matrix [rows, cols] that the helper multiplies in a step of so many columns: 0 to rows, a multiple
-    // of 16 unless it is `rows`. Gate and up have one shape, so also one boundary. One for all steps of up to
-    // kernels::kFewColumns columns and one for all longer ones; where these differ, the main device meets the CPU and its weights are shared.
+    // The first row of a matrix [rows, cols] that the helper multiplies in a step of so many columns: 0 to rows, a multiple of 16
+    // unless it is `rows`. Gate and up have one shape, so also one boundary. It is one for all steps of up to
+    // kernels::kFewColumns columns and one for all longer ones; these differ only where the main device meets the CPU and
+    // places weights in memory of kind shared.
     using Boundary = std::function<int64_t(int64_t rows, int64_t cols, int64_t columns)>;
 
     SplitDevice(std::unique_ptr<Device> main, std::unique_ptr<Device> helper, Boundary boundary);
@@ -39,8 +40,13 @@ class SplitDevice final : public Device {
         return main_->kernels_of(host, use);
     }
     Result<Recording> begin(const StepKey& key, const StepWatch& watch) override;
-    void end() override;
-    void abort() override;
+    void end() override {
+        if (main_->meets()) main_->end();
+    }
+    void abort() override {
+        if (main_->meets()) main_->abort();
+        pieces_.clear();
+    }
     Ticket submit() override;
     Result<void> wait(Ticket ticket) override;
     const std::byte* read(const TensorView& from) override { return main_->read(from); }

@@ -9,7 +9,6 @@
 namespace lapidary::runtime {
 namespace {
 
-using kernels::kFewColumns;  // above them a step takes no less than one of so many
 constexpr double kProducts = 4;  // of a layer: q k v, o, gate and up, down
 
 struct Work {
@@ -22,6 +21,7 @@ struct Pace {
     double read, few, many, attention;  // 1e9
     double products(const Work& w, int64_t columns) const {
         const auto c = static_cast<double>(columns), most = static_cast<double>(kFewColumns);
+        // More than few columns take no less than those.
         const double multiplying = columns > kFewColumns ? std::max(w.macs / many, w.macs / c * most / few) : w.macs / few;
         return std::max(w.weight_bytes / read, multiplying) * 1e-9;
     }

@@ -15,6 +15,7 @@ namespace lapidary::runtime {
 
 using kernels::KvFormat;
 inline constexpr size_t kKvFormats = 3;  // f32, f16, q8_0
+inline constexpr int64_t kFewColumns = 8;  // of a short step: that of a reply, or of a guess of its next tokens
 
 struct LayerFacts {
     uint64_t weight_bytes = 0;  // as they stand in memory
