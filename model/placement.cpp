@@ -126,6 +126,7 @@ Result<runtime::MachineFacts> this_machine(const EngineOptions& options) {
         facts.cpu = found.rates->cpu;
         if (facts.gpu && found.rates->gpu) facts.gpu->rates = *found.rates->gpu;
         facts.handover_s = found.rates->handover_s;
+        facts.meeting_s = found.rates->meeting_s;
         facts.rates_from = concat("measured ", found.rates->time, " (", found.power, ")");
         facts.power = found.power;
     } else if (found.problem.empty()) {
@@ -208,7 +209,9 @@ Result<runtime::Plan> plan_for(const EngineOptions& options, const LoadedModel& 
 Plan public_plan(const runtime::Plan& plan, const LoadedModel& loaded, const std::string& type, const std::string& machine) {
     const auto layers = static_cast<int32_t>(loaded.config.layers.size());
     const auto option = [&](const runtime::PlannedPlacement& p, bool fits, const runtime::Speed& speed) {
-        return PlanOption{runtime::name(p.kind), runtime::describe(p, layers), fits, speed.prefill, speed.decode};
+        const bool rows = p.kind == PlacementKind::rows;
+        return PlanOption{runtime::name(p.kind), runtime::describe(p, layers), fits, speed.prefill, speed.decode,
+                          rows ? p.gpu_share : 0, rows ? p.share(1) : 0};
     };
     Plan out{.model = loaded.config.name,
              .type = type,
@@ -256,14 +259,14 @@ Result<std::vector<DevicePart>> planned_parts(const runtime::PlannedPlacement& p
                                               const LoadedModel& loaded, Attempt attempt) {
     const PlacementKind kind = placement.kind;
     if (kind == PlacementKind::cpu) return cpu_part(options, loaded);
-    LAP_ASSIGN(std::vector<DevicePart> parts, gpu_part(options, loaded, attempt, kind == PlacementKind::phases));
+    LAP_ASSIGN(std::vector<DevicePart> parts, gpu_part(options, loaded, attempt, kind == PlacementKind::phases || placement.few_share));
     if (kind == PlacementKind::gpu) return parts;
     LAP_ASSIGN(std::vector<DevicePart> cpu, cpu_part(options, loaded, attempt));
     if (kind == PlacementKind::rows) {
-        const double share = placement.gpu_share;
         parts[0].device = std::make_unique<runtime::SplitDevice>(std::move(parts[0].device), std::move(cpu[0].device),
-                                                                 [share](int64_t rows, int64_t) {
-            return std::clamp<int64_t>(std::llround(share * static_cast<double>(rows) / kernels::kPanel) * kernels::kPanel, 0, rows);
+                                                                 [placement](int64_t rows, int64_t, int64_t columns) {
+            const double panels = placement.share(columns) * static_cast<double>(rows) / kernels::kPanel;
+            return std::clamp<int64_t>(std::llround(panels) * kernels::kPanel, 0, rows);
         });
         return parts;
     }

@@ -8,6 +8,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "lapidary/result.h"
 #include "runtime/kv.h"
@@ -39,7 +40,7 @@ struct MatmulInput {
 inline constexpr size_t kMaxParts = 4;  // matrices of one matmul
 
 // What memory is for. weights: read by the device alone; state: cache and step buffers; readback: read by the host; shared:
-// the CPU device computes with it too, while no step of this device runs.
+// the CPU device computes with it too, while no step of this device runs or between its give() and take().
 enum class MemoryKind : uint8_t { weights, state, readback, shared };
 
 // A weight where the device wants it: in new memory, or still in its source.
@@ -47,6 +48,13 @@ struct Placed {
     Buffer memory;           // null: none was needed
     TensorView view;
     bool in_source = false;  // the source must stay
+};
+// What the CPU does in the midst of another device's step, and the rows that it reads and writes for that. `run` neither fails
+// nor waits for anybody.
+struct Help {
+    std::function<void()> run;
+    TensorView in;
+    std::vector<TensorView> outs;  // kMaxParts at most
 };
 // What a weight is for: matrices of the layers; the embedding, multiplied as the head and read row by row; the embedding where
 // another device has the head; matrices and tables that serve pictures and sound; factors of norms.
@@ -127,6 +135,13 @@ class Device {
     virtual Result<void> wait(Ticket ticket) = 0;
     // After wait(): the bytes of the rows, one after the other; valid until the next begin(). Null: the device is lost.
     virtual const std::byte* read(const TensorView& from) = 0;
+
+    // Whether steps meet the CPU midway: once all is done that was noted in front of give(), whoever is in submit() runs `help`, in
+    // every run of the step, on memory of kind shared; what is noted behind take() finds what it wrote. Between the two stands
+    // what touches none of that.
+    virtual bool meets() const { return false; }
+    virtual void give(const Help&) {}
+    virtual void take() {}
 
     virtual void observe(Recorder* recorder) = 0;  // told of every operation executed; null: nobody
     virtual MachineProbe& probe() = 0;

@@ -1,7 +1,9 @@
 // Two devices that share every product by rows: each matrix has a boundary, the rows in front of it are
 // multiplied by the main device, the others by the helper, at the same time where the main device works
 // behind the caller's back. Everything else, and all memory that is not a weight, belongs to the main device.
-// Of a product's input and of the helper's rows of its result a copy crosses.
+// Where that meets the CPU, which the helper then must be, the helper reads a product's input and writes its rows of
+// the result in memory of both, in the midst of one recording of the whole step (ADR 22). Else a step is cut at every product,
+// and copies cross.
 #pragma once
 
 #include <deque>
@@ -15,14 +17,18 @@ namespace lapidary::runtime {
 
 class SplitDevice final : public Device {
   public:
-    // The first row of a matrix [rows, cols] that the helper multiplies: 0 to rows, a multiple of 16 unless
-    // it is `rows`. Gate and up have one shape, so also one boundary.
-    using Boundary = std::function<int64_t(int64_t rows, int64_t cols)>;
+    // The first row of a matrix [rows, cols] that the helper multiplies in a step of so many columns: 0 to rows, a multiple of 16
+    // unless it is `rows`. Gate and up have one shape, so also one boundary. It is one for all steps of up to
+    // kernels::kFewColumns columns and one for all longer ones; these differ only where the main device meets the CPU and
+    // places weights in memory of kind shared.
+    using Boundary = std::function<int64_t(int64_t rows, int64_t cols, int64_t columns)>;
 
     SplitDevice(std::unique_ptr<Device> main, std::unique_ptr<Device> helper, Boundary boundary);
     ~SplitDevice() override;
 
-    Result<Buffer> allocate(size_t bytes, MemoryKind kind) override { return main_->allocate(bytes, kind); }
+    Result<Buffer> allocate(size_t bytes, MemoryKind kind) override {
+        return main_->allocate(bytes, main_->meets() && kind == MemoryKind::state ? MemoryKind::shared : kind);
+    }
     Result<void> copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset,
                       size_t bytes) override {
         return main_->copy(from, from_offset, to, to_offset, bytes);
@@ -34,8 +40,13 @@ class SplitDevice final : public Device {
         return main_->kernels_of(host, use);
     }
     Result<Recording> begin(const StepKey& key, const StepWatch& watch) override;
-    void end() override {}
-    void abort() override { pieces_.clear(); }
+    void end() override {
+        if (main_->meets()) main_->end();
+    }
+    void abort() override {
+        if (main_->meets()) main_->abort();
+        pieces_.clear();
+    }
     Ticket submit() override;
     Result<void> wait(Ticket ticket) override;
     const std::byte* read(const TensorView& from) override { return main_->read(from); }
@@ -65,28 +76,30 @@ class SplitDevice final : public Device {
   private:
     class SplitBuffer;
     // The helper's rows of one product: the input is read from the main device, the results go to `outs` there.
-    struct Help {
+    struct Share {
         TensorView input;
         std::vector<MatmulPart> parts;  // `out` is unset; two with `gated`: gate and up
         bool gated = false;
         std::vector<TensorView> outs;   // columns of the main device's results
+        TensorView scratch = {};        // and of its second product, with `gated`
         int64_t width() const;          // of all results together
     };
     // What the main device does without a look at the helper, and what the helper does while it does the last
     // of it.
     struct Piece {
         std::vector<std::function<void()>> operations;
-        std::shared_ptr<const Help> takes;  // whose results it starts with
-        std::shared_ptr<const Help> gives;  // for which its results are the input
+        std::shared_ptr<const Share> takes;  // whose results it starts with
+        std::shared_ptr<const Share> gives;  // for which its results are the input
         bool products = false;              // the main device's rows of `gives` of the piece before
     };
 
-    void note(std::function<void()> operation) { pieces_.back().operations.push_back(std::move(operation)); }
-    void share(std::shared_ptr<const Help> help, std::function<void()> products);
+    void note(std::function<void()> operation);
+    void share(std::shared_ptr<const Share> share, std::function<void()> products);
     Result<void> run_piece(size_t index);
-    Result<void> run_help(const Help& help, int32_t piece);
+    Result<void> run_share(const Share& share, int32_t piece);
+    void multiply(const Share& share, const TensorView& x, std::span<const TensorView> outs, const TensorView& scratch);
     Result<void> run_all();
-    Result<void> reserve_help(const Help& help);
+    Result<void> reserve_share(const Share& share);
 
     std::unique_ptr<Device> main_, helper_;
     Boundary boundary_;

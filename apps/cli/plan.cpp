@@ -50,7 +50,9 @@ void describe(Command& command, PlanVerbOptions& options, Console& console) {
 Json rate(double value) { return value > 0 ? Json(std::round(value * 100) / 100) : Json(nullptr); }
 
 Json to_json(const PlanOption& o) {
-    return {{"kind", o.kind}, {"text", o.text}, {"fits", o.fits}, {"prefill_tps", rate(o.prefill_tps)}, {"decode_tps", rate(o.decode_tps)}};
+    Json out = {{"kind", o.kind}, {"text", o.text}, {"fits", o.fits}, {"prefill_tps", rate(o.prefill_tps)}, {"decode_tps", rate(o.decode_tps)}};
+    if (o.kind == "rows") out["shares"] = {{"prefill", o.prefill_share}, {"decode", o.decode_share}};
+    return out;
 }
 
 Json to_json(const Plan& plan) {

@@ -80,7 +80,7 @@ Json to_json(const DeviceRates& r) {
 
 Json to_json(const RatesReport& r) {
     return {{"power", r.power}, {"time", r.time}, {"file", r.file.string()}, {"cpu", to_json(r.cpu)},
-            {"gpu", r.gpu.empty() ? Json(nullptr) : to_json(r.gpu_rates)}, {"handover_us", r.handover_s * 1e6}};
+            {"gpu", r.gpu.empty() ? Json(nullptr) : to_json(r.gpu_rates)}, {"handover_us", r.handover_s * 1e6}, {"meeting_us", r.meeting_s * 1e6}};
 }
 
 std::string rates_text(const RatesReport& r) {
@@ -94,7 +94,8 @@ std::string rates_text(const RatesReport& r) {
     row("CPU", r.cpu);
     if (!r.gpu.empty()) row("GPU", r.gpu_rates);
     return fmt::format("rates    {}{}\n{}", r.power,
-                       r.gpu.empty() ? "" : fmt::format(" · {:.0f} µs from one device to the other", r.handover_s * 1e6), table.text());
+                       r.gpu.empty() ? "" : fmt::format(" · {:.0f} µs from one device to the other, {:.0f} µs for a meeting of both", r.handover_s * 1e6, r.meeting_s * 1e6),
+                       table.text());
 }
 
 // The GPU whose shaders are tested; nothing: only the CPU is measured.

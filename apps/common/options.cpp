@@ -151,7 +151,7 @@ void add_placement_options(Command& command, EngineChoices& choices) {
     command.choice("--placement", choices.placement, {"auto", "cpu", "gpu", "split", "phases"}, "where layers run (default auto; lapidary plan)");
     command.text("--device", choices.device, "N|NAME", "the GPU, as `lapidary doctor` lists them; implies gpu");
     command.count("--gpu-layers", choices.engine.gpu_layers, 0, 1'000'000, "the last so many on the GPU, with the head; implies split");
-    command.real("--split", choices.engine.gpu_share, 0, 1, "share of every matrix's rows on the GPU; implies split");
+    command.real("--split", choices.engine.gpu_share, 0, 1, "share of every matrix's rows on the GPU, for prompts and replies; implies split");
     command.parsed("--memory", "N", "memory to use, as 12G or 800M (default: what is free, less a reserve)", choices.engine.memory_bytes,
                    parse_bytes);
 }

@@ -143,7 +143,7 @@ struct EngineOptions {
     // reasons.
     Placement placement = Placement::automatic;
     std::optional<uint32_t> gpu_layers = {};  // split: the last so many, with the head, on the GPU; 0: cpu, all: gpu
-    std::optional<double> gpu_share = {};     // split: of the rows of every matrix, 0 to 1
+    std::optional<double> gpu_share = {};     // split: of the rows of every matrix, 0 to 1, for prompts and for replies
     // Which GPU: a number as doctor() counts, or a part of its name; naming one asks for the GPU. Empty:
     // LAPIDARY_DEVICE, else the best that is no software device.
     std::string device = {};

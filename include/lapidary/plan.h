@@ -26,6 +26,7 @@ struct PlanOption {                 // the best of a kind of placement
     std::string kind, text;         // cpu, gpu, layers, rows, phases; "layers 0-17 on the CPU, 18-47 on the GPU"
     bool fits = false;
     double prefill_tps = 0, decode_tps = 0;  // 0: not measured
+    double prefill_share = 0, decode_share = 0;  // of rows on the GPU, for prompts and replies; other kinds: 0
 };
 
 // A decision of the planner: memory is allocated as it says.

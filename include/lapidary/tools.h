@@ -59,6 +59,7 @@ struct RatesReport {
     std::filesystem::path file;             // that plans read from now on
     DeviceRates cpu, gpu_rates;
     double handover_s = 0;                  // from one device to the other
+    double meeting_s = 0;                   // of both in the midst of a step, as shares of rows need it
 };
 // Measures this machine for plans, in half a minute, and keeps the result in the cache folder. Takes 3.5 GB of memory for a moment
 // (q4_0), with a GPU that shares it 5; does_not_fit where they are not there.

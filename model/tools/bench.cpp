@@ -121,6 +121,7 @@ class Prediction {
             machine_.cpu = rates.cpu;
             if (machine_.gpu && rates.gpu) machine_.gpu->rates = *rates.gpu;
             machine_.handover_s = rates.handover_s;
+            machine_.meeting_s = rates.meeting_s;
             calibrator_->forget();
         }
         if (what.kind == BenchCase::Kind::columns) return 0;  // rows of logits for all of them are in no plan

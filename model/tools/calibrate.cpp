@@ -44,10 +44,10 @@ Result<RatesReport> calibrate(const CalibrateOptions& options) try {
         runtime::RatesKey alone_key = place.key;
         alone_key.gpu = alone_key.driver = "";
         LAP_TRY(runtime::write_rates(place.file.parent_path() / runtime::rates_file_name(alone_key), alone_key,
-                                     {rates.cpu, std::nullopt, 0, rates.time}));
+                                     {rates.cpu, std::nullopt, 0, 0, rates.time}));
     }
     return RatesReport{place.key.power, place.key.gpu, rates.time, place.file, public_rates(rates.cpu),
-                       rates.gpu ? public_rates(*rates.gpu) : DeviceRates(), rates.handover_s};
+                       rates.gpu ? public_rates(*rates.gpu) : DeviceRates(), rates.handover_s, rates.meeting_s};
 } catch (const std::bad_alloc&) {
     return memory_ran_out();
 }

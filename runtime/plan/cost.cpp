@@ -9,7 +9,6 @@
 namespace lapidary::runtime {
 namespace {
 
-constexpr int64_t kFewColumns = 8;  // above them a step takes no less than one of so many
 constexpr double kProducts = 4;  // of a layer: q k v, o, gate and up, down
 
 struct Attention {
@@ -28,6 +27,7 @@ struct Pace {
     double read, few, many, attention, token_f16, token_q8;
     double products(const Work& w) const {
         const auto c = static_cast<double>(w.columns), most = static_cast<double>(kFewColumns);
+        // More than few columns take no less than those.
         const double multiplying = w.columns > kFewColumns ? std::max(w.macs / many, w.macs / c * most / few) : w.macs / few;
         return std::max(w.weight_bytes / read, multiplying) * 1e-9;
     }
@@ -79,11 +79,14 @@ double shared_products(const Work& w, double share, const Pace& gpu, const Pace&
     return std::max(gpu.products(on_gpu), cpu.products(on_cpu));
 }
 
+// Both at each product; the GPU alone where it has all rows.
 double rows_step(const ModelFacts& model, const MachineFacts& machine, double share, KvFormat kv, int64_t columns, int64_t position) {
-    const Pace gpu = pace_of(machine.gpu->rates, true), cpu = pace_of(machine.cpu, true);
+    const bool both = share > 0 && share < 1, met = machine.gpu->unified && machine.meeting_s > 0;
+    const Pace gpu = pace_of(machine.gpu->rates, both), cpu = pace_of(machine.cpu, both);
     const Work w = work_of(model, 0, model.layer_count(), kv, columns, position);
+    const double meetings = kProducts * model.layer_count() * (met ? machine.meeting_s : 2 * machine.handover_s);
     return shared_products(w, share, gpu, cpu) + pace_of(machine.gpu->rates, false).attends(w) +
-           2 * kProducts * model.layer_count() * machine.handover_s;
+           (share < 1 ? meetings : machine.handover_s);
 }
 
 bool rates_known(const MachineFacts& machine, PlacementKind kind) {
@@ -133,7 +136,7 @@ double prefill_seconds(const ModelFacts& model, const MachineFacts& machine, con
                 gpu_free = std::max(cpu_free, gpu_free) +
                            seconds(machine.gpu->rates, on_cpu, layers, several && done + columns < tokens);
                 break;
-            case PlacementKind::rows: gpu_free += rows_step(model, machine, placement.gpu_share, kv, columns, at); break;
+            case PlacementKind::rows: gpu_free += rows_step(model, machine, placement.share(columns), kv, columns, at); break;
         }
     }
     const bool cpu_head = placement.kind == PlacementKind::cpu;
@@ -156,7 +159,7 @@ double decode_seconds(const ModelFacts& model, const MachineFacts& machine, cons
         case PlacementKind::layers:
             return seconds(machine.cpu, 0, on_cpu, false) + seconds(machine.gpu->rates, on_cpu, layers, true) + 2 * machine.handover_s;
         case PlacementKind::rows:
-            return rows_step(model, machine, placement.gpu_share, kv, 1, position) +
+            return rows_step(model, machine, placement.share(1), kv, 1, position) +
                    pace_of(machine.gpu->rates, false).all(head_of(model)) + 2 * machine.handover_s;
     }
     return 0;
@@ -168,6 +171,7 @@ Footprint footprint(const ModelFacts& model, const MachineFacts& machine, const 
     const PlacementKind kind = placement.kind;
     const Where device = kind == PlacementKind::cpu ? Where::cpu : kind == PlacementKind::phases ? Where::shared : Where::gpu;
     const int32_t on_cpu = kind == PlacementKind::layers ? layers - placement.gpu_layers : kind == PlacementKind::cpu ? layers : 0;
+    constexpr const char* kNoPanels = "exact products on the CPU take no panels";
     Footprint out;
     const auto add = [&](std::string what, Where where, uint64_t bytes, std::string note = {}) {
         if (bytes == 0) return;
@@ -192,7 +196,11 @@ Footprint footprint(const ModelFacts& model, const MachineFacts& machine, const 
         }
         return bytes * static_cast<uint64_t>(wishes.sessions);
     };
-    if (kind == PlacementKind::rows) {
+    if (kind == PlacementKind::rows && placement.few_share) {
+        add(range("weights", 0, layers), Where::shared, weights(0, layers));
+        const double of_cpu = 1 - std::min(placement.gpu_share, *placement.few_share);
+        if (model.exact) add("rows of the weights", Where::cpu, static_cast<uint64_t>(static_cast<double>(weights(0, layers)) * of_cpu), kNoPanels);
+    } else if (kind == PlacementKind::rows) {
         const auto all = static_cast<double>(weights(0, layers));
         const auto rows = static_cast<uint64_t>(all * placement.gpu_share);
         add(range("weights", 0, layers) + ", first rows", Where::gpu, rows);
@@ -214,7 +222,7 @@ Footprint footprint(const ModelFacts& model, const MachineFacts& machine, const 
     const int64_t few = std::min<int64_t>(model.chunk, kFewColumns);
     if (kind == PlacementKind::phases) {
         add("step buffers", Where::cpu, model.column_bytes * static_cast<uint64_t>(few) + model.step_bytes, std::to_string(few) + " tokens a step");
-        if (model.exact) add("rows of the weights", Where::cpu, model.weight_bytes(), "exact products on the CPU take no panels");
+        if (model.exact) add("rows of the weights", Where::cpu, model.weight_bytes(), kNoPanels);
     } else if (kind != PlacementKind::gpu) {
         add("step buffers", Where::cpu, step, chunk);
     }

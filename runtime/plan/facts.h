@@ -15,6 +15,7 @@ namespace lapidary::runtime {
 
 using kernels::KvFormat;
 inline constexpr size_t kKvFormats = 3;  // f32, f16, q8_0
+inline constexpr int64_t kFewColumns = 8;  // of a short step: that of a reply, or of a guess of its next tokens
 
 struct LayerFacts {
     uint64_t weight_bytes = 0;  // as they stand in memory
@@ -70,6 +71,7 @@ struct MachineFacts {
     Rates cpu;
     std::optional<PlanGpu> gpu;
     double handover_s = 0;     // of activations from one device to the other, and the wait for them
+    double meeting_s = 0;      // of both in the midst of a step, there and back, in memory that both see; 0: as two of these
     std::string rates_from;    // "measured by tune on ...", "assumed", a page
     std::string power;         // the state of power they were measured in; empty: not measured
 };

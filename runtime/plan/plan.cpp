@@ -17,13 +17,15 @@ std::string fixed(double value, int digits) {
     return text;
 }
 
-// Shares of rows among which the fastest one that fits is. Time is convex in the share, a sum of steps in each of which the
-// slower device counts: its least value lies where both end together in one of these steps, or where memory ends.
-std::vector<double> shares_of(const ModelFacts& model, const MachineFacts& machine, KvFormat kv, const Wishes& wishes) {
-    if (wishes.gpu_share) return {std::clamp(*wishes.gpu_share, 0.0, 1.0)};
-    const auto with = [&](double share) {
-        return footprint(model, machine, {PlacementKind::rows, model.layer_count(), share}, kv, wishes);
+// Shares of rows among which the fastest ones that fit are. Time is convex in the share, a sum of steps in each of which the
+// slower device counts: its least value lies where both end together in one of these steps, where memory ends, or at the ends,
+// where nobody waits for the other. In one memory prompts and replies may have a share each.
+std::vector<PlannedPlacement> shares_of(const ModelFacts& model, const MachineFacts& machine, KvFormat kv, const Wishes& wishes) {
+    const auto rows = [&](double share, std::optional<double> few = {}) {
+        return PlannedPlacement{PlacementKind::rows, model.layer_count(), share, few};
     };
+    if (wishes.gpu_share) return {rows(std::clamp(*wishes.gpu_share, 0.0, 1.0))};
+    const auto with = [&](double share) { return footprint(model, machine, rows(share), kv, wishes); };
     const Footprint none = with(0), all = with(1);
     const auto weights = static_cast<double>(all.gpu_bytes - none.gpu_bytes);
     double least = 0, most = 1;
@@ -31,11 +33,15 @@ std::vector<double> shares_of(const ModelFacts& model, const MachineFacts& machi
         most = static_cast<double>(heap - none.gpu_bytes) / weights;
     if (const uint64_t budget = budget_of(machine, wishes); !machine.gpu->unified && none.host_bytes > budget)
         least = std::min(1.0, static_cast<double>(none.host_bytes - budget + 1) / weights);
-    std::vector<double> out;
+    std::vector<double> shares = {0, 1};
     for (const int64_t columns : {1, std::min(wishes.prompt, model.chunk), wishes.prompt % model.chunk})
-        if (columns > 0) out.push_back(balanced_share(model, machine, columns).value_or(0.5));
-    if (least <= most)
-        for (double& share : out) share = std::clamp(share, least, most);
+        if (columns > 0) shares.push_back(balanced_share(model, machine, columns).value_or(0.5));
+    std::vector<PlannedPlacement> out;
+    for (const double share : shares) {
+        out.push_back(rows(least <= most ? std::clamp(share, least, most) : share));
+        for (const double few : shares)
+            if (machine.gpu->unified && few != share) out.push_back(rows(share, few));
+    }
     return out;
 }
 
@@ -46,15 +52,12 @@ std::vector<PlannedPlacement> placements_of(PlacementKind kind, const ModelFacts
     if (kind == PlacementKind::cpu) return {{kind, 0, 0}};
     if (!machine.gpu || (kind == PlacementKind::phases && !machine.gpu->unified)) return {};
     if (kind == PlacementKind::gpu || kind == PlacementKind::phases) return {{kind, layers, 1}};
+    if (kind == PlacementKind::rows) return shares_of(model, machine, kv, wishes);
+    if (wishes.gpu_layers && *wishes.gpu_layers <= 0) return {{PlacementKind::cpu, 0, 0}};
+    if (wishes.gpu_layers && *wishes.gpu_layers >= layers) return {{PlacementKind::gpu, layers, 1}};
+    if (wishes.gpu_layers) return {{kind, *wishes.gpu_layers, 0}};
     std::vector<PlannedPlacement> out;
-    if (kind == PlacementKind::layers) {
-        if (wishes.gpu_layers && *wishes.gpu_layers <= 0) return {{PlacementKind::cpu, 0, 0}};
-        if (wishes.gpu_layers && *wishes.gpu_layers >= layers) return {{PlacementKind::gpu, layers, 1}};
-        if (wishes.gpu_layers) return {{kind, *wishes.gpu_layers, 0}};
-        for (int32_t n = layers - 1; n >= 1; --n) out.push_back({kind, n, 0});
-        return out;
-    }
-    for (const double share : shares_of(model, machine, kv, wishes)) out.push_back({kind, layers, share});
+    for (int32_t n = layers - 1; n >= 1; --n) out.push_back({kind, n, 0});
     return out;
 }
 
@@ -153,7 +156,10 @@ std::string describe(const PlannedPlacement& p, int32_t layers) {
         case PlacementKind::gpu: return "all on the GPU";
         case PlacementKind::layers:
             return concat("layers 0-", layers - p.gpu_layers - 1, " on the CPU, ", layers - p.gpu_layers, "-", layers - 1, " on the GPU");
-        case PlacementKind::rows: return concat(fixed(100 * p.gpu_share, 0), " % of the rows on the GPU, the others on the CPU");
+        case PlacementKind::rows: {
+            const std::string few = p.few_share ? concat(" for prompts and ", fixed(100 * *p.few_share, 0), " % for replies") : "";
+            return concat(fixed(100 * p.gpu_share, 0), " % of the rows on the GPU", few, ", the others on the CPU");
+        }
         case PlacementKind::phases: return "prompts on the GPU, replies on the CPU";
     }
     return "";

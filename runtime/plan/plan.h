@@ -14,6 +14,8 @@ struct PlannedPlacement {
     PlacementKind kind = PlacementKind::cpu;
     int32_t gpu_layers = 0;  // of the last layers; all of them: gpu. Only of kinds cpu, gpu, layers
     double gpu_share = 0;    // of rows
+    std::optional<double> few_share = {};  // in steps of up to 8 columns, where that is another: weights are then in shared memory
+    double share(int64_t columns) const { return columns <= kFewColumns ? few_share.value_or(gpu_share) : gpu_share; }
 };
 std::string describe(const PlannedPlacement& placement, int32_t layers);  // "layers 0-17 on the CPU, 18-47 on the GPU"
 

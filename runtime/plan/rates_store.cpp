@@ -71,6 +71,7 @@ std::optional<MeasuredRates> entry_in(const json& entry, bool gpu) {
     if (!cpu || !handover) return std::nullopt;
     out.cpu = *cpu;
     out.handover_s = *handover * 1e-6;
+    out.meeting_s = number_in(entry, "meeting_us").value_or(0) * 1e-6;
     out.time = text_in(entry, "time");
     if (gpu) out.gpu = rates_in(entry, "gpu");
     return gpu && !out.gpu ? std::nullopt : std::optional(out);
@@ -153,7 +154,8 @@ Result<void> write_rates(const std::filesystem::path& file, const RatesKey& key,
         const auto head = parse_json_object(*text, file.filename().string());
         if (head && stranger(*head, key).empty() && head->contains("power") && (*head)["power"].is_object()) entries = (*head)["power"];
     }
-    json entry = {{"time", rates.time}, {"cpu", to_json(rates.cpu)}, {"handover_us", rates.handover_s * 1e6}};
+    json entry = {{"time", rates.time}, {"cpu", to_json(rates.cpu)}, {"handover_us", rates.handover_s * 1e6},
+                  {"meeting_us", rates.meeting_s * 1e6}};
     if (rates.gpu) entry["gpu"] = to_json(*rates.gpu);
     entries[key.power] = std::move(entry);
     const json head = {{"lapidary_rates", kFormat}, {"version", key.version}, {"cpu", key.cpu}, {"isa", key.isa},

@@ -22,7 +22,7 @@ struct RatesKey {
 struct MeasuredRates {
     Rates cpu;
     std::optional<Rates> gpu;
-    double handover_s = 0;
+    double handover_s = 0, meeting_s = 0;
     std::string time;               // UTC, ISO 8601
 };
 

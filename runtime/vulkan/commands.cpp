@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/try.h"
+#include "runtime/vulkan/meetings.h"
 
 namespace lapidary::runtime::vulkan {
 
@@ -62,6 +63,14 @@ Result<void> Queue::wait(uint64_t submitted) {
     if (const VkResult r = c.vk().vkWaitSemaphores(c.device(), &info, UINT64_MAX); r != VK_SUCCESS)
         return failure("waiting for " + c.facts().name, r);
     return {};
+}
+
+Result<bool> Queue::is_done(uint64_t submitted) const {
+    const Context& c = *context_;
+    uint64_t done = 0;
+    if (const VkResult r = c.vk().vkGetSemaphoreCounterValue(c.device(), timeline_, &done); r != VK_SUCCESS)
+        return failure("waiting for " + c.facts().name, r);
+    return done >= submitted;
 }
 
 Result<void> Queue::run_once(const std::function<void(VkCommandBuffer)>& record) {
@@ -184,7 +193,9 @@ Result<VkCommandBuffer> RecordedStep::piece(size_t i) {
     std::vector<VkPipeline> pipelines;
     const size_t begin = i == 0 ? 0 : cuts_[i - 1], end = i < cuts_.size() ? cuts_[i] : dispatches_.size();
     for (size_t d = begin; d < end; ++d) {
-        LAP_ASSIGN(pipelines.emplace_back(), pipelines_.get(dispatches_[d].pipeline));
+        VkPipeline& pipeline = pipelines.emplace_back(VK_NULL_HANDLE);
+        if (dispatches_[d].meeting != Meeting::none) continue;
+        LAP_ASSIGN(pipeline, pipelines_.get(dispatches_[d].pipeline));
     }
     VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
     info.commandPool = queue_.pool();
@@ -224,8 +235,13 @@ Result<void> RecordedStep::record(size_t piece, VkCommandBuffer commands, std::s
         const Dispatch& d = dispatches_[begin + i];
         labels.move_to(d.operation);
         for (; operation_ < d.operation; ++operation_) stamp();
-        if (barriers_[begin + i] || options_.barrier_everywhere) compute_barrier(vk, commands);
-        record_dispatch(vk, commands, pipelines_.layout(), pipelines[i], d);
+        if (barriers_[begin + i] || options_.barrier_everywhere)
+            d.meeting == Meeting::give ? full_barrier(vk, commands) : compute_barrier(vk, commands);
+        switch (d.meeting) {
+            case Meeting::none: record_dispatch(vk, commands, pipelines_.layout(), pipelines[i], d); break;
+            case Meeting::give: options_.meetings->record_give(commands, given_++); break;
+            case Meeting::take: options_.meetings->record_take(commands, taken_++); break;
+        }
     }
     labels.close();
     if (is_last) {

@@ -24,6 +24,7 @@ class Queue {
     // Submits; the returned number goes to wait(). Work of one queue runs in the order of its submits.
     Result<uint64_t> submit(VkCommandBuffer commands);
     Result<void> wait(uint64_t submitted);
+    Result<bool> is_done(uint64_t submitted) const;
 
     // Records with `record`, submits and waits.
     Result<void> run_once(const std::function<void(VkCommandBuffer)>& record);
@@ -45,12 +46,15 @@ inline constexpr bool kFindHazards = false;
 inline constexpr bool kFindHazards = true;
 #endif
 
+class Meetings;
+
 // How a step is recorded.
 struct RecordingOptions {
     bool barrier_everywhere = false;        // behind every dispatch: must give the same bits
     int32_t omit_barrier = -1;              // the n-th of those needed: a mistake for tests
     bool find_hazards = kFindHazards;       // a missing barrier is an error of code internal
     VkQueryPool timestamps = VK_NULL_HANDLE;  // one before the first operation and one behind each
+    const Meetings* meetings = nullptr;     // of steps that have some
 };
 
 // Bytes copied at the front of a step.
@@ -98,6 +102,7 @@ class RecordedStep {
     std::vector<OperationLabel> labels_;
     std::vector<VkCommandBuffer> recorded_;
     uint32_t operation_ = 0, stamp_ = 0;  // that timestamps are at
+    size_t given_ = 0, taken_ = 0;        // meetings that are recorded
 };
 
 }  // namespace lapidary::runtime::vulkan

@@ -1,4 +1,4 @@
-// One call of a shader, as operations note it, and the order that memory imposes on several.
+// One call of a shader or one meeting with the CPU, as operations note it, and the order that memory imposes on several.
 #pragma once
 
 #include <array>
@@ -19,7 +19,8 @@ namespace lapidary::runtime::vulkan {
 struct Range {
     const void* owner = nullptr;
     uint64_t begin = 0, end = 0;
-    VkDeviceAddress address = 0;  // of `begin`
+    VkDeviceAddress address = 0;     // of `begin`
+    uint64_t pitch = 0, width = 0;   // of columns: only `width` bytes from every pitch on; pitch 0: all bytes
 };
 
 // A buffer's bytes from `offset` on.
@@ -39,12 +40,16 @@ inline Range range_of(const TensorView& v) {
     return range_of(*v.buffer, v.offset, static_cast<uint64_t>(v.rows * v.row_bytes));
 }
 
+// give: the CPU begins with what it reads (the first range) and writes (the others); take: it must be done with that.
+enum class Meeting : uint8_t { none, give, take };
+
 struct Dispatch {
     PipelineKey pipeline;
     std::array<uint32_t, 3> groups = {1, 1, 1};
     std::vector<Range> ranges;       // in the order of the row's pointers
     std::vector<std::byte> scalars;  // as many bytes as the row says
     uint32_t operation = 0;          // which operation of the step it belongs to
+    Meeting meeting = Meeting::none; // instead of a shader
 };
 
 // `scalars`: a struct of 32-bit words without padding.
@@ -58,11 +63,12 @@ Dispatch make_dispatch(PipelineKey pipeline, std::array<uint32_t, 3> groups, std
 }
 
 // Before which dispatches a barrier must stand: where one reads what was written since the last barrier, or writes what was
-// read or written since.
+// read or written since; and always before the CPU begins.
 std::vector<bool> place_barriers(std::span<const Dispatch> dispatches);
 
 // The first pair of dispatches that conflict without a barrier between them, found pair by pair and so independent of
-// place_barriers; empty: there is none. Also refuses a dispatch that is not of its row's form.
+// place_barriers, or that touch what the CPU computes with between give and take; empty: there is none. Also refuses a dispatch
+// that is not of its row's form.
 std::optional<std::string> find_hazard(std::span<const Dispatch> dispatches, const std::vector<bool>& barriers);
 
 }  // namespace lapidary::runtime::vulkan

@@ -11,8 +11,11 @@ using kernels::kActivationGroup;
 }  // namespace
 
 Range columns_of(const TensorView& v, int64_t begin, int64_t end) {
-    return range_of(*v.buffer, v.offset + static_cast<uint64_t>(4 * begin),
-                    static_cast<uint64_t>((v.rows - 1) * v.row_bytes + 4 * (end - begin)));
+    Range r = range_of(*v.buffer, v.offset + static_cast<uint64_t>(4 * begin),
+                       static_cast<uint64_t>((v.rows - 1) * v.row_bytes + 4 * (end - begin)));
+    r.pitch = static_cast<uint64_t>(v.row_bytes);
+    r.width = static_cast<uint64_t>(4 * (end - begin));
+    return r;
 }
 
 uint64_t product_image_bytes(int64_t columns, int64_t widest) {

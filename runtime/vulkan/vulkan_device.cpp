@@ -29,6 +29,7 @@ Result<std::unique_ptr<VulkanDevice>> VulkanDevice::create(const std::shared_ptr
     auto made = std::unique_ptr<VulkanDevice>(new VulkanDevice(context, options, pipelines, products));
     LAP_ASSIGN(made->queue_, Queue::create(context));
     made->transfers_ = std::make_unique<Transfers>(*made->queue_);
+    made->meetings_ = std::make_unique<Meetings>(context);
     LAP_ASSIGN(made->zeroing_queue_, Queue::create(context));
     made->zeroing_ = std::make_unique<Transfers>(*made->zeroing_queue_);
     made->weights_ = std::make_unique<VulkanWeights>(*made->transfers_, context, *products, options.shared_weights);
@@ -69,6 +70,7 @@ Result<void> VulkanDevice::make_trust() {
 }
 
 VulkanDevice::~VulkanDevice() {
+    meetings_->answer_all();
     (void)queue_->wait(last_submit_);  // of a step that nobody waited for
     forget();
     if (options_.self_test) (void)pipelines_->save();  // without it the next start compiles again, and nothing else
@@ -82,7 +84,7 @@ MachineProbe& VulkanDevice::probe() {
 Result<Buffer> VulkanDevice::allocate(size_t bytes, MemoryKind kind) {
     const bool read = kind == MemoryKind::readback && context_->facts().unified;
     const Memory where = kind == MemoryKind::shared ? Memory::shared : read ? Memory::readback : Memory::device;
-    constexpr const char* kNames[] = {"weights", "cache or step buffers", "results", "a cache that the CPU shares"};
+    constexpr const char* kNames[] = {"weights", "cache or step buffers", "results", "a cache or step buffers that the CPU shares"};
     LAP_ASSIGN(auto buffer, allocate_buffer(context_, (bytes + 3) / 4 * 4, where, kNames[static_cast<size_t>(kind)]));
     if (buffer->mapped() && buffer->block().coherent) {
         std::memset(buffer->mapped(), 0, buffer->bytes);
@@ -213,6 +215,7 @@ void VulkanDevice::end() {
     Kept kept;  // among the others once it is whole
     kept.key = notes.key;
     kept.layers = std::move(notes.layers);
+    kept.helps = std::move(notes.helps);
     kept.operations = std::move(notes.operations);
     std::copy(std::begin(notes.tables), std::end(notes.tables), kept.tables);
     kept.scratch = notes.scratch;

@@ -16,6 +16,7 @@
 #include "runtime/device.h"
 #include "runtime/vulkan/attention.h"
 #include "runtime/vulkan/kv.h"
+#include "runtime/vulkan/meetings.h"
 #include "runtime/vulkan/products.h"
 #include "runtime/vulkan/race.h"
 #include "runtime/vulkan/step_memory.h"
@@ -72,6 +73,9 @@ class VulkanDevice final : public Device {
     Ticket submit() override;
     Result<void> wait(Ticket ticket) override;
     const std::byte* read(const TensorView& from) override;
+    bool meets() const override { return context_->facts().unified; }
+    void give(const Help& help) override;
+    void take() override;
     void observe(Recorder* recorder) override;
     MachineProbe& probe() override;
     bool layer(const char* kind, int32_t number) override;
@@ -105,11 +109,18 @@ class VulkanDevice final : public Device {
         size_t dispatch = 0;
         int32_t layer = -1;
     };
+    struct HelpMark {
+        size_t dispatch = 0;  // the give()
+        std::function<void()> run;
+        const char* layer_kind = "";
+        int32_t layer = -1;
+    };
     struct Kept {
         StepKey key;
         std::unique_ptr<RecordedStep> step;
         std::vector<std::shared_ptr<VulkanBuffer>> outgrown;  // scratch that grew while the step was noted, and that it names
         std::vector<LayerMark> layers;
+        std::vector<HelpMark> helps;
         std::vector<size_t> piece_ends;    // dispatches
         std::vector<Operation> operations;
         const KvTable* tables[2] = {};     // by KvClass; null: the step has none
@@ -127,6 +138,7 @@ class VulkanDevice final : public Device {
         StepKey key;
         std::vector<Dispatch> dispatches;
         std::vector<LayerMark> layers;
+        std::vector<HelpMark> helps;
         std::vector<Operation> operations;
         const KvTable* tables[2] = {};
         const KvSegment* scratch = nullptr;
@@ -172,7 +184,8 @@ class VulkanDevice final : public Device {
     std::vector<OperationLabel> labels_of(const std::vector<Operation>& operations) const;
     std::vector<double> seconds_of(const std::vector<Operation>& operations, std::span<const Dispatch> dispatches) const;
     Result<void> submit_pieces(Kept& kept);
-    void ask(int32_t layer);
+    Result<void> help(const Kept& kept, size_t& helped, size_t end);
+    void ask(const std::function<bool()>& go_on);
     void report(const Kept& kept);
 
     // Appends dispatches as one operation.
@@ -195,6 +208,7 @@ class VulkanDevice final : public Device {
     std::shared_ptr<Products> products_;
     std::unique_ptr<Queue> queue_;
     std::unique_ptr<Transfers> transfers_;
+    std::unique_ptr<Meetings> meetings_;
     std::mutex zeroing_lock_;  // of these two, which any thread may allocate with
     std::unique_ptr<Queue> zeroing_queue_;
     std::unique_ptr<Transfers> zeroing_;
@@ -218,7 +232,7 @@ class VulkanDevice final : public Device {
     uint64_t last_submit_ = 0;
     Ticket ticket_ = 0;
     bool stopped_ = false, lost_ = false;
-    std::exception_ptr thrown_;  // by the watch that stopped it
+    std::exception_ptr thrown_;  // by the watch that stopped it, or a help
     Result<void> outcome_;
     double pace_ = 1.0;      // measured seconds of a step by estimated ones
     int64_t began_ns_ = 0;

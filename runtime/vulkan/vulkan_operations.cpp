@@ -58,6 +58,21 @@ bool VulkanDevice::layer(const char* kind, int32_t number) {
     return true;
 }
 
+void VulkanDevice::give(const Help& help) {
+    operation("hand over", [](const StepInputs&) { return OpCost(); }, [&](auto& dispatches) {
+        notes_->helps.push_back({dispatches.size(), help.run, notes_->layer_kind, notes_->layer});
+        Dispatch d{.ranges = {columns_of(help.in, 0, help.in.cols)}, .meeting = Meeting::give};
+        for (const TensorView& out : help.outs) d.ranges.push_back(columns_of(out, 0, out.cols));
+        dispatches.push_back(std::move(d));
+    });
+    if (const auto room = meetings_->reserve(notes_->helps.size()); outcome_ && !room) outcome_ = room.error();
+}
+
+void VulkanDevice::take() {
+    operation("wait for the CPU", [](const StepInputs&) { return OpCost(); },
+              [](auto& dispatches) { dispatches.push_back({.meeting = Meeting::take}); });
+}
+
 void VulkanDevice::embed_rows(const TensorView& table, Entry entry, float scale, const TensorView& out) {
     static constexpr std::array kRows = {
         Shader::embed_rows_f32,  Shader::embed_rows_f16,  Shader::embed_rows_bf16, Shader::embed_rows_q4_0, Shader::embed_rows_q4_1,

@@ -69,6 +69,7 @@ void VulkanDevice::cut_pieces(Kept& kept, std::vector<Dispatch> dispatches) {
     options.omit_barrier = options_.omit_barrier;
     options.find_hazards = options_.find_hazards;
     options.timestamps = kept.timestamps;
+    options.meetings = meetings_.get();
     kept.piece_ends = cut(seconds, options_.piece_seconds / pace_);
     kept.step = std::make_unique<RecordedStep>(*queue_, *pipelines_, std::move(dispatches), kept.piece_ends, options);
     kept.step->label(labels_of(kept.operations));
@@ -110,6 +111,7 @@ Ticket VulkanDevice::submit() {
     write_segments(kept);
     if (replays_ && shape_.columns > kLongStep) cut_again(kept);
     if (outcome_) outcome_ = submit_pieces(kept);
+    if (!outcome_ || stopped_) meetings_->answer_all();  // what is on the queue already must end
     if (!outcome_) drop();
     ++(replays_ ? counts_.replays : counts_.recordings);
     return ++ticket_;
@@ -117,11 +119,15 @@ Ticket VulkanDevice::submit() {
 
 Result<void> VulkanDevice::submit_pieces(Kept& kept) {
     std::vector<uint64_t> tickets;
-    size_t mark = 0;
+    size_t mark = 0, helped = 0;
+    LAP_TRY(meetings_->reset(kept.helps.size()));
     for (size_t i = 0; i < kept.step->pieces(); ++i) {
-        if (tickets.size() >= kInFlight) LAP_TRY(queue_->wait(tickets[tickets.size() - kInFlight]));
+        if (i >= kInFlight) {
+            LAP_TRY(help(kept, helped, kept.piece_ends[i - kInFlight]));  // else that piece waits for ever
+            if (!stopped_) LAP_TRY(queue_->wait(tickets[i - kInFlight]));
+        }
         for (; mark < kept.layers.size() && kept.layers[mark].dispatch < kept.piece_ends[i]; ++mark)
-            if (watch_ && !stopped_ && kept.layers[mark].layer >= 0) ask(kept.layers[mark].layer);
+            if (const int32_t layer = kept.layers[mark].layer; watch_ && !stopped_ && layer >= 0) ask([&] { return watch_(layer); });
         if (stopped_) break;
         const int64_t start = now_ns();
         LAP_ASSIGN(const VkCommandBuffer commands, kept.step->piece(i));
@@ -131,15 +137,32 @@ Result<void> VulkanDevice::submit_pieces(Kept& kept) {
         ++counts_.submits;
         counts_.host_seconds += static_cast<double>(now_ns() - start) * 1e-9;
     }
+    LAP_TRY(help(kept, helped, kept.piece_ends.back()));
     counts_.dispatches += static_cast<int64_t>(kept.step->dispatches().size());
     counts_.barriers += static_cast<int64_t>(kept.step->barriers());
     return {};
 }
 
-// What a watch throws is for wait() to throw, when the GPU is done with what was submitted.
-void VulkanDevice::ask(int32_t layer) {
+// What the CPU does for the pieces that end here, each time as soon as the GPU has come there.
+Result<void> VulkanDevice::help(const Kept& kept, size_t& helped, size_t end) {
+    for (; !stopped_ && helped < kept.helps.size() && kept.helps[helped].dispatch < end; ++helped) {
+        const HelpMark& mark = kept.helps[helped];
+        if (recorder_) {
+            recorder_->layer(mark.layer_kind, mark.layer);
+            recorder_->begin("wait for the GPU");
+        }
+        LAP_TRY(meetings_->wait_for_gpu(helped, *queue_, last_submit_));
+        if (recorder_) recorder_->end({});
+        ask([&] { return mark.run(), true; });
+        LAP_TRY(meetings_->answer(helped));
+    }
+    return {};
+}
+
+// What a watch or a help throws is for wait() to throw, when the GPU is done with what was submitted.
+void VulkanDevice::ask(const std::function<bool()>& go_on) {
     try {
-        stopped_ = !watch_(layer);
+        stopped_ = !go_on();
     } catch (...) {
         thrown_ = std::current_exception();
         stopped_ = true;

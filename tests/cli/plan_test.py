@@ -46,6 +46,13 @@ class Plan(CliTest):
         for name in names:
             self.assertIn(name, table)
         self.fails(2, *TWELVE, "--machine", "pdp-11", says=["pdp-11", "780m-16g"])
+        # Of rows prompts and replies have a share each, in words and in numbers.
+        [plan] = self.lines(*TWELVE, "--machine", "irisxe-16g")
+        shares = plan["placement"]["shares"]
+        self.assertNotEqual(shares["prefill"], shares["decode"])
+        self.assertIn(f"{100 * shares['prefill']:.0f} % of the rows on the GPU for prompts and {100 * shares['decode']:.0f} % for replies",
+                      plan["placement"]["text"])
+        self.assertNotIn("shares", plan["options"][0])
 
     def test_what_does_not_fit(self):
         [plan] = self.lines(*TWELVE, "--machine", "zen4-cpu-16g", "--memory", "6G", code=4)

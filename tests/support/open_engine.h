@@ -1,5 +1,6 @@
-// Opens an engine on the devices that the environment names: LAPIDARY_TEST_DEVICES is a list of "cpu", "far" and "gpu",
-// the layers shared evenly; without it, whatever Engine::open takes. So whole test files run on devices unlike the host.
+// Opens an engine on the devices that the environment names: LAPIDARY_TEST_DEVICES is a list of "cpu", "far", "gpu" and
+// "gpu+cpu" (which share the rows of every matrix, other ones for prompts and for replies), the layers shared evenly; without
+// it, whatever Engine::open takes. So whole test files run on devices unlike the host.
 // "gpu" is the Vulkan device that LAPIDARY_TEST_GPU names (default: a software device); with LAPIDARY_TEST_VALIDATION
 // anything that validation layers say fails the test.
 #pragma once
@@ -8,6 +9,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/engine_state.h"
@@ -26,7 +28,7 @@ struct TestDevice {
     FarFault fault = FarFault::none;
     double helper_from = 1.0;
     std::shared_ptr<FarTrouble> trouble = {};
-    bool gpu = false;
+    bool gpu = false, with_cpu = false;
 };
 
 // Whether open_engine opens models on a Vulkan device.
@@ -35,11 +37,12 @@ inline bool on_gpu() {
     return wanted && std::string(wanted).find("gpu") != std::string::npos;
 }
 
-inline Result<runtime::OpenedGpu> make_test_gpu(const EngineOptions& options) {
+inline Result<runtime::OpenedGpu> make_test_gpu(const EngineOptions& options, bool shared_weights = false) {
     const char* device = std::getenv("LAPIDARY_TEST_GPU");
     static const ScratchFolder verdicts;  // one self-test for all engines of a test program
     runtime::VulkanSettings settings{.device = device ? device : "llvmpipe", .precise = options.precise,
-                                     .cache_folder = verdicts.path(), .find_hazards = true};
+                                     .cache_folder = verdicts.path(), .find_hazards = true,
+                                     .shared_weights = shared_weights};
     if (std::getenv("LAPIDARY_TEST_VALIDATION"))
         settings.messages = [](const std::string& message) { FAIL_CHECK(message); };
     return runtime::make_vulkan_device(settings);
@@ -61,10 +64,15 @@ inline PartsMaker parts_of(std::vector<TestDevice> devices, std::vector<int32_t>
             if (!made) return made.error();
             model::DevicePart part = std::move(made->front());
             if (devices[static_cast<size_t>(i)].gpu) {
-                auto gpu = make_test_gpu(options);
+                const bool shared = devices[static_cast<size_t>(i)].with_cpu;
+                auto gpu = make_test_gpu(options, shared);
                 if (!gpu) return gpu.error();
                 part.gpu = "gpu";
-                part.device = std::move(gpu->device);
+                auto cpu = std::exchange(part.device, std::move(gpu->device));
+                if (shared)
+                    part.device = std::make_unique<runtime::SplitDevice>(
+                        std::move(part.device), std::move(cpu),
+                        [](int64_t rows, int64_t, int64_t columns) { return rows / (columns > 8 ? 64 : 32) * 16; });
             } else if (devices[static_cast<size_t>(i)].far) {
                 part.gpu = "far";
                 const auto table = kernel_table(options.research.cpu_level);
@@ -79,7 +87,7 @@ inline PartsMaker parts_of(std::vector<TestDevice> devices, std::vector<int32_t>
                 const auto table = kernel_table(options.research.cpu_level);
                 auto helper = std::make_unique<FarDevice>(**table, 1, options.precise);
                 part.device = std::make_unique<runtime::SplitDevice>(
-                    std::move(part.device), std::move(helper), [from](int64_t rows, int64_t) {
+                    std::move(part.device), std::move(helper), [from](int64_t rows, int64_t, int64_t) {
                         return static_cast<int64_t>(from * static_cast<double>(rows)) / 16 * 16;
                     });
             }
@@ -103,9 +111,9 @@ inline Result<Engine> open_engine(const EngineOptions& options) {
     std::vector<TestDevice> devices;
     std::istringstream names(wanted);
     for (std::string name; std::getline(names, name, ',');) {
-        if (name != "far" && name != "cpu" && name != "gpu")
-            FAIL("LAPIDARY_TEST_DEVICES names '", name, "', neither cpu nor far nor gpu");
-        devices.push_back({.far = name == "far", .gpu = name == "gpu"});
+        if (name != "far" && name != "cpu" && name != "gpu" && name != "gpu+cpu")
+            FAIL("LAPIDARY_TEST_DEVICES names '", name, "', neither cpu nor far nor gpu nor gpu+cpu");
+        devices.push_back({.far = name == "far", .gpu = name.starts_with("gpu"), .with_cpu = name == "gpu+cpu"});
     }
     return open_on(options, parts_of(devices));
 }

@@ -21,6 +21,7 @@ namespace {
 constexpr int32_t kLayers = 7;  // five sliding ones, a full one, and a last one, of which a prompt needs little
 constexpr int32_t kOnGpu = kLayers / 2;   // where they are split
 constexpr int32_t kLong = 512, kSome = 4;  // columns
+constexpr double kAllButASliver = 0.98;    // of rows: of each product the CPU has some panels
 
 // Where attention is timed: of a long step, and of one token, which reads so much less beside the weights.
 struct Depths {
@@ -60,6 +61,19 @@ Result<void> check_memory(const CalibrateOptions& options, const EngineOptions& 
 Result<Subject> subject_on(const CalibrateOptions& options, const EngineOptions& engine, const runtime::PlannedPlacement& placement) {
     LAP_ASSIGN(const SynthOptions layers, layers_of(options));
     return Subject::open(layers, engine, placement, options.cancel);
+}
+
+// Of one token on both devices, laid out like this.
+Result<double> token_seconds(const CalibrateOptions& options, const EngineOptions& engine, const runtime::PlannedPlacement& placement) {
+    LAP_ASSIGN(Subject subject, subject_on(options, engine, placement));
+    std::vector<double> times;
+    LAP_TRY(subject.seconds({1}));
+    const Stopwatch all;
+    do {
+        LAP_ASSIGN(const double t, subject.seconds({1}));
+        times.push_back(t);
+    } while (all.seconds() < options.seconds || times.size() < 3);
+    return median(times);
 }
 
 }  // namespace
@@ -204,21 +218,15 @@ Result<Calibrator> Calibrator::open(const CalibrateOptions& options) {
     LAP_ASSIGN(const AskedPlacement asked, asked_placement(engine));
     const bool with_gpu = asked.needs_gpu();
     LAP_TRY(check_memory(options, engine, with_gpu));
-    double split_seconds = 0;
+    double split_seconds = 0, sliver_seconds = 0;
     if (with_gpu) {  // before the others take their memory
-        LAP_ASSIGN(Subject split, subject_on(options, engine, {runtime::PlacementKind::layers, kOnGpu, 0}));
-        std::vector<double> times;
-        LAP_TRY(split.seconds({1}));
-        const Stopwatch all;
-        do {
-            LAP_ASSIGN(const double t, split.seconds({1}));
-            times.push_back(t);
-        } while (all.seconds() < options.seconds || times.size() < 3);
-        split_seconds = median(times);
+        LAP_ASSIGN(split_seconds, token_seconds(options, engine, {runtime::PlacementKind::layers, kOnGpu, 0}));
+        LAP_ASSIGN(sliver_seconds, token_seconds(options, engine, {runtime::PlacementKind::rows, kLayers, kAllButASliver}));
     }
     LAP_ASSIGN(Meter cpu, Meter::open(options, engine, runtime::PlacementKind::cpu));
     Calibrator out(std::move(cpu));
     out.split_seconds_ = split_seconds;
+    out.sliver_seconds_ = sliver_seconds;
     if (with_gpu) {
         LAP_ASSIGN(out.gpu_, Meter::open(options, engine, runtime::PlacementKind::gpu));
     }
@@ -270,7 +278,7 @@ Result<void> Calibrator::round_together(double seconds) {
 }
 
 runtime::MeasuredRates Calibrator::rates() const {
-    runtime::MeasuredRates out{cpu_.rates(), std::nullopt, 0, ""};
+    runtime::MeasuredRates out{cpu_.rates(), std::nullopt, 0, 0, ""};
     if (!gpu_) return out;
     out.gpu = gpu_->rates();
     const auto keep = [](runtime::Rates& r, const Meter& meter, double reads, double multiplies) {
@@ -285,6 +293,10 @@ runtime::MeasuredRates Calibrator::rates() const {
     for (int32_t i = 0; i < kLayers; ++i)
         alone += static_cast<double>(f.layers[static_cast<size_t>(i)].weight_bytes) / (i < kLayers - kOnGpu ? out.cpu : *out.gpu).read_gbps;
     out.handover_s = std::clamp((split_seconds_ - alone * 1e-9) / 2, 1e-6, 5e-3);
+    // With a sliver of every product's rows on the CPU, beside the same on the GPU alone: what remains are the meetings.
+    constexpr int32_t kProducts = 4;  // of a layer
+    const double on_gpu = cpu_.subject().work(1).bytes / out.gpu->read_gbps * 1e-9;
+    out.meeting_s = std::clamp((sliver_seconds_ - on_gpu) / (kProducts * kLayers), 1e-7, 5e-3);
     return out;
 }
 

@@ -94,7 +94,7 @@ class Calibrator {
 
     Meter cpu_;
     std::optional<Meter> gpu_;
-    double split_seconds_ = 0;  // of a token whose layers are on both
+    double split_seconds_ = 0, sliver_seconds_ = 0;  // of a token whose layers, or rows, are on both
     struct Together {           // steps per second
         double cpu = 0, gpu = 0;
     } reading_, multiplying_;

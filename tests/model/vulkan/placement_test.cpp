@@ -100,6 +100,43 @@ TEST_CASE("both devices: shares of every matrix's rows give the CPU's tokens") {
     }
 }
 
+TEST_CASE("both devices: a share of the rows for prompts and one for replies, and a token is one submit whatever the products") {
+    const EngineOptions options = options_of(kData / "goldens/five_layers");
+    const auto prompt = golden_case("five_layers", "mixed");
+    const auto want = tokens_of(unwrap(Engine::open(options)), prompt, 9);
+    runtime::vulkan::VulkanDevice* gpu = nullptr;
+    for (const auto& [prompts, replies] : {std::pair{0.8, 0.2}, {1.0, 0.5}, {0.5, 0.0}}) {
+        CAPTURE(prompts);
+        CAPTURE(replies);
+        const auto maker = [&, share = runtime::PlannedPlacement{runtime::PlacementKind::rows, 5, prompts, replies}](
+                               const EngineOptions& o, const model::LoadedModel& loaded, Attempt) -> Result<std::vector<model::DevicePart>> {
+            LAP_ASSIGN(auto parts, part_on(unwrap(open_gpu(true)), o, loaded, 1e9));
+            LAP_ASSIGN(auto cpu, cpu_part(o, loaded));
+            gpu = static_cast<runtime::vulkan::VulkanDevice*>(parts[0].device.get());
+            parts[0].device = std::make_unique<runtime::SplitDevice>(
+                std::move(parts[0].device), std::move(cpu[0].device), [share](int64_t rows, int64_t, int64_t columns) {
+                    return static_cast<int64_t>(share.share(columns) * static_cast<double>(rows)) / 16 * 16;
+                });
+            return parts;
+        };
+        const Engine engine = unwrap(open_on(options, maker));
+        CHECK(tokens_of(engine, prompt, 5) == std::vector(want.begin(), want.begin() + 5));
+        const int64_t five = gpu->counts().submits;
+        CHECK(tokens_of(engine, prompt, 9) == want);
+        CHECK(gpu->counts().submits - five == five + 4);
+    }
+}
+
+TEST_CASE("both devices: a plan with two shares makes such devices") {
+    const EngineOptions options = options_of(kData / "goldens/five_layers");
+    const auto prompt = golden_case("five_layers", "text_long");
+    const auto maker = [](const EngineOptions& o, const model::LoadedModel& loaded, Attempt attempt) {
+        return planned_parts({runtime::PlacementKind::rows, 5, 0.7, 0.3}, o, loaded, attempt);
+    };
+    CHECK(tokens_of(unwrap(open_on(shared_with_gpu(options), maker)), prompt, 4) ==
+          tokens_of(unwrap(Engine::open(options)), prompt, 4));
+}
+
 TEST_CASE("both devices: prompts on the GPU and replies on the CPU, over one cache and one copy of the weights") {
     for (const bool precise : {true, false}) {
         CAPTURE(precise);
@@ -178,7 +215,7 @@ TEST_CASE("both devices: a GPU lost at any hand-over, once or again, changes not
                 }
                 if (kind == runtime::PlacementKind::rows) {
                     made[0].device = std::make_unique<runtime::SplitDevice>(std::move(made[0].device), std::move(cpu[0].device),
-                                                                            [](int64_t all, int64_t) { return all / 32 * 16; });
+                                                                            [](int64_t all, int64_t, int64_t columns) { return all / (columns > 8 ? 64 : 32) * 16; });
                     return made;
                 }
                 cpu[0].last = made[0].first = 2;
@@ -199,7 +236,7 @@ TEST_CASE("both devices: a GPU lost at any hand-over, once or again, changes not
         CHECK(notes.empty());
         const int64_t submits = gpu_submits();
         REQUIRE(submits >= 3);
-        const int64_t step = std::max<int64_t>(1, submits / 3);  // of rows there is one for every product
+        const int64_t step = std::max<int64_t>(1, submits / 3);  // of rows there is a meeting for every product
         for (const int lossy : {1, 2})
             for (int64_t at = 1; at <= submits; at += step) {
                 CAPTURE(runtime::name(kind));
@@ -228,7 +265,7 @@ TEST_CASE("both devices: automatic takes what was measured to be fastest, and th
     const model::RatesPlace place = unwrap(model::rates_place(gpu));
     const auto measured = [&](double cpu, double on_gpu, double handover) {
         const auto rates = [](double r) { return runtime::Rates{r, r, r, r, r, r}; };
-        unwrap(runtime::write_rates(place.file, place.key, {rates(cpu), rates(on_gpu), handover, "2026-01-02T03:04:05Z"}));
+        unwrap(runtime::write_rates(place.file, place.key, {rates(cpu), rates(on_gpu), handover, handover, "2026-01-02T03:04:05Z"}));
     };
     measured(10, 100, 1e-6);  // microseconds are much in so small a model
     CHECK(kind() == "gpu");
@@ -241,7 +278,7 @@ TEST_CASE("both devices: automatic takes what was measured to be fastest, and th
     gone.gpu = "a GPU that is not here";
     std::filesystem::remove(place.file);
     const auto rates = runtime::Rates{100, 100, 100, 100, 100, 100};
-    unwrap(runtime::write_rates(folder.path() / runtime::rates_file_name(gone), gone, {runtime::Rates{1, 1, 1, 1, 1, 1}, rates, 0, ""}));
+    unwrap(runtime::write_rates(folder.path() / runtime::rates_file_name(gone), gone, {runtime::Rates{1, 1, 1, 1, 1, 1}, rates, 0, 0, ""}));
     CHECK(kind() == "cpu");
     folder.write(place.file.filename().string(), "{ damaged");
     CHECK(kind() == "cpu");

@@ -87,6 +87,17 @@ TEST_CASE("plan cost: a token's seconds by hand, behind 299 others") {
     CHECK(decode_seconds(model, machine, rows(0.75), KvFormat::f16, 299) == close(0.125 + 0.011 + 0.025 + 0.018));
     CHECK(decode_seconds(model, machine, rows(0.5), KvFormat::f16, 299) == close(0.25 + 0.011 + 0.025 + 0.018));
     CHECK(decode_seconds(model, machine, rows(0.9), KvFormat::f16, 299) == close(0.15 + 0.011 + 0.025 + 0.018));
+    // A share of its own for replies; all rows on one device are read at its own pace; on the GPU nobody meets.
+    const auto few = [&](double share) { return decode_seconds(model, machine, {PlacementKind::rows, 2, 0.3, share}, KvFormat::f16, 299); };
+    CHECK(few(0.75) == decode_seconds(model, machine, rows(0.75), KvFormat::f16, 299));
+    CHECK(few(1) == close(0.125 + 0.011 + 0.025 + 0.003));
+    CHECK(few(0) == close(0.25 + 0.011 + 0.025 + 0.018));
+    // Where the memory is one, a meeting is there and back.
+    MachineFacts meeting = machine;
+    meeting.meeting_s = 0.0005;
+    CHECK(decode_seconds(model, meeting, rows(0.75), KvFormat::f16, 299) == close(0.125 + 0.011 + 0.025 + 8 * 0.0005 + 0.002));
+    meeting.gpu->unified = false;
+    CHECK(decode_seconds(model, meeting, rows(0.75), KvFormat::f16, 299) == close(0.125 + 0.011 + 0.025 + 0.018));
     // What multiplying bounds: a CPU of 25 GMAC/s at few columns; attention that reading bounds in f32, 0.524 GB / 20 = 0.0262.
     MachineFacts slow = machine;
     slow.cpu.few_gmacs = 25;
@@ -122,6 +133,9 @@ TEST_CASE("plan cost: a prompt's seconds by hand") {
     CHECK(prefill_seconds(model, machine, kLayers, KvFormat::f16, 64) == close(0.64 + 0.3328 + 0.384 + 0.0208 + 0.025 + 0.002));
     // Rows: 0.8 of them on the GPU at 800, 0.2 on the CPU at 200.
     CHECK(prefill_seconds(model, machine, rows(0.8), KvFormat::f16, 64) == close(0.64 + 0.1872 + 0.025 + 0.017));
+    const PlannedPlacement two_shares{PlacementKind::rows, 2, 0.8, 0.1};
+    CHECK(prefill_seconds(model, machine, two_shares, KvFormat::f16, 64) == close(0.64 + 0.1872 + 0.025 + 0.017));
+    CHECK(prefill_seconds(model, machine, two_shares, KvFormat::f16, 8) == prefill_seconds(model, machine, rows(0.1), KvFormat::f16, 8));
     // Behind 200 others the ring sees its window of 100: 0.008 x 100 x 64 = 51.2; full 0.001 x 232.5 x 64 = 14.88.
     CHECK(prefill_seconds(model, machine, kCpu, KvFormat::f16, 64, 200) == close(1.6 + (51.2 + 14.88) / 50 + 0.05));
     // Two steps of 64: the CPU has the second one while the GPU has the first. First: CPU 0.9728, then GPU 0.48 (at 800) + 0.0208.
@@ -239,6 +253,14 @@ TEST_CASE("plan cost: what a placement takes, by hand") {
     f = footprint(model, machine, rows(0.25), KvFormat::f16, wishes);
     CHECK(f.host_bytes == 6'000'000'000 + kRing + kFull + 2 * kStep + 7 + 11 + 13);
     CHECK(f.gpu_bytes == 2'250'000'000 + kRing + kFull + kStep + 11 + 13);
+    const PlannedPlacement two_shares{PlacementKind::rows, 2, 0.25, 0.75};
+    const uint64_t apart = f.host_bytes;
+    f = footprint(model, machine, two_shares, KvFormat::f16, wishes);  // one copy, in the memory of both
+    CHECK(f.host_bytes == apart);
+    CHECK(f.gpu_bytes == 6'000'000'000 + kRing + kFull + kStep + 11 + 13);
+    model.exact = true;  // and what the CPU may be asked for in rows of its own
+    CHECK(footprint(model, machine, two_shares, KvFormat::f16, wishes).host_bytes == apart + 3'750'000'000);
+    model.exact = false;
     f = footprint(model, machine, kPhases, KvFormat::f16, wishes);  // the CPU takes 8 columns at most
     constexpr uint64_t kFewStep = 8'000 + 5'000;
     CHECK(f.host_bytes == 6'000'000'000 + kRing + kFull + kStep + kFewStep + 7 + 11 + 13);

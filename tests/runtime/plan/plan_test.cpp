@@ -22,22 +22,42 @@ double request(const ModelFacts& model, const MachineFacts& machine, const Plann
            w.reply * decode_seconds(model, machine, p, kv, w.prompt + w.reply / 2);
 }
 
+// Steps of a prompt take one share and those of a reply the other, so that the best of either is found by itself.
+template <class Look>
+void look_at_shares(const Look& look, const MachineFacts& machine, int32_t layers) {
+    PlannedPlacement best{PlacementKind::rows, layers, 0.5, 0.5};
+    const bool unified = machine.gpu && machine.gpu->unified;
+    const auto each = [&](const auto& with) {
+        double shortest = 0;
+        const PlannedPlacement start = best;
+        for (int i = 0; i <= 1024; ++i) {
+            const PlannedPlacement p = with(start, i / 1024.0);
+            const double seconds = look(p);
+            if (seconds > 0 && (shortest == 0 || seconds < shortest)) shortest = seconds, best = p;
+        }
+    };
+    for (int i = 0; i <= 1024; ++i) look({PlacementKind::rows, layers, i / 1024.0});
+    if (unified) each([](PlannedPlacement p, double share) { return p.gpu_share = share, p; });
+    if (unified) each([](PlannedPlacement p, double share) { return p.few_share = share, p; });
+}
+
 // The shortest time of all placements of the allowed kinds that fit, looked for one by one; 0: none fits.
 double shortest(const ModelFacts& model, const MachineFacts& machine, KvFormat kv, const Wishes& w) {
     const auto layers = static_cast<int32_t>(model.layers.size());
     double best = 0;
     const auto look = [&](const PlannedPlacement& p) {
-        if (p.kind != PlacementKind::cpu && !machine.gpu) return;
-        if (p.kind == PlacementKind::phases && !machine.gpu->unified) return;
-        if (!fits(footprint(model, machine, p, kv, w), machine, w)) return;
+        if (p.kind != PlacementKind::cpu && !machine.gpu) return 0.0;
+        if (p.kind == PlacementKind::phases && !machine.gpu->unified) return 0.0;
+        if (!fits(footprint(model, machine, p, kv, w), machine, w)) return 0.0;
         const double seconds = request(model, machine, p, kv, w);
         if (best == 0 || seconds < best) best = seconds;
+        return seconds;
     };
     for (const PlacementKind kind : w.kinds) {
         if (kind == PlacementKind::layers)
             for (int32_t n = 1; n < layers; ++n) look({kind, n, 0});
         else if (kind == PlacementKind::rows)
-            for (int i = 0; i <= 1024; ++i) look({kind, layers, i / 1024.0});
+            look_at_shares(look, machine, layers);
         else
             look({kind, kind == PlacementKind::cpu ? 0 : layers, kind == PlacementKind::cpu ? 0.0 : 1.0});
     }
@@ -122,11 +142,18 @@ TEST_CASE("plan: the short last step of a prompt has a share of its own") {
     MachineFacts machine = unified_machine();
     machine.cpu.few_gmacs = 5;
     machine.gpu->rates.read_gbps = machine.gpu->rates.read_gbps_together = 10;
+    machine.gpu->rates.many_gmacs_together = machine.gpu->rates.many_gmacs;  // else it is faster alone
     Wishes w = wishes_for({PlacementKind::rows});
     w.prompt = 520;
     w.reply = 0;
     check_best(model_12b(), machine, w);
+    const PlannedPlacement two = make_plan(model_12b(), machine, w).placement;
+    CHECK(two.gpu_share == *balanced_share(model_12b(), machine, 512));
+    CHECK(two.few_share == *balanced_share(model_12b(), machine, 8));
+    machine.gpu->unified = false;
+    check_best(model_12b(), machine, w);
     const double share = make_plan(model_12b(), machine, w).placement.gpu_share;
+    CHECK(!make_plan(model_12b(), machine, w).placement.few_share);
     CHECK(share == *balanced_share(model_12b(), machine, 8));
     CHECK(share > *balanced_share(model_12b(), machine, 512));
     CHECK(share > *balanced_share(model_12b(), machine, 1));

@@ -15,7 +15,8 @@ using lapidary::test::ScratchFolder;
 namespace {
 
 const RatesKey kKey{"1.2.3", "A CPU", "avx2", 4, "A GPU", "driver 7", "mains, balanced"};
-const MeasuredRates kRates{{20, 15, 90, 300, 250, 70, 50, 40}, Rates{60, 50, 400, 2000, 1800, 500, 300, 200}, 12e-6, "2026-01-02T03:04:05Z"};
+const MeasuredRates kRates{{20, 15, 90, 300, 250, 70, 50, 40}, Rates{60, 50, 400, 2000, 1800, 500, 300, 200}, 12e-6, 3e-6,
+                           "2026-01-02T03:04:05Z"};
 
 bool same(const Rates& a, const Rates& b) {
     return a.read_gbps == b.read_gbps && a.read_gbps_together == b.read_gbps_together && a.few_gmacs == b.few_gmacs &&
@@ -50,6 +51,7 @@ TEST_CASE("rates store: what is written is read, each state of power by itself")
     REQUIRE(found.rates->gpu);
     CHECK(same(*found.rates->gpu, *kRates.gpu));
     CHECK(found.rates->handover_s == doctest::Approx(12e-6));
+    CHECK(found.rates->meeting_s == doctest::Approx(3e-6));
     CHECK(found.rates->time == kRates.time);
 
     RatesKey battery = kKey;

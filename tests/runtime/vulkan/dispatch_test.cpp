@@ -47,6 +47,45 @@ TEST_CASE("dispatch: parts of a buffer that do not meet need no barrier") {
     CHECK(place_barriers(meeting) == std::vector<bool>{false, true});
 }
 
+TEST_CASE("dispatch: columns side by side do not meet, others do") {
+    auto& rig = VulkanRig::get();
+    const auto a = rig.poisoned(1024), b = rig.poisoned(1024);
+    const auto columns = [&](uint64_t begin, uint64_t width) {  // of four rows of 256 bytes
+        Range r = range_of(*a, begin, 3 * 256 + width);
+        r.pitch = 256, r.width = width;
+        return make_dispatch({Shader::add, {64}}, {1, 1, 1}, {r, range_of(*b, 0, 4)}, Count{1});
+    };
+    const auto apart = [&](uint64_t begin, uint64_t width, uint64_t other, uint64_t other_width) {
+        const std::vector<Dispatch> both = {columns(begin, width), columns(other, other_width)}, turned = {both[1], both[0]};
+        CHECK(place_barriers(both) == place_barriers(turned));
+        return !place_barriers(both)[1];
+    };
+    CHECK(apart(0, 64, 64, 192));
+    CHECK(apart(64, 64, 128, 128));
+    CHECK_FALSE(apart(0, 68, 64, 192));
+    CHECK_FALSE(apart(64, 64, 0, 256));
+    CHECK_FALSE(apart(64, 64, 64, 64));
+    CHECK_FALSE(apart(64, 64, 256 + 100, 8));  // the next row's
+}
+
+TEST_CASE("dispatch: what the CPU computes with is kept apart by a meeting") {
+    auto& rig = VulkanRig::get();
+    const auto a = rig.poisoned(256), b = rig.poisoned(256), c = rig.poisoned(256), d = rig.poisoned(256);
+    Dispatch give, take;
+    give.meeting = Meeting::give;
+    give.ranges = {range_of(*a, 0, 256), range_of(*b, 0, 256)};  // reads a, writes b
+    take.meeting = Meeting::take;
+    const auto problem = [](const std::vector<Dispatch>& step) { return find_hazard(step, place_barriers(step)).value_or(""); };
+    const std::vector<Dispatch> right = {add(*a, *c), give, add(*d, *c), add(*d, *a), take, add(*a, *b)};
+    CHECK(place_barriers(right) == std::vector<bool>{false, true, false, true, false, true});
+    CHECK(problem(right).empty());
+    CHECK(find_hazard(right, {false, false, false, true, false, true}) == "the CPU (from dispatch 1 on) meets the GPU without a barrier");
+    for (const Dispatch& wrong : {add(*a, *c), add(*b, *c), add(*d, *b)})  // writes what the CPU reads, or touches what it writes
+        CHECK(problem({give, wrong, take}) == "add (dispatch 1) and the CPU (from dispatch 0 on) touch the same memory without a meeting between them");
+    CHECK(problem({give, give, take}).find("without a meeting") != std::string::npos);
+    CHECK(problem({give, add(*d, *c)}) == "the CPU (from dispatch 0 on) never has its meeting");
+}
+
 TEST_CASE("dispatch: what is not of the row's form is refused") {
     auto& rig = VulkanRig::get();
     const auto a = rig.poisoned(256);

@@ -86,7 +86,7 @@ TEST_CASE("memory: what the CPU shares has an address for it, what it does not s
     const auto none = device->allocate(1000, MemoryKind::shared);
     REQUIRE_FALSE(none);
     CHECK(none.error().code == Errc::device_unavailable);
-    CHECK(none.error().message == faults.context->facts().name + " has no memory that the host sees too for a cache that the CPU shares");
+    CHECK(none.error().message == faults.context->facts().name + " has no memory that the host sees too for a cache or step buffers that the CPU shares");
 }
 
 TEST_CASE("memory: the next type serves when the best is full") {

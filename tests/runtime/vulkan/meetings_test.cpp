@@ -1,0 +1,217 @@
+// Steps that meet the CPU midway: who waits for whom, in one submit and in many, and that nobody waits for ever.
+#include "runtime/vulkan/meetings.h"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "runtime/memory/host_access.h"
+#include "runtime/trace/recorder.h"
+#include "tests/support/vulkan_chain.h"
+
+namespace lapidary {
+namespace {
+
+using namespace runtime;
+using runtime::vulkan::VulkanOptions;
+using test::VulkanFaults;
+using test::make_device;
+
+constexpr double kTiny = 1e-9;  // seconds: every operation is a piece
+constexpr int64_t kRows = 64, kCols = 4096;
+constexpr int kMeetings = 5;
+
+// x = what the host gives; and then, at each meeting, the CPU makes y = 3 x while the GPU makes z = z + z, and the GPU x = x + y:
+// at the end x is 4^meetings times what was given.
+class Meeter {
+  public:
+    explicit Meeter(Device& device) : device_(device) {
+        for (Buffer* b : {&x_, &y_, &z_}) {
+            auto made = device.allocate(kRows * kCols * sizeof(float), MemoryKind::shared);
+            REQUIRE(made);
+            *b = *made;
+        }
+        REQUIRE(device.fill(y_, 0x7FC00000));  // NaN
+    }
+
+    std::function<void(int meeting)> before = [](int) {};  // the CPU computes
+
+    Result<void> run(float given, const StepWatch& watch = {}) {
+        StepKey key{.shape = {.kind = StepKind::rows, .columns = kRows, .row_width = kCols, .widest = kCols}, .workspace = identity_};
+        const auto recording = device_.begin(key, watch);
+        if (!recording) return recording.error();
+        std::fill_n(recording->inputs.rows(), kRows * kCols, given);
+        if (!recording->replays) {
+            note();
+            device_.end();
+        }
+        return device_.wait(device_.submit());
+    }
+    bool right(float given) {
+        const auto* values = reinterpret_cast<const float*>(device_.read(of(x_)));
+        return values && std::all_of(values, values + kRows * kCols, [&](float v) { return v == given * (1 << 2 * kMeetings); });
+    }
+
+  private:
+    static TensorView of(const Buffer& b) { return view(b, Format::f32, kRows, kCols); }
+    void note() {
+        device_.input_rows(Device::Rows::all, of(x_), 0);
+        for (int i = 0; i < kMeetings; ++i) {
+            device_.layer("layer", i);
+            device_.give({[this, i] {
+                before(i);
+                for (int64_t n = 0; n < kRows * kCols; ++n) host_floats(of(y_))[n] = 3 * host_floats(of(x_))[n];
+            }, of(x_), {of(y_)}});
+            device_.add(of(z_), of(z_));
+            device_.take();
+            device_.add(of(x_), of(y_));
+        }
+    }
+
+    Device& device_;
+    Buffer x_, y_, z_;
+    uint64_t identity_ = new_identity();
+};
+
+TEST_CASE("meetings: a step with some is one recording and one submit, and gives the same whenever it is replayed") {
+    VulkanFaults faults;
+    const auto device = make_device(faults);
+    REQUIRE(device->meets());
+    Meeter meeter(*device);
+    for (const float given : {1.0f, 2.0f, -3.0f}) {
+        REQUIRE(meeter.run(given));
+        CHECK(meeter.right(given));
+    }
+    CHECK(device->counts().recordings == 1);
+    CHECK(device->counts().replays == 2);
+    CHECK(device->counts().submits == 3);
+}
+
+TEST_CASE("meetings: in a step of many submits") {
+    VulkanFaults faults;
+    const auto device = make_device(faults, {.piece_seconds = kTiny});
+    Meeter meeter(*device);
+    for (const float given : {1.0f, 2.0f}) {
+        REQUIRE(meeter.run(given));
+        CHECK(meeter.right(given));
+    }
+    CHECK(device->counts().submits == 2 * (1 + 4 * kMeetings));
+}
+
+TEST_CASE("meetings: a device with memory of its own has none") {
+    VulkanFaults faults(VulkanFaults::Memory::card);
+    CHECK_FALSE(make_device(faults)->meets());
+}
+
+void without_wait(VkCommandBuffer, uint32_t, const VkEvent*, VkPipelineStageFlags, VkPipelineStageFlags, uint32_t, const VkMemoryBarrier*,
+                  uint32_t, const VkBufferMemoryBarrier*, uint32_t, const VkImageMemoryBarrier*) {}
+void without_set(VkCommandBuffer, VkEvent, VkPipelineStageFlags) {}
+VkResult always_set(VkDevice, VkEvent) { return VK_EVENT_SET; }
+
+TEST_CASE("meetings: without the GPU's wait, or without the CPU's, the results are wrong") {
+    {
+        VulkanFaults faults;
+        faults.context->vk_for_tests().vkCmdWaitEvents = without_wait;
+        const auto device = make_device(faults);
+        Meeter meeter(*device);
+        meeter.before = [](int) { std::this_thread::sleep_for(std::chrono::milliseconds(20)); };
+        REQUIRE(meeter.run(1));
+        CHECK_FALSE(meeter.right(1));
+    }
+    VulkanFaults faults;
+    faults.context->vk_for_tests().vkGetEventStatus = always_set;
+    const auto device = make_device(faults);
+    Meeter meeter(*device);
+    REQUIRE(meeter.run(1));
+    CHECK_FALSE(meeter.right(1));
+}
+
+TEST_CASE("meetings: a GPU that ends without having come there is lost") {
+    VulkanFaults faults;
+    faults.context->vk_for_tests().vkCmdSetEvent = without_set;
+    faults.context->vk_for_tests().vkCmdWaitEvents = without_wait;
+    const auto device = make_device(faults);
+    const auto done = Meeter(*device).run(1);
+    REQUIRE_FALSE(done);
+    CHECK(done.error().code == Errc::device_lost);
+}
+
+// What fails at the n-th call, as on a lost device, and only once.
+int calls_left = 0;
+PFN_vkGetEventStatus real_status = nullptr;
+VkResult lost_at_last(VkDevice device, VkEvent event) {
+    const VkResult r = real_status(device, event);
+    return r == VK_EVENT_SET && --calls_left == 0 ? VK_ERROR_DEVICE_LOST : r;
+}
+
+TEST_CASE("meetings: the device is lost at any of them, and what is on the queue ends") {
+    for (const double piece : {0.1, kTiny})
+        for (int n = 1; n <= kMeetings; ++n) {
+            CAPTURE(n);
+            VulkanFaults faults;
+            real_status = faults.context->vk().vkGetEventStatus;
+            faults.context->vk_for_tests().vkGetEventStatus = lost_at_last;
+            const auto device = make_device(faults, {.piece_seconds = piece});
+            Meeter meeter(*device);
+            calls_left = n;
+            const auto done = meeter.run(1);
+            REQUIRE_FALSE(done);
+            CHECK(done.error().code == Errc::device_lost);
+        }
+}
+
+TEST_CASE("meetings: a submit that fails in the midst leaves nobody waiting") {
+    for (int64_t at = 1; at <= 1 + 4 * kMeetings; ++at) {
+        CAPTURE(at);
+        VulkanFaults faults;
+        const auto device = make_device(faults, {.piece_seconds = kTiny});
+        Meeter meeter(*device);
+        faults.submit.once(at, VK_ERROR_OUT_OF_HOST_MEMORY);
+        CHECK_FALSE(meeter.run(1));
+        faults.submit.never();
+        REQUIRE(meeter.run(2));
+        CHECK(meeter.right(2));
+    }
+}
+
+TEST_CASE("meetings: a step that is stopped, and one whose help throws, end, and the next one is right") {
+    for (const double piece : {0.1, kTiny}) {
+        VulkanFaults faults;
+        const auto device = make_device(faults, {.piece_seconds = piece});
+        Meeter meeter(*device);
+        for (int at = 0; at < kMeetings; ++at) {
+            CAPTURE(at);
+            const auto stopped = meeter.run(1, [at](int32_t layer) { return layer != at; });
+            REQUIRE_FALSE(stopped);
+            CHECK(stopped.error().code == Errc::cancelled);
+            meeter.before = [at](int meeting) {
+                if (meeting == at) throw std::runtime_error("no more");
+            };
+            CHECK_THROWS_AS((void)meeter.run(1), std::runtime_error);
+            meeter.before = [](int) {};
+            REQUIRE(meeter.run(3));
+            CHECK(meeter.right(3));
+        }
+    }
+}
+
+TEST_CASE("meetings: both waits are events of a trace") {
+    VulkanFaults faults;
+    const auto device = make_device(faults);
+    Recorder recorder(1000);
+    device->observe(&recorder);
+    Meeter meeter(*device);
+    REQUIRE(meeter.run(1));
+    for (const char* wanted : {"wait for the GPU", "wait for the CPU"}) {
+        uint64_t count = 0;
+        for (const OpTotals& t : recorder.totals()) count += t.op == wanted ? t.count : 0;
+        CHECK(count == kMeetings);
+    }
+    device->observe(nullptr);
+}
+
+}  // namespace
+}  // namespace lapidary
