@@ -1,6 +1,7 @@
 // Events, set by one side and waited for by the other; see meetings.h.
 #include "runtime/vulkan/meetings.h"
 
+#include <chrono>
 #include <thread>
 
 #include "base/try.h"
@@ -48,7 +49,7 @@ void Meetings::record_take(VkCommandBuffer commands, size_t n) const {
 }
 
 Result<void> Meetings::wait_for_gpu(size_t n, Queue& queue, uint64_t submitted) const {
-    constexpr int kBusyPolls = 2000, kPollsPerLook = 256;  // some hundred microseconds, in which most products are done
+    constexpr int kBusyPolls = 2000, kPollsPerLook = 64;  // some hundred microseconds, in which most products are done
     bool over = false;
     for (int polls = 0;; ++polls) {
         const VkResult r = context_->vk().vkGetEventStatus(context_->device(), pairs_[n].given);
@@ -56,7 +57,8 @@ Result<void> Meetings::wait_for_gpu(size_t n, Queue& queue, uint64_t submitted) 
         if (r != VK_EVENT_RESET) return failure("waiting for " + context_->facts().name, r);
         if (over) return failure("waiting for " + context_->facts().name, VK_ERROR_DEVICE_LOST);
         if (polls < kBusyPolls) continue;
-        std::this_thread::yield();  // a software device needs the core
+        if (context_->facts().software) std::this_thread::sleep_for(std::chrono::microseconds(50));  // it needs the core
+        else std::this_thread::yield();
         if (polls % kPollsPerLook > 0) continue;
         LAP_ASSIGN(over, queue.is_done(submitted));
     }
