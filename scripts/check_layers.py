@@ -16,7 +16,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CODE = {".h", ".cpp", ".inl", ".inc", ".comp", ".glsl"}
 MAX_LINES = 600
-MAX_LINES_IN_ALL = 48_000  # of code in all rooms, without tests: the planner and the scheduler since 45,000
+MAX_LINES_IN_ALL = 49_500  # of code in all rooms, without tests: meetings of two devices and life on a laptop since 48,000
 
 # Room -> what its #include "..." may name: a folder with all below it ("x/"), the files of one folder ("x/*.h"), or a file.
 # The longest matching room counts.
