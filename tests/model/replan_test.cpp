@@ -26,7 +26,7 @@ TEST_CASE("replan: a prompt in another state of power renews the plan's numbers,
         unplug(battery);
         const model::RatesPlace place = unwrap(model::rates_place(o));
         const double r = battery ? 10 : 40;
-        unwrap(runtime::write_rates(place.file, place.key, {{r, r, r, r, r, r}, std::nullopt, 0, "2026-01-02T03:04:05Z"}));
+        unwrap(runtime::write_rates(place.file, place.key, {{r, r, r, r, r, r}, std::nullopt, 0, 0, "2026-01-02T03:04:05Z"}));
     }
     unplug(false);
     const Engine engine = unwrap(Engine::open(o));

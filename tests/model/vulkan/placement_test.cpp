@@ -305,7 +305,7 @@ TEST_CASE("both devices: another state of power moves an automatic placement whe
         profile(power);
         const model::RatesPlace place = unwrap(model::rates_place(gpu));
         const auto rates = [](double r) { return runtime::Rates{r, r, r, r, r, r}; };
-        unwrap(runtime::write_rates(place.file, place.key, {rates(cpu), rates(on_gpu), 1e-6, "2026-01-02T03:04:05Z"}));
+        unwrap(runtime::write_rates(place.file, place.key, {rates(cpu), rates(on_gpu), 1e-6, 1e-6, "2026-01-02T03:04:05Z"}));
     };
     measured("quiet", 10, 100);
     measured("cool", 100, 4);
