@@ -201,7 +201,7 @@ Result<runtime::Plan> plan_for(const EngineOptions& options, const LoadedModel& 
     if (only) {
         wishes.kinds = {only->kind};
         if (only->kind == PlacementKind::layers) wishes.gpu_layers = only->gpu_layers;
-        if (only->kind == PlacementKind::rows) wishes.gpu_share = only->gpu_share;
+        if (only->kind == PlacementKind::rows) wishes.gpu_share = only->gpu_share, wishes.few_share = only->few_share;
     }
     return runtime::make_plan(facts, machine, wishes);
 }

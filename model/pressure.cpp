@@ -47,7 +47,7 @@ constexpr struct {
 
 Room room_of(const EngineOptions& options, bool opened) {
     const runtime::Memory memory = runtime::memory(options.research.system_root);
-    Room room{.left = uint64_t{1} << 50, .total = memory.total_bytes, .limited_by = "free memory"};
+    Room room{.left = memory.total_bytes > 0 ? memory.total_bytes : uint64_t{1} << 50, .total = memory.total_bytes, .limited_by = "free memory"};
     if (memory.limit_bytes > 0) room.left = memory.limit_left_bytes;
     if (memory.available_bytes > 0 && !(opened && options.memory_bytes)) room.left = runtime::usable_bytes(memory);
     if (memory.limit_bytes > 0 && room.left == memory.limit_left_bytes) {
@@ -68,7 +68,7 @@ uint64_t model::EngineState::drop_caches(std::chrono::steady_clock::time_point u
     const std::lock_guard lock(caches_lock);
     uint64_t bytes = 0;
     for (SessionState* session : sessions) {
-        if (session->used > unused_since) continue;
+        if (session->stays || session->used > unused_since) continue;
         for (const KvCache& cache : session->caches) bytes += cache.bytes();
         session->caches.clear();
     }
@@ -99,7 +99,7 @@ Result<void> model::EngineState::make_room(int32_t columns, uint64_t grows) {
 }
 
 Result<void> check_room(const model::EngineState& engine) {
-    const bool planned = engine.sessions_made++ < engine.options.sessions;
+    const bool planned = engine.sessions_made < engine.options.sessions;
     const Room room = room_of(engine.options, true);
     uint64_t wanted = 0;
     const std::lock_guard lock(engine.parts_lock);
@@ -115,6 +115,7 @@ Result<void> check_room(const model::EngineState& engine) {
         return Error{Errc::does_not_fit,
                      concat("the machine is short of memory: its programs waited for it in ", static_cast<int>(pressure.full_avg10),
                             " % of the last ten seconds"), hint};
+    ++engine.sessions_made;
     return {};
 }
 

@@ -52,7 +52,8 @@ Result<void> SessionState::compute_chunks(int32_t tokens, int32_t candidates, co
         LAP_ASSIGN(const Stage stage, stage_of(part, begin, end));
         if (part == 0) stored = std::max(stored, end);
         const auto watch = [&](int32_t layer) {
-            return part == 0 ? go_on(begin, end, layer) : !cancel.stop_requested() && !chunk.stopping();
+            if (chunk.stopping()) return false;
+            return part == 0 ? go_on(begin, end, layer) : !cancel.stop_requested();
         };
         const Step step = step_of(begin, end);
         LAP_TRY(run_stage(stage, step, part == 0 ? nullptr : left[part - 1], watch, chunk.taken));

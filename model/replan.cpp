@@ -35,7 +35,6 @@ Result<runtime::Plan> model::EngineState::plan_again(bool here) const {
 Result<void> model::EngineState::follow_power() {
     const std::string now = runtime::name(runtime::power_state(options.research.system_root));
     if (power.empty() || now == power) return {};
-    const std::string before = std::exchange(power, now);
     auto facts = this_machine(options);
     const bool wants_gpu = placement.kind != runtime::PlacementKind::cpu;
     if (!facts || (wants_gpu && !facts->gpu)) return {};  // a GPU that is gone shows when it is to compute
@@ -43,10 +42,11 @@ Result<void> model::EngineState::follow_power() {
     facts->usable_bytes = machine.usable_bytes;
     facts->limited_by = machine.limited_by;
     machine = std::move(*facts);
+    const std::string before = std::exchange(power, now);
     LAP_ASSIGN(const runtime::Plan stay, plan_again(true));
     LAP_ASSIGN(const runtime::Plan best, plan_again(!may_move || machine.power != now));  // others only by rates of this state
     const double faster = seconds_of(best) > 0 ? seconds_of(stay) / seconds_of(best) : 0;
-    if (!best.fits || faster < kPays) return publish(stay), Result<void>();
+    if (!best.fits || faster < kPays || best.placement == placement) return publish(stay), Result<void>();
     drop_caches(std::chrono::steady_clock::time_point::max());
     {
         std::vector<DevicePart> left;  // whose memory goes before the next device wants as much

@@ -368,8 +368,7 @@ Result<void> model::SessionState::compute(const ForwardOptions& options, int32_t
         effort.sink_s += watch.seconds();
         return go;
     };
-    const auto layers = static_cast<int64_t>(e.loaded.config.layers.size());
-    const auto report_layer = [&](int32_t begin, int32_t end, int32_t layer) {
+    const auto report_layer = [&](int32_t begin, int32_t end, int32_t layer, int32_t layers) {
         return report(begin + static_cast<int32_t>((end - begin) * int64_t{layer} / layers));
     };
     const auto one_step = [&]() -> Result<void> {
@@ -380,7 +379,9 @@ Result<void> model::SessionState::compute(const ForwardOptions& options, int32_t
         start = std::min(start, begin);
         // Who wants rows of every step takes them from the last part, which would wait for him.
         if (caches.size() > 1 && end < size() && options.rows == Rows::last && observed.empty()) {
-            LAP_TRY(compute_chunks(chunk, candidates, counted, report_layer, options.cancel));
+            const int32_t layers = e.parts.front().last;
+            const auto go_on = [&](int32_t from, int32_t to, int32_t layer) { return report_layer(from, to, layer, layers); };
+            LAP_TRY(compute_chunks(chunk, candidates, counted, go_on, options.cancel));
             effort.tokens = computed - start;
             return {};
         }
@@ -388,7 +389,7 @@ Result<void> model::SessionState::compute(const ForwardOptions& options, int32_t
         if (options.rows == Rows::all) wanted = std::max(0, end - std::max(begin, first_row + row));
         if (!go) wanted = 0;
         const Step step{.rows_wanted = wanted, .candidates = candidates, .observed = observed};
-        LAP_TRY(compute_step(end, step, counted, hidden, [&](int32_t layer) { return report_layer(begin, end, layer); }));
+        LAP_TRY(compute_step(end, step, counted, hidden, [&](int32_t layer) { return report_layer(begin, end, layer, e.info.layers); }));
         effort.tokens = end - start;
         return {};
     };

@@ -23,6 +23,7 @@ struct SessionState {
 
     std::shared_ptr<EngineState> engine;
     std::chrono::steady_clock::time_point used;  // by a step, last
+    bool stays = false;                // what is computed is not given back: it is measured with
     std::vector<KvCache> caches;       // one per part of the engine; none: they were given back (EngineState::caches_lock)
     uint64_t generation = 0;           // of the parts that the caches belong to; 0: there are none
     std::vector<int32_t> ids;          // the whole sequence; [computed, size) is queued

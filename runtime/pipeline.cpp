@@ -6,6 +6,7 @@
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -26,6 +27,13 @@ class Line {
             if (!thrown_) thrown_ = std::current_exception();
             stop();
         }
+    }
+
+    // Instead of all that was to come.
+    void give_up(const Error& error) {
+        const std::lock_guard lock(mutex_);
+        failure_ = error;
+        stop();
     }
 
     PipelineEnd end() const {
@@ -111,8 +119,12 @@ PipelineEnd run_pipeline(int32_t count, std::span<const PipelineStage> stages, c
     Line line(count, stages, more, observer);
     {
         std::vector<std::jthread> others;
-        for (size_t i = 1; i < stages.size(); ++i) others.emplace_back([&line, i] { line.work(i); });
-        line.work(0);
+        try {
+            for (size_t i = 1; i < stages.size(); ++i) others.emplace_back([&line, i] { line.work(i); });
+            line.work(0);
+        } catch (const std::system_error&) {
+            line.give_up({Errc::out_of_memory, "the system gives no thread for a second device", "close other programs"});
+        }
     }
     return line.end();
 }

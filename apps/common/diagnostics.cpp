@@ -17,7 +17,7 @@ constexpr size_t kTraceEvents = size_t{1} << 18;
 
 std::string rate(double value) { return value > 0 ? fmt::format("{:.1f}", value) : "-"; }
 
-// As every trace of ours begins; see Recorder::write_trace().
+// As every trace of ours begins; see Recorders::write_trace().
 constexpr std::string_view kBegin = R"({"displayTimeUnit":"ms","otherData":{"writer":"lapidary",)";
 
 }  // namespace

@@ -158,7 +158,8 @@ std::vector<ProfileRow> profile(const Engine& engine);  // most seconds first; e
 struct TraceReport {
     uint64_t events = 0, dropped = 0;       // dropped: beyond ResearchOptions::trace_events
 };
-// Chrome's trace format, which Perfetto opens: a process per device, there one track per thread and one for the layers.
+// Chrome's trace format, which Perfetto opens: a process per device, there one track per thread and one for the layers. Two devices
+// that share rows are one, with the waits of either.
 Result<TraceReport> write_trace(const Engine& engine, const std::filesystem::path& file);
 
 // ---- bench ----------------------------------------------------------------------------------------

@@ -28,8 +28,9 @@ Error cannot_open(const std::filesystem::path& path, int reason) {
 
 Result<std::shared_ptr<Mapping>> Mapping::open(const std::filesystem::path& path) {
     // O_NONBLOCK: a named pipe must not block before it is seen to be no regular file.
-    std::shared_ptr<Mapping> mapping(new Mapping(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)));
-    if (mapping->file_ < 0) return cannot_open(path, errno);
+    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0) return cannot_open(path, errno);
+    std::shared_ptr<Mapping> mapping(new Mapping(file));
     struct stat info = {};
     if (::fstat(mapping->file_, &info) != 0) return cannot_open(path, errno);
     if (S_ISDIR(info.st_mode))

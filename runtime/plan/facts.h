@@ -91,6 +91,7 @@ struct Wishes {
     std::vector<PlacementKind> kinds = {PlacementKind::cpu};  // that are allowed, and can be run
     std::optional<int32_t> gpu_layers = {};  // of PlacementKind::layers; none of them is cpu, all are gpu
     std::optional<double> gpu_share = {};    // of PlacementKind::rows, 0 to 1
+    std::optional<double> few_share = {};    // of short steps, beside gpu_share
     int32_t context = 8192;
     std::optional<KvFormat> kv = {};         // empty: f16, and q8_0 where only that fits
     bool kv_fixed = false;                   // another format is no remedy

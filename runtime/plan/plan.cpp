@@ -24,7 +24,7 @@ std::vector<PlannedPlacement> shares_of(const ModelFacts& model, const MachineFa
     const auto rows = [&](double share, std::optional<double> few = {}) {
         return PlannedPlacement{PlacementKind::rows, model.layer_count(), share, few};
     };
-    if (wishes.gpu_share) return {rows(std::clamp(*wishes.gpu_share, 0.0, 1.0))};
+    if (wishes.gpu_share) return {rows(std::clamp(*wishes.gpu_share, 0.0, 1.0), wishes.few_share)};
     const auto with = [&](double share) { return footprint(model, machine, rows(share), kv, wishes); };
     const Footprint none = with(0), all = with(1);
     const auto weights = static_cast<double>(all.gpu_bytes - none.gpu_bytes);

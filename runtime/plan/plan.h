@@ -16,6 +16,7 @@ struct PlannedPlacement {
     double gpu_share = 0;    // of rows
     std::optional<double> few_share = {};  // in steps of up to 8 columns, where that is another: weights are then in shared memory
     double share(int64_t columns) const { return columns <= kFewColumns ? few_share.value_or(gpu_share) : gpu_share; }
+    bool operator==(const PlannedPlacement&) const = default;
 };
 std::string describe(const PlannedPlacement& placement, int32_t layers);  // "layers 0-17 on the CPU, 18-47 on the GPU"
 

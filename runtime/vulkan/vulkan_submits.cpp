@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstring>
 #include <numeric>
+#include <utility>
 
 #include "base/describe.h"
 #include "base/try.h"
@@ -110,7 +111,11 @@ Ticket VulkanDevice::submit() {
     began_ns_ = now_ns();
     write_segments(kept);
     if (replays_ && shape_.columns > kLongStep) cut_again(kept);
-    if (outcome_) outcome_ = submit_pieces(kept);
+    if (outcome_)
+        ask([&] {  // memory may run out while others wait on the queue already
+            outcome_ = submit_pieces(kept);
+            return !stopped_;
+        });
     if (!outcome_ || stopped_) meetings_->answer_all();  // what is on the queue already must end
     if (!outcome_) drop();
     ++(replays_ ? counts_.replays : counts_.recordings);

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <future>
 #include <string>
+#include <thread>
 
 #include "model/session_state.h"
 #include "tests/support/invented_machine.h"
@@ -220,8 +221,12 @@ TEST_CASE("pressure: caches may go in any turn, while their sessions compute, go
     std::vector<std::future<std::vector<int32_t>>> threads;
     for (size_t i = 1; i < sessions.size(); ++i) threads.push_back(std::async(std::launch::async, [&, i] { return talk(sessions[i]); }));
     model::EngineState& e = *state(sessions[0]).engine;
+    unwrap(sessions[0].rewind(0));
+    state(sessions[0]).forget_caches();  // only what the threads have computed is there to go
     uint64_t gone = 0;
-    for (int i = 0; i < 12; ++i) {
+    const auto running = [](auto& thread) { return thread.wait_for(std::chrono::seconds(0)) != std::future_status::ready; };
+    for (int i = 0; i < 100 && std::any_of(threads.begin(), threads.end(), running); ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(3));  // else they never get further than what they had
         const model::Turn turn(e.turns, {});
         gone += e.drop_caches(Time::time_point::max());
     }

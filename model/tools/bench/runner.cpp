@@ -166,6 +166,7 @@ Result<void> BenchRunner::prepare(int depth, const WorkSink& done) {
     if (past_ && past_->position() == static_cast<uint32_t>(depth)) return {};
     past_.reset();  // its memory may be needed
     LAP_ASSIGN(Session session, engine_.new_session());
+    model::Access::state(session).stays = true;
     const auto ids = random_ids(depth, engine_.info().vocab);
     if (auto* recorders = model::Access::state(engine_).recorders.get()) recorders->enable(false);
     if (made_up_ && depth > 0)

@@ -21,7 +21,8 @@ namespace {
 constexpr int32_t kLayers = 7;  // five sliding ones, a full one, and a last one, of which a prompt needs little
 constexpr int32_t kOnGpu = kLayers / 2;   // where they are split
 constexpr int32_t kLong = 512, kSome = 4;  // columns
-constexpr double kAllButASliver = 0.98;    // of rows: of each product the CPU has some panels
+// Of rows, so that of each product the CPU has a panel or more.
+double all_but_a_sliver(const CalibrateOptions& options) { return options.preset == "12b" ? 0.98 : 0.5; }
 
 // Where attention is timed: of a long step, and of one token, which reads so much less beside the weights.
 struct Depths {
@@ -125,6 +126,7 @@ Result<Session*> Subject::past(const Step& step) {
     if (found == pasts_.end()) {
         LAP_ASSIGN(Session fresh, engine_->new_session());
         SessionState& state = Access::state(fresh);
+        state.stays = true;
         state.engine->info.kv = step.kv;  // that caches are made in
         LAP_TRY(state.make_caches());
         if (step.depth > 0) LAP_TRY(state.pretend(ids(step.depth)));
@@ -221,7 +223,7 @@ Result<Calibrator> Calibrator::open(const CalibrateOptions& options) {
     double split_seconds = 0, sliver_seconds = 0;
     if (with_gpu) {  // before the others take their memory
         LAP_ASSIGN(split_seconds, token_seconds(options, engine, {runtime::PlacementKind::layers, kOnGpu, 0}));
-        LAP_ASSIGN(sliver_seconds, token_seconds(options, engine, {runtime::PlacementKind::rows, kLayers, kAllButASliver}));
+        LAP_ASSIGN(sliver_seconds, token_seconds(options, engine, {runtime::PlacementKind::rows, kLayers, all_but_a_sliver(options)}));
     }
     LAP_ASSIGN(Meter cpu, Meter::open(options, engine, runtime::PlacementKind::cpu));
     Calibrator out(std::move(cpu));
