@@ -172,11 +172,11 @@ Result<TraceReport> bench(const BenchOptions& options, const BenchSink& sink) tr
     LAP_TRY(model::check_bench(options));
     LAP_ASSIGN(const Engine engine, open(options));
     if (options.opened) options.opened(engine.info());
-    LAP_ASSIGN(Prediction prediction, Prediction::create(options, engine));
     LAP_ASSIGN(BenchRunner runner, BenchRunner::create(engine, options.fill, options.cancel));
     const int warm_up = std::min(model::kWarmUpTokens, static_cast<int>(engine.info().context));
     LAP_TRY(runner.prepare(0));
     LAP_TRY(runner.run({BenchCase::Kind::prompt, warm_up, 0}));  // pages, caches, clocks
+    LAP_ASSIGN(Prediction prediction, Prediction::create(options, engine));
     Rounds rounds(options);
     for (const BenchCase& what : model::bench_cases(options)) {
         LAP_ASSIGN(const BenchRow row, measure(engine, runner, prediction, rounds, what, options.repetitions, options.fill));

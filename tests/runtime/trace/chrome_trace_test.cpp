@@ -80,7 +80,7 @@ TEST_CASE("chrome trace: every device is a process, and operations without phase
     std::vector<double> starts;
     for (const auto& e : json["traceEvents"]) {
         if (e["name"] == "process_name") processes.push_back(e["args"]["name"]);
-        if (e["ph"] != "X") continue;
+        if (e["ph"] != "X" || e["tid"] == 0) continue;
         CHECK(e["name"] == "wait");
         CHECK(e["tid"] == 1);
         CHECK(e["pid"] == static_cast<int>(starts.size()) + 1);
