@@ -263,16 +263,16 @@ TEST_CASE("both devices: automatic takes what was measured to be fastest, and th
     gpu.placement = Placement::gpu;
     gpu.device = name_of_gpu();
     const model::RatesPlace place = unwrap(model::rates_place(gpu));
-    const auto measured = [&](double cpu, double on_gpu, double handover) {
+    const auto measured = [&](double cpu, double on_gpu, double handover, double meeting) {
         const auto rates = [](double r) { return runtime::Rates{r, r, r, r, r, r}; };
-        unwrap(runtime::write_rates(place.file, place.key, {rates(cpu), rates(on_gpu), handover, handover, "2026-01-02T03:04:05Z"}));
+        unwrap(runtime::write_rates(place.file, place.key, {rates(cpu), rates(on_gpu), handover, meeting, "2026-01-02T03:04:05Z"}));
     };
-    measured(10, 100, 1e-6);  // microseconds are much in so small a model
+    measured(10, 100, 1e-6, 1e-3);  // microseconds are much in so small a model
     CHECK(kind() == "gpu");
     CHECK(!unwrap(Engine::open(o)).info().gpu.empty());
-    measured(100, 10, 1e-3);
+    measured(100, 10, 1e-3, 1e-3);
     CHECK(kind() == "cpu");
-    measured(100, 100, 0);
+    measured(100, 100, 0, 0);
     CHECK(kind() == "rows");
     runtime::RatesKey gone = place.key;
     gone.gpu = "a GPU that is not here";
