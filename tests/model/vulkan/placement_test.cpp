@@ -105,7 +105,8 @@ TEST_CASE("both devices: a share of the rows for prompts and one for replies, an
     const auto prompt = golden_case("five_layers", "mixed");
     const auto want = tokens_of(unwrap(Engine::open(options)), prompt, 9);
     runtime::vulkan::VulkanDevice* gpu = nullptr;
-    for (const auto& [prompts, replies] : {std::pair{0.8, 0.2}, {1.0, 0.5}, {0.5, 0.0}}) {
+    for (const auto& shares : {std::pair{0.8, 0.2}, {1.0, 0.5}, {0.5, 0.0}}) {
+        const double prompts = shares.first, replies = shares.second;
         CAPTURE(prompts);
         CAPTURE(replies);
         const auto maker = [&, share = runtime::PlannedPlacement{runtime::PlacementKind::rows, 5, prompts, replies}](

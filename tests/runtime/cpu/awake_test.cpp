@@ -35,7 +35,7 @@ TEST_CASE("awake: a measurement across a suspension is taken again, and only suc
 TEST_CASE("awake: clocks that drift apart are no suspension") {
     for (const auto& [drift, want] : {std::pair{4, 1}, {6, 2}}) {
         int runs = 0;
-        CHECK(awake([&, drift = drift] { return slept += milliseconds(runs == 0 ? drift : 0), ++runs; }, kInvented) == want);
+        CHECK(awake([&, ms = drift] { return slept += milliseconds(runs == 0 ? ms : 0), ++runs; }, kInvented) == want);
     }
     CHECK(awake([] { return 7; }) == 7);  // by this machine's own clocks
 }
