@@ -37,6 +37,9 @@ struct VulkanOptions {
     bool find_hazards = kFindHazards;
     bool shared_weights = false;  // in memory that the CPU device computes with too
     double piece_seconds = 0.1;  // of estimated work in one submit
+    // Steps meet the CPU midway, in shared memory (ADR 22). Off: Vulkan forbids events that the host sets while the queue
+    // waits for them (VUID-vkSetEvent-event-09543).
+    bool meetings = false;
     // Of all races of tunings together; 0: none. Without a number a second and a half, and none on software devices.
     std::optional<double> race_seconds = {};
 };
@@ -73,7 +76,7 @@ class VulkanDevice final : public Device {
     Ticket submit() override;
     Result<void> wait(Ticket ticket) override;
     const std::byte* read(const TensorView& from) override;
-    bool meets() const override { return context_->facts().unified; }
+    bool meets() const override { return options_.meetings && context_->facts().unified; }
     void give(const Help& help) override;
     void take() override;
     void observe(Recorder* recorder) override;
