@@ -19,8 +19,8 @@ class SplitDevice final : public Device {
   public:
     // The first row of a matrix [rows, cols] that the helper multiplies in a step of so many columns: 0 to rows, a multiple of 16
     // unless it is `rows`. Gate and up have one shape, so also one boundary. It is one for all steps of up to
-    // kernels::kFewColumns columns and one for all longer ones; these differ only where the main device meets the CPU and
-    // places weights in memory of kind shared.
+    // kernels::kFewColumns columns and one for all longer ones; these differ only where the main device places weights in memory
+    // of kind shared and the helper is the CPU.
     using Boundary = std::function<int64_t(int64_t rows, int64_t cols, int64_t columns)>;
 
     SplitDevice(std::unique_ptr<Device> main, std::unique_ptr<Device> helper, Boundary boundary);
