@@ -10,7 +10,8 @@
 #include "tests/kernels/walk.h"
 #include "tests/support/check_close.h"
 
-namespace lapidary::test {
+using namespace lapidary;
+using namespace lapidary::test;
 namespace {
 
 using kernels::KvFormat;
@@ -428,5 +429,3 @@ TEST_CASE("a query that is not a number makes its own row not a number, and no o
         for (int i = 0; i < 64; ++i) CHECK(std::isnan(out[i]) == (i >= 32));
     }
 }
-
-}  // namespace lapidary::test

@@ -10,7 +10,8 @@
 #include "tests/support/check_close.h"
 #include "tests/support/guarded.h"
 
-namespace lapidary::test {
+using namespace lapidary;
+using namespace lapidary::test;
 
 TEST_CASE("first_difference finds what is off, and NaN and infinity") {
     const auto tolerance = [](int64_t) { return 0.1; };
@@ -38,5 +39,3 @@ TEST_CASE("the guard page stops a read past the end") {
     REQUIRE(waitpid(child, &status, 0) == child);
     CHECK((WIFSIGNALED(status) || WEXITSTATUS(status) != 0));
 }
-
-}  // namespace lapidary::test

@@ -7,7 +7,8 @@
 #include "tests/kernels/fixtures.h"
 #include "tests/kernels/walk.h"
 
-namespace lapidary::test {
+using namespace lapidary;
+using namespace lapidary::test;
 namespace {
 
 using kernels::Format;
@@ -201,5 +202,3 @@ TEST_CASE("expanding many blocks is expanding each, without touching what follow
         CHECK(together.same_bytes(expected));
     }
 }
-
-}  // namespace lapidary::test

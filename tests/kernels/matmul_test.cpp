@@ -9,7 +9,8 @@
 #include "tests/kernels/walk.h"
 #include "tests/support/check_close.h"
 
-namespace lapidary::test {
+using namespace lapidary;
+using namespace lapidary::test;
 namespace {
 
 using kernels::Format;
@@ -204,5 +205,3 @@ TEST_CASE("the check notices one wrong weight") {
     const auto tolerance = [&](int64_t i) { return chain_tolerance(p.k, exact.magnitude.data()[i]); };
     CHECK(first_difference(y, exact.y.data(), 8, tolerance) != "");
 }
-
-}  // namespace lapidary::test

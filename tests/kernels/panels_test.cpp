@@ -13,7 +13,8 @@
 #include "tests/kernels/walk.h"
 #include "tests/support/check_close.h"
 
-namespace lapidary::test {
+using namespace lapidary;
+using namespace lapidary::test;
 namespace {
 
 using kernels::Format;
@@ -457,5 +458,3 @@ TEST_CASE("panel_matmul: a bad activation spoils its own column only") {
         }
     }
 }
-
-}  // namespace lapidary::test

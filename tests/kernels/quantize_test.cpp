@@ -8,7 +8,8 @@
 #include "tests/kernels/fixtures.h"
 #include "tests/kernels/walk.h"
 
-namespace lapidary::test {
+using namespace lapidary;
+using namespace lapidary::test;
 namespace {
 
 const Walk kQuantize({"quantize"}, Compare::bits), kStoreKv({"store_kv"}, Compare::bits);
@@ -135,5 +136,3 @@ TEST_CASE("half floats: every one of the 65536 survives the way through f32, and
     CHECK(kernels::float_to_half(std::ldexp(1.0f, -25)) == 0);
     CHECK(kernels::float_to_half(std::ldexp(1.5f, -25)) == 1);
 }
-
-}  // namespace lapidary::test

@@ -8,7 +8,8 @@
 #include "tests/kernels/walk.h"
 #include "tests/support/check_close.h"
 
-namespace lapidary::test {
+using namespace lapidary;
+using namespace lapidary::test;
 namespace {
 
 const Walk kRmsNorm({"rms_norm"}, Compare::values), kLayerNorm({"layer_norm"}, Compare::values),
@@ -226,5 +227,3 @@ TEST_CASE("scale_add is one product and one sum") {
         }
     }
 }
-
-}  // namespace lapidary::test

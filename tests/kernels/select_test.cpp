@@ -11,7 +11,8 @@
 #include "tests/kernels/fixtures.h"
 #include "tests/kernels/walk.h"
 
-namespace lapidary::test {
+using namespace lapidary;
+using namespace lapidary::test;
 
 TEST_CASE("select: empty takes the highest level, a name takes that level") {
     std::string why;
@@ -228,5 +229,3 @@ TEST_CASE("scratch sizes keep whole cache lines and never shrink, and one size i
         CHECK(kernels::scratch_bytes(dim, 64) >= kernels::attention_scratch_bytes(dim, 64));
     }
 }
-
-}  // namespace lapidary::test

@@ -55,6 +55,7 @@ TEST_CASE("engine: files by llama.cpp in every type give the exact logits") {
         const Table<float>& exact = logits.f32(type + "/exact");
         for (const bool precise : {true, false}) {
             CAPTURE(precise);
+            if (on_gpu() && precise && type != "q4_0") continue;  // the products of each: tests/runtime/vulkan
             EngineOptions options = with(path);
             options.precise = precise;
             options.kv = KvFormat::f32;  // as the peer did

@@ -23,8 +23,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-SynthOptions tiny(const fs::path& out, Format type) {
-    SynthOptions options;
+model::SynthOptions tiny(const fs::path& out, Format type) {
+    model::SynthOptions options;
     options.out = out;
     options.preset = SynthPreset::tiny;
     options.type = type;
@@ -124,7 +124,7 @@ TEST_CASE("GGUF files of every type load") {
         CAPTURE(kernels::name(type));
         const auto path = folder.path() / "out.gguf";
         uint64_t last = 0, total = 0;
-        SynthOptions options = tiny(path, type);
+        model::SynthOptions options = tiny(path, type);
         options.progress = [&](uint64_t done, uint64_t all) {
             CHECK(done > last);
             last = done;
@@ -165,7 +165,7 @@ TEST_CASE("Hugging Face folders load, in both types") {
     const ScratchFolder folder;
     for (const Format type : {Format::bf16, Format::f16}) {
         const auto path = folder.path() / kernels::name(type);
-        SynthOptions options = tiny(path, type);
+        model::SynthOptions options = tiny(path, type);
         options.format = SynthContainer::hf;
         options.layers = 7;
         const auto written = write_synthetic(options);
@@ -193,7 +193,7 @@ TEST_CASE("the same options give the same bytes") {
 
 TEST_CASE("options that make no sense are refused") {
     const ScratchFolder folder;
-    SynthOptions options = tiny(folder.path() / "out", Format::q5_0);
+    model::SynthOptions options = tiny(folder.path() / "out", Format::q5_0);
     CHECK(write_synthetic(options).error().code == Errc::invalid_argument);
     options.type = Format::q4_0;
     options.format = SynthContainer::hf;
@@ -209,7 +209,7 @@ TEST_CASE("options that make no sense are refused") {
 TEST_CASE("a write that fails or is cancelled leaves what was there") {
     const ScratchFolder folder;
     folder.write("out.gguf", "old");
-    SynthOptions options = tiny(folder.path() / "out.gguf", Format::q8_0);
+    model::SynthOptions options = tiny(folder.path() / "out.gguf", Format::q8_0);
     options.progress = [](uint64_t done, uint64_t total) { return done < total / 2; };
     CHECK(write_synthetic(options).error().code == Errc::cancelled);
 

@@ -5,7 +5,8 @@
 
 #include "lapidary/tools.h"
 
-namespace lapidary::model {
+using namespace lapidary;
+using namespace lapidary::model;
 namespace {
 
 void check_refused(const std::string& json, const std::string& part_of_message) {
@@ -110,5 +111,3 @@ TEST_CASE("messages: what is not obeyed is named once, in a short list") {
     CHECK(said[0].size() < 200);
     CHECK(notes(R"([{"role":"assistant","content":null,"reasoning":"r","tool_calls":[]},{"role":"user","content":"x"}])").empty());
 }
-
-}  // namespace lapidary::model

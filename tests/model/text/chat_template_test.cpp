@@ -11,7 +11,8 @@
 #include "model/text/prompt_tokens.h"
 #include "tests/model/text/text_test_support.h"
 
-namespace lapidary::model {
+using namespace lapidary;
+using namespace lapidary::model;
 namespace {
 
 using Ids = std::vector<int32_t>;
@@ -275,5 +276,3 @@ TEST_CASE("chat: bad messages") {
     thinking.reasoning.assign(1, '\x80');
     refused({thinking}, "message 0, reasoning");
 }
-
-}  // namespace lapidary::model

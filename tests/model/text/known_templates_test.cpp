@@ -5,7 +5,8 @@
 
 #include "tests/model/text/text_test_support.h"
 
-namespace lapidary::model {
+using namespace lapidary;
+using namespace lapidary::model;
 namespace {
 
 std::string tiny_template() { return test::read_file(test::tiny_path("chat_template.jinja")); }
@@ -37,5 +38,3 @@ TEST_CASE("known templates: another one is named once, as what it is") {
     const std::string changed = note_on_template(edited);
     CHECK(changed.find("differs from the published ones") != std::string::npos);
 }
-
-}  // namespace lapidary::model

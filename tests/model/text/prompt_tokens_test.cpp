@@ -8,7 +8,8 @@
 
 #include "tests/model/text/text_test_support.h"
 
-namespace lapidary::model {
+using namespace lapidary;
+using namespace lapidary::model;
 namespace {
 
 using Ids = std::vector<int32_t>;
@@ -107,5 +108,3 @@ TEST_CASE("prompt tokens: missing media and impossible sizes") {
     const std::vector<std::vector<SoftBlock>> blocks = {{{"", 1}}};
     CHECK(tokenize_prompt(*plain, prompt, blocks).error().code == Errc::unsupported_model);
 }
-
-}  // namespace lapidary::model

@@ -6,7 +6,8 @@
 #include "model/text/tokenizer.h"
 #include "tests/model/text/text_test_support.h"
 
-namespace lapidary::model {
+using namespace lapidary;
+using namespace lapidary::model;
 namespace {
 
 // `before`: of the sequence that the reply goes on.
@@ -142,5 +143,3 @@ TEST_CASE("reply: a vocabulary without channel marks is refused") {
     REQUIRE(plain.has_value());
     CHECK(ReplyParser::create(*plain).error().code == Errc::unsupported_model);
 }
-
-}  // namespace lapidary::model

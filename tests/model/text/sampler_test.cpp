@@ -11,7 +11,8 @@
 
 #include "tests/model/text/text_test_support.h"
 
-namespace lapidary::model {
+using namespace lapidary;
+using namespace lapidary::model;
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -268,5 +269,3 @@ TEST_CASE("sampler: the best tokens leave it to the whole row to say what is wro
     CHECK(make({.top_k = 0}, 8).best_wanted() == 0);
     CHECK(make({.top_k = 3, .want_logprobs = true}, 8).best_wanted() == 0);
 }
-
-}  // namespace lapidary::model

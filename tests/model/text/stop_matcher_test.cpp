@@ -7,7 +7,8 @@
 
 #include "tests/model/text/text_test_support.h"
 
-namespace lapidary::model {
+using namespace lapidary;
+using namespace lapidary::model;
 namespace {
 
 struct Outcome {
@@ -94,5 +95,3 @@ TEST_CASE("stop: bad stop strings") {
     CHECK(StopMatcher::create({"a", ""}).error().message == "stop string 1 is empty");
     CHECK(StopMatcher::create({"\xC3"}).error().code == Errc::invalid_argument);
 }
-
-}  // namespace lapidary::model

@@ -7,7 +7,8 @@
 #include "model/text/tokenizer.h"
 #include "tests/model/text/text_test_support.h"
 
-namespace lapidary::model {
+using namespace lapidary;
+using namespace lapidary::model;
 
 TEST_CASE("stream decoder: a character made of byte tokens appears when it is whole") {
     StreamDecoder decoder(test::real_tokenizer());
@@ -56,5 +57,3 @@ TEST_CASE("stream decoder: pieces are valid UTF-8 and join to the text") {
         REQUIRE(joined + decoder.finish() == *tokenizer.decode(ids));
     }
 }
-
-}  // namespace lapidary::model

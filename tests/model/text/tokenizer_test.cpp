@@ -10,7 +10,8 @@
 #include "base/utf8.h"
 #include "tests/model/text/text_test_support.h"
 
-namespace lapidary::model {
+using namespace lapidary;
+using namespace lapidary::model;
 namespace {
 
 using Ids = std::vector<int32_t>;
@@ -304,5 +305,3 @@ TEST_CASE("tokenizer: characters without a piece become bytes") {
     REQUIRE(tokenizer.has_value());
     CHECK(encode(*tokenizer, "a\u00E9 b") == Ids{262, 5 + 0xC3, 5 + 0xA9, 261, 5 + 'b'});
 }
-
-}  // namespace lapidary::model

@@ -8,7 +8,8 @@
 
 #include "tests/model/text/text_test_support.h"
 
-namespace lapidary::model {
+using namespace lapidary;
+using namespace lapidary::model;
 namespace {
 
 using nlohmann::json;
@@ -277,5 +278,3 @@ TEST_CASE("vocabulary: damaged lists are refused with a reason") {
     check_refused(with([](Lists& l) { l.merges[7] = ""; }), damaged, "merge 7");
     check_refused(good.load({2, 1, 0, 4096}), damaged, "unk id 4096");
 }
-
-}  // namespace lapidary::model

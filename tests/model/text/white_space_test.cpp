@@ -7,7 +7,8 @@
 
 #include "tests/model/text/text_test_support.h"
 
-namespace lapidary::model {
+using namespace lapidary;
+using namespace lapidary::model;
 
 TEST_CASE("white space: trim is str.strip()") {
     // The 29 characters for which Python's str.isspace() is true.
@@ -25,5 +26,3 @@ TEST_CASE("white space: trim is str.strip()") {
     CHECK(count == 29);
     CHECK(trim("\u200B x \uFEFF") == "\u200B x \uFEFF");  // zero-width space and BOM stay
 }
-
-}  // namespace lapidary::model

@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime::vulkan;
@@ -24,4 +24,3 @@ TEST_CASE("vulkan results: by their names, as the errors that callers tell apart
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -14,7 +14,7 @@
 #include "tests/support/check_close.h"
 #include "tests/support/vulkan_cache.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -234,4 +234,3 @@ TEST_CASE("attention: no more scratch than the step was promised") {
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -10,7 +10,7 @@
 
 #include "tests/support/vulkan_faults.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime::vulkan;
@@ -81,4 +81,3 @@ TEST_CASE("hazard canary: two dispatches write one buffer without a barrier") {
 }
 
 }  // namespace
-}  // namespace lapidary

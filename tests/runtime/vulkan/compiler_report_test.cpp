@@ -15,7 +15,7 @@
 
 #include "runtime/vulkan/pipelines.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime::vulkan;
@@ -150,4 +150,3 @@ TEST_CASE("packed dot products are one instruction, loads of 16 bytes are one") 
 }
 
 }  // namespace
-}  // namespace lapidary

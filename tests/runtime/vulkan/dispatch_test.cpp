@@ -3,7 +3,7 @@
 
 #include "tests/support/vulkan_rig.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime::vulkan;
@@ -98,4 +98,3 @@ TEST_CASE("dispatch: what is not of the row's form is refused") {
 }
 
 }  // namespace
-}  // namespace lapidary

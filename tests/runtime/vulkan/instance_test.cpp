@@ -10,7 +10,7 @@
 #include "runtime/vulkan/physical_device.h"
 #include "tests/support/vulkan_rig.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime::vulkan;
@@ -56,4 +56,3 @@ TEST_CASE("instance: several at once, and without layers nobody is told anything
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -15,7 +15,7 @@
 #include "tests/support/check_close.h"
 #include "tests/support/vulkan_cache.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -248,4 +248,3 @@ TEST_CASE("kv: a step without scratch commits nothing") {
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -42,4 +42,3 @@ TEST_CASE("make_vulkan_device: what is not there is an error that lists what is"
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -12,7 +12,7 @@
 #include "runtime/trace/recorder.h"
 #include "tests/support/vulkan_chain.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -214,4 +214,3 @@ TEST_CASE("meetings: both waits are events of a trace") {
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -11,7 +11,7 @@
 
 #include "tests/support/vulkan_chain.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -217,4 +217,3 @@ TEST_CASE("memory: any allocation in the life of a device may fail, it says what
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -10,7 +10,7 @@
 #include "runtime/vulkan/shader_table.h"
 #include "tests/support/vulkan_rig.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using runtime::vulkan::DeviceFacts;
@@ -85,4 +85,3 @@ TEST_CASE("list_devices: the device of these tests has all that shaders ask of i
 }
 
 }  // namespace
-}  // namespace lapidary

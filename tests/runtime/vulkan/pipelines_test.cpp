@@ -16,7 +16,7 @@
 #include "tests/support/scratch_folder.h"
 #include "tests/support/vulkan_faults.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime::vulkan;
@@ -198,4 +198,3 @@ TEST_CASE("pipelines: a file that cannot be written is an error, and leaves the 
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -18,7 +18,7 @@
 #include "tests/support/vulkan_pair.h"
 #include "tests/support/vulkan_rig.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -539,4 +539,3 @@ TEST_CASE("products: a gated product of few columns leaves the int8 image of its
 }
 
 }  // namespace
-}  // namespace lapidary

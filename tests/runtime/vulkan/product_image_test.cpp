@@ -14,7 +14,7 @@
 #include "tests/support/check_close.h"
 #include "tests/support/vulkan_rig.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -86,4 +86,3 @@ TEST_CASE("products: groups without a usable scale are zero, and bad values stay
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -7,7 +7,7 @@
 
 #include <doctest/doctest.h>
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -105,4 +105,3 @@ TEST_CASE("products: matrices serve only what won a race with them, and give way
 }
 
 }  // namespace
-}  // namespace lapidary

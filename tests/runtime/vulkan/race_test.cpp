@@ -16,7 +16,7 @@
 #include "tests/support/scratch_folder.h"
 #include "tests/support/vulkan_rig.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -158,4 +158,3 @@ TEST_CASE("race: a winner that fails where it serves makes room for what serves 
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -13,7 +13,7 @@
 #include "runtime/cpu/cpu_device.h"
 #include "tests/support/vulkan_chain.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -150,4 +150,3 @@ TEST_CASE("self-test: of equal scores the order counts, and as many as the model
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -8,7 +8,7 @@
 
 #include "runtime/vulkan/pipelines.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime::vulkan;
@@ -32,4 +32,3 @@ TEST_CASE("shaders: names of their own, SPIR-V, and arguments that fit what ever
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -12,7 +12,7 @@
 #include "runtime/device.h"
 #include "tests/support/vulkan_rig.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -120,4 +120,3 @@ TEST_CASE("top k: as many scores as the model has") {
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -10,7 +10,7 @@
 
 #include "tests/support/vulkan_faults.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime::vulkan;
@@ -88,4 +88,3 @@ TEST_CASE("transfers: a device that is lost and staging that finds no room are e
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -21,7 +21,7 @@
 #include "tests/support/scratch_folder.h"
 #include "tests/support/vulkan_faults.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -312,4 +312,3 @@ TEST_CASE("trust: verdicts that cannot be written stop the test before it runs")
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -9,7 +9,7 @@
 
 #include "tests/support/scratch_folder.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using runtime::vulkan::DeviceFacts;
@@ -128,4 +128,3 @@ TEST_CASE("verdicts: a file that cannot be written is an error before the test, 
 }
 
 }  // namespace
-}  // namespace lapidary

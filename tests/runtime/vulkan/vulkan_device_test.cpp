@@ -14,7 +14,7 @@
 #include "runtime/trace/recorder.h"
 #include "tests/support/vulkan_chain.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -447,4 +447,3 @@ TEST_CASE("device: what fails in the last piece waits for those before it, and m
 }
 
 }  // namespace
-}  // namespace lapidary

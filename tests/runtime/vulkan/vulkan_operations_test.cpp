@@ -2,7 +2,7 @@
 // their own.
 #include "tests/support/vulkan_pair.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -152,4 +152,3 @@ TEST_CASE("vulkan: rows of the embedding, of every format in blocks and in panel
 }
 
 }  // namespace
-}  // namespace lapidary

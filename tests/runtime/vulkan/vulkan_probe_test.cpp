@@ -8,7 +8,7 @@
 
 #include "tests/support/vulkan_chain.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 TEST_CASE("probe: reads and multiplies in the time it is given, or says 0") {
@@ -63,4 +63,3 @@ TEST_CASE("probe: matrices have a verdict, a refused one forbids them, and a kno
 }
 
 }  // namespace
-}  // namespace lapidary

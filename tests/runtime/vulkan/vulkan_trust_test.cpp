@@ -16,7 +16,7 @@
 #include "tests/support/scratch_folder.h"
 #include "tests/support/vulkan_faults.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -124,4 +124,3 @@ TEST_CASE("trust: who leaves a wrong int8 image leaves none, the results are the
 }
 
 }  // namespace
-}  // namespace lapidary

@@ -11,7 +11,7 @@
 #include "runtime/memory/host_access.h"
 #include "tests/support/vulkan_chain.h"
 
-namespace lapidary {
+using namespace lapidary;
 namespace {
 
 using namespace runtime;
@@ -71,4 +71,3 @@ TEST_CASE("weights: progress ends at the matrix's bytes, and false stops") {
 }
 
 }  // namespace
-}  // namespace lapidary
