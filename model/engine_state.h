@@ -110,6 +110,7 @@ struct EngineState {
     Result<void> make_room(int32_t columns, uint64_t grows);
     // Of sessions that have not computed since: they compute again what they had. The bytes that were given back.
     uint64_t drop_caches(std::chrono::steady_clock::time_point unused_since);
+    uint64_t drop_checkpoints();  // the next turns of their sessions begin anew
     bool in_host_memory(const DevicePart& part) const;
     // Who has a turn and begins with a prompt calls this: another state of power renews the plan, and may move the model.
     Result<void> follow_power();

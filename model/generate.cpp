@@ -114,6 +114,7 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
     const model::EngineState& engine = *s.engine;
     const std::vector<int32_t>& stop_ids = engine.loaded.config.stop_ids;
     const int32_t start = s.size();
+    s.begin_reply();
 
     Reply reply;
     reply.seed = options.sampling.seed ? *options.sampling.seed : random_seed();

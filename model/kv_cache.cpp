@@ -128,6 +128,23 @@ Result<runtime::KvSegment> KvCache::copy_of(const runtime::KvSegment& segment) c
     return copy;
 }
 
+Result<KvCheckpoint> KvCache::checkpoint(int32_t stored) const {
+    KvCheckpoint out;
+    out.stored = stored;
+    LAP_ASSIGN(out.ring, copy_of(table(KvClass::window).segments[0]));
+    return out;
+}
+
+Result<void> KvCache::restore(const KvCheckpoint& checkpoint) {
+    const runtime::KvSegment& ring = table(KvClass::window).segments[0];  // recordings keep its place
+    if (!ring.buffer) return {};
+    return device_->copy(checkpoint.ring.buffer, 0, ring.buffer, 0, ring.buffer->bytes);
+}
+
+uint64_t KvCache::checkpoint_bytes() const {
+    return static_cast<uint64_t>(segment_rows(ring_rows_) * position_bytes_[static_cast<size_t>(KvClass::window)]);
+}
+
 Result<void> KvCache::add_segment(KvClass c, int32_t rows) {
     runtime::KvSegment segment{nullptr, segment_rows(rows)};
     const int64_t bytes = segment.rows * position_bytes_[static_cast<size_t>(c)];

@@ -32,6 +32,12 @@ struct KvScratch {
     runtime::MemoryKind kind = runtime::MemoryKind::state;
 };
 
+// The ring as it was when so many positions were stored.
+struct KvCheckpoint {
+    runtime::KvSegment ring;
+    int32_t stored = 0;
+};
+
 class KvCache {
   public:
     // Of the layers [first, last), which one device computes; there may be none. Of the kind `shared`, the CPU device may
@@ -43,6 +49,11 @@ class KvCache {
     // A cache of its own with the rows of positions [0, end): complete segments are shared until one of the two writes
     // to them, the last one and the ring are copied.
     Result<KvCache> fork(int32_t end) const;
+
+    // A copy of the ring, and the way back to it: rows of full layers stay where they are. The device copies.
+    Result<KvCheckpoint> checkpoint(int32_t stored) const;
+    Result<void> restore(const KvCheckpoint& checkpoint);
+    uint64_t checkpoint_bytes() const;
 
     // Rows of all positions [0, end) that are numbers and nothing else, for measurements of speed.
     Result<void> make_up(int32_t end);

@@ -38,6 +38,9 @@ constexpr struct {
     uint64_t (*give_back)(model::EngineState& engine, int32_t columns);
 } kInThisOrder[] = {
     {"step buffers of long prompts", give_back_step_buffers},
+    {"checkpoints of conversations", [](model::EngineState& engine, int32_t) {
+        return engine.in_host_memory(engine.parts.front()) ? engine.drop_checkpoints() : 0;
+    }},
     {"keys and values of idle sessions", [](model::EngineState& engine, int32_t) {
         return engine.in_host_memory(engine.parts.front()) ? engine.drop_caches(std::chrono::steady_clock::now() - kIdle) : 0;
     }},
@@ -71,6 +74,18 @@ uint64_t model::EngineState::drop_caches(std::chrono::steady_clock::time_point u
         if (session->stays || session->used > unused_since) continue;
         for (const KvCache& cache : session->caches) bytes += cache.bytes();
         session->caches.clear();
+        session->checkpoint.reset();
+    }
+    return bytes;
+}
+
+uint64_t model::EngineState::drop_checkpoints() {
+    const std::lock_guard lock(caches_lock);
+    uint64_t bytes = 0;
+    for (SessionState* session : sessions) {
+        if (!session->checkpoint || session->checkpoint->pending) continue;
+        for (const KvCache& cache : session->caches) bytes += cache.checkpoint_bytes();
+        session->checkpoint.reset();
     }
     return bytes;
 }

@@ -31,57 +31,6 @@ Result<Session> Engine::new_session() const try {
     return memory_ran_out();
 }
 
-namespace {
-
-// Prompts carry ids and rows of one model; another model's would be read past the end of its tables.
-Result<void> check_model(const model::ModelConfig& config, const model::PromptData& data) {
-    bool fits = std::all_of(data.ids.begin(), data.ids.end(), [&](int32_t id) { return id < config.vocab; });
-    for (const auto& m : data.media) {
-        const auto& values = m.rows->picture ? m.rows->patches.values : m.rows->frames;
-        int64_t width = -1;  // of a row; the model may take no such input
-        if (m.rows->picture && config.vision) width = config.vision->patch_values();
-        if (!m.rows->picture && config.audio) width = config.audio->samples_per_token;
-        fits = fits && static_cast<int64_t>(values.size()) == m.count * width;
-    }
-    if (fits) return {};
-    return Error{Errc::invalid_argument, "the prompt was made by the engine of another model",
-                 "render it with the engine of this session"};
-}
-
-}  // namespace
-
-Result<void> Session::append(const Prompt& prompt) try {
-    model::SessionState& s = *state_;
-    const model::PromptData& data = model::Access::data(prompt);
-    {
-        std::unique_lock media(s.engine->media_lock, std::defer_lock);
-        if (!data.media.empty()) media.lock();  // a projector may be joining the model; text never waits for that
-        LAP_TRY(check_model(s.engine->loaded.config, data));
-    }
-    const size_t total = s.ids.size() + data.ids.size();
-    if (total > static_cast<size_t>(s.context()))
-        return Error{Errc::context_full,
-                     "the prompt has " + std::to_string(data.ids.size()) + " tokens, " +
-                         std::to_string(s.context() - s.size()) + " of the context of " + std::to_string(s.context()) +
-                         " are free",
-                     total <= s.engine->info.model_context
-                         ? "set EngineOptions::context to " + std::to_string(total) + " or more"
-                         : "shorten the prompt; the model itself ends at " +
-                               std::to_string(s.engine->info.model_context)};
-    for (const auto& m : data.media) {
-        model::SoftRows soft;
-        soft.position = s.size() + m.first;
-        soft.count = m.count;
-        soft.block = m.rows->picture;
-        s.pending.push_back({s.soft.size(), m.rows});
-        s.soft.push_back(std::move(soft));
-    }
-    s.ids.insert(s.ids.end(), data.ids.begin(), data.ids.end());
-    return {};
-} catch (const std::bad_alloc&) {
-    return memory_ran_out();
-}
-
 uint32_t Session::position() const { return static_cast<uint32_t>(state_->ids.size()); }
 
 Result<Session> Session::fork() const try {
@@ -98,8 +47,11 @@ Result<Session> Session::fork() const try {
     fork->computed = s.computed;
     fork->stored = s.stored;
     fork->delivered = s.delivered;
+    fork->turn_begins = s.turn_begins;
+    fork->reply = s.reply;
     if (s.caches.empty() || s.generation != s.engine->generation) return model::Access::session(std::move(fork));  // both compute it again
     fork->generation = s.generation;
+    fork->checkpoint = s.checkpoint;
     for (const model::KvCache& cache : s.caches) {
         Result<model::KvCache> copy = cache.fork(s.computed);
         if (!copy && copy.error().code != Errc::device_lost) return copy.error();
@@ -162,13 +114,21 @@ void model::SessionState::roll_back(int32_t target) {
     const std::lock_guard lock(engine->caches_lock);
     const bool kept = std::all_of(caches.begin(), caches.end(),
                                   [&](const model::KvCache& kv) { return kv.can_rewind(stored, target); });
-    computed = kept ? target : 0;
-    if (computed == 0) stored = 0;
+    if (kept || back_to_checkpoint(target)) {
+        computed = target;
+    } else {
+        computed = 0;
+    }
+    if (checkpoint) checkpoint->same = std::min(checkpoint->same, computed);
+    if (computed > 0) return;
+    stored = 0;
+    checkpoint.reset();
 }
 
 void model::SessionState::forget_caches() {
     const std::lock_guard lock(engine->caches_lock);
     caches.clear();
+    checkpoint.reset();
     computed = stored = 0;
     generation = 0;
 }
@@ -377,6 +337,7 @@ Result<void> model::SessionState::compute(const ForwardOptions& options, int32_t
         LAP_TRY(compute_media());
         const int32_t begin = computed, end = chunk_end(begin, size(), chunk, soft);
         start = std::min(start, begin);
+        LAP_TRY(keep_checkpoint(end));
         // Who wants rows of every step takes them from the last part, which would wait for him.
         if (caches.size() > 1 && end < size() && options.rows == Rows::last && observed.empty()) {
             const int32_t layers = e.parts.front().last;

@@ -37,6 +37,16 @@ struct SessionState {
     int32_t stored = 0;                // highest position ever written since the cache was empty, >= computed
     int32_t delivered = 0;             // tokens below were computed once: `forward` gives no rows for them
 
+    // Where the last reply began, kept for the next turn: its prompt parts from this sequence a few tokens in front of there.
+    struct Checkpoint {
+        std::vector<KvCheckpoint> rings;  // one per cache
+        int32_t same = 0;                 // tokens below are those that the rings were computed with
+        bool pending = false;             // the rings are to be copied back before anything is computed
+    };
+    std::optional<Checkpoint> checkpoint;
+    bool turn_begins = false;          // by Session::replace: a reply comes, and the next turn goes back to its beginning
+    int32_t reply = -1;                // where such a reply begins, of which no checkpoint was taken yet
+
     int32_t size() const { return static_cast<int32_t>(ids.size()); }
     int32_t context() const { return static_cast<int32_t>(engine->info.context); }
 
@@ -49,10 +59,14 @@ struct SessionState {
     // Of a new session: as if these were computed, on made-up keys and values.
     Result<void> pretend(std::vector<int32_t> made_up);
     uint64_t read_bytes(int32_t position) const;  // of the caches, by one decoded token there
+    void begin_reply();           // at the end of the sequence: what a checkpoint is for
+    Result<void> append(const PromptData& data, size_t from);  // its ids from there on, and the media among them
     void forget_caches();         // everything is to be computed again
     Result<void> make_caches();   // on the engine's parts of now, with nothing computed
 
   private:
+    Result<void> keep_checkpoint(int32_t end);  // in a turn, before positions up to `end` are computed
+    bool back_to_checkpoint(int32_t target);
     Result<void> renew_caches();  // where the engine's parts are others now
     Result<void> compute_media();
     DevicePart& part_of(size_t i, int32_t columns) const;  // of the engine, that takes steps of so many columns

@@ -13,11 +13,18 @@
 namespace lapidary::model {
 
 // A run of positions whose rows come from a picture or a recording instead of the embedding table.
+// Tells pictures and recordings apart: XXH3, 128 bits, of the values that are projected, so of the budget too.
+struct MediaContent {
+    uint64_t low = 0, high = 0;
+    bool operator==(const MediaContent&) const = default;
+};
+
 struct SoftRows {
     int32_t position = 0;      // of the first row
     int32_t count = 0;
     bool block = false;        // pictures and video frames: bidirectional among themselves
     std::vector<float> rows;   // [count][D]
+    MediaContent content = {}; // of what was embedded
 
     int32_t end() const { return position + count; }
 };

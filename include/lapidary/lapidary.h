@@ -334,9 +334,14 @@ class Session {
     // Queues tokens; they are computed by the next generate or forward. context_full when they do not fit.
     Result<void> append(const Prompt& prompt);
 
-    // Computes what is queued, then samples until a stop. The reply's tokens join the sequence, all of them. For a next
-    // turn render the whole conversation again, rewind to where its ids and the sequence part, and append
-    // engine.tokens() of the rest; where that rest holds pictures or sound, rewind(0) and append the prompt.
+    // For conversations, a turn after the other: the prompt, rendered of the whole conversation, becomes the sequence. What
+    // both begin with, pictures and sound of the same content included, is kept; the rest is queued. Returns how many
+    // tokens were kept; of a reply's Usage, `cached` are those that the cache still knew. Once the reply to such a prompt gets longer than 8
+    // tokens, the engine keeps a checkpoint of the sliding layers (of the 12B 335 MB in f16) to come back to where it began, as
+    // long as memory lasts. context_full when the prompt does not fit; the sequence is then as it was.
+    Result<uint32_t> replace(const Prompt& prompt);
+
+    // Computes what is queued, then samples until a stop. The reply's tokens join the sequence, all of them.
     Result<Reply> generate(const GenerateOptions& options = {}, const TokenSink& sink = {});
 
     // Computes what is queued (the last token again where nothing is) and hands out logits. Other sessions of the engine

@@ -189,6 +189,31 @@ TEST_CASE("pressure: step buffers go first, then what idle sessions have compute
     }
 }
 
+TEST_CASE("pressure: a checkpoint goes before keys and values do, and without room for one the reply goes on") {
+    Laptop laptop;
+    const Engine engine = unwrap(Engine::open(laptop.options()));
+    Session session = unwrap(engine.new_session());
+    const Prompt prompt = unwrap(engine.tokens(std::vector<int32_t>(200, 400)));
+    unwrap(session.replace(prompt));
+    const auto said = unwrap(reply_of(session, 30));
+    REQUIRE(state(session).checkpoint);
+    laptop.set_free(kShort);
+    let_look(session);
+    unwrap(reply_of(session, 1));
+    REQUIRE(laptop.notes.size() == 1);
+    CHECK(laptop.notes[0].find("checkpoints of conversations (") != std::string::npos);
+    CHECK(!state(session).checkpoint);
+    CHECK(!state(session).caches.empty());
+
+    laptop.set_free(kPlenty);
+    CHECK(unwrap(session.replace(prompt)) == 200);
+    CHECK(unwrap(reply_of(session, 4)) == std::vector<int32_t>(said.begin(), said.begin() + 4));
+    laptop.set_free(300 << 10);  // for a step, not for a ring
+    CHECK(unwrap(reply_of(session, 20)) == std::vector<int32_t>(said.begin() + 4, said.begin() + 24));
+    CHECK(laptop.notes.back().find("no checkpoint at position 200") != std::string::npos);
+    CHECK(!state(session).checkpoint);
+}
+
 TEST_CASE("pressure: a cache that a fork shares is not given back by one of the two") {
     Laptop laptop;
     const Engine engine = unwrap(Engine::open(laptop.options()));
