@@ -184,9 +184,9 @@ void add_prompt_options(Command& command, PromptOptions& options) {
     command.text("-p,--prompt", options.text, "TEXT", "the prompt; - reads standard input");
     command.text("-f,--file", options.file, "FILE", "the prompt, from a file; - reads standard input");
     command.flag("--raw", options.raw, "the prompt as it is, without the chat template");
-    command.texts("--image", options.images, "FILE", "PNG, JPEG, WebP or GIF, before the text; - is stdin");
-    command.texts("--audio", options.audios, "FILE", "WAV, FLAC, Ogg, MP3 or M4A, after the text; repeatable");
-    command.texts("--video", options.videos, "FILE", "MP4, MOV, MKV, WebM, AVI, before the text; repeatable");
+    command.texts("--image", options.images, "FILE", "PNG, JPEG, WebP, GIF, before the text; - is stdin");
+    command.texts("--audio", options.audios, "FILE", "WAV, FLAC, Ogg, MP3, M4A, after the text");
+    command.texts("--video", options.videos, "FILE", "MP4, MOV, MKV, WebM, AVI, before the text");
     command.count("--frames", options.frames.count, 1, 1 << 16, "of a video, evenly spread (default: the model's)");
     command.real("--fps", options.frames.fps, 0.001, 1000, "frames of a video per second, instead of --frames");
     command.flag("--sound", options.sound, "the sound of the videos too, after the text");

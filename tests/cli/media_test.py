@@ -32,10 +32,10 @@ def wav(channels, rate, frames):
 
 class Media(CliTest):
     def ids(self, *args, **options):
-        return self.ok_json("tokenize", TINY, *args, **options)["ids"]
+        return self.ok_json("run", TINY, *args, "-n", "1", **options)["prompt_tokens"]
 
     def special(self, text):
-        return self.ok_json("tokenize", TINY, "-p", text, "--raw")["ids"][1]
+        return self.ok_json("tokenize", TINY, "-p", text, "--special")["ids"][0]
 
     def refused(self, *args, says=(), **options):
         error = self.fails(1, "run", TINY, "-p", "x", *args, says=says, **options)
@@ -176,7 +176,7 @@ class Videos(Media):
             with self.subTest(module=module):
                 self.refused("--video", CLIPS / "motion.mp4", env=env, says=["needs FFmpeg", "libavformat", "LAPIDARY_FFMPEG"])
                 self.refused("--audio", CLIPS / "tone.m4a", env=env, says=["needs FFmpeg", "libavformat"])
-                self.ok("tokenize", TINY, "--image", SAMPLES / "image_1.png", "--audio", SAMPLES / "speech_1.wav", env=env)
+                self.ids("--image", SAMPLES / "image_1.png", "--audio", SAMPLES / "speech_1.wav", "-p", "x", env=env)
 
 
 if __name__ == "__main__":
