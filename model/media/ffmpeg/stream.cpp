@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <thread>
 
 namespace lapidary::ffmpeg {
 
@@ -18,6 +17,7 @@ int say(LapidaryText* why, const char* what, int code) {
 namespace {
 
 constexpr int kIoBytes = 1 << 16;
+constexpr int kVideoThreads = 4;
 // 8K. A frame of more is damage, and decoders hold several.
 constexpr int64_t kMaxFramePixels = int64_t{8192} * 4608;
 // Files that hold what they show. Playlists, devices and lists of files are not among them.
@@ -94,10 +94,8 @@ int open_codec(LapidaryStream& s, LapidaryText* why) {
     if (code < 0) return say(why, "its parameters cannot be used", code);
     s.codec->pkt_timebase = s.stream()->time_base;
     s.codec->max_pixels = kMaxFramePixels;
-    // A thread of a video decoder holds a frame of its own: enough of them to keep a laptop busy, too few to count.
-    s.codec->thread_count = parameters->codec_type == AVMEDIA_TYPE_VIDEO
-                                ? static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 4u))
-                                : 1;
+    // Every thread of a video decoder holds a frame of its own.
+    s.codec->thread_count = parameters->codec_type == AVMEDIA_TYPE_VIDEO ? kVideoThreads : 1;
     code = avcodec_open2(s.codec.get(), decoder, nullptr);
     return code < 0 ? say(why, "its decoder cannot be started", code) : 0;
 }
