@@ -16,7 +16,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CODE = {".h", ".cpp", ".inl", ".inc", ".comp", ".glsl"}
 MAX_LINES = 600
-MAX_LINES_IN_ALL = 49_500  # of code in all rooms, without tests: meetings of two devices and life on a laptop since 48,000
+MAX_LINES_IN_ALL = 51_500  # of code in all rooms, without tests: videos and media of every kind since 49,500
 
 # Room -> what its #include "..." may name: a folder with all below it ("x/"), the files of one folder ("x/*.h"), or a file.
 # The longest matching room counts.
@@ -38,6 +38,7 @@ ALLOWED = {
                       "lapidary/result.h"),
     "model/text": ("model/text/", "base/", "lapidary/"),
     "model/media": ("model/media/", "base/", "lapidary/result.h"),
+    "model/media/ffmpeg": ("model/media/ffmpeg/",),
     "model/load": ("model/load/", "model/config.h", "model/weights.h", "model/text/", *BELOW_MODEL, "lapidary/result.h"),
     "model": ("model/*.h", "model/load/", "model/text/", "model/media/", *BELOW_MODEL, "lapidary/"),
     "model/synth": ("model/synth/", "model/load/", "model/config.h", "model/weights.h", *BELOW_MODEL, "lapidary/"),

@@ -21,7 +21,7 @@ What this version lacks says so, and exits with the code of its kind:
 | asked for | exit code |
 |---|---|
 | a GPU that is not there (`--placement gpu`, `--placement split`, `--device`) | 5 |
-| video (`--video`, `--frames`, `--fps`, `--sound`, a part of that type in `--messages`) | 1 |
+| a video or m4a where the FFmpeg module was left out of the build (`LAP_FFMPEG=OFF`) | 1 |
 | a model by its name elsewhere (`ollama:...`, `hf:...`, `lmstudio:...`) | 3 |
 | every other option, value or verb of later versions (`--draft`, `--schema`, `--think 256`, `chat`, ...) | 2 |
 END

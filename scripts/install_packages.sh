@@ -7,14 +7,15 @@ set -euo pipefail
 # "command:package": needed as a command that runs, whoever installed it. A plain name is a package.
 build=(g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config python3:python3
        libfmt-dev nlohmann-json3-dev libxsimd-dev libpng-dev libjpeg-dev
-       libsndfile1-dev libmpg123-dev libvorbis-dev libsamplerate0-dev libxxhash-dev
+       libsndfile1-dev libmpg123-dev libvorbis-dev libsamplerate0-dev libxxhash-dev libwebp-dev libgif-dev
+       libavformat-dev libavcodec-dev libswscale-dev libswresample-dev
        glslc:glslc libvulkan-dev libvulkan-volk-dev)
 test=("${build[@]}" doctest-dev libbenchmark-dev libeigen3-dev python3-numpy libopenblas0-serial nm:binutils
       libvulkan1 mesa-vulkan-drivers vulkan-validationlayers
       make:make xz:xz-utils qemu-x86_64-static:qemu-user-static)
 clang=("${test[@]}" clang++:clang)
 ci=("${clang[@]}" shellcheck:shellcheck ccache:ccache debootstrap:debootstrap unshare:util-linux
-    zsh:zsh fish:fish mandoc groff-base
+    zsh:zsh fish:fish mandoc groff-base ffmpeg
     aarch64-linux-gnu-g++:g++-aarch64-linux-gnu qemu-aarch64-static:qemu-user-static libclang-rt-dev)
 
 case "${1:-}" in

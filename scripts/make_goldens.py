@@ -4,10 +4,10 @@
     python3 -m venv goldens-venv
     goldens-venv/bin/pip install torch==2.13.0 transformers==5.23.0 tokenizers==0.23.3 \
         numpy==2.4.6 pillow==13.0.0 safetensors jinja2
-    goldens-venv/bin/pip install --no-deps torchvision==0.28.0
+    goldens-venv/bin/pip install --no-deps torchvision==0.28.0 av==18.1.0   # av and the ffmpeg program: part video
     goldens-venv/bin/python scripts/make_goldens.py [part ...] [--template FILE] [--vocabulary FILE]
 
-Parts (default: all): checkpoints hidden processor tokenizer chat. CPU builds of torch do; the whole run takes about a minute.
+Parts (default: all): checkpoints hidden processor tokenizer chat video. CPU builds of torch do; the whole run takes about a minute.
 On one machine a second run gives the same bytes; another CPU may differ in the last bits of the logits.
 Two inputs are not in this repository, and what needs them keeps its committed results when they are not given:
   --template    the canonical Gemma 4 chat template (model/renderers/testdata/gemma4_31b_chat_template.jinja2 of
@@ -55,8 +55,14 @@ def make_chat(arguments):
         print("chat: kept as committed, no --template given")
 
 
+def make_video(_):
+    from goldens import video  # which alone needs PyAV
+    print(f"video: {video.write()}")
+
+
 PARTS = {"checkpoints": make_checkpoints, "hidden": make_hidden, "processor": make_processor,
-         "tokenizer": make_tokenizer, "chat": make_chat}
+         "tokenizer": make_tokenizer, "chat": make_chat,
+         "video": make_video}
 
 
 def main():

@@ -149,10 +149,88 @@ def make_jpeg():
         save("orientation_%d.jpg" % orientation, jpeg(rgb, subsampling=0, exif=block))
 
 
+# --- WebP ----------------------------------------------------------------------------------------------------------
+def webp(image, **options):
+    out = io.BytesIO()
+    image.save(out, "WEBP", **{"quality": 80, "method": 4, **options})
+    return out.getvalue()
+
+
+def make_webp():
+    rng = np.random.default_rng(13)
+    rgb = Image.fromarray(picture(21, 13))
+    alpha = rng.integers(0, 256, (13, 21, 1)).astype(np.uint8)
+    rgba = Image.fromarray(np.concatenate([picture(21, 13), alpha], -1), "RGBA")
+    save("rgb_lossy.webp", webp(rgb))
+    save("rgb_lossless.webp", webp(rgb, lossless=True))
+    save("rgba_lossy.webp", webp(rgba))
+    save("rgba_lossless.webp", webp(rgba, lossless=True, exact=True))
+    save("one_pixel.webp", webp(rgb.crop((3, 3, 4, 4)), lossless=True))
+    second = Image.fromarray(picture(21, 13)[::-1])
+    save("animated.webp", webp(rgb, save_all=True, append_images=[second], lossless=True, duration=100))
+    save("animated_alpha.webp", webp(rgba, save_all=True, append_images=[second.convert("RGBA")], lossless=True, duration=100))
+    for orientation in (3, 6):
+        prefix = b"Exif\0\0" if orientation == 6 else b""
+        save("orientation_%d.webp" % orientation, webp(rgb.crop((0, 0, 9, 5)), lossless=True, exif=prefix + exif(orientation)))
+
+
+# --- GIF, written by hand: Pillow saves no frames that leave a border, and few colours at will ---------------------------
+def gif_data(indices):
+    """LZW of 8-bit indices in codes of 9 bits: a clear code comes before they would grow."""
+    codes = []
+    for i, index in enumerate(indices):
+        if i % 200 == 0:
+            codes.append(256)
+        codes.append(int(index))
+    bits = sum(code << 9 * i for i, code in enumerate(codes + [257]))
+    data = bits.to_bytes((9 * (len(codes) + 1) + 7) // 8, "little")
+    blocks = [data[i:i + 255] for i in range(0, len(data), 255)]
+    return b"\x08" + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0"
+
+
+def gif_frame(indices, left=0, top=0, transparent=None, interlaced=False, palette=None):
+    indices = np.asarray(indices)
+    height, width = indices.shape
+    if interlaced:
+        indices = indices[[y for first, step in ((0, 8), (4, 8), (2, 4), (1, 2)) for y in range(first, height, step)]]
+    control = b"" if transparent is None else struct.pack("<BBBBHBB", 0x21, 0xf9, 4, 1, 10, transparent, 0)
+    flags = (0x40 if interlaced else 0) | (0x80 | 7 if palette else 0)
+    return control + struct.pack("<BHHHHB", 0x2c, left, top, width, height, flags) + (palette or b"") + gif_data(indices.ravel())
+
+
+def gif(width, height, frames, palette=None, background=0):
+    return (b"GIF89a" + struct.pack("<HHBBB", width, height, (0xf0 | 7) if palette else 0x70, background, 0) + (palette or b"") +
+            b"".join(frames) + b";")
+
+
+def make_gif():
+    rng = np.random.default_rng(17)
+    palette = rng.integers(0, 256, 768).astype(np.uint8).tobytes()
+    other = rng.integers(0, 256, 768).astype(np.uint8).tobytes()
+    pixels = rng.integers(0, 256, (19, 23))
+    few = rng.integers(0, 4, (19, 23))
+    save("plain.gif", gif(23, 19, [gif_frame(pixels)], palette))
+    save("interlaced.gif", gif(23, 19, [gif_frame(pixels, interlaced=True)], palette))
+    save("transparent.gif", gif(23, 19, [gif_frame(few, transparent=2)], palette))
+    save("own_colors.gif", gif(23, 19, [gif_frame(pixels, palette=other)], palette))
+    save("no_colors.gif", gif(23, 19, [gif_frame(pixels)]))
+    save("border.gif", gif(30, 25, [gif_frame(pixels, 4, 3)], palette, background=5))
+    save("border_transparent.gif", gif(30, 25, [gif_frame(few, 4, 3, transparent=2)], palette, background=5))
+    save("beyond_the_screen.gif", gif(10, 10, [gif_frame(pixels, 2, 1)], palette))
+    save("animated.gif", gif(23, 19, [gif_frame(pixels), gif_frame(few)], palette))
+    save("by_pillow.gif", encoded(Image.fromarray(picture(40, 30)), "GIF"))
+
+
+def encoded(image, kind):
+    out = io.BytesIO()
+    image.save(out, kind)
+    return out.getvalue()
+
+
 # --- others ----------------------------------------------------------------------------------------------------------
 def make_others():
     rgb = Image.fromarray(picture(8, 8))
-    for name in ("WebP", "GIF", "BMP", "TIFF"):
+    for name in ("BMP", "TIFF"):
         rgb.save(OUT / ("refused." + name.lower()), name)
 
 
@@ -175,10 +253,12 @@ def make_compressed():
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     for old in list(OUT.glob("*")):
-        if old.name != "README.md":
+        if old.is_file() and old.name != "README.md":  # the folder video is another script's
             old.unlink()
     make_png()
     make_jpeg()
+    make_webp()
+    make_gif()
     make_others()
     make_wav()
     make_compressed()

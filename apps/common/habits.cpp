@@ -69,7 +69,7 @@ constexpr auto kOptions = std::to_array<OptionHabit>({
     {"--tools", {}, "tools come in a later version"},
     {"-e,--escape", {}, "leave it out: your shell's $'...' makes line ends"},
     {"--no-escape", {}, "leave it out: the text is taken as it is"},
-    {"--video-max-frames", {}, "video comes in a later version"},
+    {"--video-max-frames", "--frames", {}},
     {"-pg", {}, "-p and -n measure prompt and generation one by one; -d puts tokens before either"},
     {"--chunks", {}, "--limit N uses the first N tokens"},
     {"--kl-divergence", {}, "`lapidary kld MODEL --base OTHER FILE`"},

@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <span>
+#include <utility>
 
 #include "apps/common/files.h"
 #include "base/try.h"
@@ -25,19 +27,47 @@ Result<void> take_think(PromptOptions& options, const std::string& option, const
     return {};
 }
 
+bool has_media(const PromptOptions& options) {
+    return !options.images.empty() || !options.audios.empty() || !options.videos.empty();
+}
+
+// How many media are to come from standard input.
+int64_t media_from_stdin(const PromptOptions& options) {
+    int64_t count = 0;
+    for (const auto* files : {&options.images, &options.audios, &options.videos})
+        count += std::count(files->begin(), files->end(), "-");
+    return count;
+}
+
+Result<void> check_video_options(const PromptOptions& options) {
+    const bool frames = options.frames.count.has_value(), fps = options.frames.fps.has_value();
+    if (frames && fps) return usage("--frames excludes --fps", "give one of them");
+    if (!options.videos.empty() || !(frames || fps || options.sound)) return {};
+    return usage(fmt::format("{} needs --video", frames ? "--frames" : fps ? "--fps" : "--sound"),
+                 options.messages ? "write \"frames\" or \"fps\" into the video's part of the messages" : "give --video FILE");
+}
+
+Result<void> check_stdin_use(const PromptOptions& options) {
+    const int64_t text = options.then_stdin || options.text == "-" || options.file == "-";
+    if (media_from_stdin(options) + text <= 1) return {};
+    return usage("standard input was asked for twice", "give one text or one medium through it, and name files for the rest");
+}
+
 // What must not stand together, told before anything is read.
 Result<void> check_combination(const PromptOptions& options) {
-    const bool media = !options.images.empty() || !options.audios.empty();
+    const bool media = has_media(options);
+    LAP_TRY(check_video_options(options));
     if (options.messages) {
         if (options.text || options.file) return usage("a text and --messages exclude each other");
         if (options.then_stdin) return usage("--messages excludes -", "--messages - reads standard input");
-        if (media) return usage("--messages excludes --image and --audio", "name the files in the messages");
+        if (media) return usage("--messages excludes --image, --audio and --video", "name the files in the messages");
         if (options.system) return usage("--messages excludes --system", "put a system message into the file");
         if (options.raw) return usage("--messages excludes --raw", "a conversation needs the template");
     }
     if (options.text && options.file) return usage("the prompt was given as text and as --file", "give one of them");
     if (options.then_stdin && (options.text == "-" || options.file == "-"))
         return usage("standard input was asked for twice", "leave out the last -");
+    LAP_TRY(check_stdin_use(options));
     if (options.raw && options.system) return usage("--raw excludes --system", "a raw prompt has no roles");
     if (options.raw && options.think_given) return usage("--raw excludes --think", "a raw prompt has no template");
     return {};
@@ -57,9 +87,10 @@ Result<std::optional<std::string>> given_text(const PromptOptions& options) {
 // The text from wherever it comes; an empty one is none, except where it stands beside a medium or is asked for --raw.
 Result<std::string> read_text_prompt(const PromptOptions& options) {
     LAP_ASSIGN(const std::optional<std::string> given, given_text(options));
-    const bool media = !options.images.empty() || !options.audios.empty();
+    const bool media = has_media(options);
     const bool named = given || options.text || options.then_stdin;
     std::string text = given.value_or("");
+    if (media_from_stdin(options) > 0) return text;
     if (!named && stdin_is_terminal()) {
         if (media) return text;
         return usage("there is no prompt", "give one with -p TEXT, --messages FILE or through a pipe");
@@ -77,12 +108,40 @@ Result<std::string> read_text_prompt(const PromptOptions& options) {
     return text;
 }
 
-// Pictures before the text, recordings after it.
-std::vector<Part> parts_in_order(const PromptOptions& options, std::string text) {
+// - is standard input, which can be read once: a video and its sound share the bytes.
+Result<Part> medium(Part::Kind kind, const std::string& file, std::optional<std::vector<uint8_t>>& from_stdin) {
+    Part part;
+    part.kind = kind;
+    part.path = file;
+    if (file != "-") return part;
+    if (!from_stdin) {
+        LAP_ASSIGN(const std::string bytes, read_text("-"));
+        if (bytes.empty())
+            return Error{Errc::media_unsupported, "standard input is empty, where a medium should come", "pipe the bytes of a file into it"};
+        from_stdin.emplace(bytes.begin(), bytes.end());
+    }
+    part.path.clear();
+    part.encoded = *from_stdin;
+    return part;
+}
+
+// Pictures and videos before the text, recordings and the videos' sound after it.
+Result<std::vector<Part>> parts_in_order(const PromptOptions& options, std::string text) {
     std::vector<Part> parts;
-    for (const std::string& file : options.images) parts.push_back(Part::image(std::filesystem::path(file)));
+    std::optional<std::vector<uint8_t>> from_stdin;
+    const auto add = [&](Part::Kind kind, const std::vector<std::string>& files) -> Result<void> {
+        for (const std::string& file : files) {
+            LAP_ASSIGN(Part part, medium(kind, file, from_stdin));
+            if (kind == Part::Kind::video) part.frames = options.frames;
+            parts.push_back(std::move(part));
+        }
+        return {};
+    };
+    LAP_TRY(add(Part::Kind::image, options.images));
+    LAP_TRY(add(Part::Kind::video, options.videos));
     if (!text.empty()) parts.push_back(Part::text(std::move(text)));
-    for (const std::string& file : options.audios) parts.push_back(Part::audio(std::filesystem::path(file)));
+    LAP_TRY(add(Part::Kind::audio, options.audios));
+    if (options.sound) LAP_TRY(add(Part::Kind::audio, options.videos));
     return parts;
 }
 
@@ -96,7 +155,7 @@ Result<void> check_media_name(const std::string& name) {
     constexpr size_t kShown = 40;  // of what may be a whole picture
     std::error_code ignored;
     if (name == "-")
-        return usage("pictures and recordings are not read from standard input (-)", "write it to a file, and name that");
+        return usage("the media of messages are not read from standard input (-)", "write it to a file, and name that");
     if (name.starts_with("file://"))
         return usage(fmt::format("{} is a URL, not the name of a file", name),
                      fmt::format("give {}", name.substr(std::string_view("file://").size())));
@@ -125,22 +184,21 @@ void add_prompt_options(Command& command, PromptOptions& options) {
     command.text("-p,--prompt", options.text, "TEXT", "the prompt; - reads standard input");
     command.text("-f,--file", options.file, "FILE", "the prompt, from a file; - reads standard input");
     command.flag("--raw", options.raw, "the prompt as it is, without the chat template");
-    command.texts("--image", options.images, "FILE", "a PNG or JPEG picture, before the text; repeatable");
-    command.texts("--audio", options.audios, "FILE", "WAV, FLAC, Ogg or MP3, after the text; repeatable");
+    command.texts("--image", options.images, "FILE", "PNG, JPEG, WebP, GIF, before the text; - is stdin");
+    command.texts("--audio", options.audios, "FILE", "WAV, FLAC, Ogg, MP3, M4A, after the text");
+    command.texts("--video", options.videos, "FILE", "MP4, MOV, MKV, WebM, AVI, before the text");
+    command.count("--frames", options.frames.count, 1, 1 << 16, "of a video, evenly spread (default: the model's)");
+    command.real("--fps", options.frames.fps, 0.001, 1000, "frames of a video per second, instead of --frames");
+    command.flag("--sound", options.sound, "the sound of the videos too, after the text");
     command.text("--messages", options.messages, "FILE", "a conversation in JSON instead of -p; - for stdin");
     command.text("--system", options.system, "TEXT", "the system prompt");
     command.custom(
         "--think", "on|off", "let the model think before it answers (default off)",
         [&options](const auto& option, const auto& text) { return take_think(options, option, text); }, {"on", "off"});
-    command.unavailable({"--video"}, true, Errc::media_unsupported,
-                        "video comes later; give single frames with --image");
-    command.unavailable({"--frames", "--fps"}, true, Errc::media_unsupported, "video comes later");
-    command.unavailable({"--sound"}, false, Errc::media_unsupported, "video comes later");
 }
 
 bool names_a_prompt(const PromptOptions& options) {
-    return options.text || options.file || options.then_stdin || options.messages || !options.images.empty() ||
-           !options.audios.empty();
+    return options.text || options.file || options.then_stdin || options.messages || has_media(options);
 }
 
 void take_stdin_mark(PromptOptions& options, std::vector<std::string>& positionals) {
@@ -149,7 +207,8 @@ void take_stdin_mark(PromptOptions& options, std::vector<std::string>& positiona
 
 void note_unread_stdin(const Console& console, const PromptOptions& options) {
     const bool named = options.text || options.file || options.messages;
-    const bool read = options.then_stdin || options.text == "-" || options.file == "-" || options.messages == "-";
+    const bool read = options.then_stdin || options.text == "-" || options.file == "-" || options.messages == "-" ||
+                      media_from_stdin(options) > 0;
     if (named && !read && stdin_holds_something())
         console.note("note: standard input was not read; a - after the prompt puts it behind the text");
 }
@@ -164,16 +223,17 @@ Result<PromptSource> read_source(const PromptOptions& options) {
         LAP_ASSIGN(source.conversation, conversation_from_json(json));
     } else {
         LAP_ASSIGN(std::string text, read_text_prompt(options));
-        const bool media = !options.images.empty() || !options.audios.empty();
+        const bool media = has_media(options);
+        LAP_ASSIGN(std::vector<Part> parts, parts_in_order(options, text));
         if (options.raw) {
-            source.parts = parts_in_order(options, std::move(text));
+            source.parts = std::move(parts);
             return source;
         }
         auto& messages = source.conversation.messages;
         if (options.system) LAP_TRY(check_plain_text(*options.system, "--system"));
         if (options.system) messages.push_back(plain(Role::system, *options.system));
         messages.push_back(
-            media ? Message{.role = Role::user, .parts = parts_in_order(options, std::move(text))}
+            media ? Message{.role = Role::user, .parts = std::move(parts)}
                   : plain(Role::user, std::move(text)));
     }
     if (options.think_given) source.conversation.think = options.think == "on";
@@ -198,7 +258,7 @@ Inputs inputs_of(const PromptOptions& options, const PromptSource& source) {
     if (options.messages) inputs.add("the file of the messages", *options.messages);
     for (const auto& parts : parts_of(source))
         for (const Part& part : parts)
-            if (!part.path.empty()) inputs.add("a picture or recording of the prompt", part.path);
+            if (!part.path.empty()) inputs.add("a picture, recording or video of the prompt", part.path);
     return inputs;
 }
 
@@ -206,7 +266,7 @@ Needs needs_of(const PromptSource& source) {
     Needs needs{.text = true};
     for (const auto& parts : parts_of(source))
         for (const Part& part : parts) {
-            needs.image = needs.image || part.kind == Part::Kind::image;
+            needs.image = needs.image || part.kind == Part::Kind::image || part.kind == Part::Kind::video;
             needs.audio = needs.audio || part.kind == Part::Kind::audio;
         }
     return needs;

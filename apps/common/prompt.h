@@ -15,7 +15,9 @@ namespace lapidary::cli {
 
 struct PromptOptions {
     std::optional<std::string> text, file, messages, system;
-    std::vector<std::string> images, audios;
+    std::vector<std::string> images, audios, videos;
+    VideoFrames frames;
+    bool sound = false;  // of the videos too
     std::string think = "off";
     bool think_given = false, raw = false;
     bool then_stdin = false;  // a lone - among the arguments: standard input, behind the text
@@ -33,7 +35,7 @@ struct PromptSource {
     Conversation conversation;  // unless raw
     std::vector<Part> parts;    // raw
 };
-// Reads stdin only with `-p -`, `-f -`, `--messages -`, a lone -, or without a text when stdin is not a terminal. Every
+// Reads stdin only with `-p -`, `-f -`, `--messages -`, - for a medium, a lone -, or without a text when stdin is no terminal. Every
 // file that the prompt names is opened and checked, so that nothing is loaded for a prompt that cannot be.
 Result<PromptSource> read_prompt(const PromptOptions& options);
 // The files that it was read from: no result may replace one.

@@ -44,22 +44,39 @@ std::string_view version();   // "0.1.0"
 
 // ---- what goes in ---------------------------------------------------------------------------------
 
-// One piece of a message: text, or a picture or recording that becomes rows of the model's width.
+// Which frames of a video the model sees: so many, evenly spread, or so many per second. Neither: the model's own number,
+// 32 unless it says otherwise. All frames where a video has fewer.
+struct VideoFrames {
+    std::optional<int32_t> count = {};
+    std::optional<double> fps = {};
+};
+
+// One piece of a message: text, or a picture, recording or video that becomes rows of the model's width. A recording longer
+// than 30 s becomes several clips, a video its frames with the time of each; its sound is a part of its own: Part::audio of
+// the same file.
 struct Part {
     enum class Kind { text, image, audio, video };
     Kind kind = Kind::text;
     std::string text_value = {};        // text, UTF-8
-    std::filesystem::path path = {};    // media in a file: PNG or JPEG; WAV, FLAC, Ogg (Vorbis, Opus) or MP3
+    // Media in a file: PNG, JPEG, WebP or GIF; WAV, FLAC, Ogg (Vorbis, Opus) or MP3. With FFmpeg's libraries also M4A and the sound of
+    // videos, and videos: MP4, MOV, MKV, WebM, AVI and more.
+    std::filesystem::path path = {};
     std::vector<uint8_t> rgb = {};      // or a picture in memory: [height][width][3]
     int32_t width = 0, height = 0;
     std::vector<float> samples = {};    // or a recording in memory: mono, -1 to 1
     int32_t sample_rate = 16000;        // per second
+    std::vector<uint8_t> encoded = {};  // or the bytes of a file in memory
+    VideoFrames frames = {};
 
     static Part text(std::string value);
     static Part image(std::filesystem::path file);
+    static Part image(std::vector<uint8_t> encoded);
     static Part image(std::vector<uint8_t> rgb, int32_t width, int32_t height);
     static Part audio(std::filesystem::path file);
+    static Part audio(std::vector<uint8_t> encoded);
     static Part audio(std::vector<float> samples, int32_t sample_rate);
+    static Part video(std::filesystem::path file, const VideoFrames& frames = {});
+    static Part video(std::vector<uint8_t> encoded, const VideoFrames& frames = {});
 };
 
 // Whether the files of the media parts are there and of a kind that is read, by their headers: to be asked before a

@@ -124,7 +124,6 @@ Result<Section> find_section(const TextFiles& files, const JsonFields& processor
     return older;
 }
 
-// No video in this version, but what a file says must make sense.
 Result<void> read_videos(const JsonFields& processor, ModelConfig& config) {
     LAP_ASSIGN(const json* section, processor.object("video_processor"));
     if (!section) return {};

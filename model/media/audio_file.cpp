@@ -19,10 +19,14 @@ namespace {
 constexpr size_t kBlockFrames = 16384;
 constexpr size_t kHeadBytes = size_t{1} << 16;  // where headers stand
 
+// Kinds that only the FFmpeg module reads. Of those a file stays where it is.
+bool is_track(std::string_view type) { return has_tracks(type) && type != "Ogg"; }
+
 Result<std::unique_ptr<SoundReader>> open_reader(std::span<const uint8_t> file, std::string_view name) {
     if (file.empty()) return media_error(name, "is empty (0 bytes)", "check how the file was written");
     std::span<const uint8_t> bytes = without_leading_tags(file);
     const std::string type(detect_media_type(bytes));
+    if (is_track(type)) return open_track(MediaSource::memory(bytes, name));
     if (type == "MP3") return open_mp3(bytes, name);
     if (type == "WAV") {
         LAP_TRY(check_wav(bytes, bytes.size(), name));
@@ -32,8 +36,7 @@ Result<std::unique_ptr<SoundReader>> open_reader(std::span<const uint8_t> file, 
         bytes = without_trailing_tags(bytes);
     } else {
         const std::string tag = bytes.size() < file.size() ? "an ID3 tag before " : "";
-        return media_error(name, "is " + tag + type + ", not WAV, FLAC, Ogg or MP3",
-                           "convert the recording to WAV or FLAC");
+        return media_error(name, "is " + tag + type + ", not a recording", "give WAV, FLAC, Ogg, MP3, M4A or a video with sound");
     }
     return open_sndfile(bytes, name);
 }
@@ -69,6 +72,14 @@ Result<Head> read_head(const std::filesystem::path& path) {
     return head;
 }
 
+// Of a kind that stays where it is; null: of another kind.
+Result<std::unique_ptr<SoundReader>> open_if_track(const std::filesystem::path& path) {
+    LAP_ASSIGN(MediaSource source, MediaSource::file(path));
+    LAP_ASSIGN(const std::vector<uint8_t> head, source.head(kHeadBytes));
+    if (!is_track(detect_media_type(without_leading_tags(head)))) return std::unique_ptr<SoundReader>();
+    return open_track(std::move(source));
+}
+
 Result<void> expect(const SoundFormat& format, std::string_view name, uint64_t max_samples) {
     LAP_ASSIGN(const Resampler probe, Resampler::create(format.channels, format.sample_rate, name, max_samples));
     return probe.expect(format.frames);
@@ -89,26 +100,38 @@ Result<std::vector<float>> decode_audio(std::span<const uint8_t> bytes, std::str
     return out_of_memory(name);
 }
 
-Result<std::vector<float>> read_audio(const std::filesystem::path& path, uint64_t max_samples) {
+Result<std::vector<float>> read_audio(const std::filesystem::path& path, uint64_t max_samples) try {
     const std::string name = path.string();
+    LAP_ASSIGN(const auto track, open_if_track(path));
+    if (track) return read_all(*track, name, max_samples);
     LAP_ASSIGN(const Head head, read_head(path));
     if (head.claimed) LAP_TRY(expect(*head.claimed, name, max_samples));
     LAP_ASSIGN(const std::vector<uint8_t> bytes, read_media_file(path));
     return decode_audio(bytes, name, max_samples);
+} catch (const std::bad_alloc&) {
+    return out_of_memory(path.string());
 }
 
 Result<void> check_audio(const std::filesystem::path& path) try {
     const std::string name = path.string();
+    LAP_ASSIGN(const auto track, open_if_track(path));
+    if (track) return expect(track->format(), name, kMaxAudioSamples);
     LAP_ASSIGN(const Head head, read_head(path));
     if (head.claimed && !head.whole()) {
         if (detect_media_type(head.untagged) == "WAV") LAP_TRY(check_wav(head.untagged, head.file_bytes, name));
         return expect(*head.claimed, name, kMaxAudioSamples);
     }
     LAP_ASSIGN(const std::vector<uint8_t> bytes, read_media_file(path));
+    return check_audio(bytes, name);
+} catch (const std::bad_alloc&) {
+    return out_of_memory(path.string());
+}
+
+Result<void> check_audio(std::span<const uint8_t> bytes, std::string_view name) try {
     LAP_ASSIGN(const auto reader, open_reader(bytes, name));
     return expect(reader->format(), name, kMaxAudioSamples);
 } catch (const std::bad_alloc&) {
-    return out_of_memory(path.string());
+    return out_of_memory(name);
 }
 
 Result<std::vector<float>> prepare_samples(std::span<const float> interleaved, uint32_t channels, uint32_t sample_rate,

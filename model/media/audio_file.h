@@ -1,6 +1,7 @@
 // WAV, FLAC, Ogg (Vorbis, Opus) and MP3 recordings to mono float at 16 kHz: channels averaged, resampled by
 // libsamplerate with its best sinc filter. No scaling, clipping or splitting: 16-bit full scale is [-1, 1), float files
-// pass as they are. Other formats are refused by name, ID3 tags in front of any of these are skipped.
+// pass as they are. M4A and other containers, videos too, go through the FFmpeg module (ffmpeg_module.h); other formats are
+// refused by name. ID3 tags in front of any of these are skipped.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,7 @@ Result<std::vector<float>> decode_audio(std::span<const uint8_t> bytes, std::str
 // Opens it, without decoding: an error if read_audio would fail over its kind, its header or its length. Of a long WAV or
 // FLAC only the header is read.
 Result<void> check_audio(const std::filesystem::path& path);
+Result<void> check_audio(std::span<const uint8_t> bytes, std::string_view name);
 
 // Samples that are already decoded, [frames][channels] interleaved, at any rate from 1 to 768 kHz.
 Result<std::vector<float>> prepare_samples(std::span<const float> interleaved, uint32_t channels,

@@ -41,30 +41,36 @@ Result<DecodedImage> decode(std::span<const uint8_t> bytes, std::string_view nam
     const std::string_view type = detect_media_type(bytes);
     if (type == "PNG") return decode_png(bytes, name, extent);
     if (type == "JPEG") return decode_jpeg(bytes, name, extent);
-    const std::string what = bytes.empty() ? "is empty (0 bytes)" : concat("is ", type, ", not PNG or JPEG");
+    if (type == "WebP") return decode_webp(bytes, name, extent);
+    if (type == "GIF") return decode_gif(bytes, name, extent);
+    const std::string what = bytes.empty() ? "is empty (0 bytes)" : concat("is ", type, ", not PNG, JPEG, WebP or GIF");
     return media_error(name, what, "convert the picture to PNG or JPEG");
 }
 
 }  // namespace
 
-Result<Image> decode_image(std::span<const uint8_t> bytes, std::string_view name) {
+Result<Image> decode_image(std::span<const uint8_t> bytes, std::string_view name, const SizeCheck& check) {
+    if (check) {
+        LAP_ASSIGN(const DecodedImage header, decode(bytes, name, Extent::header));
+        LAP_TRY(check(header.image.width, header.image.height));
+    }
     LAP_ASSIGN(DecodedImage decoded, decode(bytes, name, Extent::all));
     return apply_orientation(std::move(decoded.image), decoded.orientation, name);
 }
 
+Result<void> check_image(std::span<const uint8_t> bytes, std::string_view name) {
+    LAP_TRY(decode(bytes, name, Extent::header));
+    return {};
+}
+
 Result<void> check_image(const std::filesystem::path& path) {
     LAP_ASSIGN(const std::vector<uint8_t> bytes, read_media_file(path));
-    LAP_TRY(decode(bytes, path.string(), Extent::header));
-    return {};
+    return check_image(bytes, path.string());
 }
 
 Result<Image> read_image(const std::filesystem::path& path, const SizeCheck& check) {
     LAP_ASSIGN(const std::vector<uint8_t> bytes, read_media_file(path));
-    if (check) {
-        LAP_ASSIGN(const DecodedImage header, decode(bytes, path.string(), Extent::header));
-        LAP_TRY(check(header.image.width, header.image.height));
-    }
-    return decode_image(bytes, path.string());
+    return decode_image(bytes, path.string(), check);
 }
 
 }  // namespace lapidary::model

@@ -1,5 +1,5 @@
-// PNG and JPEG to upright RGB8, as transformers sees a picture: Pillow's decoding, EXIF orientation applied,
-// alpha composited onto white. No resizing (resize.h) and no other formats: those are refused by name.
+// PNG, JPEG, WebP and GIF (of animations the first frame) to upright RGB8, as transformers sees a picture: Pillow's
+// decoding, EXIF orientation applied, alpha composited onto white. No resizing (resize.h) and no other formats: those are refused by name.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,8 @@ Result<Image> read_image(const std::filesystem::path& path, const SizeCheck& che
 // Opens it, without decoding: an error if read_image would fail over its kind or its header.
 Result<void> check_image(const std::filesystem::path& path);
 
-// `name` stands in error messages for the file.
-Result<Image> decode_image(std::span<const uint8_t> bytes, std::string_view name);
+// The same of the bytes of a file; `name` stands in error messages for it.
+Result<Image> decode_image(std::span<const uint8_t> bytes, std::string_view name, const SizeCheck& check = {});
+Result<void> check_image(std::span<const uint8_t> bytes, std::string_view name);
 
 }  // namespace lapidary::model

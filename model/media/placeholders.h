@@ -12,6 +12,10 @@
 
 namespace lapidary::model {
 
+// The most that one clip of a recording takes: 30 s in the published model, which was made for no more. Longer recordings
+// become several clips.
+inline constexpr size_t kClipTokens = 750;
+
 // Of the *upright* picture; EXIF orientation may have swapped its sides.
 inline Result<size_t> image_soft_tokens(ImageSize source, uint32_t budget_tokens, PatchGeometry geometry = {}) {
     LAP_ASSIGN(const ImageSize target, target_size(source, budget_tokens, geometry));

@@ -132,11 +132,6 @@ void read_orientation(PngState* s) {
     if (png_get_eXIf_1(s->png, s->info, &exif_bytes, &exif)) s->orientation = exif_orientation({exif, exif_bytes});
 }
 
-// Over a white background: round((a*c + (255-a)*255) / 255), which is what Pillow's alpha_composite yields.
-uint8_t over_white(uint8_t value, uint8_t alpha) {
-    return static_cast<uint8_t>(255 - multiply_255(255u - value, alpha));
-}
-
 void pixel_to_rgb(const uint8_t* in, int channels, uint8_t* out) {
     const int colors = channels >= 3 ? 3 : 1;
     const bool has_alpha = channels == 2 || channels == 4;

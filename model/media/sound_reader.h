@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "lapidary/result.h"
+#include "model/media/media_source.h"
 
 namespace lapidary::model {
 
@@ -33,6 +34,8 @@ class SoundReader {
 
 Result<std::unique_ptr<SoundReader>> open_sndfile(std::span<const uint8_t> bytes, std::string_view name);
 Result<std::unique_ptr<SoundReader>> open_mp3(std::span<const uint8_t> bytes, std::string_view name);
+// Through the FFmpeg module: kinds for which has_tracks() of media_bytes.h is true.
+Result<std::unique_ptr<SoundReader>> open_track(MediaSource source);
 
 // Bytes as a file for libraries that read through callbacks. Positions are clamped, so no offset can leave the bytes.
 struct MemoryFile {

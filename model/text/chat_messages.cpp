@@ -57,6 +57,23 @@ std::string string_at(const json& object, const char* key) {
     return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+// Which frames of a video: "frames" or "fps", ours beside the OpenAI form.
+Result<void> read_frames(const json& part, const std::string& where, VideoFrames& frames) {
+    if (present(part, "frames")) {
+        const json& count = part["frames"];
+        if (!count.is_number_integer() || count < 1 || count > 1 << 16)
+            return invalid(where + ": \"frames\" is not a whole number from 1 to 65536", "leave it out for the model's own number");
+        frames.count = count.get<int32_t>();
+    }
+    if (present(part, "fps")) {
+        if (!part["fps"].is_number() || !(part["fps"].get<double>() > 0))
+            return invalid(where + ": \"fps\" is not a number above 0", "give frames per second, such as 1");
+        frames.fps = part["fps"].get<double>();
+    }
+    if (frames.count && frames.fps) return invalid(where + ": \"frames\" and \"fps\" exclude each other", "leave one of them out");
+    return {};
+}
+
 Result<Part> read_part(const json& part, const std::string& where) {
     if (!part.is_object())
         return invalid(where + " is not an object", "write {\"type\":\"text\",\"text\":\"...\"}");
@@ -76,7 +93,9 @@ Result<Part> read_part(const json& part, const std::string& where) {
                            : "the types are text, image, audio and video");
     const std::string path = string_at(part, "path");
     if (path.empty()) return invalid(where + " has no \"path\"", "write {\"type\":\"" + type + "\",\"path\":\"FILE\"}");
-    return Part{*kind, {}, path};
+    Part medium{*kind, {}, path};
+    if (*kind == Part::Kind::video) LAP_TRY(read_frames(part, where, medium.frames));
+    return medium;
 }
 
 Result<void> read_content(const json& item, const std::string& where, Message& message) {
@@ -130,8 +149,10 @@ void note_unused(const json& message, std::vector<std::string>& unused) {
     const json& content = message.contains("content") ? message["content"] : json();
     if (!content.is_array()) return;
     for (const json& part : content) {
-        const bool text = part["type"] == "text";
-        note_others(part, " of a part", {"type", text ? "text" : "path"}, unused);
+        if (part["type"] == "video")
+            note_others(part, " of a part", {"type", "path", "frames", "fps"}, unused);
+        else
+            note_others(part, " of a part", {"type", part["type"] == "text" ? "text" : "path"}, unused);
     }
 }
 

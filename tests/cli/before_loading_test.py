@@ -100,8 +100,8 @@ class NoFileNames(CliTest):
         for name, hint in (("-", "name that"), ("file:///pictures/a.png", "give /pictures/a.png"), ("http://x/a.png", "fetch"),
                            ("https://x/a.png", "fetch"), ("data:image/png;base64," + "A" * 99, "name that")):
             talk = json.dumps({"messages": [{"role": "user", "content": [{"type": "image", "path": name}]}]})
-            for args, stdin in ((["--image", name, "-p", "x"], b""), (["--audio", name, "-p", "x"], b""),
-                                (["--messages", "-"], talk.encode())):
+            options = [] if name == "-" else ["--image", "--audio", "--video"]  # which read standard input
+            for args, stdin in (*(([option, name, "-p", "x"], b"") for option in options), (["--messages", "-"], talk.encode())):
                 with self.subTest(name=name, args=args):
                     error = self.fails(2, "run", ABSENT, *args, stdin=stdin)
                     self.assertIn(hint, error["hint"])

@@ -54,15 +54,20 @@ class InstallPackages(CliTest):
                     "nlohmann_json": "nlohmann-json3-dev", "libjpeg": "libjpeg-dev", "Python3": "python3",
                     "PkgConfig": "pkg-config", "Threads": "g++", "sndfile": "libsndfile1-dev",
                     "samplerate": "libsamplerate0-dev", "libxxhash": "libxxhash-dev",
-                    "libmpg123": "libmpg123-dev", "vorbisfile": "libvorbis-dev"}
+                    "libmpg123": "libmpg123-dev", "vorbisfile": "libvorbis-dev", "libwebp": "libwebp-dev",
+                    "libwebpdemux": "libwebp-dev", "GIF": "libgif-dev", "libavformat": "libavformat-dev",
+                    "libavcodec": "libavcodec-dev", "libavutil": "libavcodec-dev", "libswscale": "libswscale-dev",
+                    "libswresample": "libswresample-dev"}
         named = self.install("dpkg-query", "id", "apt-get").stderr.split()
         lists = [ROOT / "CMakeLists.txt", *(path for room in ("kernels", "runtime", "model", "apps", "tests", "bench")
                                             for path in (ROOT / room).rglob("CMakeLists.txt"))]
         text = "\n".join(path.read_text() for path in lists)
         found = re.findall(r"^ *find_package\((\S+?)[ )]", text, re.M)
-        found += re.findall(r"^ *pkg_check_modules\(.* (\S+)\)", text, re.M)
+        for modules in re.findall(r"^ *pkg_check_modules\(\w+ (.*)\)", text, re.M):
+            found += [re.sub(">=.*", "", word) for word in modules.split() if word not in ("REQUIRED", "IMPORTED_TARGET")]
         self.assertIn("benchmark", found)
         self.assertIn("sndfile", found)
+        self.assertIn("libavformat", found)
         for name in found:
             self.assertIn(packages[name], named, f"what CMake calls {name}")
 

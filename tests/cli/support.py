@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TINY = ROOT / "models" / "tiny"
 SAMPLES = TINY / "samples"
 PROGRAM = os.environ.get("LAPIDARY_PROGRAM", str(ROOT / "build" / "release" / "bin" / "lapidary"))
+FFMPEG = os.environ.get("LAPIDARY_BUILT_FFMPEG", "ON") == "ON"  # whether this build reads videos
 TIMEOUT_S = 120  # generous: sanitizer builds run these tests too
 
 

@@ -13,7 +13,7 @@ namespace lapidary::fuzz {
 // The files with one of these extensions, up to 12 KiB each, in order of their names.
 inline std::vector<std::string> media_files(const std::vector<std::string>& extensions) {
     std::vector<std::filesystem::path> paths;
-    for (const char* folder : {"tests/data/media", "tests/data/goldens/media", "models/tiny/samples"})
+    for (const char* folder : {"tests/data/media", "tests/data/media/video", "tests/data/goldens/media", "models/tiny/samples"})
         for (const auto& entry :
              std::filesystem::directory_iterator(std::filesystem::path(LAPIDARY_SOURCE_DIR) / folder))
             if (std::count(extensions.begin(), extensions.end(), entry.path().extension().string()) > 0 &&

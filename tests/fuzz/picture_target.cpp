@@ -1,4 +1,4 @@
-// A PNG or JPEG file: decoded, fitted to a budget of soft tokens, cut into patches.
+// A PNG, JPEG, WebP or GIF file: decoded, fitted to a budget of soft tokens, cut into patches.
 #include <cstring>
 
 #include "model/media/image_file.h"
@@ -75,7 +75,7 @@ std::string mend(std::string file) {
 
 // Files, and files without their end mark.
 std::vector<std::string> seeds() {
-    auto out = media_files({".png", ".jpg"});
+    auto out = media_files({".png", ".jpg", ".webp", ".gif"});
     for (size_t i = 0, whole = out.size(); i < whole; i += 8)
         out.push_back(out[i].substr(0, out[i].size() - (out[i].starts_with("\x89PNG") ? 12 : 2)));
     return out;
@@ -95,6 +95,15 @@ std::vector<std::string> words() {
             "eXIf",
             "IEND",
             "acTL",
+            "VP8 ",
+            "VP8L",
+            "VP8X",
+            "ALPH",
+            "ANIM",
+            "ANMF",
+            "EXIF",
+            "\x21\xf9\x04"s,
+            "\x2c"s,
             "zTXt",
             "sBIT",
             "bKGD",

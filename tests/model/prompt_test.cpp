@@ -104,10 +104,8 @@ TEST_CASE("prompt: a missing picture, an unreadable one and a video each give on
     CHECK(error(Part::image("no/such.png")).code == Errc::not_found);
     CHECK(error(Part::image(kTiny / "config.json")).code == Errc::media_unsupported);
     CHECK(error(Part::audio(kTiny / "config.json")).code == Errc::media_unsupported);
-    Part video;
-    video.kind = Part::Kind::video;
-    video.path = kTiny / "samples/video_1.mp4";
-    CHECK(error(video).code == Errc::media_unsupported);
+    CHECK(error(Part::video("no/such.mp4")).code == Errc::not_found);
+    CHECK(error(Part::video(kTiny / "samples/image_1.png")).code == Errc::media_unsupported);
 }
 
 TEST_CASE("prompt: a projector joins the model when media come, and text never asks for it") {
@@ -166,8 +164,6 @@ TEST_CASE("prompt: a picture that has no room is refused by its header") {
 }
 
 TEST_CASE("prompt: media are checked without a model") {
-    Part video;
-    video.kind = Part::Kind::video;
     CHECK(check_media({}).has_value());
     const std::vector good = {Part::text("x"), Part::image(kTiny / "samples/image_2.png"),
                               Part::audio(kTiny / "samples/speech_2.wav"),
@@ -177,11 +173,14 @@ TEST_CASE("prompt: media are checked without a model") {
     CHECK(code(Part::image("no/such.png")) == Errc::not_found);
     CHECK(code(Part::image(kTiny / "samples/speech_2.wav")) == Errc::media_unsupported);
     CHECK(code(Part::audio(kTiny / "samples/image_2.png")) == Errc::media_unsupported);
-    CHECK(code(video) == Errc::media_unsupported);
+    CHECK(code(Part::video(kTiny / "samples/image_2.png")) == Errc::media_unsupported);
+    CHECK(code(Part::video("v.mp4", {.count = 3, .fps = 1.0})) == Errc::invalid_argument);
+    for (const VideoFrames& wrong : {VideoFrames{.count = 0, .fps = {}}, VideoFrames{.count = {}, .fps = -1.0}})
+        CHECK(code(Part::video("v.mp4", wrong)) == Errc::invalid_argument);
 }
 
 TEST_CASE("prompt: a picture or a recording without values and without a file is called that") {
-    for (const Part& part : {Part::image({}, 0, 0), Part::audio(std::vector<float>(), 16000)}) {
+    for (const Part& part : {Part::image({}, 0, 0), Part::audio(std::vector<float>(), 16000), Part::video("")}) {
         const auto checked = check_media({&part, 1});
         const auto rendered = tiny().raw({&part, 1});
         REQUIRE(!checked);

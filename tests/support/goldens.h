@@ -18,6 +18,12 @@ namespace lapidary::test {
 
 inline const std::filesystem::path kData = std::filesystem::path(LAPIDARY_SOURCE_DIR) / "tests/data";
 inline const std::filesystem::path kTiny = std::filesystem::path(LAPIDARY_SOURCE_DIR) / "models/tiny";
+inline const std::filesystem::path kClips = std::filesystem::path(LAPIDARY_SOURCE_DIR) / "tests/data/media/video";
+#ifdef LAP_TEST_FFMPEG
+inline constexpr bool kFfmpeg = true;  // this build reads videos
+#else
+inline constexpr bool kFfmpeg = false;
+#endif
 
 inline nlohmann::json read_json(const std::filesystem::path& path) {
     std::ifstream in(path);

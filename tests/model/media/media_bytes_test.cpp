@@ -26,6 +26,9 @@ TEST_CASE("detect_media_type: by the first bytes") {
                      "ftypisom",
                      12),
          "MPEG-4 video"},
+        {std::string("\0\0\0\x08wide", 8), "QuickTime video"},
+        {"FLV\1\5", "Flash video"},
+        {"#!AMR\n", "AMR"},
         {"%PDF-1.7", "PDF"},
         {"plain words\n", "text"},
         {"caf\xc3\xa9", "text"},
@@ -47,6 +50,16 @@ TEST_CASE("detect_media_type: by the first bytes") {
     CHECK(detect_media_type(std::vector<uint8_t>{0xff, 0xe3, 0x40, 0xc0}) == "MP3");           // MPEG 2.5
     CHECK(detect_media_type(std::vector<uint8_t>{0xff, 0xfb, 0xf0, 0}) == "unknown data");  // no such bit rate
     CHECK(detect_media_type(std::vector<uint8_t>{0, 5, 22, 7, 0, 2}) == "macOS metadata of another file (AppleDouble)");
+}
+
+TEST_CASE("detect_media_type: a transport stream by the sync bytes of its packets") {
+    std::vector<uint8_t> packets(3 * 188, 0);
+    for (const size_t at : {0, 188, 376}) packets[at] = 0x47;
+    CHECK(detect_media_type(packets) == "MPEG video");
+    packets[376] = 0;
+    CHECK(detect_media_type(packets) == "unknown data");
+    for (const char* type : {"MPEG video", "MPEG-4 audio", "Ogg"}) CHECK(has_tracks(type));
+    for (const char* type : {"WAV", "PNG", "text", "unknown data"}) CHECK_FALSE(has_tracks(type));
 }
 
 TEST_CASE("read_media_head: the front of a file, and its size") {
