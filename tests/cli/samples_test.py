@@ -6,7 +6,6 @@ import unittest
 from support import SAMPLES, TINY, CliTest, main
 
 SKIPPED_CASES = {
-    "text_tool_call": "tools come later",
     "video": "video comes later",
 }
 
@@ -38,7 +37,7 @@ class Samples(CliTest):
             if case["name"] in SKIPPED_CASES:
                 continue
             with self.subTest(case=case["name"]):
-                messages = self.file("messages.json", json.dumps({"messages": self.with_paths(case)}))
+                messages = self.file("messages.json", json.dumps({"messages": self.with_paths(case), "tools": case["tools"]}))
                 think = "on" if case["enable_thinking"] else "off"
                 reply = self.ok_json("run", TINY, "--messages", messages, "--think", think, "--temp", "0")
                 self.assertEqual(reply["prompt_tokens"], case["input_ids"])
