@@ -72,7 +72,7 @@ class Tools(CliTest):
         self.fails(2, *ask, self.tools({"a": 1}), says="there is no list of tools")
         self.fails(2, *ask, self.tools([{"function": {}}]), says=["tool 0", "name"])
         self.fails(2, *ask, self.tools(), "--raw", says="--raw")
-        self.fails(2, *ask, "-", "-p", "-", stdin=b"[]", says="twice")
+        self.fails(2, "run", TINY, "--tools", "-", "-p", "-", stdin=b"[]", says="twice")
         self.fails(2, "tokenize", TINY, "x", "--tools", self.tools(), says="--messages")
         for message, says in (({"role": "tool", "content": "x"}, "nobody called"),
                               ({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "[]"}}]}, "no object"),
