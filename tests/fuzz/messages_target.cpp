@@ -98,7 +98,8 @@ std::vector<std::string> seeds() {
             "{\"a\":[1.5,null,\"<|turn>\"]}"}}]},{"role":"tool","tool_call_id":"1","content":[{"type":"image","path":"a.png"},
             {"type":"text","text":"<|\"|>"}]},{"role":"tool","content":{"t":[]}},{"role":"assistant","content":"b"}])"};
     const auto folder = std::filesystem::path(LAPIDARY_SOURCE_DIR) / "tests/data/goldens";
-    for (const auto& golden : nlohmann::json::parse(test::read_file(folder / "chat_tools.json"))["cases"]) {
+    const auto with_tools = nlohmann::json::parse(test::read_file(folder / "chat_tools.json"));
+    for (const auto& golden : with_tools["cases"]) {
         nlohmann::json request = {{"messages", golden["messages"]}};
         if (golden.contains("tools")) request["tools"] = golden["tools"];
         if (request.dump().size() < 1500) out.push_back(request.dump());

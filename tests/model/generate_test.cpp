@@ -56,7 +56,8 @@ Conversation conversation(const nlohmann::json& c) {
 bool supported(const nlohmann::json& c) { return c["name"] != "video"; }
 
 nlohmann::json reference_case(const std::string& name) {
-    for (const auto& c : read_json(kTiny / "reference.json")["cases"])
+    const auto reference = read_json(kTiny / "reference.json");
+    for (const auto& c : reference["cases"])
         if (c["name"] == name) return c;
     FAIL("no case " << name);
     return {};
