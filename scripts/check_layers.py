@@ -16,7 +16,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CODE = {".h", ".cpp", ".inl", ".inc", ".comp", ".glsl"}
 MAX_LINES = 600
-MAX_LINES_IN_ALL = 49_500  # of code in all rooms, without tests: meetings of two devices and life on a laptop since 48,000
+MAX_LINES_IN_ALL = 50_300  # of code in all rooms, without tests: the whole chat protocol since 49,500
 
 # Room -> what its #include "..." may name: a folder with all below it ("x/"), the files of one folder ("x/*.h"), or a file.
 # The longest matching room counts.

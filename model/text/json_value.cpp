@@ -110,6 +110,9 @@ std::string JsonValue::to_json() const {
 
 Result<JsonValue> parse_json(std::string_view text, std::string_view name) {
     TreeBuilder builder(name);
+    const size_t nul = text.find('\0');  // which the parser takes for the end
+    if (nul != std::string_view::npos)
+        return Error{Errc::invalid_argument, concat(name, ": not valid JSON at byte ", nul + 1), "leave the NUL byte out"};
     json::sax_parse(text.begin(), text.end(), &builder);
     return builder.take();
 }

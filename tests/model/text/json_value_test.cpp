@@ -27,6 +27,7 @@ TEST_CASE("json: mistakes carry the subject") {
     const auto says = [](std::string_view text) { return parse_json(text, "it").error().message; };
     CHECK(says("{\"a\":") == "it: not valid JSON at byte 6");
     CHECK(says("\"\xFF\"") == "it: not valid JSON at byte 2");
+    CHECK(says(std::string_view("[1]\0", 4)) == "it: not valid JSON at byte 4");
     CHECK(says("[1,2e999]") == "it: a number in the JSON is too large");
     CHECK(says(R"([{"k":1,"j":2,"k":3}])") == R"(it: the key "k" stands twice in one object)");
     CHECK(says(std::string(101, '[') + std::string(101, ']')) == "it: the JSON is nested deeper than 100 levels");

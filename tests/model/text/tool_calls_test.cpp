@@ -81,6 +81,7 @@ TEST_CASE("calls: what cannot be read") {
                              "call:f{a:~x~~y~}", "call:say{n:three}", "call:say{other:hello}", "call:f{a:'x}", "call:f[1]",
                              "call:f{a:[~x~,~y]}"})
         check_unreadable(text);
+    check_unreadable(std::string("call:f{a:3\0}", 12));
     check_unreadable("call:f" + std::string(100000, '{'));
     std::string deep = "1";
     for (int i = 0; i < 101; ++i) deep = "[" + deep + "]";
