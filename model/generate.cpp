@@ -8,6 +8,7 @@
 #include "model/text/reply_parser.h"
 #include "model/text/sampler.h"
 #include "model/text/stop_matcher.h"
+#include "model/text/tool_markup.h"
 
 namespace lapidary {
 namespace {
@@ -16,13 +17,16 @@ namespace {
 class TextStream {
   public:
     static Result<TextStream> create(const model::EngineState& engine, std::span<const int32_t> before,
-                                     std::vector<std::string> stops) {
+                                     const GenerateOptions& options) {
         TextStream out;
-        LAP_ASSIGN(auto matcher, model::StopMatcher::create(std::move(stops)));
+        LAP_ASSIGN(auto matcher, model::StopMatcher::create(options.stop));
         out.matcher_ = std::move(matcher);
         if (engine.tokenizer) {
-            LAP_ASSIGN(auto parser, model::ReplyParser::create(*engine.tokenizer, before));
+            LAP_ASSIGN(auto tools, model::parse_tools(options.tools));
+            LAP_ASSIGN(auto parser, model::ReplyParser::create(*engine.tokenizer, before, std::move(tools)));
             out.parser_ = std::move(parser);
+            if (options.think_budget) out.budget_ = *options.think_budget;
+            out.close_ = engine.tokenizer->special("<channel|>").value_or(-1);
         }
         return out;
     }
@@ -30,7 +34,13 @@ class TextStream {
     // What became certain; true when a stop text was completed.
     bool feed(int32_t id, Reply& reply) {
         if (!parser_) return false;
+        thought_tokens_ += parser_->behind_header();
         return take(parser_->feed(id), reply);
+    }
+    // The mark that closes a thought when its budget is spent.
+    std::optional<int32_t> forced() const {
+        const bool spent = budget_ && parser_->behind_header() && thought_tokens_ >= *budget_;
+        return spent ? std::optional(close_) : std::nullopt;
     }
     void finish(Reply& reply) {
         if (!parser_) return;
@@ -42,10 +52,14 @@ class TextStream {
     bool in_thought() const { return parser_ && parser_->in_thought(); }
     std::string_view text() const { return text_; }
     std::string_view thinking() const { return thinking_; }
+    const ToolCall* call() const { return call_ ? &*call_ : nullptr; }
 
   private:
     bool take(model::ReplyDelta delta, Reply& reply) {
         thinking_ = std::move(delta.thinking);
+        call_ = std::move(delta.call);
+        if (call_) reply.tool_calls.push_back(*call_);
+        if (!delta.broken_call.empty()) reply.broken_calls.push_back(std::move(delta.broken_call));
         auto step = matcher_->feed(delta.text);
         text_ = std::move(step.text);
         reply.thinking += thinking_;
@@ -56,6 +70,10 @@ class TextStream {
     std::optional<model::ReplyParser> parser_;
     std::optional<model::StopMatcher> matcher_;
     std::string text_, thinking_;
+    std::optional<ToolCall> call_;
+    std::optional<uint32_t> budget_;
+    uint32_t thought_tokens_ = 0;
+    int32_t close_ = -1;  // <channel|>
 };
 
 // Of 53 bits: readers of JSON that keep numbers as doubles give it back as it is.
@@ -121,7 +139,7 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
     reply.usage.prompt = static_cast<uint32_t>(start);
     reply.usage.cached = static_cast<uint32_t>(s.computed);  // until it is known what the cache could keep
     LAP_ASSIGN(auto sampler, make_sampler(engine, options, reply.seed));
-    LAP_ASSIGN(auto text, TextStream::create(engine, s.ids, options.stop));
+    LAP_ASSIGN(auto text, TextStream::create(engine, s.ids, options));
     reply.finish = FinishReason::length;
 
     Result<void> failure;
@@ -153,6 +171,10 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
             break;
         }
         if (!failure) return failure.error();
+        if (const auto mark = text.forced()) {
+            sample.id = *mark;
+            sample.logprob = 0;
+        }
         count(watch.seconds(), effort, s, decoding, reply);
         if (!decoding) {
             reply.timings.ttft_s = total.seconds();
@@ -168,7 +190,7 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
         if (sink) {
             std::vector<TokenProb> top;
             for (const auto& a : sample.alternatives) top.push_back({a.id, a.logprob});
-            flow = sink({sample.id, text.text(), text.thinking(), sample.logprob, top});
+            flow = sink({sample.id, text.text(), text.thinking(), text.call(), sample.logprob, top});
         }
         if (flow == Flow::discard) {
             LAP_TRY(s.rewind(start));
@@ -176,7 +198,7 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
             return reply;
         }
         if (ends || stop_text) {
-            reply.finish = FinishReason::stop;
+            reply.finish = ends && !reply.tool_calls.empty() ? FinishReason::tool_calls : FinishReason::stop;
             break;
         }
         if (flow == Flow::stop || options.cancel.stop_requested()) {
@@ -190,7 +212,7 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
     }
     reply.in_thought = text.in_thought();
     text.finish(reply);
-    if (sink && !(text.text().empty() && text.thinking().empty())) sink({-1, text.text(), text.thinking(), 0, {}});
+    if (sink && !(text.text().empty() && text.thinking().empty())) sink({-1, text.text(), text.thinking(), nullptr, 0, {}});
     reply.usage.generated = static_cast<uint32_t>(reply.tokens.size());
     return reply;
 } catch (const std::bad_alloc&) {

@@ -101,7 +101,9 @@ Result<Prompt> Engine::render(const Conversation& conversation) const try {
                 LAP_TRY(decoder.decode(p));
     LAP_ASSIGN(const model::RenderedPrompt rendered,
                model::render_chat(conversation.messages, {.thinking = conversation.think,
-                                                          .allow_special = conversation.allow_special}));
+                                                          .allow_special = conversation.allow_special,
+                                                          .tools = conversation.tools,
+                                                          .preserve_thinking = conversation.preserve_thinking}));
     LAP_ASSIGN(auto data, assemble(*state_, rendered, decoder.media()));
     return model::Access::prompt(std::move(data));
 } catch (const std::bad_alloc&) {

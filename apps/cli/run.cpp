@@ -10,6 +10,7 @@
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "apps/common/prompt.h"
+#include "base/describe.h"
 #include "base/try.h"
 
 namespace lapidary::cli {
@@ -54,16 +55,28 @@ const char* finish_name(FinishReason reason) {
     switch (reason) {
         case FinishReason::stop: return "stop";
         case FinishReason::length: return "length";
+        case FinishReason::tool_calls: return "tool_call";
         case FinishReason::cancelled: return "cancelled";
     }
     return "stop";
+}
+
+// In the form that --messages takes back.
+Json to_json(const std::vector<ToolCall>& calls) {
+    Json list = Json::array();
+    for (const ToolCall& call : calls)
+        list.push_back({{"id", call.id},
+                        {"type", "function"},
+                        {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+    return list;
 }
 
 Json to_json(const Reply& reply, const Prompt& prompt, const ModelInfo& info) {
     const Speed speed = speed_of(reply);
     return {{"text", reply.text},
             {"thinking", reply.thinking},
-            {"tool_calls", Json::array()},
+            {"tool_calls", to_json(reply.tool_calls)},
+            {"broken_calls", reply.broken_calls},
             {"finish", finish_name(reply.finish)},
             {"prompt_tokens", prompt.ids()},
             {"tokens", reply.tokens},
@@ -115,7 +128,7 @@ std::string cut_note(const Reply& reply, const ModelInfo& info) {
                                          reply.usage.generated));
 }
 
-// Sends the answer to stdout and the thoughts, dimmed, to stderr.
+// Sends the answer, and calls of tools, a line each, to stdout, and the thoughts, dimmed, to stderr.
 class Stream {
   public:
     explicit Stream(Console& console) : console_(console) {}
@@ -126,11 +139,12 @@ class Stream {
             thinking_ = true;
             console_.aside_reply(token.thinking);
         }
-        if (token.text.empty()) return Flow::go;
-        end_thoughts();
-        wrote_ = true;
-        ends_line_ = token.text.back() == '\n';
-        return console_.write_reply(token.text) ? Flow::go : Flow::stop;
+        if (!token.text.empty() && !answer(token.text)) return Flow::stop;
+        if (!token.tool_call) return Flow::go;
+        const bool mid_line = wrote_ && !ends_line_;
+        return answer(fmt::format("{}{} {}\n", mid_line ? "\n" : "", token.tool_call->name, token.tool_call->arguments))
+                   ? Flow::go
+                   : Flow::stop;
     }
 
     // The answer ends its line, whatever ended the answer; where an error came before it, there is no line.
@@ -140,6 +154,13 @@ class Stream {
     }
 
   private:
+    bool answer(std::string_view text) {
+        end_thoughts();
+        wrote_ = true;
+        ends_line_ = text.back() == '\n';
+        return console_.write_reply(text);
+    }
+
     void end_thoughts() {
         if (!thinking_) return;
         console_.dim(false);
@@ -185,6 +206,8 @@ Result<int> answer(Program& program, const Engine& engine, const Prompt& prompt,
     if (!console.json)
         show_timing(console, in_prompt ? stopped_line(*reply, computed) : timing_line(*reply, engine.info()));
     if (const std::string cut = cut_note(*reply, engine.info()); !cut.empty()) console.note(cut);
+    for (const std::string& call : reply->broken_calls)
+        console.note("note: a call that is cut or cannot be read: " + in_quotes(call));
     // A reader that went away also cancels the reply; only Ctrl-C is an interruption.
     const bool interrupted = reply->finish == FinishReason::cancelled && program.interrupt.requested();
     return interrupted ? program.interrupt.exit_code() : 0;
@@ -221,6 +244,8 @@ Result<int> run_verb(Program& program, Args args) {
     tell_notes(program.console, engine.info().notes);
     LAP_ASSIGN(const Prompt prompt, render_prompt(engine, source));
     note_unread_stdin(program.console, options.prompt);
+    options.generate.think_budget = options.prompt.think_budget;
+    options.generate.tools = source.conversation.tools;
     return answer(program, engine, prompt, options.generate, options.engine.diagnostics);
 }
 

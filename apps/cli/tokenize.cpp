@@ -28,6 +28,7 @@ void describe(Command& command, TokenizeVerbOptions& options, Console& console) 
     command.flag("--bos", options.tokenize.bos, "put the beginning-of-sequence id in front");
     command.text("--messages", options.prompt.messages, "FILE",
                  "render a conversation: prompt and ids as JSON");
+    add_tools_option(command, options.prompt);
     command.choice("--think", options.prompt.think, {"on", "off"}, "with --messages (default off)");
     add_model_options(command, options.model);
     add_output_options(command, console);
@@ -81,6 +82,8 @@ Result<int> tokenize_verb(Program& program, Args args) {
     LAP_ASSIGN(const bool go, command.parse(args));
     if (!go) return program.show(command.page());
     const bool takes_text = !options.prompt.messages;
+    if (takes_text && options.prompt.tools)
+        return usage("--tools needs --messages", "a text alone has no place for declarations");
     take_stdin_mark(options.prompt, options.model.positionals);
     LAP_ASSIGN(const Arguments arguments,
                split_model_and_text(options.model, !takes_text || options.prompt.text || options.prompt.file));

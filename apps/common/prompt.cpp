@@ -16,13 +16,14 @@ namespace lapidary::cli {
 namespace {
 
 Result<void> take_think(PromptOptions& options, const std::string& option, const std::string& text) {
-    if (text != "on" && text != "off") {
-        if (!parse_count(option, text, 1, INT32_MAX))
-            return usage(fmt::format("{} is '{}', allowed are on|off", option, text));
-        return usage(fmt::format("a thinking budget ({} {}) is not available in this version", option, text),
-                     "use --think on or --think off");
-    }
     options.think = text;
+    options.think_budget.reset();
+    if (text != "on" && text != "off") {
+        const auto budget = parse_count(option, text, 1, INT32_MAX);
+        if (!budget) return usage(fmt::format("{} is '{}', allowed are on|off|N", option, text));
+        options.think = "on";
+        options.think_budget = static_cast<uint32_t>(*budget);
+    }
     options.think_given = true;
     return {};
 }
@@ -68,7 +69,10 @@ Result<void> check_combination(const PromptOptions& options) {
     if (options.then_stdin && (options.text == "-" || options.file == "-"))
         return usage("standard input was asked for twice", "leave out the last -");
     LAP_TRY(check_stdin_use(options));
+    if (options.tools == "-" && (options.then_stdin || options.text == "-" || options.file == "-" || options.messages == "-"))
+        return usage("standard input was asked for twice", "give the tools as a file");
     if (options.raw && options.system) return usage("--raw excludes --system", "a raw prompt has no roles");
+    if (options.raw && options.tools) return usage("--raw excludes --tools", "a raw prompt has no template");
     if (options.raw && options.think_given) return usage("--raw excludes --think", "a raw prompt has no template");
     return {};
 }
@@ -192,9 +196,14 @@ void add_prompt_options(Command& command, PromptOptions& options) {
     command.flag("--sound", options.sound, "the sound of the videos too, after the text");
     command.text("--messages", options.messages, "FILE", "a conversation in JSON instead of -p; - for stdin");
     command.text("--system", options.system, "TEXT", "the system prompt");
+    add_tools_option(command, options);
     command.custom(
-        "--think", "on|off", "let the model think before it answers (default off)",
+        "--think", "on|off|N", "let the model think before it answers, N tokens at most (default off)",
         [&options](const auto& option, const auto& text) { return take_think(options, option, text); }, {"on", "off"});
+}
+
+void add_tools_option(Command& command, PromptOptions& options) {
+    command.text("--tools", options.tools, "FILE", "tools the model may call, as JSON declarations; - for stdin");
 }
 
 bool names_a_prompt(const PromptOptions& options) {
@@ -208,7 +217,7 @@ void take_stdin_mark(PromptOptions& options, std::vector<std::string>& positiona
 void note_unread_stdin(const Console& console, const PromptOptions& options) {
     const bool named = options.text || options.file || options.messages;
     const bool read = options.then_stdin || options.text == "-" || options.file == "-" || options.messages == "-" ||
-                      media_from_stdin(options) > 0;
+                      options.tools == "-" || media_from_stdin(options) > 0;
     if (named && !read && stdin_holds_something())
         console.note("note: standard input was not read; a - after the prompt puts it behind the text");
 }
@@ -237,6 +246,12 @@ Result<PromptSource> read_source(const PromptOptions& options) {
                   : plain(Role::user, std::move(text)));
     }
     if (options.think_given) source.conversation.think = options.think == "on";
+    if (options.tools) {
+        if (!source.conversation.tools.empty())
+            return usage("--tools was given, and the messages have tools", "leave one of them out");
+        LAP_ASSIGN(const std::string json, read_plain_text(*options.tools));
+        LAP_ASSIGN(source.conversation.tools, tools_from_json(json));
+    }
     return source;
 }
 
@@ -256,6 +271,7 @@ Inputs inputs_of(const PromptOptions& options, const PromptSource& source) {
     Inputs inputs;
     if (options.file) inputs.add("the file of the prompt", *options.file);
     if (options.messages) inputs.add("the file of the messages", *options.messages);
+    if (options.tools) inputs.add("the file of the tools", *options.tools);
     for (const auto& parts : parts_of(source))
         for (const Part& part : parts)
             if (!part.path.empty()) inputs.add("a picture, recording or video of the prompt", part.path);

@@ -2,6 +2,7 @@
 // `run`, `logits` and `tokenize` share it.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,15 +15,17 @@
 namespace lapidary::cli {
 
 struct PromptOptions {
-    std::optional<std::string> text, file, messages, system;
+    std::optional<std::string> text, file, messages, system, tools;
     std::vector<std::string> images, audios, videos;
     VideoFrames frames;
     bool sound = false;  // of the videos too
     std::string think = "off";
+    std::optional<uint32_t> think_budget;  // --think N
     bool think_given = false, raw = false;
     bool then_stdin = false;  // a lone - among the arguments: standard input, behind the text
 };
 void add_prompt_options(Command& command, PromptOptions& options);
+void add_tools_option(Command& command, PromptOptions& options);
 bool names_a_prompt(const PromptOptions& options);
 // Takes a lone - off the arguments, which asks for standard input behind the text.
 void take_stdin_mark(PromptOptions& options, std::vector<std::string>& positionals);

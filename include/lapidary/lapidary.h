@@ -85,19 +85,39 @@ Result<void> check_media(std::span<const Part> parts);
 // An error unless the text is UTF-8; it says what else it seems to be, such as a picture. `name` is its subject.
 Result<void> check_text(std::string_view text, std::string_view name);
 
-enum class Role { system, developer, user, assistant };
+enum class Role { system, developer, user, assistant, tool };
+
+// What an assistant wants done, and what a tool answers.
+struct ToolCall {
+    std::string id = {};         // of a reply: call_ and the position of the token that completed it
+    std::string name = {};
+    std::string arguments = {};  // JSON text of an object; empty: none
+};
+struct ToolResponse {
+    std::string name = {};       // of the tool
+    std::string value = {};      // JSON text of any value
+};
 
 struct Message {
     Role role = Role::user;
     std::vector<Part> parts = {};
-    std::string reasoning = {};   // an assistant's earlier thoughts
+    std::string reasoning = {};   // an assistant's thoughts: kept after the last user message, dropped before it
     bool plain_string = false;    // content was one string, not a list of parts: trimmed differently
+    std::vector<ToolCall> tool_calls = {};          // of an assistant. Their results follow as messages of the role tool,
+    std::vector<ToolResponse> tool_responses = {};  // or stand here
+    std::string tool_call_id = {};  // of a tool: which call it answers; where none has this id, `name` says
+    std::string name = {};          // what was called
+    // Of a tool: its result as JSON text. The model reads an object as an object there; unset, the texts of `parts` as one
+    // string, and their media behind it.
+    std::optional<std::string> value = {};
 };
 
 struct Conversation {
     std::vector<Message> messages = {};
     bool think = false;           // ask the model to think before it answers
     bool allow_special = false;   // let `<turn|>` and the like inside texts act as control tokens
+    std::string tools = {};       // JSON text: [{"type":"function","function":{"name":...,"parameters":...}}, ...]
+    bool preserve_thinking = false;  // keep the thoughts of earlier turns that called tools
     std::vector<std::string> notes = {};  // of conversation_from_json: what the text says and is not obeyed
 };
 
@@ -267,7 +287,8 @@ struct Token {
     int32_t id = 0;              // -1: no token, only text that was held back until the end
     std::string_view text;       // newly complete UTF-8 of the answer; may be empty; valid during the call
     std::string_view thinking;   // the same of the thought channel
-    float logprob = 0;           // of this token, at temperature 1; only with GenerateOptions::logprobs
+    const ToolCall* tool_call = nullptr;  // that this token completed; valid during the call
+    float logprob = 0;           // of this token, at temperature 1; only with GenerateOptions::logprobs. Forced: 0
     std::span<const TokenProb> top;
 };
 using TokenSink = std::function<Flow(const Token&)>;
@@ -284,13 +305,15 @@ struct GenerateOptions {
     int logprobs = 0;            // alternatives to report per token
     std::vector<std::string> stop = {};  // texts that end the reply; they are not part of it
     bool ignore_eos = false;     // benchmarks: run to max_tokens
+    std::optional<uint32_t> think_budget = {};  // tokens of thoughts, after which an open one is closed by force
+    std::string tools = {};      // Conversation::tools: a call with an unquoted string can be read by their schemas
     // Honoured between layers. The sequence stays as it is; a prompt that was stopped inside a chunk is computed from its
     // beginning by the next call, because the windows of the layers that were through have moved on.
     std::stop_token cancel = {};
     ProgressSink progress = {};  // stage "prompt", in tokens, while they are computed; false cancels
 };
 
-enum class FinishReason { stop, length, cancelled };
+enum class FinishReason { stop, length, tool_calls, cancelled };
 
 struct Usage {
     uint32_t prompt = 0;         // tokens in the sequence before the reply
@@ -310,7 +333,9 @@ struct Timings {                 // of one generate, by the wall clock
 
 struct Reply {
     std::string text, thinking;
-    // length: max_tokens were generated, or (context_full) the last token has no place in the context and is not in the
+    std::vector<ToolCall> tool_calls;       // run them, add the message and their results, and render again
+    std::vector<std::string> broken_calls;  // as the model wrote them: cut short, or beyond reading
+    // tool_calls: the model stopped to have its calls done. length: max_tokens were generated, or (context_full) the last token has no place in the context and is not in the
     // sequence. cancelled: by the stop token, a progress sink, Flow::stop or Flow::discard.
     FinishReason finish = FinishReason::stop;
     bool context_full = false;

@@ -314,8 +314,11 @@ Result<PackReport> pack(const PackOptions& options);
 Result<uint64_t> verify(const std::filesystem::path& file, const ProgressSink& progress = {});
 
 // ---- conversations --------------------------------------------------------------------------------
-// {"messages":[...]} in the OpenAI form; media parts name files. Errors name the message.
+// {"messages":[...],"tools":[...]} in the OpenAI form; media parts name files, the arguments of a call are a string or an
+// object, and a tool's result may be any value. Errors name the message.
 Result<Conversation> conversation_from_json(std::string_view json);
+// Conversation::tools out of a file: the list, or an object that has it as "tools".
+Result<std::string> tools_from_json(std::string_view json);
 
 // The model that every verb uses when none is named: found relative to the running program.
 Result<std::filesystem::path> bundled_model();

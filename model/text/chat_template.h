@@ -19,6 +19,8 @@ struct RenderOptions {
     // Whether control tokens spelled in message texts become control tokens. The reference implementation
     // does that; here it is off unless asked for, because it lets any pasted text forge turns.
     bool allow_special = false;
+    std::string_view tools = {};     // as in Conversation
+    bool preserve_thinking = false;  // the same
 };
 
 struct RenderedPiece {
@@ -33,6 +35,11 @@ struct RenderedPrompt {
     std::string text;  // all of it, as the template prints it
 };
 
+// Which turns may stand where: an error names the message.
+Result<void> check_messages(std::span<const Message> messages);
+// Media are numbered as they stand in the messages; what a tool shows is printed before the text of the message that
+// called it. One thing is not as the template prints it: where that text ended the turn, a new one begins, without which
+// nobody would answer.
 Result<RenderedPrompt> render_chat(std::span<const Message> messages, RenderOptions options = {});
 
 }  // namespace lapidary::model

@@ -1,9 +1,15 @@
-// The grammar: [<|channel>thought WS text <channel|>] answer, by token ids. White space is held back until it
-// is known not to stand before a mark.
+// The grammar: [<|channel>thought WS text <channel|>] answer {<|tool_call>call:NAME{...}<tool_call|>}, by token ids. White
+// space is held back until it is known not to stand before a mark.
 #include "model/text/reply_parser.h"
 
+#include <algorithm>
+#include <initializer_list>
+
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/text/tokenizer.h"
+#include "model/text/tool_calls.h"
+#include "model/text/tool_markup.h"
 #include "model/text/white_space.h"
 
 namespace lapidary::model {
@@ -11,44 +17,64 @@ namespace {
 
 constexpr std::string_view kThoughtName = "thought";
 
-}  // namespace
-
-// A turn ends every thought of the turn before it.
-std::optional<size_t> open_thought(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
-    const auto id_of = [&](std::string_view mark) {
-        const auto id = tokenizer.require_special(mark);
-        return id ? *id : -1;
+// Where the thought or call begins that the end of a sequence lies in. A turn ends every one of the turn before it.
+std::optional<size_t> open_mark(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
+    const auto among = [&](int32_t id, std::initializer_list<std::string_view> marks) {
+        return std::any_of(marks.begin(), marks.end(), [&](auto mark) { return tokenizer.special(mark) == id; });
     };
-    const int32_t open = id_of("<|channel>"), close = id_of("<channel|>"), turn = id_of("<|turn>"),
-                  turn_end = id_of("<turn|>");
     for (size_t i = ids.size(); i-- > 0;) {
-        if (ids[i] < 0) continue;
-        if (ids[i] == open) return i;
-        if (ids[i] == close || ids[i] == turn || ids[i] == turn_end) return std::nullopt;
+        if (ids[i] < 0 || !tokenizer.valid_id(ids[i]) || !tokenizer.is_added(ids[i])) continue;
+        if (among(ids[i], {"<|channel>", "<|tool_call>"})) return i;
+        if (among(ids[i], {"<channel|>", "<|turn>", "<turn|>", "<tool_call|>", "<|tool_response>"})) return std::nullopt;
     }
     return std::nullopt;
 }
 
-Result<ReplyParser> ReplyParser::create(const Tokenizer& tokenizer, std::span<const int32_t> before) {
+}  // namespace
+
+std::optional<size_t> open_thought(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
+    const auto mark = open_mark(tokenizer, ids);
+    return mark && tokenizer.special("<|channel>") == ids[*mark] ? mark : std::nullopt;
+}
+
+Result<ReplyParser> ReplyParser::create(const Tokenizer& tokenizer, std::span<const int32_t> before, JsonValue tools) {
     Marks marks{};
     LAP_ASSIGN(marks.channel_open, tokenizer.require_special("<|channel>"));
     LAP_ASSIGN(marks.channel_close, tokenizer.require_special("<channel|>"));
     LAP_ASSIGN(marks.tool_response, tokenizer.require_special("<|tool_response>"));
-    ReplyParser parser(tokenizer, marks);
-    if (const auto thought = open_thought(tokenizer, before))
-        for (const int32_t id : before.subspan(*thought)) parser.feed(id);
+    marks.call_open = tokenizer.special("<|tool_call>").value_or(-1);
+    marks.call_close = tokenizer.special("<tool_call|>").value_or(-1);
+    marks.quote = tokenizer.special(kQuoteToken).value_or(-1);
+    marks.turn_end = tokenizer.special("<turn|>").value_or(-1);
+    marks.eos = tokenizer.special("<eos>").value_or(-1);
+    ReplyParser parser(tokenizer, marks, std::move(tools));
+    if (const auto open = open_mark(tokenizer, before))
+        for (const int32_t id : before.subspan(*open)) parser.feed(id);
+    parser.position_ = before.size();
     return parser;
+}
+
+bool ReplyParser::is_mark(int32_t id) const {
+    const Marks& m = marks_;
+    if (id < 0) return false;
+    if (state_ == State::call && (id == m.quote || id == m.turn_end || id == m.eos)) return true;
+    return id == m.channel_open || id == m.channel_close || id == m.tool_response || id == m.call_open || id == m.call_close;
 }
 
 ReplyDelta ReplyParser::feed(int32_t id) {
     ReplyDelta delta;
-    const bool is_mark =
-        id == marks_.channel_open || id == marks_.channel_close || id == marks_.tool_response;
-    if (!is_mark) {
+    ++position_;
+    if (!is_mark(id)) {
         take(decoder_.push(id), delta);
         return delta;
     }
     take(decoder_.finish(), delta);  // a broken character belongs to the text before the mark
+    if (state_ == State::call && id == marks_.quote) {
+        call_ += kQuoteMark;
+        return delta;
+    }
+    if (state_ == State::call) close_call(delta);
+    if (id == marks_.call_open) open_call(delta);
     if (id == marks_.channel_open) open_channel(delta);
     if (id == marks_.channel_close) close_channel();
     return delta;
@@ -59,6 +85,7 @@ ReplyDelta ReplyParser::finish() {
     take(decoder_.finish(), delta);
     if (state_ == State::header && trim(header_) != kThoughtName) delta.thinking += header_;
     if (state_ == State::answer) delta.text += held_spaces_;
+    if (state_ == State::call) delta.broken_call = "<|tool_call>" + call_text(call_);  // cut: nobody knows what was to come
     header_.clear();
     held_spaces_.clear();
     state_ = State::answer;
@@ -71,6 +98,7 @@ void ReplyParser::take(std::string_view text, ReplyDelta& delta) {
         case State::answer: give(text, delta.text); break;
         case State::header: take_header(text, delta); break;
         case State::thought: give(text, delta.thinking); break;
+        case State::call: call_ += text; break;
     }
 }
 
@@ -115,6 +143,24 @@ void ReplyParser::open_channel(ReplyDelta& delta) {
 void ReplyParser::close_channel() {
     header_.clear();
     held_spaces_.clear();
+    state_ = State::answer;
+    skip_spaces_ = true;
+}
+
+// Also within a thought, which it ends.
+void ReplyParser::open_call(ReplyDelta& delta) {
+    if (state_ == State::header && trim(header_) != kThoughtName) delta.thinking += header_;
+    close_channel();
+    call_.clear();
+    state_ = State::call;
+}
+
+void ReplyParser::close_call(ReplyDelta& delta) {
+    delta.call = parse_call(call_, tools_);
+    if (delta.call)
+        delta.call->id = concat("call_", position_ - 1);
+    else
+        delta.broken_call = "<|tool_call>" + call_text(call_);
     state_ = State::answer;
     skip_spaces_ = true;
 }

@@ -142,7 +142,7 @@ class Settings(Folders):
     def test_messages_with_settings_of_others(self):
         talk = {"temperature": 0.1, "stream": True, "messages": [{"role": "user", "content": "Who are you?"}]}
         notes = self.notes("run", TINY, "--temp", "0", "-n", "12", "--messages", self.file("m.json", json.dumps(talk)))
-        self.assertEqual(notes, ['messages: not used: "stream", "temperature"'])
+        self.assertEqual(notes, ['messages: not used: "temperature", "stream"'])
         twice = self.file("t.json", '[{"role": "user", "content": "a", "role": "user"}]')
         self.fails(2, "run", TINY, "--messages", twice, says='"role" stands twice')
 

@@ -6,11 +6,7 @@ import unittest
 from support import FFMPEG, ROOT, SAMPLES, TINY, CliTest, main
 
 CLIPS = ROOT / "tests/data/media/video"
-SKIPPED_CASES = {
-    "text_tool_call": "tools come later",
-}
-if not FFMPEG:
-    SKIPPED_CASES["video"] = "this build has no FFmpeg"
+SKIPPED_CASES = {} if FFMPEG else {"video": "this build has no FFmpeg"}
 
 
 class Samples(CliTest):
@@ -44,7 +40,7 @@ class Samples(CliTest):
             if case["name"] in SKIPPED_CASES:
                 continue
             with self.subTest(case=case["name"]):
-                messages = self.file("messages.json", json.dumps({"messages": self.with_paths(case)}))
+                messages = self.file("messages.json", json.dumps({"messages": self.with_paths(case), "tools": case["tools"]}))
                 think = "on" if case["enable_thinking"] else "off"
                 reply = self.ok_json("run", TINY, "--messages", messages, "--think", think, "--temp", "0")
                 self.assertEqual(reply["prompt_tokens"], case["input_ids"])

@@ -68,7 +68,7 @@ class Usage(CliTest):
         self.fails(2, *ASK, "--placement", "moon", says="moon")
         for given in (["--think", "maybe"], ["--think=false"], ["--think", "-n", "2"]):
             self.fails(2, *ASK, *given, says=[given[0].split("=")[0], "allowed are on|off"])
-        self.fails(2, *ASK, "--think", "256", says=["256", "budget"])
+        self.fails(2, *ASK, "--think", "0", says="on|off|N")
 
     def test_words_of_llama_cpp_for_no_limit(self):
         full = lapidary("run", self.endless_model(), "-p", "Who are you?", "--ctx", "48", "-n", "-1", "--temp", "0")

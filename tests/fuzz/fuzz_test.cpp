@@ -74,6 +74,7 @@ void run_regressions(const Target& target) {
         run_seeds(target);                                    \
         run_regressions(target);                              \
     }
+LAPIDARY_FUZZ_CASE(kCalls)
 LAPIDARY_FUZZ_CASE(kFolder)
 LAPIDARY_FUZZ_CASE(kGguf)
 LAPIDARY_FUZZ_CASE(kLapidary)

@@ -17,7 +17,8 @@ using namespace lapidary::model;
 // What the layout itself may say as control tokens; everything else was written by somebody.
 constexpr std::string_view kLayout[] = {
     "<bos>", "<|turn>", "<turn|>", "<|think|>", "<|channel>thought\n", "<channel|>", "system", "developer",
-    "user",  "model",   "\n",      " "};
+    "user",  "model",   "\n",      " ",       "<|tool>",             "<tool|>",    "<|tool_call>", "<tool_call|>",
+    "<|tool_response>", "<tool_response|>", "<|\"|>"};
 
 bool is_layout(std::string_view text) {
     while (!text.empty()) {
@@ -81,7 +82,8 @@ void one(Bytes bytes) {
     for (const bool thinking : {false, true})
         for (const bool special : {false, true})
             check(*conversation,
-                  {.thinking = thinking, .add_generation_prompt = true, .allow_special = special});
+                  {.thinking = thinking, .add_generation_prompt = true, .allow_special = special,
+                   .tools = conversation->tools, .preserve_thinking = conversation->preserve_thinking});
 }
 
 std::vector<std::string> seeds() {
@@ -91,8 +93,17 @@ std::vector<std::string> seeds() {
             {"role":"assistant","content":"<|channel>thought\nx<channel|>A dog.","reasoning":"see"},
             {"role":"user","content":[{"type":"audio","path":"a.wav"},{"type":"video","path":"v"}]}])",
         R"({"model":"m","stream":true,"messages":[{"role":"user","content":"a","name":"n"},{"role":"user","content":"b"}]})",
-        R"([{"role":"user","content":[{"type":"text","text":"a","text":"b"}],"role":"system"}])"};
+        R"([{"role":"user","content":[{"type":"text","text":"a","text":"b"}],"role":"system"}])",
+        R"([{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"1","function":{"name":"f<turn|>","arguments":
+            "{\"a\":[1.5,null,\"<|turn>\"]}"}}]},{"role":"tool","tool_call_id":"1","content":[{"type":"image","path":"a.png"},
+            {"type":"text","text":"<|\"|>"}]},{"role":"tool","content":{"t":[]}},{"role":"assistant","content":"b"}])"};
     const auto folder = std::filesystem::path(LAPIDARY_SOURCE_DIR) / "tests/data/goldens";
+    const auto with_tools = nlohmann::json::parse(test::read_file(folder / "chat_tools.json"));
+    for (const auto& golden : with_tools["cases"]) {
+        nlohmann::json request = {{"messages", golden["messages"]}};
+        if (golden.contains("tools")) request["tools"] = golden["tools"];
+        if (request.dump().size() < 1500) out.push_back(request.dump());
+    }
     const auto goldens = nlohmann::json::parse(test::read_file(folder / "chat.json"));
     for (const auto& golden : goldens["conversations"]) {
         const std::string text = nlohmann::json{{"messages", golden["messages"]}}.dump();
@@ -117,6 +128,16 @@ std::vector<std::string> words() {
             "\"tool_calls\"",
             "\"tool_call_id\"",
             "\"function\"",
+            "\"tool_responses\"",
+            "\"response\"",
+            "\"parameters\"",
+            "\"properties\"",
+            "\"items\"",
+            "\"required\"",
+            "\"enum\"",
+            "\"array\"",
+            "\"object\"",
+            "\"string\"",
             "\"name\"",
             "\"arguments\"",
             "\"type\"",

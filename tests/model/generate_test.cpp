@@ -29,6 +29,7 @@ GenerateOptions greedy(uint32_t max_tokens = 200) {
 Conversation conversation(const nlohmann::json& c) {
     Conversation out;
     out.think = c["enable_thinking"];
+    if (!c["tools"].is_null()) out.tools = c["tools"].dump();
     size_t media = 0;
     for (const auto& m : c["messages"]) {
         Message message;
@@ -54,9 +55,15 @@ Conversation conversation(const nlohmann::json& c) {
 }
 
 bool with_video() { return kFfmpeg && !on_gpu(); }  // which takes a software GPU minutes
+bool supported(const nlohmann::json& c) { return with_video() || c["name"] != "video"; }
 
-// Tools come with a later capability.
-bool supported(const nlohmann::json& c) { return c["tools"].is_null() && (with_video() || c["name"] != "video"); }
+nlohmann::json reference_case(const std::string& name) {
+    const auto reference = read_json(kTiny / "reference.json");
+    for (const auto& c : reference["cases"])
+        if (c["name"] == name) return c;
+    FAIL("no case " << name);
+    return {};
+}
 
 Prompt ask(Part media, const std::string& question) {
     Message m{Role::user, {}};
@@ -89,7 +96,7 @@ TEST_CASE("generate: the bundled model reproduces its reference") {
         CHECK(unwrap(session.generate(greedy())).tokens == c["output_ids"].get<std::vector<int32_t>>());
         ++checked;
     }
-    CHECK(checked == (with_video() ? 9 : 8));
+    CHECK(checked == (with_video() ? 10 : 9));
 }
 
 TEST_CASE("generate: the samples' pictures, recordings and videos get their answers") {
@@ -406,4 +413,90 @@ TEST_CASE("generate: log-probabilities describe the model's own distribution") {
         for (size_t i = 1; i < t.top.size(); ++i) CHECK(t.top[i].logprob <= t.top[i - 1].logprob);
         return Flow::go;
     }));
+}
+
+TEST_CASE("generate: a call comes out, its result goes in, an answer comes out") {
+    const auto reference = reference_case("text_tool_call");
+    Conversation talk = conversation(reference);
+    Session session = unwrap(tiny().new_session());
+    unwrap(session.append(unwrap(tiny().render(talk))));
+    std::vector<ToolCall> told;
+    const Reply call = unwrap(session.generate(greedy(), [&](const Token& t) {
+        if (t.tool_call) told.push_back(*t.tool_call);
+        return Flow::go;
+    }));
+    CHECK(call.tokens == reference["output_ids"].get<std::vector<int32_t>>());
+    CHECK(call.finish == FinishReason::tool_calls);
+    CHECK(call.text.empty());
+    CHECK(call.broken_calls.empty());
+    REQUIRE(call.tool_calls.size() == 1);
+    REQUIRE(told.size() == 1);
+    CHECK(call.tool_calls[0].name == "get_weather");
+    CHECK(call.tool_calls[0].arguments == R"({"city":"Paris"})");
+    CHECK(told[0].id == call.tool_calls[0].id);
+    CHECK(told[0].id == "call_" + std::to_string(session.position() - 2));  // the last is the end of the turn
+
+    talk.messages.push_back({.role = Role::assistant, .tool_calls = call.tool_calls});
+    talk.messages.push_back({.role = Role::tool, .tool_call_id = told[0].id, .value = R"({"weather":"sunny","temperature":21})"});
+    const Prompt whole = unwrap(tiny().render(talk));
+    CHECK(whole.text().ends_with("<|tool_response>response:get_weather{temperature:21,weather:<|\"|>sunny<|\"|>}<tool_response|>"));
+    Session fresh = unwrap(tiny().new_session());
+    unwrap(fresh.append(whole));
+    const Reply answer = unwrap(fresh.generate(greedy()));
+    CHECK(answer.finish == FinishReason::stop);
+    CHECK(answer.tool_calls.empty());
+    CHECK(answer.text.find("21") != std::string::npos);
+    CHECK(answer.text.find("sunny") != std::string::npos);
+}
+
+TEST_CASE("generate: a call that max_tokens cuts is none") {
+    Session session = unwrap(tiny().new_session());
+    unwrap(session.append(unwrap(tiny().render(conversation(reference_case("text_tool_call"))))));
+    const Reply cut = unwrap(session.generate(greedy(12)));
+    CHECK(cut.finish == FinishReason::length);
+    CHECK(cut.tool_calls.empty());
+    REQUIRE(cut.broken_calls.size() == 1);
+    CHECK(cut.broken_calls[0] == "<|tool_call>call:get_weather{city:<|\"|>Paris<|\"|>");
+    const Reply rest = unwrap(session.generate(greedy()));
+    REQUIRE(rest.tool_calls.size() == 1);
+    CHECK(rest.tool_calls[0].arguments == R"({"city":"Paris"})");
+    CHECK(rest.finish == FinishReason::tool_calls);
+}
+
+TEST_CASE("generate: a thought that has spent its budget is closed by force") {
+    const auto reference = reference_case("text_thinking");
+    const Prompt prompt = unwrap(tiny().render(conversation(reference)));
+    const auto with_budget = [&](std::optional<uint32_t> budget) {
+        Session session = unwrap(tiny().new_session());
+        unwrap(session.append(prompt));
+        GenerateOptions o = greedy();
+        o.think_budget = budget;
+        return unwrap(session.generate(o));
+    };
+    const auto free = reference["output_ids"].get<std::vector<int32_t>>();
+    CHECK(with_budget(1000).tokens == free);
+    const int32_t close = unwrap(tiny().tokenize("<channel|>", {.special = true}))[0];
+    for (const uint32_t budget : {0u, 1u, 5u}) {
+        const Reply reply = with_budget(budget);
+        const size_t header = 3;  // the mark, the name, a newline
+        REQUIRE(reply.tokens.size() > header + budget);
+        CHECK(std::equal(free.begin(), free.begin() + static_cast<std::ptrdiff_t>(header + budget), reply.tokens.begin()));
+        CHECK(reply.tokens[header + budget] == close);
+        CHECK(reply.finish == FinishReason::stop);
+        CHECK(!reply.text.empty());
+        // The forced token is in the sequence as any other: what follows is what follows it in a prompt.
+        auto ids = prompt.ids();
+        ids.insert(ids.end(), reply.tokens.begin(), reply.tokens.begin() + static_cast<std::ptrdiff_t>(header + budget + 1));
+        Session forced = unwrap(tiny().new_session());
+        unwrap(forced.append(unwrap(tiny().tokens(ids))));
+        CHECK(unwrap(forced.generate(greedy())).text == reply.text);
+    }
+}
+
+TEST_CASE("generate: declarations that cannot be read are refused") {
+    Session session = unwrap(tiny().new_session());
+    unwrap(session.append(unwrap(tiny().tokens(std::vector<int32_t>{2}))));
+    GenerateOptions o = greedy(1);
+    o.tools = "{}";
+    CHECK(session.generate(o).error().message == "tools: there is no list of tools");
 }

@@ -58,7 +58,7 @@ TEST_CASE("messages: mistakes are named") {
     check_refused("", "not valid JSON");
     check_refused("{\"messages\":[", "not valid JSON at byte");
     check_refused("[1e999]", "too large");
-    check_refused(std::string(200000, '['), "not valid JSON");
+    check_refused(std::string(200000, '['), "nested deeper than 100 levels");
     check_refused("{\"messages\":[{\"role\":\"user\",\"content\":\"\xFF\"}]}", "not valid JSON");
     check_refused("{}", "no list of messages");
     check_refused("[]", "no list of messages");
@@ -78,13 +78,77 @@ TEST_CASE("messages: mistakes are named") {
     check_refused(R"([{"role":"assistant","reasoning":3}])", "\"reasoning\" is not a string");
 }
 
-TEST_CASE("messages: tools are refused for now") {
-    check_refused(R"({"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function"}]})",
-                  "tools are not supported yet");
-    check_refused(R"([{"role":"user","content":"x"},{"role":"tool","content":"15"}])",
-                  "message 1: tools are not supported yet");
-    check_refused(R"([{"role":"assistant","tool_calls":[{"id":"1"}]}])",
-                  "message 0: tools are not supported yet");
+TEST_CASE("messages: tools, calls and results") {
+    const auto result = conversation_from_json(R"({"messages":[{"role":"user","content":"x"},
+        {"role":"assistant","content":null,"tool_calls":[
+            {"id":"a","type":"function","function":{"name":"f","arguments":"{\"z\":1.50,\"B\":null}"}},
+            {"id":"b","type":"function","function":{"name":"g","arguments":{"z":1.50,"B":[]}}},
+            {"id":"c","function":{"name":"h","arguments":""}},{"function":{"name":"i"}}]},
+        {"role":"tool","tool_call_id":"b","content":"text"},
+        {"role":"tool","tool_call_id":"a","name":"f","content":{"t":15.0,"S":1}},
+        {"role":"tool","content":[{"type":"text","text":"one"},{"type":"image","path":"p.png"}]},
+        {"role":"tool","content":null},{"role":"tool","content":false},
+        {"role":"assistant","tool_responses":[{"name":"f","response":[1]},{}]}],
+        "tools":[{"type":"function","function":{"name":"f","parameters":{"b":1,"a":2}}}],"preserve_thinking":true})");
+    REQUIRE(result.has_value());
+    const auto& messages = result->messages;
+    const auto& calls = messages[1].tool_calls;
+    REQUIRE(calls.size() == 4);
+    CHECK(calls[0].id == "a");
+    CHECK(calls[0].name == "f");
+    CHECK(calls[0].arguments == R"({"z":1.50,"B":null})");
+    CHECK(calls[1].arguments == R"({"z":1.50,"B":[]})");
+    CHECK(calls[2].arguments.empty());
+    CHECK(calls[3].id.empty());
+    CHECK(messages[2].role == Role::tool);
+    CHECK(messages[2].tool_call_id == "b");
+    CHECK(messages[2].parts[0].text_value == "text");
+    CHECK_FALSE(messages[2].value);
+    CHECK(messages[3].name == "f");
+    CHECK(messages[3].value == R"({"t":15.0,"S":1})");
+    CHECK(messages[4].parts.size() == 2);
+    CHECK(messages[5].value == "null");
+    CHECK(messages[6].value == "false");
+    REQUIRE(messages[7].tool_responses.size() == 2);
+    CHECK(messages[7].tool_responses[0].name == "f");
+    CHECK(messages[7].tool_responses[0].value == "[1]");
+    CHECK(messages[7].tool_responses[1].value == "null");
+    CHECK(result->tools == R"([{"type":"function","function":{"name":"f","parameters":{"b":1,"a":2}}}])");
+    CHECK(result->preserve_thinking);
+    CHECK(result->notes.empty());
+}
+
+TEST_CASE("messages: mistakes with tools are named") {
+    const std::string ask = R"({"role":"user","content":"x"})", call = R"({"role":"assistant","tool_calls":[)";
+    check_refused("[" + ask + R"(,{"role":"tool","content":"15"}])", "message 1 is the result of a tool that nobody called");
+    check_refused("[" + call + R"({"function":{"name":"f"}}],"tool_responses":[{"name":"f"}]},{"role":"tool","content":"x"}])",
+                  "message 1 is the result of a tool that nobody called");
+    check_refused(R"([{"role":"user","content":"x","tool_calls":[{"function":{"name":"f"}}]}])", "message 0 has calls of tools");
+    check_refused("[" + call + R"(3]}])", "message 0, call 0 has no function with a name");
+    check_refused("[" + call + R"({"function":{"name":""}}]}])", "message 0, call 0 has no function with a name");
+    check_refused("[" + call + R"({"function":{"name":"f","arguments":"[1]"}}]}])", "message 0, call 0, arguments: the JSON is no object");
+    check_refused("[" + call + R"({"function":{"name":"f","arguments":7}}]}])", "message 0, call 0, arguments: the JSON is no object");
+    check_refused("[" + call + R"({"function":{"name":"f","arguments":"{a:1}"}}]}])", "call 0, arguments: not valid JSON at byte 2");
+    check_refused("[" + call + R"({"function":{"name":"f","arguments":"{\"a\":1,\"a\":2}"}}]}])", "\"a\" stands twice");
+    check_refused(R"([{"role":"assistant","tool_calls":{}}])", "message 0: \"tool_calls\" is not a list");
+    const auto refuse_tools = [&](const std::string& tools, const std::string& says) {
+        check_refused("{\"messages\":[" + ask + "],\"tools\":" + tools + "}", says);
+        const auto alone = tools_from_json(tools);
+        REQUIRE(!alone);
+        CHECK(alone.error().message.find(says) != std::string::npos);
+    };
+    refuse_tools("3", "tools: there is no list of tools");
+    refuse_tools("{}", "tools: there is no list of tools");
+    refuse_tools(R"([{"name":"f"}])", "tools: tool 0 has no object \"function\"");
+    refuse_tools(R"([{"function":{"name":"f"}},{"function":{"description":"d"}}])", "tools: tool 1 has no \"name\"");
+    refuse_tools(R"([{"function":{"name":"f","description":3}}])", "\"description\" is not a string");
+    refuse_tools(R"([{"function":{"name":"f","parameters":[1]}}])", "\"parameters\" is not an object");
+    refuse_tools(R"([{"function":{"name":"f","parameters":{"properties":[1]}}}])", "\"properties\" is not an object");
+    std::string deep = "{}";
+    for (int i = 0; i < 50; ++i) deep = R"({"type":"object","properties":{"a":)" + deep + "}}";
+    refuse_tools(R"([{"function":{"name":"f","parameters":)" + deep + "}}]", "nested deeper than 100 levels");
+    CHECK(*tools_from_json(R"({"tools":[{"function":{"name":"f"}}]})") == R"([{"function":{"name":"f"}}])");
+    CHECK(tools_from_json("[]")->empty());
 }
 
 TEST_CASE("messages: a key that stands twice is refused, at any depth") {

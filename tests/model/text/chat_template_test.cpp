@@ -44,60 +44,93 @@ Ids ids_of(const Tokenizer& tokenizer, const RenderedPrompt& prompt) {
 }
 
 // A golden's messages in the JSON form that conversation_from_json reads: media are named by a path.
-std::string with_paths(nlohmann::json messages) {
-    for (auto& message : messages) {
-        if (!message["content"].is_array()) continue;
+std::string with_paths(const nlohmann::ordered_json& golden) {
+    nlohmann::ordered_json request = {{"messages", golden["messages"]}};
+    for (auto& message : request["messages"]) {
+        if (!message.contains("content") || !message["content"].is_array()) continue;
         for (auto& part : message["content"]) {
             if (part["type"] == "image_url") part["type"] = "image";
             if (part["type"] == "input_audio") part["type"] = "audio";
             if (part["type"] != "text") part["path"] = "medium";
         }
     }
-    return messages.dump();
+    if (golden.contains("tools")) request["tools"] = golden["tools"];
+    return request.dump();
 }
 
-bool uses_tools(const nlohmann::json& conversation) {
-    if (conversation.contains("tools")) return true;
-    const auto& messages = conversation["messages"];
-    return std::any_of(messages.begin(), messages.end(), [](const auto& message) {
-        return message["role"] == "tool" || message.contains("tool_calls");
-    });
+// Where the template closes the turn and asks for no other, there is one here.
+std::string answerable(const nlohmann::ordered_json& golden) {
+    auto text = golden["rendered"].get<std::string>();
+    constexpr std::string_view kClosed = "<turn|>\n", kThought = "<|channel>thought\n";
+    const bool thought = text.ends_with(std::string(kClosed) + std::string(kThought));
+    if (!golden.value("add_generation_prompt", true) || !(thought || text.ends_with(kClosed))) return text;
+    return text.insert(text.size() - (thought ? kThought.size() : 0), "<|turn>model\n");
+}
+
+RenderOptions options_of(const nlohmann::ordered_json& golden, const Conversation& conversation) {
+    return {.thinking = golden.value("enable_thinking", false),
+            .add_generation_prompt = golden.value("add_generation_prompt", true),
+            .tools = conversation.tools,
+            .preserve_thinking = golden.value("preserve_thinking", false)};
 }
 
 const std::string kOff = "<|turn>model\n<|channel>thought\n<channel|>";
 
 }  // namespace
 
-TEST_CASE("chat: every golden without tools is rendered byte for byte, those with tools are refused") {
-    const auto file = nlohmann::json::parse(test::read_file(test::golden_path("chat.json")));
-    int rendered = 0, with_tools = 0, unknown_parts = 0;
+TEST_CASE("chat: every golden is rendered byte for byte") {
+    const auto file = nlohmann::ordered_json::parse(test::read_file(test::golden_path("chat.json")));
+    int rendered = 0, refused = 0, new_turns = 0;
     for (const auto& golden : file["conversations"]) {
         const auto name = golden["name"].get<std::string>();
-        nlohmann::json request = {{"messages", nlohmann::json::parse(with_paths(golden["messages"]))}};
-        if (golden.contains("tools")) request["tools"] = golden["tools"];
-        const auto conversation = conversation_from_json(request.dump());
-        if (uses_tools(golden)) {
-            ++with_tools;
+        const auto conversation = conversation_from_json(with_paths(golden));
+        // The template drops such a part and such a result; here they are errors.
+        const bool part = name.starts_with("unknown_part"), orphan = name.starts_with("tool_orphan_result");
+        if (part || orphan) {
+            ++refused;
             REQUIRE_MESSAGE(!conversation, name);
-            CHECK(conversation.error().code == Errc::invalid_argument);
-            CHECK(conversation.error().message.find("tools are not supported yet") != std::string::npos);
-        } else if (name.starts_with("unknown_part")) {  // the template drops such a part; here it is an error
-            ++unknown_parts;
-            REQUIRE_MESSAGE(!conversation, name);
-            CHECK(conversation.error().message.find("part 0 has the type \"file\"") != std::string::npos);
-        } else {
-            ++rendered;
-            if (!conversation) FAIL(name << ": " << conversation.error().message);
-            const auto prompt = render_chat(conversation->messages,
-                                            {.thinking = golden["enable_thinking"],
-                                             .add_generation_prompt = golden["add_generation_prompt"]});
-            if (!prompt) FAIL(name << ": " << prompt.error().message);
-            CHECK_MESSAGE(prompt->text == golden["rendered"].get<std::string>(), name);
+            const char* says = part ? "part 0 has the type \"file\"" : "message 1 is the result of a tool that nobody called";
+            CHECK(conversation.error().message.find(says) != std::string::npos);
+            continue;
         }
+        ++rendered;
+        if (!conversation) FAIL(name << ": " << conversation.error().message);
+        const auto prompt = render_chat(conversation->messages, options_of(golden, *conversation));
+        if (!prompt) FAIL(name << ": " << prompt.error().message);
+        const std::string want = answerable(golden);
+        CHECK_MESSAGE(prompt->text == want, name);
+        new_turns += want != golden["rendered"].get<std::string>();
     }
-    CHECK(rendered == 108);
-    CHECK(with_tools == 43);
-    CHECK(unknown_parts == 2);
+    CHECK(rendered == 149);
+    CHECK(refused == 4);
+    CHECK(new_turns == 2);  // tool_text_and_call
+}
+
+TEST_CASE("chat: every golden with tools is rendered byte for byte, and has its ids") {
+    const auto file = nlohmann::ordered_json::parse(test::read_file(test::golden_path("chat_tools.json")));
+    const Tokenizer& tokenizer = test::tiny_tokenizer();
+    int media = 0, new_turns = 0;
+    for (const auto& golden : file["cases"]) {
+        const auto name = golden["name"].get<std::string>();
+        const auto conversation = conversation_from_json(with_paths(golden));
+        if (!conversation) FAIL(name << ": " << conversation.error().message);
+        RenderOptions options = options_of(golden, *conversation);
+        const RenderedPrompt prompt = render(conversation->messages, options);
+        const std::string want = answerable(golden);
+        CHECK_MESSAGE(prompt.text == want, name);
+        const bool new_turn = want != golden["rendered"].get<std::string>();
+        new_turns += new_turn;
+        if (new_turn) continue;
+        const auto ids = golden["ids"].get<Ids>();
+        CHECK_MESSAGE(*tokenizer.encode(prompt.text, {.parse_special = true}) == ids, name);
+        const bool shows = std::any_of(prompt.pieces.begin(), prompt.pieces.end(),
+                                       [](const RenderedPiece& piece) { return piece.kind != PartKind::text; });
+        media += shows;
+        if (!shows) CHECK_MESSAGE(ids_of(tokenizer, prompt) == ids, name);  // no string of theirs spells a control token
+    }
+    CHECK(file["cases"].size() == 90);
+    CHECK(media == 4);
+    CHECK(new_turns == 0);
 }
 
 TEST_CASE("chat: worked examples A to D") {
