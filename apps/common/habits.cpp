@@ -66,7 +66,6 @@ constexpr auto kOptions = std::to_array<OptionHabit>({
     {"--override-kv", {}, "leave it out: the model file says what it is"},
     {"-j", {}, "replies bound to a schema come in a later version; -t sets the threads, --json prints JSON"},
     {"--host,--port", {}, kServerLater},
-    {"--tools", {}, "tools come in a later version"},
     {"-e,--escape", {}, "leave it out: your shell's $'...' makes line ends"},
     {"--no-escape", {}, "leave it out: the text is taken as it is"},
     {"--video-max-frames", "--frames", {}},

@@ -1,6 +1,7 @@
 """--placement gpu with the first device that can be used, or a software one: the CPU's tokens, and what says which it was."""
 
 import os
+import tempfile
 import unittest
 
 from support import SAMPLES, TINY, CliTest, clean_environment, main
@@ -9,9 +10,15 @@ QUESTION = ["-p", "Who are you?", "--temp", "0", "-n", "8", "--precise"]
 
 
 class Gpu(CliTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.cache = tempfile.TemporaryDirectory()  # of all tests: shaders are tested once
+        cls.addClassCleanup(cls.cache.cleanup)
+
     def setUp(self):
         super().setUp()
-        self.env = clean_environment(XDG_CACHE_HOME=str(self.folder))
+        self.env = clean_environment(XDG_CACHE_HOME=self.cache.name)
         report = self.ok_json("doctor")
         usable = [gpu for gpu in report["gpus"] if gpu["usable"]]
         if not usable and "LAPIDARY_EXPECT_TOOLS" in os.environ and "this build has no Vulkan" not in report["gpu"]:
@@ -29,7 +36,7 @@ class Gpu(CliTest):
                 got = self.ok_json("run", TINY, *QUESTION, *options, env={**self.env, **more})
                 self.assertEqual(got["tokens"], want)
         # What the second start need not compile again.
-        self.assertTrue(any((self.folder / "lapidary").iterdir()))
+        self.assertTrue(any(os.scandir(os.path.join(self.cache.name, "lapidary"))))
 
     def test_shared_with_the_cpu(self):
         want = self.ok_json("run", TINY, *QUESTION, "--placement", "cpu")["tokens"]

@@ -108,7 +108,7 @@ class Options(CliTest):
                               (["-ub", "512"], "leave it out"), (["--verbose"], "--profile"), (["-v"], "--profile"),
                               (["--format", "json"], "--json"), (["-r", "User:"], "--stop"), (["--version"], "lapidary --version"), (["--numa", "distribute"], "numactl"), (["--prio", "2"], "nice"),
                               (["-j", "{}"], "schema"), (["--port", "1"], "server"), (["--override-kv", "a=b"], "model file"),
-                              (["--verbose-prompt"], "tokenize"), (["-e"], "line ends"), (["--tools", "x"], "later version"),
+                              (["--verbose-prompt"], "tokenize"), (["-e"], "line ends"),
                               (["-lv", "3"], "--quiet")):
             with self.subTest(options=options):
                 self.fails(2, *ASK, *options, says=["unknown option", options[0], hint])
