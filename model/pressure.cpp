@@ -74,7 +74,7 @@ uint64_t model::EngineState::drop_caches(std::chrono::steady_clock::time_point u
         if (session->stays || session->used > unused_since) continue;
         for (const KvCache& cache : session->caches) bytes += cache.bytes();
         session->caches.clear();
-        session->checkpoint.reset();
+        session->checkpoint = {};
     }
     return bytes;
 }
@@ -83,9 +83,9 @@ uint64_t model::EngineState::drop_checkpoints() {
     const std::lock_guard lock(caches_lock);
     uint64_t bytes = 0;
     for (SessionState* session : sessions) {
-        if (!session->checkpoint || session->checkpoint->pending) continue;
+        if (!session->checkpoint.taken() || session->checkpoint.pending) continue;
         for (const KvCache& cache : session->caches) bytes += cache.checkpoint_bytes();
-        session->checkpoint.reset();
+        session->checkpoint = {};
     }
     return bytes;
 }

@@ -119,16 +119,16 @@ void model::SessionState::roll_back(int32_t target) {
     } else {
         computed = 0;
     }
-    if (checkpoint) checkpoint->same = std::min(checkpoint->same, computed);
+    checkpoint.same = std::min(checkpoint.same, computed);
     if (computed > 0) return;
     stored = 0;
-    checkpoint.reset();
+    checkpoint = {};
 }
 
 void model::SessionState::forget_caches() {
     const std::lock_guard lock(engine->caches_lock);
     caches.clear();
-    checkpoint.reset();
+    checkpoint = {};
     computed = stored = 0;
     generation = 0;
 }

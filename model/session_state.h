@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <memory>
-#include <optional>
 #include <stop_token>
 #include <vector>
 
@@ -39,11 +38,11 @@ struct SessionState {
 
     // Where the last reply began, kept for the next turn: its prompt parts from this sequence a few tokens in front of there.
     struct Checkpoint {
-        std::vector<KvCheckpoint> rings;  // one per cache
+        std::vector<KvCheckpoint> rings;  // one per cache; none: no checkpoint was taken, or it was given back
         int32_t same = 0;                 // tokens below are those that the rings were computed with
         bool pending = false;             // the rings are to be copied back before anything is computed
-    };
-    std::optional<Checkpoint> checkpoint;
+        bool taken() const { return !rings.empty(); }
+    } checkpoint;
     bool turn_begins = false;          // by Session::replace: a reply comes, and the next turn goes back to its beginning
     int32_t reply = -1;                // where such a reply begins, of which no checkpoint was taken yet
 

@@ -1,5 +1,6 @@
 // What comes next in a sequence: prompts appended, and turns, whose prompts repeat what the sequence holds already.
 #include <algorithm>
+#include <chrono>
 #include <mutex>
 #include <new>
 #include <string>
@@ -129,21 +130,22 @@ void model::SessionState::begin_reply() {
 }
 
 bool model::SessionState::back_to_checkpoint(int32_t target) {
-    if (!checkpoint || target > checkpoint->same) return false;
-    const int32_t was_stored = checkpoint->rings.front().stored;
+    if (!checkpoint.taken() || target > checkpoint.same) return false;
+    const int32_t was_stored = checkpoint.rings.front().stored;
     if (!std::all_of(caches.begin(), caches.end(), [&](const KvCache& kv) { return kv.can_rewind(was_stored, target); })) return false;
     stored = was_stored;
-    checkpoint->pending = true;
+    checkpoint.pending = true;
     return true;
 }
 
 Result<void> model::SessionState::keep_checkpoint(int32_t end) {
-    if (checkpoint && checkpoint->pending) {
-        for (size_t i = 0; i < caches.size(); ++i) LAP_TRY(caches[i].restore(checkpoint->rings[i]));
-        checkpoint->pending = false;
+    if (checkpoint.pending) {
+        for (size_t i = 0; i < caches.size(); ++i) LAP_TRY(caches[i].restore(checkpoint.rings[i]));
+        checkpoint.pending = false;
     }
     if (reply < 0 || computed < reply || end <= reply + kPartsBefore) return {};
     const int32_t begun = std::exchange(reply, -1);
+    used = std::chrono::steady_clock::now();  // its own caches are not those that make room
     uint64_t bytes = 0;
     for (size_t i = 0; i < caches.size(); ++i)
         if (engine->in_host_memory(engine->parts[i])) bytes += caches[i].checkpoint_bytes();
@@ -159,10 +161,9 @@ Result<void> model::SessionState::keep_checkpoint(int32_t end) {
     }
     if (!done && done.error().code == Errc::device_lost) return done;
     const std::lock_guard lock(engine->caches_lock);
-    checkpoint.reset();
-    if (done)
-        checkpoint = std::move(made);
-    else
+    if (!done) made = {};
+    checkpoint = std::move(made);
+    if (!done)
         engine->tell(concat("no checkpoint at position ", begun, ", so the next turn computes its prompt from the beginning: ",
                             done.error().message));
     return {};

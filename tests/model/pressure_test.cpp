@@ -196,13 +196,13 @@ TEST_CASE("pressure: a checkpoint goes before keys and values do, and without ro
     const Prompt prompt = unwrap(engine.tokens(std::vector<int32_t>(200, 400)));
     unwrap(session.replace(prompt));
     const auto said = unwrap(reply_of(session, 30));
-    REQUIRE(state(session).checkpoint);
+    REQUIRE(state(session).checkpoint.taken());
     laptop.set_free(kShort);
     let_look(session);
     unwrap(reply_of(session, 1));
     REQUIRE(laptop.notes.size() == 1);
     CHECK(laptop.notes[0].find("checkpoints of conversations (") != std::string::npos);
-    CHECK(!state(session).checkpoint);
+    CHECK(!state(session).checkpoint.taken());
     CHECK(!state(session).caches.empty());
 
     laptop.set_free(kPlenty);
@@ -211,7 +211,7 @@ TEST_CASE("pressure: a checkpoint goes before keys and values do, and without ro
     laptop.set_free(300 << 10);  // for a step, not for a ring
     CHECK(unwrap(reply_of(session, 20)) == std::vector<int32_t>(said.begin() + 4, said.begin() + 24));
     CHECK(laptop.notes.back().find("no checkpoint at position 200") != std::string::npos);
-    CHECK(!state(session).checkpoint);
+    CHECK(!state(session).checkpoint.taken());
 }
 
 TEST_CASE("pressure: a cache that a fork shares is not given back by one of the two") {

@@ -169,9 +169,9 @@ TEST_CASE("session: a prompt that does not fit replaces nothing, and turns by ap
     CHECK(refused.error().message == "the prompt has 257 tokens, 256 of the context of 256 are free");
     CHECK(session.position() == 200);
     unwrap(session.generate(greedy(30)));
-    CHECK(model::Access::state(session).checkpoint);
+    CHECK(model::Access::state(session).checkpoint.taken());
     Session appended = unwrap(engine.new_session());
     unwrap(appended.append(unwrap(engine.tokens(ids))));
     unwrap(appended.generate(greedy(30)));
-    CHECK(!model::Access::state(appended).checkpoint);
+    CHECK(!model::Access::state(appended).checkpoint.taken());
 }
