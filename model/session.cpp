@@ -162,6 +162,7 @@ Result<void> model::SessionState::rewind(int32_t position) {
                              std::to_string(s.position) + " to " + std::to_string(s.position + s.count - 1) + ")",
                          "rewind to its first position or behind it"};
     roll_back(position);
+    if (position < reply) reply = -1;  // it is gone
     delivered = std::min(delivered, position);
     ids.resize(static_cast<size_t>(position));
     while (!soft.empty() && soft.back().position >= position) {

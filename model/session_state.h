@@ -59,7 +59,7 @@ struct SessionState {
     Result<void> pretend(std::vector<int32_t> made_up);
     uint64_t read_bytes(int32_t position) const;  // of the caches, by one decoded token there
     void begin_reply();           // at the end of the sequence: what a checkpoint is for
-    Result<void> append(const PromptData& data, size_t from);  // its ids from there on, and the media among them
+    void append(const PromptData& data, size_t from);  // its ids from there on, and the media among them
     void forget_caches();         // everything is to be computed again
     Result<void> make_caches();   // on the engine's parts of now, with nothing computed
 

@@ -80,7 +80,8 @@ Result<void> Session::append(const Prompt& prompt) try {
     const model::PromptData& data = model::Access::data(prompt);
     LAP_TRY(check_prompt(*state_, data));
     LAP_TRY(check_length(*state_, state_->ids.size(), data.ids.size()));
-    return state_->append(data, 0);
+    state_->append(data, 0);
+    return {};
 } catch (const std::bad_alloc&) {
     return memory_ran_out();
 }
@@ -92,13 +93,13 @@ Result<uint32_t> Session::replace(const Prompt& prompt) try {
     const size_t common = common_tokens(*state_, data);
     LAP_TRY(state_->rewind(static_cast<int32_t>(common)));
     state_->turn_begins = true;
-    LAP_TRY(state_->append(data, common));
+    state_->append(data, common);
     return static_cast<uint32_t>(common);
 } catch (const std::bad_alloc&) {
     return memory_ran_out();
 }
 
-Result<void> model::SessionState::append(const PromptData& data, size_t from) {
+void model::SessionState::append(const PromptData& data, size_t from) {
     const int32_t base = size() - static_cast<int32_t>(from);
     for (const auto& m : data.media) {
         if (static_cast<size_t>(m.first) < from) continue;
@@ -111,7 +112,6 @@ Result<void> model::SessionState::append(const PromptData& data, size_t from) {
         soft.push_back(std::move(rows));
     }
     ids.insert(ids.end(), data.ids.begin() + static_cast<std::ptrdiff_t>(from), data.ids.end());
-    return {};
 }
 
 // ---- checkpoints ----------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ int run_program(Args args) {
 
 std::string overview(size_t width) {
     std::string page = "lapidary VERB [MODEL] [options]\n" +
-                       wrapped("Gemma 4 12B (text, pictures, speech) on this computer. Without MODEL: "
+                       wrapped("Gemma 4 12B (text, pictures, speech, video) on this computer. Without MODEL: "
                                "$LAPIDARY_MODEL, then the small bundled model.",
                                width, 0, 0) +
                        "\n\n";

@@ -74,7 +74,7 @@ std::string manual_page(const std::vector<VerbSummary>& verbs, const std::vector
                         std::string_view version) {
     std::string text = fmt::format(
         ".\\\" Made by `lapidary man`.\n.TH LAPIDARY 1 \"\" \"lapidary {}\" \"User Commands\"\n"
-        ".SH NAME\nlapidary \\- Gemma 4 12B on this computer: text, pictures and speech in, text out\n"
+        ".SH NAME\nlapidary \\- Gemma 4 12B on this computer: text, pictures, speech and video in, text out\n"
         ".SH SYNOPSIS\n\\fBlapidary\\fR \\fIVERB\\fR [\\fIMODEL\\fR] [\\fIoptions\\fR]\n"
         ".SH DESCRIPTION\nMODEL is a GGUF file, a .lapidary file, or a Hugging Face folder. Without it the program "
         "takes $LAPIDARY_MODEL, then a small bundled model. Results go to standard output, everything else to "

@@ -61,7 +61,8 @@ constexpr ErrorForm kErrorForms[] = {
     {Errc::device_lost, "device_lost", 5},
     {Errc::context_full, "context_full", 1},
     {Errc::media_unsupported, "media_unsupported", 1},
-    {Errc::bad_grammar, "bad_grammar", 1},
+    {Errc::bad_grammar, "bad_grammar", 2},
+    {Errc::bad_session_file, "bad_session_file", 1},
     {Errc::cancelled, "cancelled", 130},
     {Errc::internal, "internal", 1},
 };

@@ -40,18 +40,19 @@ int64_t media_from_stdin(const PromptOptions& options) {
     return count;
 }
 
+// How many things are, media among them: it can be read once.
+int64_t uses_of_stdin(const PromptOptions& options) {
+    int64_t count = media_from_stdin(options) + options.then_stdin;
+    for (const auto* file : {&options.text, &options.file, &options.messages, &options.tools}) count += *file == "-";
+    return count;
+}
+
 Result<void> check_video_options(const PromptOptions& options) {
     const bool frames = options.frames.count.has_value(), fps = options.frames.fps.has_value();
     if (frames && fps) return usage("--frames excludes --fps", "give one of them");
     if (!options.videos.empty() || !(frames || fps || options.sound)) return {};
     return usage(fmt::format("{} needs --video", frames ? "--frames" : fps ? "--fps" : "--sound"),
                  options.messages ? "write \"frames\" or \"fps\" into the video's part of the messages" : "give --video FILE");
-}
-
-Result<void> check_stdin_use(const PromptOptions& options) {
-    const int64_t text = options.then_stdin || options.text == "-" || options.file == "-";
-    if (media_from_stdin(options) + text <= 1) return {};
-    return usage("standard input was asked for twice", "give one text or one medium through it, and name files for the rest");
 }
 
 // What must not stand together, told before anything is read.
@@ -66,11 +67,8 @@ Result<void> check_combination(const PromptOptions& options) {
         if (options.raw) return usage("--messages excludes --raw", "a conversation needs the template");
     }
     if (options.text && options.file) return usage("the prompt was given as text and as --file", "give one of them");
-    if (options.then_stdin && (options.text == "-" || options.file == "-"))
-        return usage("standard input was asked for twice", "leave out the last -");
-    LAP_TRY(check_stdin_use(options));
-    if (options.tools == "-" && (options.then_stdin || options.text == "-" || options.file == "-" || options.messages == "-"))
-        return usage("standard input was asked for twice", "give the tools as a file");
+    if (uses_of_stdin(options) > 1)
+        return usage("standard input was asked for twice", "give one text, file or medium through it, and name files for the rest");
     if (options.raw && options.system) return usage("--raw excludes --system", "a raw prompt has no roles");
     if (options.raw && options.tools) return usage("--raw excludes --tools", "a raw prompt has no template");
     if (options.raw && options.think_given) return usage("--raw excludes --think", "a raw prompt has no template");
@@ -216,9 +214,7 @@ void take_stdin_mark(PromptOptions& options, std::vector<std::string>& positiona
 
 void note_unread_stdin(const Console& console, const PromptOptions& options) {
     const bool named = options.text || options.file || options.messages;
-    const bool read = options.then_stdin || options.text == "-" || options.file == "-" || options.messages == "-" ||
-                      options.tools == "-" || media_from_stdin(options) > 0;
-    if (named && !read && stdin_holds_something())
+    if (named && uses_of_stdin(options) == 0 && stdin_holds_something())
         console.note("note: standard input was not read; a - after the prompt puts it behind the text");
 }
 

@@ -161,7 +161,10 @@ struct ResearchOptions {                  // to study the model and the machine;
 };
 
 struct EngineOptions {
-    std::filesystem::path model = {};     // .lapidary or GGUF file, Hugging Face folder, or folder with one GGUF model
+    // .lapidary or GGUF file, Hugging Face folder, folder with one GGUF model, or the name under which another program keeps a model:
+    // ollama:gemma4:12b, hf:org/name, hf:org/name:Q4_0, lmstudio:publisher/name, llama.cpp:file. A bare word that is no path
+    // is looked for in all stores.
+    std::filesystem::path model = {};
     // The projector of a GGUF model. Empty: of those beside the model the best that fits, looked for when pictures or
     // sound come, by content and never by name (docs/adr/0016-companions.md has the rule). "none": nothing is looked
     // for, and a GGUF model takes neither.
@@ -198,8 +201,8 @@ struct EngineOptions {
     // Stage "load", in bytes of the weights that are rearranged: 0 of 0 when the file is opened, then from 0 to all.
     // False: open() returns `cancelled`.
     ProgressSink progress = {};
-    // Told when a GPU was lost, memory was given back because the machine is short of it, or a change of power moved the model
-    // to other devices: by the call that met it, while it computes. As long as the engine or a session lives.
+    // Told when a GPU was lost, memory was given back because the machine is short of it or did not do for a checkpoint, or a
+    // change of power moved the model to other devices: by the call that met it, while it computes. As long as the engine or a session lives.
     NoteSink note = {};
     ResearchOptions research = {};
 };
@@ -227,6 +230,7 @@ struct ModelInfo {
     double load_seconds = 0;
     std::vector<int32_t> stop_ids, suppress_ids;
     std::vector<std::string> notes;       // what of the files and options is not made use of, one sentence each
+    std::string system;                   // a system prompt that its store keeps with the model; applied by Chat and the program alone
     std::string untimed;                  // why profile() and write_trace() of this engine lack operations; empty: they lack none
 };
 
@@ -307,6 +311,12 @@ struct GenerateOptions {
     bool ignore_eos = false;     // benchmarks: run to max_tokens
     std::optional<uint32_t> think_budget = {};  // tokens of thoughts, after which an open one is closed by force
     std::string tools = {};      // Conversation::tools: a call with an unquoted string can be read by their schemas
+    // Only calls of these tools, with arguments as their schemas say, can be written. What tool_schema_check() refuses is
+    // bad_grammar here.
+    bool hold_tools = false;
+    // JSON text of a JSON Schema that the answer is held to, behind thoughts and beside calls of tools: a finished reply is one JSON text
+    // that validates. Keywords that are not served are named in the error: bad_grammar.
+    std::string schema = {};
     // Honoured between layers. The sequence stays as it is; a prompt that was stopped inside a chunk is computed from its
     // beginning by the next call, because the windows of the layers that were through have moved on.
     std::stop_token cancel = {};
@@ -397,6 +407,13 @@ class Session {
     // A session of its own with the same sequence, computed as far: both go on from here, and neither sees the other.
     // Keys and values of whole stretches of 4096 tokens are shared, the rest is copied.
     Result<Session> fork() const;
+
+    // Writes the sequence, its keys and values and which model they are of: to a temporary file beside it, which is renamed. io_error leaves a file
+    // that was there as it was. Queued tokens are saved queued.
+    Result<void> save(const std::filesystem::path& file) const;
+    // A session that goes on where the saved one stood: on the same kind of device, threads and options, bit for bit. bad_session_file: damaged, cut short, of
+    // another model, format of keys and values, or version; context_full: longer than this engine's context.
+    static Result<Session> restore(const Engine& engine, const std::filesystem::path& file);
 
     Session(Session&&) noexcept;
     Session& operator=(Session&&) noexcept;

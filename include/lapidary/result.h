@@ -27,7 +27,8 @@ enum class Errc {
     device_lost,
     context_full,        // the prompt or the reply does not fit into the context
     media_unsupported,   // a picture, recording or video cannot be used
-    bad_grammar,
+    bad_grammar,         // a JSON Schema is none, or has what is not served
+    bad_session_file,    // a saved session or chat is damaged, or of another model
     cancelled,
     internal,
 };

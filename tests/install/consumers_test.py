@@ -103,7 +103,8 @@ class Consumers(unittest.TestCase):
         version = cached("CMAKE_PROJECT_VERSION")
         soname = re.search(r"SONAME.*\[(.*)\]", run("readelf", "-d", self.libs / "liblapidary.so"))[1]
         self.assertEqual(soname, f"liblapidary.so.{'.'.join(version.split('.')[:2])}")
-        self.assertEqual(names, {"liblapidary.so", soname, f"liblapidary.so.{version}", "liblapidary.a"})
+        module = {"liblapidary_ffmpeg.so"} if cached("LAP_FFMPEG") == "ON" else set()
+        self.assertEqual(names, {"liblapidary.so", soname, f"liblapidary.so.{version}", "liblapidary.a"} | module)
         self.assertIn(WHO, run(PREFIX / "bin/lapidary", "run", "-q", "--temp", "0", "-p", "Who are you?", cwd=WORK))
 
     def test_install_below_another_root(self):

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -12,7 +13,9 @@
 #include <vector>
 
 #include "lapidary/lapidary.h"
+#include "model/media/image_file.h"
 #include "runtime/file/safetensors.h"
+#include "tests/support/raw_avi.h"
 
 namespace lapidary::test {
 
@@ -74,6 +77,15 @@ class TensorFile {
     std::map<std::string, Table<int32_t>> ints_;
 };
 
+template <class T>
+T unwrap(Result<T> result) {
+    if (!result) FAIL(result.error().message, " | ", result.error().hint);
+    return std::move(*result);
+}
+inline void unwrap(Result<void> result) {
+    if (!result) FAIL(result.error().message, " | ", result.error().hint);
+}
+
 // One random checkpoint with what transformers computed for it.
 struct Goldens : TensorFile {
     explicit Goldens(const std::string& checkpoint)
@@ -86,16 +98,24 @@ struct Goldens : TensorFile {
         std::vector<Part> out;
         std::string text = golden["text"];
         size_t image = 0, sound = 0;
-        for (size_t at; (at = std::min(text.find("<|image|>"), text.find("<|audio|>"))) != std::string::npos;) {
-            const bool picture = text.compare(at, 9, "<|image|>") == 0;
+        const auto media = kData / "goldens/media";
+        for (size_t at; (at = std::min({text.find("<|image|>"), text.find("<|audio|>"), text.find("<|video|>")})) != std::string::npos;) {
             if (at > 0) out.push_back(Part::text(text.substr(0, at)));
-            const auto media = kData / "goldens/media";
-            out.push_back(picture ? Part::image(media / golden["images"][image++]["file"].get<std::string>())
-                                  : Part::audio(media / golden["sounds"][sound++]["file"].get<std::string>()));
+            if (text.compare(at, 9, "<|image|>") == 0)
+                out.push_back(Part::image(media / golden["images"][image++]["file"].get<std::string>()));
+            else if (text.compare(at, 9, "<|audio|>") == 0)
+                out.push_back(Part::audio(media / golden["sounds"][sound++]["file"].get<std::string>()));
+            else
+                out.push_back(video(golden, media));
             text = text.substr(at + 9);
         }
         if (!text.empty()) out.push_back(Part::text(text));
         return out;
+    }
+    static Part video(const nlohmann::json& golden, const std::filesystem::path& media) {
+        std::vector<model::Image> frames;
+        for (const auto& frame : golden["frames"]) frames.push_back(unwrap(model::read_image(media / frame["file"].get<std::string>())));
+        return Part::video(raw_avi(frames, golden["fps"].get<uint32_t>()), {.count = static_cast<int32_t>(frames.size())});
     }
 
     std::filesystem::path folder;
@@ -111,15 +131,6 @@ inline double range_error(const float* got, const float* want, int64_t n) {
         high = std::max(high, double{want[i]});
     }
     return worst / (high - low);
-}
-
-template <class T>
-T unwrap(Result<T> result) {
-    if (!result) FAIL(result.error().message, " | ", result.error().hint);
-    return std::move(*result);
-}
-inline void unwrap(Result<void> result) {
-    if (!result) FAIL(result.error().message, " | ", result.error().hint);
 }
 
 // Every logit row of what the session has queued.
