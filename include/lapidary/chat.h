@@ -14,7 +14,7 @@ struct Tool {
     std::string name = {};
     std::string description = {};
     std::string parameters = {};  // JSON Schema of the arguments, as text; empty: there are none
-    std::function<Result<std::string>(const std::string& arguments)> call = {};  // empty: send returns with the calls
+    std::function<Result<std::string>(const std::string& arguments)> call = {};  // empty: send returns with the calls of that reply
 };
 
 struct ChatOptions {
@@ -32,9 +32,12 @@ class Chat {
     Chat(const Engine& engine, Session session, ChatOptions options = {});
 
     // Adds the message, has the model answer, runs the tools that it calls, and has it go on until it answers in words: the
-    // reply that is returned is the last one, its usage and timings its own. An error or Flow::discard leaves the conversation as it was before the
-    // call; a cancelled reply, or one cut by max_tokens, stays as far as it got.
-    // GenerateOptions::tools is the chat's own.
+    // reply that is returned is the last one, its usage and timings its own, but broken_calls, which nobody answers, of all rounds. A tool
+    // that the model made up is answered by an error of that kind; what a tool returns that is no JSON ends the call with one.
+    // Calls that were returned are answered by messages of the role tool, one for each, or by one with several tool_responses,
+    // in their order. An error, Flow::discard, or what a sink or tool throws leaves the conversation as it was before the call (the
+    // session then holds what it has in common with the new one); a cancelled reply, or one cut by max_tokens, stays as far as it
+    // got, which may be nothing. GenerateOptions::tools and hold_tools are the chat's own.
     Result<Reply> send(Message message, const GenerateOptions& options = {}, const TokenSink& sink = {});
     Result<Reply> send(Part part, const GenerateOptions& options = {}, const TokenSink& sink = {});  // a user's message
     // Has the last user's message answered anew: invalid_argument without one.
@@ -48,8 +51,8 @@ class Chat {
     const Session& session() const;
     uint32_t context() const;                      // tokens that the session holds
 
-    // Messages and session, in one file (Session::save). Media in files stay where they are and are named by absolute paths; their
-    // content is checked when they are read again.
+    // Messages and session, in one file (Session::save). Media in memory are part of it; those in files stay where they are, are named by
+    // absolute paths, and are read again by the next turn, which sees what they hold then.
     Result<void> save(const std::filesystem::path& file) const;
     // Tools are not saved: those of `options`, whose other fields give way to the file's. bad_session_file as for Session::restore.
     static Result<Chat> load(const Engine& engine, const std::filesystem::path& file, ChatOptions options = {});
