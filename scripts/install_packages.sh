@@ -7,7 +7,7 @@ set -euo pipefail
 # "command:package": needed as a command that runs, whoever installed it. A plain name is a package.
 build=(g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config python3:python3
        libfmt-dev nlohmann-json3-dev libxsimd-dev libpng-dev libjpeg-dev
-       libsndfile1-dev libmpg123-dev libvorbis-dev libsamplerate0-dev libxxhash-dev libwebp-dev libgif-dev
+       libsndfile1-dev libmpg123-dev libvorbis-dev libsamplerate0-dev libxxhash-dev libwebp-dev libgif-dev libedit-dev
        libavformat-dev libavcodec-dev libswscale-dev libswresample-dev
        glslc:glslc libvulkan-dev libvulkan-volk-dev)
 test=("${build[@]}" doctest-dev libbenchmark-dev libeigen3-dev python3-numpy libopenblas0-serial nm:binutils

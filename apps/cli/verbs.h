@@ -25,6 +25,7 @@ struct Program {
 using Args = std::vector<std::string>;
 
 Result<int> run_verb(Program& program, Args args);
+Result<int> chat_verb(Program& program, Args args);
 Result<int> logits_verb(Program& program, Args args);
 Result<int> tokenize_verb(Program& program, Args args);
 Result<int> inspect_verb(Program& program, Args args);
@@ -45,8 +46,9 @@ struct Verb {
     std::string_view name, summary;
     Result<int> (*run)(Program&, Args);
 };
-inline constexpr std::array<Verb, 14> kVerbs = {{
+inline constexpr std::array<Verb, 15> kVerbs = {{
     {"run", "one prompt in, one answer out; text, pictures, recordings", run_verb},
+    {"chat", "a conversation at the terminal, or line by line through a pipe", chat_verb},
     {"logits", "the forward pass: scores of the next token, to a file", logits_verb},
     {"tokenize", "text to token ids", tokenize_verb},
     {"inspect", "what is in a model file, and which kernels serve it", inspect_verb},

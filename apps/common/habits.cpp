@@ -41,7 +41,7 @@ constexpr auto kOptions = std::to_array<OptionHabit>({
     {"--jinja,--no-jinja,--chat-template,--chat-template-file", {},
      "leave it out: Gemma's chat template is built in; --raw goes without"},
     {"-st,--single-turn,-no-cnv,--no-conversation", {}, "leave it out: `lapidary run` answers one prompt and ends"},
-    {"-cnv,--conversation,-i,--interactive", {}, "a chat comes in a later version; `lapidary run` answers one prompt"},
+    {"-cnv,--conversation,-i,--interactive", {}, "`lapidary chat` holds a conversation"},
     {"-hf,-hfr,--hf-repo,-hff,--hf-file,-mu,--model-url", {}, kNoDownload},
     {"-sm,--split-mode,-ts,--tensor-split,-mg,--main-gpu,-nkvo,-ot", {}, "leave it out: --gpu-layers N and --split 0.6 share a model between CPU and GPU, --device says which GPU"},
     {"--rope-scaling,--rope-freq-base,--rope-freq-scale,--yarn-orig-ctx", {},
@@ -53,7 +53,7 @@ constexpr auto kOptions = std::to_array<OptionHabit>({
     {"--no-warmup", {}, "leave it out: only `lapidary bench` warms up"},
     {"-r,--reverse-prompt", {}, "--stop TEXT ends the reply before TEXT"},
     {"--reasoning-budget", {}, "--think on|off lets the model think, or not"},
-    {"--prompt-cache", {}, "sessions on disk come in a later version"},
+    {"--prompt-cache", {}, "`lapidary chat` saves and loads conversations, with what was computed: /save, /load, --load"},
     {"--ignore-eos", {}, "`lapidary bench` generates a fixed number of tokens"},
     {"--context-shift,--no-context-shift,--keep", {}, "leave it out: a reply ends where the context does, and says so"},
     {"--lora", {}, "adapters are not run here: merge it into the model first"},
@@ -74,7 +74,7 @@ constexpr auto kOptions = std::to_array<OptionHabit>({
     {"--kl-divergence", {}, "`lapidary kld MODEL --base OTHER FILE`"},
     // ollama
     {"--format", {}, "--json prints one JSON object; replies bound to a schema come in a later version"},
-    {"--hidethinking", {}, "--quiet hides the thoughts; --think off leaves them out"},
+    {"--hidethinking", "--hide-thinking", {}},
     {"--nowordwrap", {}, "leave it out: words are never wrapped"},
     {"--keepalive", {}, "leave it out: the model is closed when the answer is there"},
     {"--modelfile", {}, "`lapidary inspect MODEL --metadata` prints the file's own keys"},
@@ -92,7 +92,6 @@ constexpr std::string_view kRun = "`lapidary run MODEL TEXT` answers one prompt"
 constexpr std::string_view kListLater = "give the path of a file as MODEL; `lapidary inspect MODEL` looks into it";
 
 constexpr auto kVerbHabits = std::to_array<VerbHabit>({
-    {"chat", true, kRun},
     {"list", true, kListLater},
     {"serve", true, "the library is there: see \"In a program\" in README.md"},
     {"cli,complete,completion,generate,ask,prompt", false, kRun},

@@ -2,16 +2,18 @@
 #include "apps/common/interrupt.h"
 
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <string_view>
+#include <utility>
 
 #include "apps/common/output.h"
 
 namespace lapidary::cli {
 namespace {
 
-constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH};
 
 // A shell starts background jobs with SIGINT ignored, nohup does it with SIGHUP; that wish stands.
 bool ignored_by_parent(int number) {
@@ -25,16 +27,10 @@ const sigset_t& watched() {
         sigset_t set;
         sigemptyset(&set);
         for (const int number : kSignals)
-            if (!ignored_by_parent(number)) sigaddset(&set, number);
+            if (number == SIGWINCH || !ignored_by_parent(number)) sigaddset(&set, number);
         return set;
     }();
     return kSet;
-}
-
-int first_watched() {
-    for (const int number : kSignals)
-        if (sigismember(&watched(), number) == 1) return number;
-    return 0;
 }
 
 void write_out(int fd, std::string_view text) {
@@ -43,17 +39,16 @@ void write_out(int fd, std::string_view text) {
 
 }  // namespace
 
-Interrupt::Interrupt(const std::atomic<bool>& json) : json_(json) {
-    if (first_watched() == 0) return;
+Interrupt::Interrupt(const std::atomic<bool>& json) : json_(json), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
     pthread_sigmask(SIG_BLOCK, &watched(), nullptr);
     watcher_ = std::thread([this] { wait_for_signal(); });
 }
 
 Interrupt::~Interrupt() {
-    if (!watcher_.joinable()) return;
     closing_ = true;
-    pthread_kill(watcher_.native_handle(), first_watched());
+    pthread_kill(watcher_.native_handle(), SIGWINCH);
     watcher_.join();
+    close(wake_);
 }
 
 int Interrupt::exit_code() const {
@@ -61,7 +56,28 @@ int Interrupt::exit_code() const {
     return signal_ == 0 ? cli::exit_code(Errc::cancelled) : kShell + signal_;
 }
 
-void Interrupt::leave() const {
+bool Interrupt::asks_to_end() const { return signal_ != 0 && signal_ != SIGINT; }
+
+void Interrupt::rearm() {
+    const std::lock_guard lock(lock_);
+    uint64_t ignored = 0;
+    while (read(wake_, &ignored, sizeof ignored) > 0) continue;
+    source_ = std::stop_source();
+    signal_ = 0;
+}
+
+void Interrupt::before_leaving(std::function<void()> restore) {
+    const std::lock_guard lock(lock_);
+    restore_ = std::move(restore);
+}
+
+void Interrupt::wake() const {
+    const uint64_t one = 1;
+    [[maybe_unused]] const auto n = write(wake_, &one, sizeof one);
+}
+
+void Interrupt::leave() {
+    if (restore_) restore_();
     // Ends a dimmed or half-written line, so that the shell's prompt starts clean.
     if (isatty(STDERR_FILENO) != 0)
         write_out(STDERR_FILENO, is_capable_terminal(STDERR_FILENO) ? "\x1b[0m\n" : "\n");
@@ -75,9 +91,16 @@ void Interrupt::leave() const {
 void Interrupt::wait_for_signal() {
     int number = 0;
     while (sigwait(&watched(), &number) == 0 && !closing_) {
+        if (number == SIGWINCH) {
+            resized_ = true;
+            wake();
+            continue;
+        }
+        const std::lock_guard lock(lock_);
         signal_ = number;
         if (!stoppable_ || source_.stop_requested()) leave();
         source_.request_stop();
+        wake();
     }
 }
 

@@ -1,10 +1,13 @@
 // Ctrl-C, and what else asks a program to end: SIGTERM of `kill` and of a system that goes down, SIGHUP of a terminal
 // that is closed. The first one stops what can be stopped (a reply, a measurement, writing a file); a second one, or
 // one at a moment when nothing can be stopped, ends the program at once. Its exit code is then 128 + the signal.
-// A thread of its own waits for the signals, because a signal handler may not touch a std::stop_source.
+// A thread of its own waits for the signals, because a signal handler may not touch a std::stop_source. It also waits for
+// the word that the terminal has another size.
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <mutex>
 #include <stop_token>
 #include <thread>
 
@@ -24,6 +27,14 @@ class Interrupt {
     // What the program exits with after work that was stopped: 130 after Ctrl-C.
     int exit_code() const;
 
+    // For programs that go on. The work that was stopped is over: the next signal stops what comes next.
+    void rearm();
+    bool asks_to_end() const;              // the signal was another than Ctrl-C, which may mean the work alone
+    int wake_fd() const { return wake_; }  // readable when a signal or another size has come: poll it while waiting
+    bool take_resized() { return resized_.exchange(false); }
+    // What is to be done before the program ends at once: a terminal gets its modes back. Empty: nothing.
+    void before_leaving(std::function<void()> restore);
+
     // While one of these lives, the first signal asks the work to stop instead of ending the program.
     class Scope {
       public:
@@ -38,12 +49,16 @@ class Interrupt {
 
   private:
     void wait_for_signal();
-    [[noreturn]] void leave() const;
+    void wake() const;
+    [[noreturn]] void leave();
 
     const std::atomic<bool>& json_;
+    std::mutex lock_;  // of the next two, against the thread
     std::stop_source source_;
-    std::atomic<bool> stoppable_{false}, closing_{false};
+    std::function<void()> restore_;
+    std::atomic<bool> stoppable_{false}, closing_{false}, resized_{false};
     std::atomic<int> signal_{0};
+    int wake_ = -1;
     std::thread watcher_;
 };
 

@@ -47,14 +47,6 @@ int64_t uses_of_stdin(const PromptOptions& options) {
     return count;
 }
 
-Result<void> check_video_options(const PromptOptions& options) {
-    const bool frames = options.frames.count.has_value(), fps = options.frames.fps.has_value();
-    if (frames && fps) return usage("--frames excludes --fps", "give one of them");
-    if (!options.videos.empty() || !(frames || fps || options.sound)) return {};
-    return usage(fmt::format("{} needs --video", frames ? "--frames" : fps ? "--fps" : "--sound"),
-                 options.messages ? "write \"frames\" or \"fps\" into the video's part of the messages" : "give --video FILE");
-}
-
 // What must not stand together, told before anything is read.
 Result<void> check_combination(const PromptOptions& options) {
     const bool media = has_media(options);
@@ -186,15 +178,23 @@ void add_prompt_options(Command& command, PromptOptions& options) {
     command.text("-p,--prompt", options.text, "TEXT", "the prompt; - reads standard input");
     command.text("-f,--file", options.file, "FILE", "the prompt, from a file; - reads standard input");
     command.flag("--raw", options.raw, "the prompt as it is, without the chat template");
-    command.texts("--image", options.images, "FILE", "PNG, JPEG, WebP, GIF, before the text; - is stdin");
+    add_media_options(command, options, "; - is stdin");
+    command.text("--messages", options.messages, "FILE", "a conversation in JSON instead of -p; - for stdin");
+    command.text("--system", options.system, "TEXT", "the system prompt");
+    add_tools_option(command, options);
+    add_think_option(command, options);
+}
+
+void add_media_options(Command& command, PromptOptions& options, const std::string& also) {
+    command.texts("--image", options.images, "FILE", "PNG, JPEG, WebP, GIF, before the text" + also);
     command.texts("--audio", options.audios, "FILE", "WAV, FLAC, Ogg, MP3, M4A, after the text");
     command.texts("--video", options.videos, "FILE", "MP4, MOV, MKV, WebM, AVI, before the text");
     command.count("--frames", options.frames.count, 1, 1 << 16, "of a video, evenly spread (default: the model's)");
     command.real("--fps", options.frames.fps, 0.001, 1000, "frames of a video per second, instead of --frames");
     command.flag("--sound", options.sound, "the sound of the videos too, after the text");
-    command.text("--messages", options.messages, "FILE", "a conversation in JSON instead of -p; - for stdin");
-    command.text("--system", options.system, "TEXT", "the system prompt");
-    add_tools_option(command, options);
+}
+
+void add_think_option(Command& command, PromptOptions& options) {
     command.custom(
         "--think", "on|off|N", "let the model think before it answers, N tokens at most (default off)",
         [&options](const auto& option, const auto& text) { return take_think(options, option, text); }, {"on", "off"});
@@ -261,6 +261,19 @@ Result<PromptSource> read_prompt(const PromptOptions& options) {
             if (!part.path.empty()) LAP_TRY(check_media_name(part.path.string()));
     for (const auto& parts : parts_of(source)) LAP_TRY(check_media(parts));
     return source;
+}
+
+Result<void> check_video_options(const PromptOptions& options) {
+    const bool frames = options.frames.count.has_value(), fps = options.frames.fps.has_value();
+    if (frames && fps) return usage("--frames excludes --fps", "give one of them");
+    if (!options.videos.empty() || !(frames || fps || options.sound)) return {};
+    return usage(fmt::format("{} needs --video", frames ? "--frames" : fps ? "--fps" : "--sound"),
+                 options.messages ? "write \"frames\" or \"fps\" into the video's part of the messages" : "give --video FILE");
+}
+
+Result<void> check_medium(const Part& part) {
+    LAP_TRY(check_media_name(part.path.string()));
+    return check_media(std::span(&part, 1));
 }
 
 Inputs inputs_of(const PromptOptions& options, const PromptSource& source) {

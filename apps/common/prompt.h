@@ -25,6 +25,9 @@ struct PromptOptions {
     bool then_stdin = false;  // a lone - among the arguments: standard input, behind the text
 };
 void add_prompt_options(Command& command, PromptOptions& options);
+void add_media_options(Command& command, PromptOptions& options, const std::string& also = {});  // part of the above, as two of the next
+Result<void> check_video_options(const PromptOptions& options);       // whether those of them fit together
+void add_think_option(Command& command, PromptOptions& options);
 void add_tools_option(Command& command, PromptOptions& options);
 bool names_a_prompt(const PromptOptions& options);
 // Takes a lone - off the arguments, which asks for standard input behind the text.
@@ -41,6 +44,8 @@ struct PromptSource {
 // Reads stdin only with `-p -`, `-f -`, `--messages -`, - for a medium, a lone -, or without a text when stdin is no terminal. Every
 // file that the prompt names is opened and checked, so that nothing is loaded for a prompt that cannot be.
 Result<PromptSource> read_prompt(const PromptOptions& options);
+// The same check of a medium in a file, and of names that are none: -, URLs, pipes.
+Result<void> check_medium(const Part& part);
 // The files that it was read from: no result may replace one.
 Inputs inputs_of(const PromptOptions& options, const PromptSource& source);
 // What the model must take.

@@ -55,7 +55,7 @@ class InstallPackages(CliTest):
                     "PkgConfig": "pkg-config", "Threads": "g++", "sndfile": "libsndfile1-dev",
                     "samplerate": "libsamplerate0-dev", "libxxhash": "libxxhash-dev",
                     "libmpg123": "libmpg123-dev", "vorbisfile": "libvorbis-dev", "libwebp": "libwebp-dev",
-                    "libwebpdemux": "libwebp-dev", "GIF": "libgif-dev", "libavformat": "libavformat-dev",
+                    "libwebpdemux": "libwebp-dev", "GIF": "libgif-dev", "libedit": "libedit-dev", "libavformat": "libavformat-dev",
                     "libavcodec": "libavcodec-dev", "libavutil": "libavcodec-dev", "libswscale": "libswscale-dev",
                     "libswresample": "libswresample-dev"}
         named = self.install("dpkg-query", "id", "apt-get").stderr.split()
