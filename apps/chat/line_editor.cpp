@@ -1,5 +1,5 @@
-// libedit reads through WatchedInput, so that signals and new sizes reach it in this thread, in good order: its own handlers for
-// signals are off, and so are the keys of the terminal that raise them while a line is edited.
+// libedit reads through WatchedInput, so that signals and new sizes reach it in this thread, in good order; its own handlers of
+// signals are off. Ctrl-Z is no signal here but a key, before which the terminal is given back.
 #include "apps/chat/line_editor.h"
 
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 namespace lapidary::cli {
 namespace {
 
-constexpr char kCtrlC = 3, kCtrlZ = 26;
+constexpr char kCtrlZ = 26;
 constexpr std::string_view kPasteEnd = "\x1b[201~";
 
 // Where the rows of a line end: its columns, and line ends within it.
@@ -83,7 +83,6 @@ class LineEditor final : public LineReader {
         el_set(editor_, EL_HIST, history, history_);
         for (const std::string& entry : entries) history(history_, &event, H_ENTER, entry.c_str());
         el_source(editor_, nullptr);  // the user's ~/.editrc has the last word
-        el_set(editor_, EL_SETTY, "-d", "-isig", nullptr);
         interrupt_.before_leaving([this] { give_back_terminal(); });
         return true;
     }
@@ -93,7 +92,7 @@ class LineEditor final : public LineReader {
         end_ = Typed::Kind::end;
         columns_ = columns();
         el_resize(editor_);
-        tell_terminal("\x1b[?2004h");
+        take_terminal();  // before the prompt is there: what is typed at its sight is not echoed twice
         int count = 0;
         const char* text = el_gets(editor_, &count);
         tell_terminal("\x1b[?2004l");
@@ -139,6 +138,15 @@ class LineEditor final : public LineReader {
         fflush(out_);
     }
 
+    void take_terminal() const {
+        el_set(editor_, EL_PREP_TERM, 1);
+        termios mode = {};
+        tcgetattr(STDIN_FILENO, &mode);
+        mode.c_cc[VSUSP] = mode.c_cc[VQUIT] = _POSIX_VDISABLE;
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &mode);
+        tell_terminal("\x1b[?2004h");
+    }
+
     // Of another thread, when the program ends at once.
     void give_back_terminal() const {
         constexpr std::string_view kNoPaste = "\x1b[?2004l";
@@ -162,7 +170,6 @@ class LineEditor final : public LineReader {
                 case WatchedInput::Event::stopped: return give_up(Typed::Kind::stopped);
                 case WatchedInput::Event::byte: break;
             }
-            if (byte == kCtrlC) return give_up(Typed::Kind::stopped);
             if (byte == kCtrlZ) {
                 suspend();
                 continue;
@@ -179,7 +186,9 @@ class LineEditor final : public LineReader {
         const LineInfo* line = el_line(editor_);
         had_text_ = line->lastchar != line->buffer;
         end_ = why;
-        el_set(editor_, EL_REFRESH);
+        const std::string whole(line->buffer, static_cast<size_t>(line->lastchar - line->buffer));
+        const size_t below = rows_of(prompt_ + whole, columns_) - rows_of(prompt_ + std::string(before_cursor()), columns_);
+        if (below > 0) tell_terminal(fmt::format("\x1b[{}B", below).c_str());  // what is written next stands behind the line
         return -1;
     }
 
@@ -204,8 +213,7 @@ class LineEditor final : public LineReader {
         el_set(editor_, EL_PREP_TERM, 0);
         tell_terminal("\x1b[?2004l\n");
         kill(0, SIGTSTP);  // the shell's whole job, as the terminal would
-        el_set(editor_, EL_PREP_TERM, 1);
-        tell_terminal("\x1b[?2004h");
+        take_terminal();
         redraw();
     }
 
