@@ -14,6 +14,7 @@ struct Access {
     static Prompt prompt(std::shared_ptr<const PromptData> data) { return Prompt(std::move(data)); }
 
     static const EngineState& state(const Engine& engine) { return *engine.state_; }
+    static std::shared_ptr<EngineState> shared(const Engine& engine) { return engine.state_; }
     static const SessionState& state(const Session& session) { return *session.state_; }
     static SessionState& state(Session& session) { return *session.state_; }
     static const PromptData& data(const Prompt& prompt) { return *prompt.data_; }

@@ -88,6 +88,7 @@ struct EngineState {
     std::chrono::steady_clock::time_point looked;  // at the machine's memory, last
     bool told_short = false;                       // of what was given back, since memory became short
     bool vision_placed = false, audio_placed = false;
+    std::string identity;                 // of the model (model/load/identity.h); empty where nothing is computed
     uint64_t weight_bytes_per_token = 0;  // that one decoded token reads
 
     runtime::Device& device() const { return *parts.front().device; }
