@@ -209,7 +209,7 @@ Result<Reply> Chat::State::answer(Turn& turn, const GenerateOptions& given, cons
         };
     std::vector<std::string> broken;
     for (int round = 0;; ++round) {
-        LAP_ASSIGN(const Prompt prompt, engine.render(conversation(how.tools)));
+        LAP_ASSIGN(const Prompt prompt, engine.render(conversation(how.tools), how.progress));
         LAP_ASSIGN(const uint32_t common, session.replace(prompt));
         turn.parted_at(common);
         LAP_ASSIGN(Reply reply, session.generate(how, watched));

@@ -6,6 +6,7 @@
 
 #include "base/try.h"
 #include "model/engine_state.h"
+#include "model/load/identity.h"
 #include "model/load/projector.h"
 #include "runtime/cpu/power.h"
 #include "runtime/vulkan/make_vulkan_device.h"
@@ -194,6 +195,7 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
             s.tell("the GPU was measured to be faster and cannot be opened: " + made.error().message + "; going on on the CPU");
             return cpu_part(o, model);
         };
+    if (computes) state->identity = model::identity_of(config, state->loaded.weights);  // before sources are given back
     LAP_TRY(state->set_up(state->make_parts, computes, options.progress));
     state->weight_bytes_per_token = bytes_per_token(state->loaded.weights);
     state->info.panels = panel_kernels(state->device(), state->loaded.weights);

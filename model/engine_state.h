@@ -16,6 +16,7 @@
 #include "model/access.h"
 #include "model/forward.h"
 #include "model/load/loader.h"
+#include "model/media_memory.h"
 #include "model/text/tokenizer.h"
 #include "model/turns.h"
 #include "runtime/cpu/make_cpu_device.h"
@@ -23,13 +24,6 @@
 #include "runtime/trace/recorder.h"
 
 namespace lapidary::model {
-
-// A picture or a recording, decoded and cut into rows of the projection's width.
-struct MediaRows {
-    bool picture = false;
-    Patches patches;            // picture
-    std::vector<float> frames;  // recording: [N][samples_per_token]
-};
 
 struct PromptData {
     std::string text;
@@ -66,6 +60,7 @@ struct EngineState {
     EngineOptions options;
     LoadedModel loaded;  // its weights are sources, of which some are given back; its media parts may come later
     std::mutex media_lock;
+    MediaMemory media;
     std::optional<Tokenizer> tokenizer;
     PartsMaker make_parts;
     std::vector<DevicePart> parts;  // in the order of their layers; none while a lost one is replaced
@@ -88,6 +83,7 @@ struct EngineState {
     std::chrono::steady_clock::time_point looked;  // at the machine's memory, last
     bool told_short = false;                       // of what was given back, since memory became short
     bool vision_placed = false, audio_placed = false;
+    std::string identity;                 // of the model (model/load/identity.h); empty where nothing is computed
     uint64_t weight_bytes_per_token = 0;  // that one decoded token reads
 
     runtime::Device& device() const { return *parts.front().device; }

@@ -141,6 +141,34 @@ Result<void> KvCache::restore(const KvCheckpoint& checkpoint) {
     return device_->copy(checkpoint.ring.buffer, 0, ring.buffer, 0, ring.buffer->bytes);
 }
 
+Result<KvCheckpoint> KvCache::empty_checkpoint(int32_t stored) const {
+    const runtime::KvSegment& ring = table(KvClass::window).segments[0];
+    KvCheckpoint out{{nullptr, ring.rows}, stored};
+    if (ring.buffer) {
+        LAP_ASSIGN(out.ring.buffer, device_->allocate(ring.buffer->bytes, kind_));
+    }
+    return out;
+}
+
+std::vector<KvCache::Run> KvCache::runs(int32_t index, int32_t first, int32_t end, const runtime::KvSegment* ring) const {
+    const KvView& layer = layers_[static_cast<size_t>(index - first_layer_)];
+    const bool window = layer.kv_class == KvClass::window;
+    const int32_t pieces_end = window ? ring_rows_ : kSegmentRows;  // a line of rows ends there
+    std::vector<Run> out;
+    for (const auto plane : {&KvRowBytes::k, &KvRowBytes::v, &KvRowBytes::k_scales, &KvRowBytes::v_scales}) {
+        if (layer.row.*plane == 0) continue;
+        for (int32_t head = 0; head < layer.kv_heads; ++head)
+            for (int32_t p = first; p < end;) {
+                const int32_t slot = p % pieces_end, count = std::min(end - p, pieces_end - slot);
+                const int32_t i = window ? 0 : p / kSegmentRows;
+                const runtime::KvSegment& segment = ring && window ? *ring : layer.segment(i);
+                out.push_back({segment.buffer, static_cast<size_t>(layer.offsets(i, head, slot).*plane), static_cast<size_t>(count * layer.row.*plane)});
+                p += count;
+            }
+    }
+    return out;
+}
+
 uint64_t KvCache::checkpoint_bytes() const {
     return static_cast<uint64_t>(segment_rows(ring_rows_) * position_bytes_[static_cast<size_t>(KvClass::window)]);
 }

@@ -55,6 +55,16 @@ class KvCache {
     Result<void> restore(const KvCheckpoint& checkpoint);
     uint64_t checkpoint_bytes() const;
 
+    // Where the rows of layer `index`, one of this cache's, of positions [first, end) lie, in an order that no size of rings and segments changes:
+    // plane by plane, head by head, ascending. There must be room for them. `ring`: of a checkpoint, in place of the present one.
+    struct Run {
+        runtime::Buffer buffer;
+        size_t offset = 0, bytes = 0;
+    };
+    std::vector<Run> runs(int32_t index, int32_t first, int32_t end, const runtime::KvSegment* ring = nullptr) const;
+    int32_t kept_rows() const { return ring_rows_; }  // positions that sliding layers remember
+    Result<KvCheckpoint> empty_checkpoint(int32_t stored) const;  // for rows that come from elsewhere
+
     // Rows of all positions [0, end) that are numbers and nothing else, for measurements of speed.
     Result<void> make_up(int32_t end);
 

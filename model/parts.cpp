@@ -155,7 +155,7 @@ Result<void> model::EngineState::place_media() {
 
 Result<void> model::EngineState::set_up(const PartsMaker& make, bool with_weights, const ProgressSink& progress,
                                         Attempt attempt) {
-    const std::lock_guard media(media_lock);  // no projector joins the sources meanwhile
+    const std::lock_guard joining(media_lock);  // no projector joins the sources meanwhile
     LAP_ASSIGN(std::vector<DevicePart> made, make(options, loaded, attempt));
     if (recorders) {
         std::set<std::string> names;

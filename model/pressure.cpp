@@ -38,6 +38,7 @@ constexpr struct {
     uint64_t (*give_back)(model::EngineState& engine, int32_t columns);
 } kInThisOrder[] = {
     {"step buffers of long prompts", give_back_step_buffers},
+    {"decoded media", [](model::EngineState& engine, int32_t) { return engine.media.forget(); }},
     {"checkpoints of conversations", [](model::EngineState& engine, int32_t) {
         return engine.in_host_memory(engine.parts.front()) ? engine.drop_checkpoints() : 0;
     }},

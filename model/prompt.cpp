@@ -23,12 +23,12 @@ namespace {
 
 // Tokenises a rendered prompt and puts the decoded media into their places.
 Result<std::shared_ptr<model::PromptData>> assemble(const model::EngineState& state, const model::RenderedPrompt& rendered,
-                                               const std::vector<model::MediaBlocks>& media) {
+                                               const std::vector<model::MediaMemory::Decoded>& media) {
     LAP_ASSIGN(const model::Tokenizer* tokenizer, tokenizer_of(state));
     std::vector<std::vector<model::SoftBlock>> blocks;
-    for (const model::MediaBlocks& medium : media) {
+    for (const auto& medium : media) {
         blocks.emplace_back();
-        for (const model::MediaBlock& block : medium) blocks.back().push_back({block.text_before, block.soft_tokens});
+        for (const model::MediaBlock& block : *medium) blocks.back().push_back({block.text_before, block.soft_tokens});
     }
     LAP_ASSIGN(model::PromptTokens tokens, model::tokenize_prompt(*tokenizer, rendered, blocks));
     auto data = std::make_shared<model::PromptData>();
@@ -46,8 +46,12 @@ Result<std::shared_ptr<model::PromptData>> assemble(const model::EngineState& st
     if (add_bos) data->ids.insert(data->ids.begin(), bos);
     for (const model::SoftRun& run : tokens.runs)
         data->media.push_back({static_cast<int32_t>(run.position) + (add_bos ? 1 : 0), run.soft_tokens,
-                               media[static_cast<size_t>(run.media_index)][static_cast<size_t>(run.block_index)].rows});
+                               (*media[static_cast<size_t>(run.media_index)])[static_cast<size_t>(run.block_index)].rows});
     return data;
+}
+
+size_t count_media(std::span<const Part> parts) {
+    return static_cast<size_t>(std::count_if(parts.begin(), parts.end(), [](const Part& p) { return p.kind != Part::Kind::text; }));
 }
 
 }  // namespace
@@ -90,9 +94,11 @@ Result<std::string> Engine::piece(int32_t id) const {
     return std::string(tokenizer->piece(id));
 }
 
-Result<Prompt> Engine::render(const Conversation& conversation) const try {
+Result<Prompt> Engine::render(const Conversation& conversation, const ProgressSink& progress) const try {
     LAP_TRY(tokenizer_of(*state_));
-    model::MediaDecoder decoder(*state_);
+    size_t media = 0;
+    for (const Message& m : conversation.messages) media += count_media(m.parts);
+    model::MediaDecoder decoder(*state_, media, progress);
     for (const Message& m : conversation.messages)
         for (const Part& p : m.parts)
             if (p.kind == Part::Kind::text)
@@ -110,10 +116,10 @@ Result<Prompt> Engine::render(const Conversation& conversation) const try {
     return memory_ran_out();
 }
 
-Result<Prompt> Engine::raw(std::span<const Part> parts, bool special) const try {
+Result<Prompt> Engine::raw(std::span<const Part> parts, bool special, const ProgressSink& progress) const try {
     LAP_TRY(tokenizer_of(*state_));
     model::RenderedPrompt rendered;
-    model::MediaDecoder decoder(*state_);
+    model::MediaDecoder decoder(*state_, count_media(parts), progress);
     for (const Part& p : parts) {
         model::RenderedPiece piece{p.kind, p.text_value, special};
         if (p.kind == Part::Kind::text) {

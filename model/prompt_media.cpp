@@ -131,6 +131,7 @@ Result<MediaBlock> block_of(const VisionConfig& c, Image image, int budget) {
         rows->patches.x.push_back(p.x);
         rows->patches.y.push_back(p.y);
     }
+    rows->seal();
     return MediaBlock{"", static_cast<int>(patches.positions.size()), std::move(rows)};
 }
 
@@ -169,6 +170,7 @@ Result<MediaBlocks> decode_recording(const EngineState& state, const Part& part,
         LAP_ASSIGN(auto frames, samples_to_frames(clip, static_cast<uint32_t>(per_token)));
         auto rows = std::make_shared<MediaRows>();
         rows->frames = std::move(frames.values);
+        rows->seal();
         clips.push_back({"", static_cast<int>(frames.count), std::move(rows)});
     }
     return clips;
@@ -181,7 +183,10 @@ Result<FrameChoice> choice_of(const VideoFrames& wanted, int32_t otherwise) {
     return choice;
 }
 
-Result<MediaBlocks> decode_video(const EngineState& state, const Part& part, const TokenCheck& take) {
+// `shown`: told of so many frames of so many.
+using FrameCount = std::function<Result<void>(size_t done, size_t total)>;
+
+Result<MediaBlocks> decode_video(const EngineState& state, const Part& part, const TokenCheck& take, const FrameCount& shown) {
     const VisionConfig& c = *state.loaded.config.vision;
     LAP_ASSIGN(const FrameChoice choice, choice_of(part.frames, state.loaded.config.video_frames));
     LAP_ASSIGN(const MediaSource source, source_of(part));
@@ -198,7 +203,7 @@ Result<MediaBlocks> decode_video(const EngineState& state, const Part& part, con
                        LAP_ASSIGN(MediaBlock block, block_of(c, std::move(frame.image), c.video_soft_tokens));
                        block.text_before = concat(blocks.empty() ? "" : " ", frame_time(frame.index, facts.fps), " ");
                        blocks.push_back(std::move(block));
-                       return {};
+                       return shown(blocks.size(), indices.size());
                    }));
         if (frames_there < 0) return blocks;
         // Not every packet showed a frame. Now that their number is known, they are spread over those that there are.
@@ -226,17 +231,34 @@ Result<void> check_part(const Part& part) {
 Result<int> MediaDecoder::decode(const Part& part) {
     const bool sound = part.kind == Part::Kind::audio;
     LAP_TRY(state_.take_media(!sound, sound));
-    const auto take = [&](int64_t tokens) { return check_room(part.kind, tokens); };
-    Result<MediaBlocks> blocks = sound                              ? decode_recording(state_, part, room_)
-                                 : part.kind == Part::Kind::video ? decode_video(state_, part, take)
-                                                                  : decode_picture(state_, part, take);
-    if (!blocks) return blocks.error();
+    LAP_TRY(report(0));
+    const auto key = key_of(part);
+    MediaMemory::Decoded blocks = key ? state_.media.decoded(*key) : nullptr;
+    if (!blocks) {
+        LAP_ASSIGN(MediaBlocks made, decode_anew(part));
+        blocks = std::make_shared<const MediaBlocks>(std::move(made));
+        // What changed while it was read is not what the key says.
+        if (key && key_of(part) == key) state_.media.keep(*key, blocks);
+    }
     int64_t tokens = 0;
     for (const MediaBlock& block : *blocks) tokens += block.soft_tokens;
-    LAP_TRY(take(tokens));
+    LAP_TRY(check_room(part.kind, tokens));
     room_ -= tokens;
-    media_.push_back(std::move(*blocks));
+    LAP_TRY(report(1000));
+    media_.push_back(std::move(blocks));
     return static_cast<int>(media_.size()) - 1;
+}
+
+Result<MediaBlocks> MediaDecoder::decode_anew(const Part& part) const {
+    if (part.kind == Part::Kind::audio) return decode_recording(state_, part, room_);
+    const auto take = [&](int64_t tokens) { return check_room(part.kind, tokens); };
+    if (part.kind == Part::Kind::image) return decode_picture(state_, part, take);
+    return decode_video(state_, part, take, [&](size_t done, size_t total) { return report(1000 * done / total); });
+}
+
+Result<void> MediaDecoder::report(uint64_t thousandths) const {
+    if (!progress_ || progress_("media", 1000 * media_.size() + thousandths, 1000 * total_)) return {};
+    return Error{Errc::cancelled, "stopped on request"};
 }
 
 Result<void> MediaDecoder::check_room(Part::Kind kind, int64_t tokens) const {

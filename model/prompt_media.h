@@ -12,29 +12,28 @@
 
 namespace lapidary::model {
 
-// Soft tokens that stand side by side: a picture, a clip of a recording, a frame of a video.
-struct MediaBlock {
-    std::string text_before;  // "00:01 " before a frame
-    int soft_tokens = 0;
-    std::shared_ptr<const MediaRows> rows;
-};
-using MediaBlocks = std::vector<MediaBlock>;  // of one medium
-
-// Decodes the media of one prompt, and stops when they take more than the context has.
+// Decodes the media of one prompt that the engine does not have in memory, and stops when they take more than the context has.
 class MediaDecoder {
   public:
-    explicit MediaDecoder(EngineState& state) : state_(state), room_(state.info.context) {}
+    // `total`: media of the prompt, of which the sink hears.
+    MediaDecoder(EngineState& state, size_t total, const ProgressSink& progress)
+        : state_(state), room_(state.info.context), total_(total), progress_(progress) {}
 
-    // Its index in media(). Media of kinds that the model does not take, and those that are not there or damaged, are errors.
+    // Its index in media(). Media of kinds that the model does not take, and those that are not there or damaged, are errors; `cancelled`
+    // by the sink.
     Result<int> decode(const Part& part);
-    const std::vector<MediaBlocks>& media() const { return media_; }
+    const std::vector<MediaMemory::Decoded>& media() const { return media_; }
 
   private:
     Result<void> check_room(Part::Kind kind, int64_t tokens) const;
+    Result<MediaBlocks> decode_anew(const Part& part) const;
+    Result<void> report(uint64_t thousandths) const;  // of the present medium
 
     EngineState& state_;
     int64_t room_;  // tokens
-    std::vector<MediaBlocks> media_;
+    size_t total_;
+    const ProgressSink& progress_;
+    std::vector<MediaMemory::Decoded> media_;
 };
 
 }  // namespace lapidary::model

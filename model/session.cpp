@@ -228,10 +228,15 @@ Result<void> model::SessionState::compute_media() {
     model::DevicePart& part = engine->parts.front();
     const model::Network net{engine->loaded.config, part.weights};
     for (const Pending& p : pending) {
-        auto rows = p.rows->picture ? model::embed_patches(net, *part.device, part.workspace, p.rows->patches)
-                                    : model::embed_frames(net, *part.device, part.workspace, p.rows->frames);
-        if (!rows) return rows.error();
-        soft[p.index].rows = std::move(*rows);
+        MediaMemory::Embedded embedded = engine->media.embedded(p.rows->content);
+        if (!embedded) {
+            auto rows = p.rows->picture ? model::embed_patches(net, *part.device, part.workspace, p.rows->patches)
+                                        : model::embed_frames(net, *part.device, part.workspace, p.rows->frames);
+            if (!rows) return rows.error();
+            embedded = std::make_shared<const std::vector<float>>(std::move(*rows));
+            engine->media.keep(p.rows->content, embedded);
+        }
+        soft[p.index].rows = *embedded;
     }
     pending.clear();
     return {};

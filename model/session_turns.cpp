@@ -6,8 +6,6 @@
 #include <string>
 #include <utility>
 
-#include <xxhash.h>
-
 #include "base/describe.h"
 #include "base/try.h"
 #include "model/session_state.h"
@@ -31,14 +29,6 @@ Result<void> check_model(const model::ModelConfig& config, const model::PromptDa
                  "render it with the engine of this session"};
 }
 
-model::MediaContent content_of(const model::MediaRows& rows) {
-    const auto& values = rows.picture ? rows.patches.values : rows.frames;
-    // The same patches in another shape are another picture.
-    const XXH64_hash_t seed = rows.patches.x.empty() ? 0 : static_cast<XXH64_hash_t>(rows.patches.x.back()) + 1;
-    const XXH128_hash_t hash = XXH3_128bits_withSeed(values.data(), values.size() * sizeof(float), seed);
-    return {hash.low64, hash.high64};
-}
-
 // How many tokens the sequence and the prompt begin with alike, no picture or recording cut.
 size_t common_tokens(const model::SessionState& session, const model::PromptData& data) {
     const auto differs = std::mismatch(session.ids.begin(), session.ids.end(), data.ids.begin(), data.ids.end()).first;
@@ -50,7 +40,7 @@ size_t common_tokens(const model::SessionState& session, const model::PromptData
         const bool b = other != data.media.end() && other->first < common;
         if (!a && !b) return static_cast<size_t>(common);
         const bool same = a && b && mine->end() <= common && mine->position == other->first && mine->count == other->count &&
-                          mine->block == other->rows->picture && mine->content == content_of(*other->rows);
+                          mine->block == other->rows->picture && mine->content == other->rows->content;
         if (!same) return static_cast<size_t>(std::min(a ? mine->position : common, b ? other->first : common));
         ++mine;
         ++other;
@@ -107,7 +97,7 @@ void model::SessionState::append(const PromptData& data, size_t from) {
         rows.position = base + m.first;
         rows.count = m.count;
         rows.block = m.rows->picture;
-        rows.content = content_of(*m.rows);
+        rows.content = m.rows->content;
         pending.push_back({soft.size(), m.rows});
         soft.push_back(std::move(rows));
     }

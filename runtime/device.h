@@ -116,6 +116,9 @@ class Device {
     virtual Result<Buffer> allocate(size_t bytes, MemoryKind kind) = 0;
     // Bytes from one buffer of this device to another, at once and outside of steps.
     virtual Result<void> copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset, size_t bytes) = 0;
+    // Bytes between the host and a buffer of this device, at once and outside of steps.
+    virtual Result<void> download(const Buffer& from, size_t offset, std::span<std::byte> to) = 0;
+    virtual Result<void> upload(std::span<const std::byte> from, const Buffer& to, size_t offset) = 0;
     // The whole buffer full of one word, at once and outside of steps.
     virtual Result<void> fill(const Buffer& buffer, uint32_t word) = 0;
 

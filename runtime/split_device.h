@@ -33,6 +33,8 @@ class SplitDevice final : public Device {
                       size_t bytes) override {
         return main_->copy(from, from_offset, to, to_offset, bytes);
     }
+    Result<void> download(const Buffer& from, size_t offset, std::span<std::byte> to) override { return main_->download(from, offset, to); }
+    Result<void> upload(std::span<const std::byte> from, const Buffer& to, size_t offset) override { return main_->upload(from, to, offset); }
     Result<void> fill(const Buffer& buffer, uint32_t word) override { return main_->fill(buffer, word); }
     Result<Placed> place(const TensorView& host, Use use, const ByteSink& progress) override;
     bool moves(const TensorView& host, Use use) const override { return main_->moves(host, use); }

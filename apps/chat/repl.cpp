@@ -17,10 +17,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-bool has_media(const Message& message) {
-    return std::any_of(message.parts.begin(), message.parts.end(), [](const Part& part) { return part.kind != Part::Kind::text; });
-}
-
 // Media are no more than their files' names, and those are not for the file of the history.
 bool names_media(const std::string& entry) {
     return entry.starts_with("/image") || entry.starts_with("/video") || entry.starts_with("/audio");
@@ -74,7 +70,6 @@ void Repl::take_entry(LineReader& reader, const Typed& typed) {
 void Repl::say(const std::string& text) {
     if (const Result<void> checked = check_text(text, "the message"); !checked) return fail(checked.error());
     Message message = outbox_.take(text);
-    if (has_media(message)) console_.draw("reading media");
     answer([&](const GenerateOptions& options, const TokenSink& sink) { return chat_.send(std::move(message), options, sink); });
 }
 
@@ -83,9 +78,11 @@ void Repl::answer(const Ask& ask) {
     options.cancel = program_.interrupt.token();
     Progress progress(console_, program_.interrupt);
     uint64_t computed = 0;
-    options.progress = [&computed, sink = progress.sink(Progress::Unit::tokens)](auto stage, auto done, auto total) {
+    const ProgressSink media = progress.sink(Progress::Unit::work), prompt = progress.sink(Progress::Unit::tokens);
+    options.progress = [&](std::string_view stage, uint64_t done, uint64_t total) {
+        if (stage != "prompt") return media(stage, done, total);
         computed = done;
-        return sink(stage, done, total);
+        return prompt(stage, done, total);
     };
     ReplyStream stream(console_, settings_.show_thoughts);
     const TokenSink sink = [&stream](const Token& token) { return stream.take(token); };
@@ -94,6 +91,8 @@ void Repl::answer(const Ask& ask) {
     if (!console_.json) stream.finish(reply.has_value() && !reply->tokens.empty());
     if (reply)
         after_reply(*reply, computed);
+    else if (reply.error().code == Errc::cancelled && at_terminal_ && !program_.interrupt.asks_to_end())
+        note("stopped while media were read; nothing was sent");
     else
         fail(reply.error());
     Interrupt& interrupt = program_.interrupt;

@@ -297,9 +297,9 @@ Needs needs_of(const PromptSource& source) {
     return needs;
 }
 
-Result<Prompt> render_prompt(const Engine& engine, const PromptSource& source) {
-    if (source.raw) return engine.raw(source.parts);
-    return engine.render(source.conversation);
+Result<Prompt> render_prompt(const Engine& engine, const PromptSource& source, const ProgressSink& progress) {
+    if (source.raw) return engine.raw(source.parts, true, progress);
+    return engine.render(source.conversation, progress);
 }
 
 }  // namespace lapidary::cli

@@ -50,6 +50,6 @@ Result<void> check_medium(const Part& part);
 Inputs inputs_of(const PromptOptions& options, const PromptSource& source);
 // What the model must take.
 Needs needs_of(const PromptSource& source);
-Result<Prompt> render_prompt(const Engine& engine, const PromptSource& source);
+Result<Prompt> render_prompt(const Engine& engine, const PromptSource& source, const ProgressSink& progress);
 
 }  // namespace lapidary::cli

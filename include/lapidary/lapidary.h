@@ -264,10 +264,11 @@ class Engine {
     Result<std::string> piece(int32_t id) const;   // the vocabulary's own text for one id
 
     // The chat template applied, media decoded, resized and framed. A recording that cannot fit into the context is
-    // refused by the length in its header, or as soon as it gets too long: context_full.
-    Result<Prompt> render(const Conversation& conversation) const;
+    // refused by the length in its header, or as soon as it gets too long: context_full. What was decoded before is kept, up to 256 MiB, and known
+    // again by content. `progress`: stage "media", in thousandths of a medium; false: `cancelled`.
+    Result<Prompt> render(const Conversation& conversation, const ProgressSink& progress = {}) const;
     // The parts as they are, without a template: BOS, then text and media in order.
-    Result<Prompt> raw(std::span<const Part> parts, bool special = true) const;
+    Result<Prompt> raw(std::span<const Part> parts, bool special = true, const ProgressSink& progress = {}) const;
     // Bare ids; checked against the vocabulary size.
     Result<Prompt> tokens(std::span<const int32_t> ids) const;
 

@@ -63,6 +63,16 @@ Result<void> CpuDevice::fill(const Buffer& buffer, uint32_t word) {
     return {};
 }
 
+Result<void> CpuDevice::download(const Buffer& from, size_t offset, std::span<std::byte> to) {
+    std::memcpy(to.data(), host_bytes(*from) + offset, to.size());
+    return {};
+}
+
+Result<void> CpuDevice::upload(std::span<const std::byte> from, const Buffer& to, size_t offset) {
+    std::memcpy(host_bytes(*to) + offset, from.data(), from.size());
+    return {};
+}
+
 Result<void> CpuDevice::copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset,
                              size_t bytes) {
     constexpr size_t kPiece = size_t{1} << 20;

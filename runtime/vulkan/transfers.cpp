@@ -2,6 +2,7 @@
 #include "runtime/vulkan/transfers.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/try.h"
 
@@ -46,6 +47,21 @@ Result<const std::byte*> Transfers::read(const VulkanBuffer& from, uint64_t offs
     make_visible(to->block());
     ++reads_;
     return static_cast<const std::byte*>(to->mapped());
+}
+
+Result<void> Transfers::download(const VulkanBuffer& from, uint64_t offset, std::span<std::byte> to) {
+    const bool direct = from.mapped() && from.block().cached;
+    if (direct) make_visible(from.block());
+    if (!direct && !to.empty()) LAP_TRY(reserve(download_, std::min<uint64_t>(to.size(), kTransferPiece), Memory::readback, "readback"));
+    for (size_t at = 0; at < to.size(); at += kTransferPiece) {
+        const size_t count = std::min<size_t>(to.size() - at, kTransferPiece);
+        if (!direct) {
+            LAP_TRY(copy(from, offset + at, *download_, 0, count));
+            make_visible(download_->block());
+        }
+        std::memcpy(to.data() + at, direct ? from.mapped() + offset + at : download_->mapped(), count);
+    }
+    return {};
 }
 
 Result<void> Transfers::copy(const VulkanBuffer& from, uint64_t from_offset, const VulkanBuffer& to, uint64_t to_offset,

@@ -3,11 +3,14 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "runtime/vulkan/commands.h"
 
 namespace lapidary::runtime::vulkan {
+
+inline constexpr uint64_t kTransferPiece = 8 << 20;
 
 class Transfers {
   public:
@@ -23,6 +26,9 @@ class Transfers {
     Result<const std::byte*> read(const VulkanBuffer& from, uint64_t offset, uint64_t bytes);
     void forget_reads() { reads_ = 0; }
 
+    // At most kTransferPiece bytes of staging, where the host does not see the buffer or sees it uncached.
+    Result<void> download(const VulkanBuffer& from, uint64_t offset, std::span<std::byte> to);
+
     Result<void> copy(const VulkanBuffer& from, uint64_t from_offset, const VulkanBuffer& to, uint64_t to_offset, uint64_t bytes);
     Result<void> fill(const VulkanBuffer& buffer, uint32_t word);
 
@@ -30,7 +36,7 @@ class Transfers {
     Result<void> reserve(std::shared_ptr<VulkanBuffer>& staging, uint64_t bytes, Memory kind, const char* name);
 
     Queue& queue_;
-    std::shared_ptr<VulkanBuffer> upload_;
+    std::shared_ptr<VulkanBuffer> upload_, download_;
     std::vector<std::shared_ptr<VulkanBuffer>> readback_;  // one for each copy read; the first reads_ are valid
     size_t reads_ = 0;
 };

@@ -99,6 +99,17 @@ Result<void> VulkanDevice::copy(const Buffer& from, size_t from_offset, const Bu
     return transfers_->copy(vulkan_buffer(*from), from_offset, vulkan_buffer(*to), to_offset, bytes);
 }
 
+Result<void> VulkanDevice::download(const Buffer& from, size_t offset, std::span<std::byte> to) {
+    return transfers_->download(vulkan_buffer(*from), offset, to);
+}
+
+Result<void> VulkanDevice::upload(std::span<const std::byte> from, const Buffer& to, size_t offset) {
+    return transfers_->write(vulkan_buffer(*to), offset, from.size(), kTransferPiece, [&](std::byte* target, uint64_t at, uint64_t count) {
+        std::memcpy(target, from.data() + at, count);
+        return true;
+    });
+}
+
 Result<void> VulkanDevice::fill(const Buffer& buffer, uint32_t word) { return transfers_->fill(vulkan_buffer(*buffer), word); }
 
 // Whatever recordings name by address grows here, and then they go.

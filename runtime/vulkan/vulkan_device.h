@@ -64,6 +64,8 @@ class VulkanDevice final : public Device {
 
     Result<Buffer> allocate(size_t bytes, MemoryKind kind) override;
     Result<void> copy(const Buffer& from, size_t from_offset, const Buffer& to, size_t to_offset, size_t bytes) override;
+    Result<void> download(const Buffer& from, size_t offset, std::span<std::byte> to) override;
+    Result<void> upload(std::span<const std::byte> from, const Buffer& to, size_t offset) override;
     Result<void> fill(const Buffer& buffer, uint32_t word) override;
     Result<Placed> place(const TensorView& host, Use use, const ByteSink& progress) override {
         return weights_->place(host, use, progress);

@@ -58,6 +58,30 @@ TEST_CASE("transfers: written in pieces, copied and filled at offsets, read back
     }
 }
 
+TEST_CASE("transfers: downloads longer than their staging, from an offset") {
+    for (const auto memory : {VulkanFaults::Memory::same, VulkanFaults::Memory::card}) {
+        VulkanFaults faults(memory);
+        const auto queue = Queue::create(faults.context);
+        REQUIRE(queue);
+        Transfers transfers(**queue);
+        constexpr uint64_t kWords = (2 * kTransferPiece + 4096) / 4;
+        const auto a = buffer(faults, kWords * 4);
+        REQUIRE(transfers.write(*a, 0, kWords * 4, kTransferPiece, [&](std::byte* to, uint64_t from, uint64_t count) {
+            for (uint64_t i = 0; i < count; i += 4) {
+                const auto word = static_cast<uint32_t>((from + i) / 4);
+                std::memcpy(to + i, &word, 4);
+            }
+            return true;
+        }));
+        std::vector<uint32_t> words(kWords - 100);
+        REQUIRE(transfers.download(*a, 400, std::as_writable_bytes(std::span(words))));
+        size_t wrong = 0;
+        for (size_t i = 0; i < words.size(); ++i) wrong += words[i] != i + 100;
+        CHECK(wrong == 0);
+        REQUIRE(transfers.download(*a, 0, {}));
+    }
+}
+
 TEST_CASE("transfers: a device that is lost and staging that finds no room are errors, and the next transfer is tried") {
     VulkanFaults faults(VulkanFaults::Memory::card);
     const auto queue = Queue::create(faults.context);

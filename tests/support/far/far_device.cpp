@@ -109,6 +109,18 @@ Result<void> FarDevice::copy(const Buffer& from, size_t from_offset, const Buffe
     return inner_.copy(inner(from), from_offset, inner(to), to_offset, bytes);
 }
 
+Result<void> FarDevice::download(const Buffer& from, size_t offset, std::span<std::byte> to) {
+    if (open_) misuse_ = "download() while a step is being noted";
+    if (lost_) return lost();
+    return inner_.download(inner(from), offset, to);
+}
+
+Result<void> FarDevice::upload(std::span<const std::byte> from, const Buffer& to, size_t offset) {
+    if (open_) misuse_ = "upload() while a step is being noted";
+    if (lost_) return lost();
+    return inner_.upload(from, inner(to), offset);
+}
+
 Result<void> FarDevice::fill(const Buffer& buffer, uint32_t word) {
     if (lost_) return lost();
     return inner_.fill(inner(buffer), word);

@@ -48,6 +48,8 @@ class FarDevice final : public runtime::Device {
     Result<runtime::Buffer> allocate(size_t bytes, runtime::MemoryKind kind) override;
     Result<void> copy(const runtime::Buffer& from, size_t from_offset, const runtime::Buffer& to, size_t to_offset,
                       size_t bytes) override;
+    Result<void> download(const runtime::Buffer& from, size_t offset, std::span<std::byte> to) override;
+    Result<void> upload(std::span<const std::byte> from, const runtime::Buffer& to, size_t offset) override;
     Result<void> fill(const runtime::Buffer& buffer, uint32_t word) override;
     Result<runtime::Placed> place(const runtime::TensorView& host, runtime::Use use,
                                   const runtime::ByteSink& progress) override;
