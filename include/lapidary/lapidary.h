@@ -196,6 +196,7 @@ struct EngineOptions {
     // What does not fit is refused before weights are read: does_not_fit.
     std::optional<uint64_t> memory_bytes = {};
     uint32_t sessions = 1;                // for so many the plan keeps room; more are made as long as memory lasts
+    bool conversations = false;           // they take turns (Session::replace): the plan keeps room for a checkpoint each
     bool precise = false;                 // f32 matmul inputs, f32 KV: what parity tests use
     int image_tokens = 0;                 // 70 140 280 560 1120; 0 = the model's
     // Stage "load", in bytes of the weights that are rearranged: 0 of 0 when the file is opened, then from 0 to all.

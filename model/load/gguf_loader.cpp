@@ -188,7 +188,7 @@ Result<LoadedModel> load_gguf_model(const Gguf& gguf, const LoadOptions& options
     LoadedModel model;
     model.source = "gguf";
     LAP_ASSIGN(model.config, read_gguf_config(gguf, model.notes));
-    LAP_TRY(read_vocabulary(gguf, model));
+    if (options.vocabulary) LAP_TRY(read_vocabulary(gguf, model));
     const std::string file = options.model.string();
     LAP_TRY(check_config(model.config, file));
     LAP_TRY(check_vocabulary(model, file));

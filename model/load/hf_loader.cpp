@@ -154,7 +154,7 @@ Result<LoadedModel> load_hf_model(const TextFiles& texts, const runtime::Safeten
     LAP_ASSIGN(HfConfig config, read_hf_config(texts));
     model.config = std::move(config.model);
     model.notes = std::move(config.notes);
-    LAP_TRY(read_vocabulary(texts, model));
+    if (options.vocabulary) LAP_TRY(read_vocabulary(texts, model));
     complete_ids(model);
     const std::string file = texts.where("config.json");
     LAP_TRY(check_config(model.config, file));

@@ -42,6 +42,7 @@ struct LoadOptions {
     Inputs inputs = {};            // that the model must take, by a projector beside it if need be
     bool companions = false;       // take the best projector beside the model, if there is one
     bool weights = true;           // false: headers, shapes and tokenizer only
+    bool vocabulary = true;        // false: no tokenizer either, as planners need none
     bool prompts_only = false;     // not even the shapes: config and tokenizer, whatever became of the tensors
     bool carry = false;  // for who packs it: fill LoadedModel::texts, keep the tensors' bytes within reach
 };
