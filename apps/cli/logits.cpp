@@ -121,7 +121,7 @@ Result<int> logits_verb(Program& program, Args args) {
     progress.clear();
     tell_notes(console, engine.info().notes);
     LAP_ASSIGN(const Prompt prompt,
-               input.ids ? engine.tokens(*input.ids) : render_prompt(engine, input.prompt));
+               input.ids ? engine.tokens(*input.ids) : render_prompt(engine, with_stored_system(console, engine, input.prompt)));
     LAP_ASSIGN(Session session, engine.new_session());
     LAP_TRY(session.append(prompt));
     LAP_ASSIGN(const int64_t rows, write_rows(program, session, file, options.all ? Rows::all : Rows::last));
