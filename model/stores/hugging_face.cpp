@@ -61,6 +61,7 @@ Result<fs::path> snapshot_in(const fs::path& repo, const std::string& revision) 
         if (revision.empty()) return newest_of(snapshots);
         return is_plain_name(revision) && is_folder(snapshots / revision) ? snapshots / revision : fs::path();
     }
+    if (const auto outside = leads_outside(ref, repo)) return *outside;
     LAP_ASSIGN(std::string commit, runtime::read_text_file(ref, kMaxRefBytes));
     commit.erase(commit.find_last_not_of(" \t\r\n") + 1);
     if (!is_plain_name(commit))

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "base/describe.h"
@@ -108,6 +109,7 @@ fs::path best_projector(const std::vector<fs::path>& files) {
 }
 
 std::vector<GgufFile> join_parts(const std::vector<fs::path>& files, const fs::path& root) {
+    const std::set<fs::path> present(files.begin(), files.end());
     std::map<fs::path, size_t> known;  // the first part -> its place in `out`
     std::vector<GgufFile> out;
     for (const fs::path& file : files) {
@@ -120,7 +122,7 @@ std::vector<GgufFile> join_parts(const std::vector<fs::path>& files, const fs::p
         if (added && split)
             for (int part = 1; part <= split->count && model.problem.code == Errc::ok; ++part) {
                 const fs::path path = file.parent_path() / split->part_name(part);
-                if (std::find(files.begin(), files.end(), path) == files.end())
+                if (present.count(path) == 0)
                     model.problem = {Errc::model_not_found,
                                      concat("part ", part, " of ", split->count, " is missing: ", in_quotes(path.string())),
                                      "let the download finish, or fetch the model again"};

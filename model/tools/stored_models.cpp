@@ -1,6 +1,7 @@
 // What other programs keep on this machine, and whether it would run here, from headers alone.
 #include <new>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "lapidary/tools.h"
 #include "model/engine_state.h"
@@ -29,6 +30,12 @@ Result<void> look_into(const std::shared_ptr<const stores::StoredModel>& kept, c
     return {};
 }
 
+// What an error says behind the file of the row, which stands there already.
+std::string without_path(const std::string& message, const stores::StoredModel& kept) {
+    const std::string front = in_quotes(kept.model.string()) + ": ";
+    return message.starts_with(front) ? message.substr(front.size()) : message;
+}
+
 }  // namespace
 
 Result<StoredModels> stored_models(const EngineOptions& engine) try {
@@ -48,7 +55,7 @@ Result<StoredModels> stored_models(const EngineOptions& engine) try {
         row.bytes = kept.bytes;
         row.drafter = !kept.drafter.empty();
         const auto looked = look_into(std::make_shared<const stores::StoredModel>(kept), engine, machine, row);
-        if (!looked) row.problem = looked.error().message;
+        if (!looked) row.problem = without_path(looked.error().message, kept);
     }
     return out;
 } catch (const std::bad_alloc&) {

@@ -75,6 +75,10 @@ TEST_CASE("hugging face: a ref is the name of a folder, or nothing") {
     CHECK(cache.problem().find("which is not there") != std::string::npos);
     cache.hub.ref("google--gemma-4--it", "main", std::string(1000, 'a'));
     CHECK(cache.problem().find("1000 bytes") != std::string::npos);
+    const fs::path ref = cache.hub.repo("google--gemma-4--it") / "refs/main";
+    fs::remove(ref);
+    fs::create_symlink(cache.folder.write("secret", kNew), ref);
+    CHECK(cache.problem().find("leads out of the folder") != std::string::npos);
 }
 
 TEST_CASE("hugging face: links stay in the cache") {
