@@ -84,7 +84,9 @@ bool looks_like_a_model(const std::string& word) {
     if (word.find_first_of(" \t\n") != word.npos) return false;
     if (has_model_ending(word)) return true;
     const size_t colon = word.find(':');  // gemma4:12b
-    return word.find('/') != word.npos || (colon != word.npos && colon > 0 && colon + 1 < word.size());
+    if (word.find('/') != word.npos || (colon != word.npos && colon > 0 && colon + 1 < word.size())) return true;
+    const auto found = find_model(word);  // a name that another program gave
+    return found && !found->name.empty();
 }
 
 // Where nothing is named on the line the environment may name it.

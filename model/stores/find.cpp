@@ -157,7 +157,9 @@ Error not_found(const std::string& name, const Asked& asked, const Places& place
     } else if (asked.program) {
         known = concat(": no models were found in ", folders_of(*asked.program, places));
     }
-    for (const StoreProblem& problem : listing.problems) known += concat("; ", in_quotes(problem.folder.string()), ": ", problem.message);
+    // A file's name that was mistyped has nothing to do with folders that cannot be read.
+    if (asked.program || fs::path(name).extension().empty())
+        for (const StoreProblem& problem : listing.problems) known += concat("; ", in_quotes(problem.folder.string()), ": ", problem.message);
     if (asked.program)
         return {Errc::model_not_found, concat(title_of(*asked.program), " keeps no model ", in_quotes(name), known), "`lapidary list` shows all names"};
     return {Errc::model_not_found, concat("there is no model at ", in_quotes(name), ", and no other program keeps one of that name", known),

@@ -163,7 +163,7 @@ void find_manifests(const fs::path& folder, int depth, std::vector<std::string>&
     const Entries entries = entries_of(folder);
     if (!entries.problem.empty())
         listing.problems.push_back({Program::ollama, folder, concat("cannot read the folder: ", entries.problem),
-                                    "Ollama's service keeps models for its own user: join its group (sudo usermod -a -G ollama $USER)"});
+                                    "where Ollama runs as a service, the folder is its user's: join its group (sudo usermod -a -G ollama $USER)"});
     for (const fs::path& path : entries.paths) {
         names.push_back(path.filename().string());
         if (depth + 1 < kLevels && is_folder(path)) find_manifests(path, depth + 1, names, found, listing);

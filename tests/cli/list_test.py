@@ -249,6 +249,13 @@ class Names(Stores):
         self.fails(3, "run", "hf:acme/tiny-it", "Hi", env=self.env, says="leads out of the folder")
 
 
+    def test_a_name_alone_is_the_model(self):
+        self.tiny_in_hub()
+        self.assertEqual(self.ok("run", "tiny-it", *GREEDY, env=self.env, stdin=b"Who are you?"),
+                         self.ok("run", TINY, "Who are you?", *GREEDY))
+        self.assertEqual(self.ok("run", "tiny", *GREEDY, env=self.env, stdin=b""), self.ok("run", TINY, "tiny", *GREEDY))
+
+
 class Companions(Stores):
     def test_the_projector_comes_along(self):
         sound = ("--audio", SAMPLES / "speech_1.wav", "-p", "Hi", *GREEDY)
@@ -265,6 +272,17 @@ class Companions(Stores):
         self.gemma(self.ollama.layer("projector", b"GGUF, cut"))
         self.ok("run", "ollama:gemma4:12b", "Hi", *GREEDY, env=self.env)
         self.fails(3, "run", "ollama:gemma4:12b", *sound, env=self.env)
+
+    def test_a_type_among_the_files_of_a_repository(self):
+        q8 = (PEER.parent / "quant3-q8_0.gguf").read_bytes()
+        hub_model(self.home, "org/gemma-GGUF", {"gemma-Q4_0.gguf": PEER, "gemma-Q8_0.gguf": q8, "mmproj-F16.gguf": projector(F16, 2),
+                                                "mmproj-BF16.gguf": projector(30, 2)})
+        rows = self.rows()
+        self.assertEqual({rows["hf:org/gemma-GGUF:" + kind]["type"] for kind in ("Q4_0", "Q8_0")}, {"q4_0", "q8_0"})
+        files = self.ok_json("inspect", "hf:org/gemma-gguf:q8_0", env=self.env)["files"]
+        self.assertEqual([os.path.basename(file) for file in files], ["gemma-Q8_0.gguf", "mmproj-BF16.gguf"])
+        self.fails(3, "inspect", "hf:org/gemma-GGUF", env=self.env, says=("hf:org/gemma-GGUF:Q4_0", "hf:org/gemma-GGUF:Q8_0"))
+        self.fails(3, "inspect", "hf:org/gemma-GGUF:Q5_K", env=self.env, says="hf:org/gemma-GGUF:Q4_0")
 
     def test_towers_in_the_file_of_the_text(self):
         gguf = GgufFile(PEER.read_bytes()).put("tokenizer.ggml.model", STRING, "llama").put("tokenizer.ggml.pre", STRING, "gemma4")

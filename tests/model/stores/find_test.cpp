@@ -128,6 +128,8 @@ TEST_CASE("find: names that do not exist get the nearest that do") {
     CHECK(has(stores.error("llama.cpp:a").message, "HOME is not set"));
     stores.places.lm_studio = {stores.folder.write("file", "x")};
     CHECK(has(stores.error("lmstudio:a").message, "cannot read the folder"));
+    CHECK(has(stores.error("absent").message, "cannot read the folder"));
+    CHECK_FALSE(has(stores.error("absent.gguf").message, "cannot read the folder"));
 }
 
 TEST_CASE("find: a damaged model is its own error, and a download that is under way a hint") {
