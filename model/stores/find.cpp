@@ -82,6 +82,12 @@ bool has_word(const std::string& text, const std::string& word) {
     return false;
 }
 
+// With and without the publisher; `asked` without capitals.
+bool is_repo(const StoredModel& model, const std::string& asked) {
+    const std::string own = lower(model.repo);
+    return !model.file.empty() && (own == asked || own.substr(own.rfind('/') + 1) == asked);
+}
+
 // repo:PART, by any part of a file's name. Where PART is a whole word of some, these are meant: F16, not BF16.
 Candidates by_part(const std::vector<StoredModel>& models, const std::string& asked) {
     Candidates some, whole;
@@ -89,8 +95,8 @@ Candidates by_part(const std::vector<StoredModel>& models, const std::string& as
     if (mark == asked.npos || mark + 1 == asked.size()) return {};
     const std::string repo = asked.substr(0, mark), part = asked.substr(mark + 1);
     for (const StoredModel& model : models) {
-        const std::string own = lower(model.repo), file = lower(model.file);
-        if (file.empty() || (own != repo && own.substr(own.rfind('/') + 1) != repo) || file.find(part) == file.npos) continue;
+        const std::string file = lower(model.file);
+        if (!is_repo(model, repo) || file.find(part) == file.npos) continue;
         some.push_back(&model);
         if (has_word(file, part)) whole.push_back(&model);
     }
@@ -109,7 +115,7 @@ Candidates matching(const std::vector<StoredModel>& models, const std::string& w
     if (!alike.empty()) return alike;
     if (Candidates some = by_part(models, asked); !some.empty()) return some;
     for (const StoredModel& model : models)  // a repository of several files, without saying which
-        if (!model.file.empty() && (lower(model.repo) == asked || lower(model.repo.substr(model.repo.rfind('/') + 1)) == asked)) gguf.push_back(&model);
+        if (is_repo(model, asked)) gguf.push_back(&model);
     return gguf;
 }
 
@@ -161,7 +167,8 @@ Error not_found(const std::string& name, const Asked& asked, const Places& place
     if (asked.program || fs::path(name).extension().empty())
         for (const StoreProblem& problem : listing.problems) known += concat("; ", in_quotes(problem.folder.string()), ": ", problem.message);
     if (asked.program)
-        return {Errc::model_not_found, concat(title_of(*asked.program), " keeps no model ", in_quotes(name), known), "`lapidary list` shows all names"};
+        return {Errc::model_not_found, concat(title_of(*asked.program), " keeps no model ", in_quotes(name), known),
+                "`lapidary list` shows all names"};
     return {Errc::model_not_found, concat("there is no model at ", in_quotes(name), ", and no other program keeps one of that name", known),
             "check the path; `lapidary list` shows the names"};
 }
@@ -175,7 +182,8 @@ void mark_hidden(std::vector<StoredModel>& models) {
     std::set<std::string> names;
     for (StoredModel& model : models)
         if (!names.insert(model.name).second)
-            model.problem = {Errc::unsupported_model, concat(in_quotes(model.name), " is there twice, and the name opens the other one"), "name this one by its path"};
+            model.problem = {Errc::unsupported_model, concat(in_quotes(model.name), " is there twice, and the name opens the other one"),
+                             "name this one by its path"};
 }
 
 }  // namespace
@@ -201,12 +209,12 @@ Result<Found> find_model(const fs::path& model, const Places& places) {
         if (!asked.program || asked.program == program) list_program(program, places, asked.revision, listing);
     Candidates found = matching(listing.models, asked.word);
     // The same name in another folder of the same program: the first counts.
-    for (size_t i = 0; i < found.size(); ++i)
-        found.erase(std::remove_if(found.begin() + static_cast<long>(i) + 1, found.end(), [&](const StoredModel* other) { return other->name == found[i]->name; }),
-                    found.end());
+    std::set<std::string> names;
+    std::erase_if(found, [&names](const StoredModel* other) { return !names.insert(other->name).second; });
     if (found.empty()) return not_found(name, asked, places, listing);
     if (found.size() > 1)
-        return Error{Errc::model_not_found, concat(in_quotes(name), " may be any of ", found.size(), " models: ", names_of(found)), "give one of these names"};
+        return Error{Errc::model_not_found, concat(in_quotes(name), " may be any of ", found.size(), " models: ", names_of(found)),
+                     "give one of these names"};
     if (!found.front()->usable()) {
         Error problem = found.front()->problem;
         if (!found.front()->download.empty()) problem.hint = found.front()->download;

@@ -36,8 +36,9 @@ void list_llama_cpp(const fs::path& root, Listing& listing) {
         model.bytes = file.bytes;
         model.problem = file.problem;
         std::vector<fs::path> own;
+        const std::string name = lower(file.path.filename().string());
         for (const fs::path& projector : projectors)
-            if (const std::string owner = owner_of(projector); !owner.empty() && lower(file.path.filename().string()).starts_with(owner)) own.push_back(projector);
+            if (const std::string owner = owner_of(projector); !owner.empty() && name.starts_with(owner)) own.push_back(projector);
         if (const fs::path best = best_projector(own); !best.empty()) {
             const auto outside = leads_outside(best, root);
             if (outside) model.projector_problem = *outside;

@@ -169,8 +169,8 @@ void list_folder(const NamedFolder& what, Listing& listing) {
         const bool alone = models.size() == 1 && !checkpoint;
         const std::string behind = alone ? "" : concat(":", !type.empty() && alike == 1 ? type : file.stem);
         model.name = concat(prefix_of(what.program), what.repo, behind);
-        for (const std::string& word : {behind, concat(":", file.stem), concat(":", file.path.filename().string()), concat("/", file.path.filename().string())})
-            add_words(model, word);
+        const std::string whole = file.path.filename().string();
+        for (const std::string& word : {behind, concat(":", file.stem), concat(":", whole), concat("/", whole)}) add_words(model, word);
         listing.models.push_back(std::move(model));
     }
 }
