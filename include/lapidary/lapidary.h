@@ -299,7 +299,7 @@ struct Token {
 };
 using TokenSink = std::function<Flow(const Token&)>;
 
-struct Sampling {                // unset: the checkpoint's generation settings, else Gemma's
+struct Sampling {                // unset: what its store says, else the checkpoint's generation settings, else Gemma's
     std::optional<float> temperature = {}, top_p = {}, min_p = {};  // temperature 0: greedy
     std::optional<int> top_k = {};                                  // 0: off
     std::optional<uint64_t> seed = {};                              // unset: random, see Reply::seed
@@ -309,7 +309,7 @@ struct GenerateOptions {
     uint32_t max_tokens = 1024;
     Sampling sampling = {};
     int logprobs = 0;            // alternatives to report per token
-    std::vector<std::string> stop = {};  // texts that end the reply; they are not part of it
+    std::vector<std::string> stop = {};  // texts that end the reply, no part of it; empty: what the model's store says
     bool ignore_eos = false;     // benchmarks: run to max_tokens
     std::optional<uint32_t> think_budget = {};  // tokens of thoughts, after which an open one is closed by force
     std::string tools = {};      // Conversation::tools: a call with an unquoted string can be read by their schemas
