@@ -226,6 +226,7 @@ Result<Engine> make_engine(const EngineOptions& options, LoadedModel loaded,
     info.stop_ids = config.stop_ids;
     info.suppress_ids = config.suppress_ids;
     info.notes = state->loaded.notes;
+    info.system = state->loaded.system;
     if (state->recorders) info.untimed = state->recorders->missing();
     if (!info.untimed.empty()) info.notes.push_back(info.untimed);
     if (!options.kv && !options.precise && info.kv == KvFormat::q8_0)

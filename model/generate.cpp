@@ -13,13 +13,19 @@
 namespace lapidary {
 namespace {
 
+// The caller's stop texts, else those that a store keeps with the model.
+const std::vector<std::string>& stops_of(const model::EngineState& engine, const GenerateOptions& options) {
+    const auto& stored = engine.loaded.stored;
+    return options.stop.empty() && stored ? stored->defaults.stop : options.stop;
+}
+
 // The text side of a reply; does nothing for models without a tokenizer.
 class TextStream {
   public:
     static Result<TextStream> create(const model::EngineState& engine, std::span<const int32_t> before,
                                      const GenerateOptions& options) {
         TextStream out;
-        LAP_ASSIGN(auto matcher, model::StopMatcher::create(options.stop));
+        LAP_ASSIGN(auto matcher, model::StopMatcher::create(stops_of(engine, options)));
         out.matcher_ = std::move(matcher);
         if (engine.tokenizer) {
             LAP_ASSIGN(auto tools, model::parse_tools(options.tools));

@@ -177,6 +177,7 @@ runtime::Wishes wishes_of(const EngineOptions& options, const AskedPlacement& as
     else if (options.kv)
         wishes.kv = *options.kv == KvFormat::f32 ? runtime::KvFormat::f32
                     : *options.kv == KvFormat::f16 ? runtime::KvFormat::f16 : runtime::KvFormat::q8_0;
+    wishes.checkpoints = options.conversations;
     wishes.sessions = static_cast<int32_t>(options.sessions);
     wishes.memory_bytes = options.memory_bytes;
     return wishes;

@@ -16,7 +16,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CODE = {".h", ".cpp", ".inl", ".inc", ".comp", ".glsl"}
 MAX_LINES = 600
-MAX_LINES_IN_ALL = 52_500  # of code in all rooms, without tests: videos, media of every kind and the whole chat protocol since 49,500
+MAX_LINES_IN_ALL = 58_500  # of code in all rooms, without tests: chat, schemas, saved sessions and the stores of others since 52,500
 
 # Room -> what its #include "..." may name: a folder with all below it ("x/"), the files of one folder ("x/*.h"), or a file.
 # The longest matching room counts.
@@ -39,10 +39,11 @@ ALLOWED = {
     "model/text": ("model/text/", "base/", "lapidary/"),
     "model/media": ("model/media/", "base/", "lapidary/result.h"),
     "model/media/ffmpeg": ("model/media/ffmpeg/",),
-    "model/load": ("model/load/", "model/config.h", "model/weights.h", "model/text/", *BELOW_MODEL, "lapidary/result.h"),
-    "model": ("model/*.h", "model/load/", "model/text/", "model/media/", *BELOW_MODEL, "lapidary/"),
+    "model/stores": ("model/stores/", "runtime/file/gguf.h", "runtime/file/json_file.h", "base/", "lapidary/result.h"),
+    "model/load": ("model/load/", "model/stores/", "model/config.h", "model/weights.h", "model/text/", *BELOW_MODEL, "lapidary/result.h"),
+    "model": ("model/*.h", "model/load/", "model/stores/", "model/text/", "model/media/", *BELOW_MODEL, "lapidary/"),
     "model/synth": ("model/synth/", "model/load/", "model/config.h", "model/weights.h", *BELOW_MODEL, "lapidary/"),
-    "model/tools": ("model/tools/", "model/synth/", "model/*.h", "model/load/", "model/text/", *BELOW_MODEL, "lapidary/"),
+    "model/tools": ("model/tools/", "model/synth/", "model/*.h", "model/load/", "model/stores/", "model/text/", *BELOW_MODEL, "lapidary/"),
     "model/packing": ("model/packing/", "model/tools/", "model/*.h", "model/load/", "model/text/", *BELOW_MODEL,
                       "lapidary/"),
     "apps": ("apps/", "base/", "lapidary/"),

@@ -52,6 +52,7 @@ COVERED_ELSEWHERE = {
     "model/audio": ("model/forward_test.cpp", "sound rows against goldens"),
     "model/vision": ("model/forward_test.cpp", "picture rows against goldens"),
     "model/layer": ("model/forward_test.cpp", "a layer shows in the goldens of the forward pass"),
+    "model/tools/stored_models": ("cli/list_test.py", "stores in a home that is made up"),
     "model/tools/profile": ("cli/profile_test.py", "rows of the recorder, which has a test of its own"),
     "model/tools/bench/runner": ("model/tools/bench_test.cpp", "whole benches"),
     "model/scores": ("model/forward_test.cpp", "the head shows in the goldens of the forward pass"),

@@ -98,11 +98,11 @@ class LineEditor final : public LineReader {
         tell_terminal("\x1b[?2004l");
         if (text == nullptr || count <= 0) {
             tell_terminal("\n");
-            return {end_, {}, std::exchange(had_text_, false)};
+            return {.kind = end_, .had_text = std::exchange(had_text_, false)};
         }
         std::string typed(text, static_cast<size_t>(count));
         if (typed.ends_with('\n')) typed.pop_back();
-        return {Typed::Kind::text, std::move(typed)};
+        return {.text = std::move(typed)};
     }
 
     void remember(const std::string& entry, bool in_file) override {

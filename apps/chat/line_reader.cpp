@@ -24,18 +24,18 @@ class PlainReader final : public LineReader {
                 case WatchedInput::Event::resized: break;
                 case WatchedInput::Event::stopped:
                     if (prompts_) console_.aside("\n");
-                    return {Typed::Kind::stopped, {}, !text.empty()};
+                    return {.kind = Typed::Kind::stopped, .had_text = !text.empty()};
                 case WatchedInput::Event::end:
-                    if (!text.empty()) return {Typed::Kind::text, std::move(text)};
+                    if (!text.empty()) return {.text = std::move(text)};
                     if (prompts_) console_.aside("\n");
-                    return {Typed::Kind::end};
+                    return {.kind = Typed::Kind::end};
                 case WatchedInput::Event::byte:
                     if (byte != '\n') {
                         text += byte;
                         break;
                     }
                     if (text.ends_with('\r')) text.pop_back();
-                    return {Typed::Kind::text, std::move(text)};
+                    return {.text = std::move(text)};
             }
     }
 
@@ -75,7 +75,7 @@ Result<Typed> read_entry(LineReader& reader, const std::string& prompt) {
     std::string inside;
     while (block ? !closed(entry.text, inside) : entry.text.ends_with('\\')) {
         Typed more = reader.line(kMore);
-        if (more.kind == Typed::Kind::stopped) return Typed{Typed::Kind::stopped, {}, true};
+        if (more.kind == Typed::Kind::stopped) return Typed{.kind = Typed::Kind::stopped, .had_text = true};
         if (more.kind == Typed::Kind::end)
             return usage(block ? "the input ends inside a block that \"\"\" opened" : "the input ends behind a backslash, which continues a line",
                          block ? "close it with \"\"\"" : "leave it out at the end");

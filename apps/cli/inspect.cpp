@@ -166,7 +166,8 @@ Result<int> inspect_verb(Program& program, Args args) {
     if (verify_sums) {
         const Interrupt::Scope stoppable(program.interrupt);
         Progress progress(console, program.interrupt);
-        LAP_ASSIGN(verified, verify(engine_opts.model, progress.sink()));
+        LAP_ASSIGN(const FoundModel found, find_model(engine_opts.model));
+        LAP_ASSIGN(verified, verify(found.path, progress.sink()));
     }
     if (console.json) {
         Json json = to_json(report);

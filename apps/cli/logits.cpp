@@ -121,7 +121,8 @@ Result<int> logits_verb(Program& program, Args args) {
     progress.clear();
     tell_notes(console, engine.info().notes);
     LAP_ASSIGN(const Prompt prompt,
-               input.ids ? engine.tokens(*input.ids) : render_prompt(engine, input.prompt, progress.sink(Progress::Unit::work)));
+               input.ids ? engine.tokens(*input.ids)
+                         : render_prompt(engine, with_stored_system(console, engine, input.prompt), progress.sink(Progress::Unit::work)));
     progress.clear();
     LAP_ASSIGN(Session session, engine.new_session());
     LAP_TRY(session.append(prompt));

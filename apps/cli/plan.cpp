@@ -25,6 +25,7 @@ struct PlanVerbOptions {
     PlanOptions plan;
     std::vector<uint32_t> contexts;
     std::optional<std::string> machine;
+    bool conversation = false;
 };
 
 void describe(Command& command, PlanVerbOptions& options, Console& console) {
@@ -37,6 +38,7 @@ void describe(Command& command, PlanVerbOptions& options, Console& console) {
         }
         return options.contexts.empty() ? Result<void>(usage(fmt::format("{} is empty", option))) : Result<void>();
     });
+    command.flag("--conversation", options.conversation, "with the checkpoint that chat keeps of each session");
     command.text("--machine", options.machine, "NAME", "a modelled laptop instead of this machine; all: a table; list: their names");
     command.choice("--synthetic", options.plan.synthetic, {"12b", "tiny"}, "shapes of that size, no file");
     add_type_option(command, options.plan.type, "of the synthetic weights: q4_0, q8_0, q4_k, q6_k, bf16, f16");
@@ -149,6 +151,7 @@ Result<int> plan_verb(Program& program, Args args) {
     LAP_ASSIGN(options.plan.engine,
                engine_options(console, options.engine, options.model, synthetic ? options.plan.synthetic : arguments.model));
     if (synthetic) options.plan.engine.model.clear();
+    options.plan.engine.conversations = options.conversation;
     std::vector<std::string> machines = {options.machine.value_or("")};
     if (options.machine == "all") {
         machines.clear();

@@ -90,7 +90,7 @@ Result<int> run_verb(Program& program, Args args) {
     LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
     progress.clear();
     tell_notes(program.console, engine.info().notes);
-    LAP_ASSIGN(const Prompt prompt, render_prompt(engine, source, progress.sink(Progress::Unit::work)));
+    LAP_ASSIGN(const Prompt prompt, render_prompt(engine, with_stored_system(program.console, engine, source), progress.sink(Progress::Unit::work)));
     progress.clear();
     note_unread_stdin(program.console, options.prompt);
     options.generate.think_budget = options.prompt.think_budget;

@@ -108,7 +108,7 @@ Result<int> tokenize_verb(Program& program, Args args) {
     LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
     tell_notes(console, engine.info().notes);
     if (takes_text) return print_ids(console, engine, text, options.tokenize);
-    return print_conversation(console, engine, conversation);
+    return print_conversation(console, engine, with_stored_system(console, engine, std::move(conversation)));
 }
 
 }  // namespace lapidary::cli

@@ -29,6 +29,7 @@ Result<int> chat_verb(Program& program, Args args);
 Result<int> logits_verb(Program& program, Args args);
 Result<int> tokenize_verb(Program& program, Args args);
 Result<int> inspect_verb(Program& program, Args args);
+Result<int> list_verb(Program& program, Args args);
 Result<int> doctor_verb(Program& program, Args args);
 Result<int> synth_verb(Program& program, Args args);
 Result<int> pack_verb(Program& program, Args args);
@@ -52,6 +53,7 @@ inline constexpr std::array<Verb, 15> kVerbs = {{
     {"logits", "the forward pass: scores of the next token, to a file", logits_verb},
     {"tokenize", "text to token ids", tokenize_verb},
     {"inspect", "what is in a model file, and which kernels serve it", inspect_verb},
+    {"list", "models that other programs keep on this machine, by name", list_verb},
     {"plan", "where a model would live here, what that takes, how fast it should be", plan_verb},
     {"bench", "speed: prompt and generation, beside what the machine can do", bench_verb},
     {"perplexity", "how well a model predicts a text", perplexity_verb},

@@ -3,28 +3,14 @@
 
 #include <algorithm>
 #include <cctype>
-#include <numeric>
 #include <utility>
+
+#include "base/edits.h"
 
 namespace lapidary::cli {
 namespace {
 
 using TakesValue = std::function<std::optional<bool>(const std::string& name)>;
-
-// Edits that make b of a: a letter more, less or another, or two swapped.
-size_t edits(std::string_view a, std::string_view b) {
-    std::vector<size_t> before, above(b.size() + 1), row(b.size() + 1);
-    std::iota(above.begin(), above.end(), size_t{0});
-    for (size_t i = 1; i <= a.size(); ++i) {
-        row[0] = i;
-        for (size_t j = 1; j <= b.size(); ++j) {
-            row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before[j - 2] + 1);
-        }
-        before = std::exchange(above, row);
-    }
-    return above[b.size()];
-}
 
 std::string lower(std::string_view word) {
     std::string text(word);

@@ -8,7 +8,10 @@
 namespace lapidary::cli {
 namespace {
 
-bool names_a_file(const HelpEntry& entry) { return entry.metavar.starts_with("FILE") || entry.metavar == "MODEL"; }
+// Where a model may stand, `lapidary list --names` tells those that other programs keep.
+bool names_a_model(const HelpEntry& entry) { return entry.metavar == "MODEL"; }
+bool takes_a_model(const HelpPage& page) { return page.usage.find("MODEL") != std::string::npos; }
+bool names_a_file(const HelpEntry& entry) { return entry.metavar.starts_with("FILE") || names_a_model(entry); }
 
 std::string verb_names(const std::vector<VerbSummary>& verbs) {
     std::vector<std::string> names;
@@ -40,25 +43,38 @@ std::string bash_values(const HelpPage& page) {
         std::string cases;
         for (const std::string& name : entry.names)
             cases += fmt::format("{}'{} {}'", cases.empty() ? "" : "|", page.verb, name);
-        if (names_a_file(entry)) text += fmt::format("        {}) files=1 ;;\n", cases);
+        if (names_a_model(entry)) text += fmt::format("        {}) files=1 models=1 ;;\n", cases);
+        else if (names_a_file(entry)) text += fmt::format("        {}) files=1 ;;\n", cases);
         else text += fmt::format("        {}) words='{}' ;;\n", cases, fmt::join(entry.values, " "));
     }
     return text;
 }
 
 std::string bash(const std::vector<VerbSummary>& verbs, const std::vector<HelpPage>& pages) {
-    std::string values, options, no_files, shells_or;  // no_files: verbs that take no arguments
+    std::string values, options, no_files, models, shells_or;  // no_files: verbs that take no arguments; models: that take one
     for (const HelpPage& page : pages) {
         std::vector<std::string> names;
         for (const HelpEntry& entry : page.entries) names.insert(names.end(), entry.names.begin(), entry.names.end());
         values += bash_values(page);
         if (page.verb == "completions") shells_or = fmt::format(" {}", fmt::join(names, " "));
         options += fmt::format("            {}) words='{}' ;;\n", page.verb, fmt::join(names, " "));
+        if (takes_a_model(page)) models += fmt::format("{}{}", models.empty() ? "" : "|", page.verb);
         if (!page.takes_arguments) no_files += fmt::format("{}{}", no_files.empty() ? "" : "|", page.verb);
     }
     return fmt::format(R"(# Completion of lapidary for bash; made by `lapidary completions bash`.
+# Names of models that other programs keep hold colons, at which bash cuts words: only what is behind the last one is replaced.
+_lapidary_models() {{
+    local name=$cur i=$COMP_CWORD found
+    while [ "$i" -gt 1 ] && {{ [ "${{COMP_WORDS[i]}}" = : ] || [ "${{COMP_WORDS[i-1]}}" = : ]; }}; do
+        i=$((i - 1))
+        name=${{COMP_WORDS[i]}}$name
+    done
+    while IFS= read -r found; do
+        case "$found" in "$name"*) COMPREPLY+=("${{found#"${{name%"${{name##*:}}"}}"}}") ;; esac
+    done < <("${{COMP_WORDS[0]}}" list --names 2> /dev/null)
+}}
 _lapidary() {{
-    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} verb=${{COMP_WORDS[1]}} words='' files=''
+    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} verb=${{COMP_WORDS[1]}} words='' files='' models=''
     COMPREPLY=()
     # bash takes "--kv=f" as three words
     if [ "$cur" = = ]; then cur=''
@@ -71,7 +87,8 @@ _lapidary() {{
         'completions completions') words='bash zsh fish{4}' ;;
 {1}        *) case "$cur$verb" in
             -*) ;;
-            *) case "$verb" in {3}) ;; *) files=1 ;; esac ;;
+            *) case "$verb" in {3}) ;; *) files=1 ;; esac
+               case "$verb" in {5}) models=1 ;; esac ;;
         esac
         [ -n "$files" ] || case "$verb" in
 {2}        esac ;;
@@ -79,13 +96,14 @@ _lapidary() {{
     if [ -n "$files" ]; then
         compopt -o filenames 2> /dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        [ -z "$models" ] || _lapidary_models
     else
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
     fi
 }}
 complete -F _lapidary lapidary
 )",
-                       verb_names(verbs), values, options, no_files, shells_or);
+                       verb_names(verbs), values, options, no_files, shells_or, models);
 }
 
 // ---- zsh ----------------------------------------------------------------------------------------------------
@@ -94,6 +112,7 @@ std::string zsh_option(const HelpEntry& entry) {
     const std::string description = escaped(entry.description, "[]:\\");
     std::string action;
     if (!entry.values.empty()) action = fmt::format(":value:({})", fmt::join(entry.values, " "));
+    else if (names_a_model(entry)) action = ":MODEL:_lapidary_models";
     else if (names_a_file(entry)) action = fmt::format(":{}:_files", entry.metavar);
     else if (!entry.metavar.empty()) action = fmt::format(":{}: ", escaped(entry.metavar, "[]:\\"));
     const std::string others = entry.repeatable || entry.names.size() < 2
@@ -114,12 +133,17 @@ std::string zsh(const std::vector<VerbSummary>& verbs, const std::vector<HelpPag
         cases += fmt::format("        {}) _arguments", page.verb);
         for (const HelpEntry& entry : page.entries)
             if (!entry.names.empty()) cases += zsh_option(entry);
-        if (page.takes_arguments && page.verb != "completions") cases += " \\\n            '*:file:_files'";
+        if (page.takes_arguments && page.verb != "completions")
+            cases += fmt::format(" \\\n            '*:file:{}'", takes_a_model(page) ? "_lapidary_models" : "_files");
         if (page.verb == "completions") cases += " \\\n            ':shell:(bash zsh fish)'";
         cases += " ;;\n";
     }
     return fmt::format(R"(#compdef lapidary
 # Completion of lapidary for zsh; made by `lapidary completions zsh`.
+_lapidary_models() {{
+    compadd -- "${{(@f)$($service list --names 2> /dev/null)}}"
+    _files
+}}
 _lapidary() {{
     local -a verbs=(
 {}    )
@@ -142,6 +166,8 @@ if [[ $funcstack[1] == _lapidary ]]; then _lapidary "$@"; else compdef _lapidary
 
 // ---- fish ---------------------------------------------------------------------------------------------------
 
+constexpr const char* kFishModels = "(command -q lapidary; and lapidary list --names 2> /dev/null)";
+
 std::string fish(const std::vector<VerbSummary>& verbs, const std::vector<HelpPage>& pages) {
     std::string text = "# Completion of lapidary for fish; made by `lapidary completions fish`.\n";
     for (const VerbSummary& verb : verbs)
@@ -154,6 +180,8 @@ std::string fish(const std::vector<VerbSummary>& verbs, const std::vector<HelpPa
     for (const HelpPage& page : pages) {
         if (!page.takes_arguments)
             text += fmt::format("complete -c lapidary -n '__fish_seen_subcommand_from {}' -f\n", page.verb);
+        if (takes_a_model(page))
+            text += fmt::format("complete -c lapidary -n '__fish_seen_subcommand_from {}' -a '{}'\n", page.verb, kFishModels);
         for (const HelpEntry& entry : page.entries) {
             if (entry.names.empty()) continue;
             std::string names;
@@ -161,6 +189,7 @@ std::string fish(const std::vector<VerbSummary>& verbs, const std::vector<HelpPa
                 names += name.starts_with("--") ? fmt::format(" -l {}", name.substr(2))
                                                 : fmt::format(" -s {}", name.substr(1));
             const std::string value = entry.metavar.empty()  ? ""
+                                      : names_a_model(entry) ? fmt::format(" -r -a '{}'", kFishModels)
                                       : names_a_file(entry)  ? " -r"
                                       : entry.values.empty() ? " -x"
                                                              : fmt::format(" -x -a '{}'", fmt::join(entry.values, " "));

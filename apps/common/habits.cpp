@@ -89,10 +89,8 @@ constexpr auto kOptions = std::to_array<OptionHabit>({
 });
 
 constexpr std::string_view kRun = "`lapidary run MODEL TEXT` answers one prompt";
-constexpr std::string_view kListLater = "give the path of a file as MODEL; `lapidary inspect MODEL` looks into it";
 
 constexpr auto kVerbHabits = std::to_array<VerbHabit>({
-    {"list", true, kListLater},
     {"serve", true, "the library is there: see \"In a program\" in README.md"},
     {"cli,complete,completion,generate,ask,prompt", false, kRun},
     {"convert,quantize,quantise,create", false, "`lapidary pack MODEL OUT.lapidary --type q4_0` quantises"},
@@ -101,7 +99,7 @@ constexpr auto kVerbHabits = std::to_array<VerbHabit>({
     {"benchmark", false, "`lapidary bench MODEL`"},
     {"show,info,gguf", false, "`lapidary inspect MODEL` shows what is in a file"},
     {"verify", false, "`lapidary inspect MODEL --verify` compares the checksums of a .lapidary file"},
-    {"ls", false, kListLater},
+    {"ls,models", false, "`lapidary list` shows the models that other programs keep"},
     {"pull,download", false, kNoDownload},
     {"push,rm,cp", false, "models are plain files here: MODEL is the path of one"},
     {"ps,stop", false, "nothing stays loaded here"},

@@ -27,7 +27,8 @@ Result<int64_t> parse_image_tokens(const std::string& option, const std::string&
 
 // The names under which other programs keep models.
 bool is_store_name(const std::string& name) {
-    return name.starts_with("ollama:") || name.starts_with("hf:") || name.starts_with("lmstudio:");
+    constexpr std::array kPrefixes = {"ollama:", "hf:", "lmstudio:", "llama.cpp:", "llamacpp:"};
+    return std::any_of(kPrefixes.begin(), kPrefixes.end(), [&](const char* prefix) { return name.starts_with(prefix); });
 }
 
 }  // namespace
@@ -83,7 +84,9 @@ bool looks_like_a_model(const std::string& word) {
     if (word.find_first_of(" \t\n") != word.npos) return false;
     if (has_model_ending(word)) return true;
     const size_t colon = word.find(':');  // gemma4:12b
-    return word.find('/') != word.npos || (colon != word.npos && colon > 0 && colon + 1 < word.size());
+    if (word.find('/') != word.npos || (colon != word.npos && colon > 0 && colon + 1 < word.size())) return true;
+    const auto found = find_model(word);  // a name that another program gave
+    return found && !found->name.empty();
 }
 
 // Where nothing is named on the line the environment may name it.
@@ -108,11 +111,6 @@ Result<Arguments> split_model_and_text(const ModelOptions& options, bool text_gi
 
 Result<std::filesystem::path> resolve_model(const Console& console, const std::string& given) {
     const std::string name = model_named(given);
-    if (is_store_name(name))
-        return Error{
-            Errc::unsupported_model,
-            fmt::format("{}: models that other programs keep cannot be opened by name in this version", name),
-            "give the path of the GGUF file or of the Hugging Face folder"};
     if (!name.empty()) {
         if (given.empty()) console.note(fmt::format("model: {} (from LAPIDARY_MODEL)", name));
         return std::filesystem::path(name);
@@ -124,8 +122,10 @@ Result<std::filesystem::path> resolve_model(const Console& console, const std::s
 
 Result<void> check_model_named(const std::string& given) {
     const std::string name = model_named(given);
+    if (name.empty()) return {};
+    LAP_ASSIGN(const FoundModel found, find_model(name));
     std::error_code ignored;
-    if (name.empty() || is_store_name(name) || std::filesystem::exists(name, ignored)) return {};
+    if (!found.name.empty() || std::filesystem::exists(name, ignored)) return {};
     return Error{Errc::model_not_found, fmt::format("there is no file or folder {}", name), "check the path of the model"};
 }
 
@@ -200,7 +200,9 @@ Result<EngineOptions> engine_options(const Console& console, const EngineChoices
 }
 
 void add_inputs(Inputs& inputs, const EngineOptions& engine) {
-    inputs.add_model(engine.model);
+    const auto found = find_model(engine.model);  // of a name, the files that it stands for
+    inputs.add_model(found ? found->path : engine.model);
+    if (found && !found->mmproj.empty()) inputs.add("the projector", found->mmproj);
     if (!engine.mmproj.empty()) inputs.add("the projector", engine.mmproj);
 }
 

@@ -32,7 +32,7 @@ struct Arguments {
 };
 Result<Arguments> split_positionals(const ModelOptions& options, bool verb_has_own);
 // For a verb whose own argument is a text: MODEL, TEXT or both. One alone is the model when it looks like one: it
-// exists, or is a name without blanks that ends like a model file, has a slash, or a colon (gemma4:12b).
+// exists, or is a name without blanks that ends like a model file, has a slash, or a colon (gemma4:12b), or that another program gave.
 Result<Arguments> split_model_and_text(const ModelOptions& options, bool text_given);
 bool has_model_ending(const std::string& word);
 // For a verb whose own argument is a file: one alone is the model only if it cannot be anything else.

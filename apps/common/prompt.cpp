@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "apps/common/files.h"
+#include "base/describe.h"
 #include "base/try.h"
 #include "lapidary/tools.h"
 
@@ -295,6 +296,17 @@ Needs needs_of(const PromptSource& source) {
             needs.audio = needs.audio || part.kind == Part::Kind::audio;
         }
     return needs;
+}
+
+PromptSource with_stored_system(const Console& console, const Engine& engine, PromptSource source) {
+    const std::string& system = engine.info().system;
+    auto& messages = source.conversation.messages;
+    const auto instructs = [](const Message& m) { return m.role == Role::system || m.role == Role::developer; };
+    if (system.empty() || source.raw || std::any_of(messages.begin(), messages.end(), instructs)) return source;
+    constexpr size_t kShown = 60;
+    console.note(fmt::format("note: the system prompt that is kept with the model: {} (--system TEXT replaces it)", in_quotes(system, kShown)));
+    messages.insert(messages.begin(), plain(Role::system, system));
+    return source;
 }
 
 Result<Prompt> render_prompt(const Engine& engine, const PromptSource& source, const ProgressSink& progress) {

@@ -50,6 +50,8 @@ Result<void> check_medium(const Part& part);
 Inputs inputs_of(const PromptOptions& options, const PromptSource& source);
 // What the model must take.
 Needs needs_of(const PromptSource& source);
+// The prompt with the system prompt that its store keeps with the model, where it has none of its own; stderr says so.
+PromptSource with_stored_system(const Console& console, const Engine& engine, PromptSource source);
 Result<Prompt> render_prompt(const Engine& engine, const PromptSource& source, const ProgressSink& progress);
 
 }  // namespace lapidary::cli

@@ -196,6 +196,7 @@ struct EngineOptions {
     // What does not fit is refused before weights are read: does_not_fit.
     std::optional<uint64_t> memory_bytes = {};
     uint32_t sessions = 1;                // for so many the plan keeps room; more are made as long as memory lasts
+    bool conversations = false;           // they take turns (Session::replace): the plan keeps room for a checkpoint each
     bool precise = false;                 // f32 matmul inputs, f32 KV: what parity tests use
     int image_tokens = 0;                 // 70 140 280 560 1120; 0 = the model's
     // Stage "load", in bytes of the weights that are rearranged: 0 of 0 when the file is opened, then from 0 to all.
@@ -298,7 +299,7 @@ struct Token {
 };
 using TokenSink = std::function<Flow(const Token&)>;
 
-struct Sampling {                // unset: the checkpoint's generation settings, else Gemma's
+struct Sampling {                // unset: what its store says, else the checkpoint's generation settings, else Gemma's
     std::optional<float> temperature = {}, top_p = {}, min_p = {};  // temperature 0: greedy
     std::optional<int> top_k = {};                                  // 0: off
     std::optional<uint64_t> seed = {};                              // unset: random, see Reply::seed
@@ -308,7 +309,7 @@ struct GenerateOptions {
     uint32_t max_tokens = 1024;
     Sampling sampling = {};
     int logprobs = 0;            // alternatives to report per token
-    std::vector<std::string> stop = {};  // texts that end the reply; they are not part of it
+    std::vector<std::string> stop = {};  // texts that end the reply, no part of it; empty: what the model's store says
     bool ignore_eos = false;     // benchmarks: run to max_tokens
     std::optional<uint32_t> think_budget = {};  // tokens of thoughts, after which an open one is closed by force
     std::string tools = {};      // Conversation::tools: a call with an unquoted string can be read by their schemas

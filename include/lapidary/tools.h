@@ -38,6 +38,40 @@ struct PlanMachine {
 };
 std::vector<PlanMachine> plan_machines();
 
+// ---- models that other programs keep ----------------------------------------------------------------
+struct FoundModel {
+    std::string name = {};                  // of the store, "ollama:gemma4:12b"; empty: `path` is what was given
+    std::filesystem::path path = {};        // file or folder
+    std::filesystem::path mmproj = {}, drafter = {};  // that are kept with it; empty: none
+};
+// What EngineOptions::model stands for; opens nothing. model_not_found, with the nearest names or all that fit, where a name is that of
+// no model or of several; a path need not exist.
+Result<FoundModel> find_model(const std::filesystem::path& model);
+
+struct StoredModel {
+    std::string name, program;              // EngineOptions::model; Ollama, Hugging Face, LM Studio, llama.cpp
+    std::filesystem::path path;             // file or folder; empty where it is not known
+    uint64_t bytes = 0;                     // of weights and projector
+    std::string title, type;                // ModelInfo::name, type
+    bool text = false, image = false, audio = false, drafter = false;  // drafter: one is kept with it
+    bool fits = false;                      // as plan() says
+    uint64_t total_bytes = 0, budget_bytes = 0;
+    std::string problem;                    // why it cannot be opened; the fields of its content are then unset
+};
+struct StoreProblem {
+    std::filesystem::path folder;           // or file of settings
+    std::string message, hint;
+};
+struct StoredModels {
+    std::vector<StoredModel> models;
+    std::vector<StoreProblem> problems;     // of folders that could not be read
+    std::vector<std::filesystem::path> folders;  // that were looked at, whether they are there or not
+};
+// All of them, from headers alone. `engine` is what plans are made with; its model is not looked at.
+Result<StoredModels> stored_models(const EngineOptions& engine = {});
+// Their names alone, without a look into any of them.
+std::vector<std::string> stored_names();
+
 // ---- rates ----------------------------------------------------------------------------------------
 // What a device reads (1e9 bytes) and multiplies (1e9 multiply-adds) a second in this program's own steps. 0: not measured.
 struct DeviceRates {

@@ -188,6 +188,36 @@ Result<void> read_ids(const Gguf& gguf, ModelConfig& config, std::vector<std::st
     return {};
 }
 
+constexpr const char* kPatches = "v.patch_embd.weight";
+constexpr const char* kFrames = "mm.a.input_projection.weight";
+
+// How pictures become rows, by keys that begin as those of `vision` do.
+Result<VisionConfig> read_vision(const Gguf& gguf, const GgufFields& general, const GgufFields& vision) {
+    VisionConfig out;
+    out.planar = true;
+    LAP_ASSIGN(out.patch_size, vision.integer("patch_size", 16));
+    LAP_ASSIGN(out.pooling, vision.integer("projector.scale_factor", 3));
+    const int64_t pixels = static_cast<int64_t>(out.patch_size) * out.pooling;
+    out.model_patch = pixels > 0 && pixels <= 1024 ? static_cast<int32_t>(pixels) : 0;
+    LAP_ASSIGN(const double eps, vision.number("attention.layer_norm_epsilon", 1e-6));
+    out.rms_eps = static_cast<float>(eps);
+    LAP_ASSIGN(const FileTensor* dense, matrix(gguf, general, kPatches));
+    LAP_ASSIGN(const FileTensor* table, matrix(gguf, general, "v.position_embd.weight"));
+    out.embed_dim = extent(dense->shape[0]);
+    out.positions = extent(table->shape[table->shape.size() - 2]);
+    return out;
+}
+
+// The same of sound.
+Result<AudioConfig> read_audio(const Gguf& gguf, const GgufFields& general, const GgufFields& audio) {
+    AudioConfig out;
+    LAP_ASSIGN(const FileTensor* projection, matrix(gguf, general, kFrames));
+    out.samples_per_token = extent(projection->shape.back());
+    LAP_ASSIGN(const double eps, audio.number("attention.layer_norm_epsilon", 1e-6));
+    out.rms_eps = static_cast<float>(eps);
+    return out;
+}
+
 }  // namespace
 
 Result<ModelConfig> read_gguf_config(const Gguf& gguf, std::vector<std::string>& notes) {
@@ -224,6 +254,20 @@ Result<ModelConfig> read_gguf_config(const Gguf& gguf, std::vector<std::string>&
     return config;
 }
 
+Result<void> read_inner_projector(const Gguf& gguf, ModelConfig& config) {
+    const GgufFields general(gguf, ""), vision(gguf, "gemma4.vision."), audio(gguf, "gemma4.audio.");
+    for (const FileTensor& tensor : gguf.tensors)
+        if (tensor.name.starts_with("v.blk.") || tensor.name.starts_with("a.blk."))
+            return unsupported(general, concat("it has encoders for pictures or sound (", in_quotes(tensor.name), "), as other sizes of Gemma 4 do"));
+    if (gguf.find_tensor(kPatches)) {
+        LAP_ASSIGN(config.vision, read_vision(gguf, general, vision));
+    }
+    if (gguf.find_tensor(kFrames)) {
+        LAP_ASSIGN(config.audio, read_audio(gguf, general, audio));
+    }
+    return {};
+}
+
 Result<void> read_projector_config(const Gguf& projector, ModelConfig& config) {
     const GgufFields general(projector, ""), clip(projector, "clip."), vision(projector, "clip.vision."),
         audio(projector, "clip.audio.");
@@ -240,30 +284,13 @@ Result<void> read_projector_config(const Gguf& projector, ModelConfig& config) {
         LAP_ASSIGN(const std::string type, vision.text("projector_type", shared_type));
         if (type != "gemma4uv")
             return unsupported(general, concat("the projector's vision type is ", in_quotes(type), ", not 'gemma4uv'"));
-        VisionConfig out;
-        out.planar = true;
-        LAP_ASSIGN(out.patch_size, vision.integer("patch_size", 16));
-        LAP_ASSIGN(out.pooling, vision.integer("projector.scale_factor", 3));
-        const int64_t pixels = static_cast<int64_t>(out.patch_size) * out.pooling;
-        out.model_patch = pixels > 0 && pixels <= 1024 ? static_cast<int32_t>(pixels) : 0;
-        LAP_ASSIGN(const double eps, vision.number("attention.layer_norm_epsilon", 1e-6));
-        out.rms_eps = static_cast<float>(eps);
-        LAP_ASSIGN(const FileTensor* dense, matrix(projector, general, "v.patch_embd.weight"));
-        LAP_ASSIGN(const FileTensor* table, matrix(projector, general, "v.position_embd.weight"));
-        out.embed_dim = extent(dense->shape[0]);
-        out.positions = extent(table->shape[table->shape.size() - 2]);
-        config.vision = out;
+        LAP_ASSIGN(config.vision, read_vision(projector, general, vision));
     }
     if (has_audio) {
         LAP_ASSIGN(const std::string type, audio.text("projector_type", shared_type));
         if (type != "gemma4ua")
             return unsupported(general, concat("the projector's audio type is ", in_quotes(type), ", not 'gemma4ua'"));
-        AudioConfig out;
-        LAP_ASSIGN(const FileTensor* projection, matrix(projector, general, "mm.a.input_projection.weight"));
-        out.samples_per_token = extent(projection->shape.back());
-        LAP_ASSIGN(const double eps, audio.number("attention.layer_norm_epsilon", 1e-6));
-        out.rms_eps = static_cast<float>(eps);
-        config.audio = out;
+        LAP_ASSIGN(config.audio, read_audio(projector, general, audio));
     }
     return {};
 }

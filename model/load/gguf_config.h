@@ -12,6 +12,10 @@ namespace lapidary::model {
 // notes about what is not obeyed.
 Result<ModelConfig> read_gguf_config(const runtime::Gguf& gguf, std::vector<std::string>& notes);
 
+// Adds config.vision and config.audio where the tensors of a projector lie in the file of the text, as Ollama's converter puts them.
+// Refused are those of encoders.
+Result<void> read_inner_projector(const runtime::Gguf& gguf, ModelConfig& config);
+
 // Adds config.vision and config.audio as far as the projector has them.
 Result<void> read_projector_config(const runtime::Gguf& projector, ModelConfig& config);
 

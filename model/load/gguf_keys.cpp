@@ -27,6 +27,8 @@ constexpr std::string_view kRead[] = {
     "gemma4.attention.layer_norm_rms_epsilon", "gemma4.attention.shared_kv_layers", "gemma4.attention.sliding_window",
     "gemma4.attention.sliding_window_pattern", "gemma4.rope.freq_base", "gemma4.rope.freq_base_swa",
     "gemma4.rope.dimension_count", "gemma4.rope.dimension_count_swa", "gemma4.rope.scaling.type",
+    "gemma4.vision.patch_size", "gemma4.vision.projector.scale_factor", "gemma4.vision.attention.layer_norm_epsilon",
+    "gemma4.audio.attention.layer_norm_epsilon",
 
     "tokenizer.ggml.model", "tokenizer.ggml.pre", "tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges",
     "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id",
@@ -81,6 +83,7 @@ constexpr std::string_view kNotedUnlessOneOrZero[] = {
 // For people, or without a meaning in this architecture.
 constexpr std::string_view kAbout[] = {
     "gemma4.expert_*",  // there are no experts
+    "gemma4.vision.*", "gemma4.audio.*",  // of encoders, whose tensors are refused
     "gemma4.rope.scaling.finetuned", "gemma4.rope.scaling.original_context_length",  // of scalings that are refused
     "gemma4.rope.scaling.yarn_*", "gemma4.tensor_data_layout",
 

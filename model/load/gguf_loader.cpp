@@ -71,8 +71,12 @@ Result<std::vector<int32_t>> read_types(const GgufFields& keys, const std::vecto
 }
 
 // Files of other tokenizer kinds still load (synthetic ones have a made-up list); a broken list is an error.
-Result<void> read_vocabulary(const Gguf& gguf, LoadedModel& model) {
+Result<void> read_vocabulary(const Gguf& gguf, bool pieces_too, LoadedModel& model) {
     const GgufFields keys(gguf, "tokenizer.ggml.");
+    if (!pieces_too) {
+        LAP_ASSIGN(model.vocabulary_problem, tokenizer_problem(keys, model.notes));
+        return {};
+    }
     const auto* tokens = keys.get("tokens");
     const auto pieces = tokens ? tokens->strings() : std::nullopt;
     if (tokens && (!pieces || pieces->size() > kMaxVocab)) return keys.wrong("tokens", "a list of texts");
@@ -151,6 +155,7 @@ Result<void> take_tensors(const Gguf& gguf, const LoadOptions& options, LoadedMo
     LAP_TRY(refuse_own_head(source, options.weights));
     LAP_TRY(refuse_other_parts(source));
     LAP_TRY(bind_text(source, kGgufNames, model.config, options.weights, model.weights));
+    LAP_TRY(bind_media(source, kGgufNames, model.config, options.weights, model.weights));
     LAP_TRY(refuse_unused_layers(source, kGgufNames));
     if (options.weights) keep_files(source, model.weights);
     model.weights.bytes = source.used_bytes();
@@ -188,7 +193,8 @@ Result<LoadedModel> load_gguf_model(const Gguf& gguf, const LoadOptions& options
     LoadedModel model;
     model.source = "gguf";
     LAP_ASSIGN(model.config, read_gguf_config(gguf, model.notes));
-    LAP_TRY(read_vocabulary(gguf, model));
+    LAP_TRY(read_inner_projector(gguf, model.config));
+    LAP_TRY(read_vocabulary(gguf, options.vocabulary, model));
     const std::string file = options.model.string();
     LAP_TRY(check_config(model.config, file));
     LAP_TRY(check_vocabulary(model, file));

@@ -102,7 +102,8 @@ Result<std::string> read_template(const TextFiles& texts, const std::string& tok
 }
 
 // A checkpoint without tokenizer.json still loads (synthetic models have none); a broken one is an error.
-Result<void> read_vocabulary(const TextFiles& texts, LoadedModel& model) {
+// `pieces_too`: false where it is enough that there is a tokenizer.
+Result<void> read_vocabulary(const TextFiles& texts, bool pieces_too, LoadedModel& model) {
     LAP_ASSIGN(const std::string settings, texts.read_if_present(kTokenizerConfig, runtime::kMaxConfigBytes));
     LAP_ASSIGN(model.chat_template, read_template(texts, settings));
     if (auto note = note_on_template(model.chat_template); !note.empty()) model.notes.push_back(std::move(note));
@@ -110,6 +111,7 @@ Result<void> read_vocabulary(const TextFiles& texts, LoadedModel& model) {
         model.vocabulary_problem = concat("there is no ", in_quotes(texts.where(kTokenizer)));
         return {};
     }
+    if (!pieces_too) return {};
     LAP_ASSIGN(const std::string text, texts.read(kTokenizer, runtime::kMaxTokenizerBytes));
     auto vocabulary = vocabulary_from_json(text, settings, &model.notes);
     if (!vocabulary) return as_model_error(vocabulary.error(), texts.where(kTokenizer));
@@ -154,7 +156,7 @@ Result<LoadedModel> load_hf_model(const TextFiles& texts, const runtime::Safeten
     LAP_ASSIGN(HfConfig config, read_hf_config(texts));
     model.config = std::move(config.model);
     model.notes = std::move(config.notes);
-    LAP_TRY(read_vocabulary(texts, model));
+    LAP_TRY(read_vocabulary(texts, options.vocabulary, model));
     complete_ids(model);
     const std::string file = texts.where("config.json");
     LAP_TRY(check_config(model.config, file));

@@ -1,4 +1,4 @@
-// Decides what lies at a model path and calls the loader for it; see loader.h.
+// Decides what a name stands for and what lies at a path, and calls the loader for it; see loader.h.
 #include "model/load/loader.h"
 
 #include "base/describe.h"
@@ -9,6 +9,8 @@
 #include "model/load/hf_loader.h"
 #include "model/load/lapidary_loader.h"
 #include "model/load/projector.h"
+#include "model/load/stored_loader.h"
+#include "model/stores/find.h"
 #include "runtime/file/lapidary_file.h"
 #include "runtime/file/safetensors.h"
 
@@ -71,9 +73,7 @@ Result<LoadedModel> load_file(const LoadOptions& options) {
     return load_gguf_file(options);
 }
 
-}  // namespace
-
-Result<LoadedModel> load_model(const LoadOptions& options) {
+Result<LoadedModel> load_path(const LoadOptions& options) {
     std::error_code failed;
     if (options.model.empty()) return Error{Errc::model_not_found, "no model was named", kHint};
     const auto status = fs::status(options.model, failed);
@@ -88,9 +88,36 @@ Result<LoadedModel> load_model(const LoadOptions& options) {
     if (const std::string odd = odd_file_kind(status.type()); !odd.empty())
         return Error{Errc::bad_model_file,
                      concat(in_quotes(options.model.string()), " ", odd, ", not a regular file or a folder"), kHint};
-    LAP_ASSIGN(LoadedModel model, fs::is_directory(status) ? load_folder(options) : load_file(options));
+    return fs::is_directory(status) ? load_folder(options) : load_file(options);
+}
+
+Result<LoadedModel> load_found(std::shared_ptr<const stores::StoredModel> stored, bool bare, LoadOptions options) {
+    options.model = stored->model;
+    auto loaded = load_path(options);
+    if (!loaded) {
+        Error error = loaded.error();
+        if (!stored->download.empty()) error.hint = stored->download;
+        return error;
+    }
+    loaded->stored = std::move(stored);
+    add_stored(bare, *loaded);
+    LAP_TRY(attach_projector(options, *loaded));
+    return loaded;
+}
+
+}  // namespace
+
+Result<LoadedModel> load_model(const LoadOptions& options) {
+    LAP_ASSIGN(const stores::Found found, stores::find_model(options.model, stores::places_here()));
+    if (found.stored) return load_found(found.stored, found.bare, options);
+    LAP_ASSIGN(LoadedModel model, load_path(options));
     LAP_TRY(attach_projector(options, model));
     return model;
+}
+
+Result<LoadedModel> load_stored_model(std::shared_ptr<const stores::StoredModel> stored, LoadOptions options) {
+    if (!stored->usable()) return stored->problem;
+    return load_found(std::move(stored), false, std::move(options));
 }
 
 }  // namespace lapidary::model

@@ -1,10 +1,11 @@
-// Opens a model path: a .lapidary file, a GGUF file (text, or any part of a split), a Hugging Face folder, or a folder
+// Opens a model by its path or name: a .lapidary file, a GGUF file (text, or any part of a split), a Hugging Face folder, or a folder
 // that holds one GGUF model among other files. Everything is checked against the config before a view is handed out:
 // sizes, offsets, shapes, missing and duplicate tensors.
 #pragma once
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "lapidary/result.h"
 #include "model/config.h"
 #include "model/load/tensor_source.h"
+#include "model/stores/stored_model.h"
 #include "model/text/vocabulary.h"
 #include "model/weights.h"
 
@@ -30,6 +32,8 @@ struct LoadedModel {
     std::vector<std::pair<std::string, std::string>> metadata;  // for inspect, long values cut
     std::vector<std::string> notes;        // ModelInfo::notes
     std::vector<std::pair<std::string, std::string>> texts;  // with LoadOptions::carry: name, content
+    std::shared_ptr<const stores::StoredModel> stored;  // that it is, where a name was given instead of a path
+    std::string system;                                 // ModelInfo::system
 };
 
 struct Inputs {
@@ -43,9 +47,13 @@ struct LoadOptions {
     bool companions = false;       // take the best projector beside the model, if there is one
     bool weights = true;           // false: headers, shapes and tokenizer only
     bool prompts_only = false;     // not even the shapes: config and tokenizer, whatever became of the tensors
+    bool vocabulary = true;        // false: that there is one will do, for who only plans
     bool carry = false;  // for who packs it: fill LoadedModel::texts, keep the tensors' bytes within reach
 };
 
+// options.model is a path, or a name by which another program keeps a model (model/stores/find.h).
 Result<LoadedModel> load_model(const LoadOptions& options);
+// One that was found already; options.model counts for nothing.
+Result<LoadedModel> load_stored_model(std::shared_ptr<const stores::StoredModel> stored, LoadOptions options);
 
 }  // namespace lapidary::model

@@ -125,6 +125,21 @@ Error takes_none(const LoadOptions& options, const char* why) {
             "use a checkpoint that has it"};
 }
 
+// The projector that a store keeps with the model, and no other: what lies beside it there belongs to others. One that cannot be used
+// is an error for who needs it, and a note for who only looks.
+Result<void> attach_stored(const LoadOptions& options, LoadedModel& model) {
+    const stores::StoredModel& stored = *model.stored;
+    const bool needed = options.inputs.image || options.inputs.audio;
+    if (stored.projector.empty() && stored.projector_problem.code == Errc::ok)
+        return needed ? takes_none(options, concat(": ", title_of(stored.program), " keeps no projector with it").c_str()) : Result<void>();
+    const auto usable = stored.projector.empty() ? Result<Candidate>(stored.projector_problem)
+                                                 : try_on(stored.projector, model.config, options.inputs);
+    if (usable) return add_projector(usable->gguf, options, model);
+    if (needed) return usable.error();
+    model.notes.push_back(concat("the projector that ", title_of(stored.program), " keeps with the model is not used: ", usable.error().message));
+    return {};
+}
+
 // The checkpoint may prepare such input in another way than this program can.
 Result<void> check_prepared(const ModelConfig& config, const Inputs& inputs) {
     const std::string none;
@@ -159,6 +174,7 @@ Result<void> attach_projector(const LoadOptions& options, LoadedModel& model) {
                    : takes_none(options, " has a projector without that part");
     }
     if (complete && !options.companions) return {};
+    if (model.stored) return attach_stored(options, model);
     const fs::path& file = model.files.front();
     auto result = compare_projectors(file.has_parent_path() ? file.parent_path() : fs::path("."), options.inputs,
                                      model.config);

@@ -13,6 +13,7 @@ inline constexpr const char* kNoProjector = "none";
 // Of the projectors beside it those count that have the model's width and shapes. Best is one that takes all that
 // any of them takes; then one that names the same model (general.name); then the most exact (f32, bf16, f16, then
 // more bits); then the first name. What was passed over is in model.notes.
+// A model that another program keeps has the projector that is kept with it, or none.
 // When inputs are required and none serves, the error says what was looked at and why it was rejected.
 Result<void> attach_projector(const LoadOptions& options, LoadedModel& model);
 

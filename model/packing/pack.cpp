@@ -186,6 +186,8 @@ Result<PackReport> pack(const PackOptions& options) try {
     PackReport report;
     LAP_TRY(check_target(options, source));
     report.notes = source.notes;
+    if (source.stored && !(source.system.empty() && source.stored->defaults.empty()))
+        report.notes.push_back(concat("parameters and system prompt that ", title_of(source.stored->program), " keeps with the model are not in the packed file"));
     LAP_ASSIGN(const auto ids, read_text(options, source));
     {
         runtime::ThreadPool pool(threads);

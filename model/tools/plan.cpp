@@ -13,7 +13,11 @@ namespace lapidary {
 namespace {
 
 Result<model::LoadedModel> headers(const PlanOptions& o) {
-    if (o.synthetic.empty()) return model::load_model(load_options(o.engine));
+    if (o.synthetic.empty()) {
+        model::LoadOptions options = load_options(o.engine);
+        options.vocabulary = false;
+        return model::load_model(options);
+    }
     LAP_ASSIGN(const auto synthetic, synth_options({.preset = o.synthetic, .type = o.type, .layers = o.layers}));
     return model::synthetic_model(synthetic, model::Filled::no);
 }

@@ -217,6 +217,17 @@ Footprint footprint(const ModelFacts& model, const MachineFacts& machine, const 
                              (wishes.sessions > 1 ? ", " + std::to_string(wishes.sessions) + " sessions" : "");
     if (on_cpu > 0) add(on_cpu < layers ? range("KV cache", 0, on_cpu) : "KV cache", Where::cpu, cache(0, on_cpu), rows);
     if (on_cpu < layers) add(on_cpu > 0 ? range("KV cache", on_cpu, layers) : "KV cache", device, cache(on_cpu, layers), rows);
+    if (wishes.checkpoints) {
+        const auto rings = [&](int32_t from, int32_t to) {
+            uint64_t bytes = 0;
+            for (int32_t i = from; i < to; ++i)
+                if (const LayerFacts& l = model.layers[static_cast<size_t>(i)]; l.ring)
+                    bytes += static_cast<uint64_t>(model.rows(l, wishes.context)) * l.position_bytes[static_cast<size_t>(kv)];
+            return bytes * static_cast<uint64_t>(wishes.sessions);
+        };
+        add(on_cpu > 0 && on_cpu < layers ? range("checkpoints", 0, on_cpu) : "checkpoints", Where::cpu, rings(0, on_cpu), "of where replies began");
+        add(on_cpu > 0 ? range("checkpoints", on_cpu, layers) : "checkpoints", device, rings(on_cpu, layers), "of where replies began");
+    }
     const uint64_t step = model.column_bytes * static_cast<uint64_t>(model.chunk) + model.step_bytes;
     const std::string chunk = std::to_string(model.chunk) + " tokens a step";
     const int64_t few = std::min<int64_t>(model.chunk, kFewColumns);
@@ -226,7 +237,7 @@ Footprint footprint(const ModelFacts& model, const MachineFacts& machine, const 
     } else if (kind != PlacementKind::gpu) {
         add("step buffers", Where::cpu, step, chunk);
     }
-    if (kind != PlacementKind::cpu) add("step buffers of the GPU", Where::gpu, step, chunk);
+    if (kind != PlacementKind::cpu) add("step buffers of the GPU", Where::gpu, step + model.gpu_step_bytes, chunk);
     if (kind != PlacementKind::cpu) add("driver and shaders", Where::gpu, machine.gpu ? machine.gpu->driver_bytes : 0, "estimated");
     add("program and tokenizer", Where::cpu, model.program_bytes);
     return out;

@@ -36,6 +36,7 @@ struct ModelFacts {
     int32_t window = 0, ring_rows = 0;  // keys a ring's layer sees; rows it keeps, some more
     int32_t segment_rows = 1;      // caches have whole multiples of so many rows
     uint64_t column_bytes = 0, step_bytes = 0;  // buffers of a step: per column and beside, on each device that computes
+    uint64_t gpu_step_bytes = 0;   // on a GPU more than that: partial results of attention
     bool exact = false;            // products take f32, and rows on the CPU
     uint64_t program_bytes = 0;    // code, tokenizer
     int32_t chunk = 512;           // tokens of a prompt in a step
@@ -98,6 +99,7 @@ struct Wishes {
     int32_t sessions = 1;
     std::optional<uint64_t> memory_bytes = {};  // may be used; empty: the machine's usable memory less a floor
     bool media = true;                       // pictures and sound will come
+    bool checkpoints = false;                // a session keeps a copy of its rings, to come back to where a reply began
     int32_t prompt = 512, reply = 128;       // tokens of the request whose time is made short
 };
 

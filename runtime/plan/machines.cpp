@@ -54,7 +54,7 @@ MachineFacts machine(const char* name, uint64_t gib, const Rates& cpu, const cha
     out.usable_bytes = out.total_bytes - std::clamp<uint64_t>(out.total_bytes / 4, 3 * kGiB, 6 * kGiB);
     out.limited_by = "what a desktop leaves";
     out.cpu = cpu;
-    out.handover_s = 50e-6;  // a submit and a fence (assumed); meetings take two, as long as events are off (ADR 22)
+    out.handover_s = 50e-6;  // a submit and a fence (assumed); a meeting, which was not measured on any of them (ADR 22), as two
     out.rates_from = std::string("modelled: ") + from;
     return out;
 }

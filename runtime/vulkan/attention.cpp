@@ -13,7 +13,6 @@ namespace lapidary::runtime::vulkan {
 namespace {
 
 constexpr uint32_t kThreads = 256;  // of attention.comp: its order of sums counts on it
-constexpr uint32_t kRuns = 160;     // of runs.glsl
 
 enum Split : uint32_t { kNone = 0, kByRuns = 1, kByBlocks = 2 };  // kSplit of the shaders
 
@@ -27,9 +26,9 @@ Slots slots_for(const KvView& kv, const StepMemory& memory, int64_t rows) {
     if (rows > kSplitRows) return {};
     if (kv.kv_class == KvClass::window) {
         const int64_t count = (kv.segment(0).rows + memory.columns) / kernels::kAttentionBlock + 2;
-        if (count < kRuns) return {kByBlocks, static_cast<uint32_t>(count)};
+        if (count < kAttentionRuns) return {kByBlocks, static_cast<uint32_t>(count)};
     }
-    return {kByRuns, kRuns};
+    return {kByRuns, kAttentionRuns};
 }
 
 // Query rows of a workgroup: as many as are there, as the memory that it shares allows.
@@ -39,8 +38,6 @@ uint32_t tile_for(const StepMemory& memory, uint32_t rows, uint32_t dim) {
     while (tile > 1 && tile * (dim + 32 + kBlock + kParts) * sizeof(float) + kRest > kSharedBytes) tile /= 2;
     return tile;
 }
-
-uint64_t partial_floats(uint64_t rows, uint64_t slots, uint64_t dim) { return rows * slots * (dim + 2); }
 
 Range visible(const StepMemory& memory, const int32_t* of_class, int64_t rows) {
     return memory.of(of_class + (memory.columns - rows), static_cast<uint64_t>(rows) * sizeof(int32_t));
@@ -73,14 +70,6 @@ Dispatch merge(const TensorView& to, uint32_t heads, uint32_t dim, Slots slots, 
 }
 
 }  // namespace
-
-uint64_t attention_scratch_bytes(const StepShape& shape) {
-    const int64_t rows = shape.columns <= kSplitRows ? shape.columns : shape.leaving <= kSplitRows ? shape.leaving : 0;
-    if (shape.kind != StepKind::tokens || rows <= 0) return 0;
-    const auto widest = static_cast<uint64_t>(shape.widest), dim = static_cast<uint64_t>(shape.head_dim);
-    const uint64_t heads = widest / std::max<uint64_t>(dim, 1);
-    return partial_floats(static_cast<uint64_t>(rows) * heads, kRuns, dim) * sizeof(float);
-}
 
 bool note_attention(const TensorView& q, const KvView& kv, const TensorView& to, const StepMemory& memory,
                     std::vector<Dispatch>& out, const Range& image) {

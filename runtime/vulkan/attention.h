@@ -6,15 +6,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "runtime/vulkan/attention_scratch.h"
 #include "runtime/vulkan/step_memory.h"
 
 namespace lapidary::runtime::vulkan {
-
-inline constexpr int64_t kSplitRows = 8;
-
-// What StepMemory::partials must hold for any attention of a step of this shape: its widest row full of its largest heads.
-// Layers with smaller heads have no more of them.
-uint64_t attention_scratch_bytes(const StepShape& shape);
 
 // As Device::attention. Heads of an even number of values (q8_0: a multiple of 32), up to 1024. `image`: where the int8 image
 // of `to` may go (products.h); true where it was written.

@@ -36,20 +36,28 @@ Queue::~Queue() {
     if (pool_) c.vk().vkDestroyCommandPool(c.device(), pool_, nullptr);
 }
 
-Result<uint64_t> Queue::submit(VkCommandBuffer commands) {
+Result<uint64_t> Queue::submit(std::span<const Part> parts) {
     const Context& c = *context_;
     const uint64_t value = submitted_ + 1;
-    VkTimelineSemaphoreSubmitInfo timeline{VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO};
-    timeline.signalSemaphoreValueCount = 1;
-    timeline.pSignalSemaphoreValues = &value;
-    VkSubmitInfo info{VK_STRUCTURE_TYPE_SUBMIT_INFO};
-    info.pNext = &timeline;
-    info.commandBufferCount = 1;
-    info.pCommandBuffers = &commands;
-    info.signalSemaphoreCount = 1;
-    info.pSignalSemaphores = &timeline_;
+    constexpr VkPipelineStageFlags kWaiting = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
+    std::vector<VkTimelineSemaphoreSubmitInfo> values(parts.size(), {VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO});
+    std::vector<VkSubmitInfo> infos(parts.size(), {VK_STRUCTURE_TYPE_SUBMIT_INFO});
+    for (size_t i = 0; i < parts.size(); ++i) {
+        infos[i].pNext = &values[i];
+        infos[i].commandBufferCount = 1;
+        infos[i].pCommandBuffers = &parts[i].commands;
+        if (parts[i].awaited) {
+            values[i].waitSemaphoreValueCount = infos[i].waitSemaphoreCount = 1;
+            values[i].pWaitSemaphoreValues = &parts[i].value;
+            infos[i].pWaitSemaphores = &parts[i].awaited;
+            infos[i].pWaitDstStageMask = &kWaiting;
+        }
+    }
+    values.back().signalSemaphoreValueCount = infos.back().signalSemaphoreCount = 1;
+    values.back().pSignalSemaphoreValues = &value;
+    infos.back().pSignalSemaphores = &timeline_;
     const std::lock_guard guard(c.queue_lock());
-    if (const VkResult r = c.vk().vkQueueSubmit(c.queue(), 1, &info, VK_NULL_HANDLE); r != VK_SUCCESS)
+    if (const VkResult r = c.vk().vkQueueSubmit(c.queue(), static_cast<uint32_t>(infos.size()), infos.data(), VK_NULL_HANDLE); r != VK_SUCCESS)
         return failure("submitting to " + c.facts().name, r);
     return submitted_ = value;
 }
@@ -185,6 +193,8 @@ size_t RecordedStep::barriers() const {
                                        : static_cast<size_t>(std::count(barriers_.begin(), barriers_.end(), true));
 }
 
+bool RecordedStep::takes(size_t i) const { return i > 0 && dispatches_[cuts_[i - 1]].meeting == Meeting::take; }
+
 Result<VkCommandBuffer> RecordedStep::piece(size_t i) {
     if (i < recorded_.size()) return recorded_[i];
     const Context& c = *queue_.context();
@@ -240,7 +250,7 @@ Result<void> RecordedStep::record(size_t piece, VkCommandBuffer commands, std::s
         switch (d.meeting) {
             case Meeting::none: record_dispatch(vk, commands, pipelines_.layout(), pipelines[i], d); break;
             case Meeting::give: options_.meetings->record_give(commands, given_++); break;
-            case Meeting::take: options_.meetings->record_take(commands, taken_++); break;
+            case Meeting::take: options_.meetings->record_take(commands); break;
         }
     }
     labels.close();

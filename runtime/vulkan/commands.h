@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "runtime/vulkan/dispatch.h"
@@ -21,8 +22,18 @@ class Queue {
     const std::shared_ptr<Context>& context() const { return context_; }
     VkCommandPool pool() const { return pool_; }
 
-    // Submits; the returned number goes to wait(). Work of one queue runs in the order of its submits.
-    Result<uint64_t> submit(VkCommandBuffer commands);
+    // What is submitted begins when the semaphore, if there is one, has reached the value.
+    struct Part {
+        VkCommandBuffer commands = VK_NULL_HANDLE;
+        VkSemaphore awaited = VK_NULL_HANDLE;
+        uint64_t value = 0;
+    };
+    // Submits all in one call; the returned number goes to wait(). Work of one queue runs in the order of its submits.
+    Result<uint64_t> submit(std::span<const Part> parts);
+    Result<uint64_t> submit(VkCommandBuffer commands) {
+        const Part part{commands};
+        return submit(std::span(&part, 1));
+    }
     Result<void> wait(uint64_t submitted);
     Result<bool> is_done(uint64_t submitted) const;
 
@@ -72,7 +83,7 @@ struct OperationLabel {
 // that the GPU begins on the first while the next is recorded.
 class RecordedStep {
   public:
-    // `cuts`: dispatches, ascending, at which a new piece begins; none is 0. The queue and the pipelines must outlive it.
+    // `cuts`: dispatches, ascending, at which a new piece begins; none is 0, and every take is one. The queue and the pipelines must outlive it.
     RecordedStep(Queue& queue, Pipelines& pipelines, std::vector<Dispatch> dispatches, std::vector<size_t> cuts,
                  const RecordingOptions& options = {});
     ~RecordedStep();
@@ -85,6 +96,7 @@ class RecordedStep {
 
     size_t pieces() const { return cuts_.size() + 1; }
     Result<VkCommandBuffer> piece(size_t i);  // in their order
+    bool takes(size_t i) const;               // piece i begins with a take
 
     std::span<const Dispatch> dispatches() const { return dispatches_; }
     size_t barriers() const;
@@ -102,7 +114,7 @@ class RecordedStep {
     std::vector<OperationLabel> labels_;
     std::vector<VkCommandBuffer> recorded_;
     uint32_t operation_ = 0, stamp_ = 0;  // that timestamps are at
-    size_t given_ = 0, taken_ = 0;        // meetings that are recorded
+    size_t given_ = 0;                    // meetings that are recorded
 };
 
 }  // namespace lapidary::runtime::vulkan

@@ -1,4 +1,4 @@
-// Events, set by one side and waited for by the other; see meetings.h.
+// An event towards the CPU, a semaphore towards the GPU; see meetings.h.
 #include "runtime/vulkan/meetings.h"
 
 #include <chrono>
@@ -9,30 +9,38 @@
 namespace lapidary::runtime::vulkan {
 
 Meetings::~Meetings() {
-    for (const Pair& p : pairs_)
-        for (VkEvent event : {p.given, p.taken}) context_->vk().vkDestroyEvent(context_->device(), event, nullptr);
+    for (const Pair& p : pairs_) {
+        context_->vk().vkDestroyEvent(context_->device(), p.given, nullptr);
+        context_->vk().vkDestroySemaphore(context_->device(), p.taken, nullptr);
+    }
 }
 
 Result<void> Meetings::reserve(size_t count) {
-    const VkEventCreateInfo info{VK_STRUCTURE_TYPE_EVENT_CREATE_INFO};
+    const VkEventCreateInfo event{VK_STRUCTURE_TYPE_EVENT_CREATE_INFO};
+    VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO};
+    type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
+    VkSemaphoreCreateInfo semaphore{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO};
+    semaphore.pNext = &type;
     while (pairs_.size() < count) {
-        Pair& pair = pairs_.emplace_back();
-        for (VkEvent* event : {&pair.given, &pair.taken}) {
-            const VkResult r = context_->vk().vkCreateEvent(context_->device(), &info, nullptr, event);
-            if (r == VK_SUCCESS) continue;
-            context_->vk().vkDestroyEvent(context_->device(), pair.given, nullptr);
-            pairs_.pop_back();
+        Pair pair;
+        if (const VkResult r = context_->vk().vkCreateEvent(context_->device(), &event, nullptr, &pair.given); r != VK_SUCCESS)
             return failure("no event", r);
+        if (const VkResult r = context_->vk().vkCreateSemaphore(context_->device(), &semaphore, nullptr, &pair.taken); r != VK_SUCCESS) {
+            context_->vk().vkDestroyEvent(context_->device(), pair.given, nullptr);
+            return failure("no semaphore", r);
         }
+        pairs_.push_back(pair);
     }
     return {};
 }
 
 Result<void> Meetings::reset(size_t count) {
+    ++step_;
+    count_ = count;
+    answered_ = 0;
     for (size_t n = 0; n < count; ++n)
-        for (VkEvent event : {pairs_[n].given, pairs_[n].taken})
-            if (const VkResult r = context_->vk().vkResetEvent(context_->device(), event); r != VK_SUCCESS)
-                return failure("resetting an event", r);
+        if (const VkResult r = context_->vk().vkResetEvent(context_->device(), pairs_[n].given); r != VK_SUCCESS)
+            return failure("resetting an event", r);
     return {};
 }
 
@@ -40,12 +48,12 @@ void Meetings::record_give(VkCommandBuffer commands, size_t n) const {
     context_->vk().vkCmdSetEvent(commands, pairs_[n].given, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT);
 }
 
-void Meetings::record_take(VkCommandBuffer commands, size_t n) const {
+void Meetings::record_take(VkCommandBuffer commands) const {
     VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
     barrier.srcAccessMask = VK_ACCESS_HOST_WRITE_BIT;
     barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
-    context_->vk().vkCmdWaitEvents(commands, 1, &pairs_[n].taken, VK_PIPELINE_STAGE_HOST_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-                                   1, &barrier, 0, nullptr, 0, nullptr);
+    context_->vk().vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_HOST_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0,
+                                        nullptr, 0, nullptr);
 }
 
 Result<void> Meetings::wait_for_gpu(size_t n, Queue& queue, uint64_t submitted) const {
@@ -64,13 +72,17 @@ Result<void> Meetings::wait_for_gpu(size_t n, Queue& queue, uint64_t submitted) 
     }
 }
 
-Result<void> Meetings::answer(size_t n) const {
-    const VkResult r = context_->vk().vkSetEvent(context_->device(), pairs_[n].taken);
+Result<void> Meetings::answer(size_t n) {
+    answered_ = n + 1;
+    VkSemaphoreSignalInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO};
+    info.semaphore = pairs_[n].taken;
+    info.value = step_;
+    const VkResult r = context_->vk().vkSignalSemaphore(context_->device(), &info);
     return r == VK_SUCCESS ? Result<void>() : failure("answering " + context_->facts().name, r);
 }
 
-void Meetings::answer_all() const {
-    for (size_t n = 0; n < pairs_.size(); ++n) (void)answer(n);  // of a device that is lost nobody waits
+void Meetings::answer_all() {
+    while (answered_ < count_) (void)answer(answered_);  // of a device that is lost nobody waits
 }
 
 }  // namespace lapidary::runtime::vulkan

@@ -37,9 +37,7 @@ struct VulkanOptions {
     bool find_hazards = kFindHazards;
     bool shared_weights = false;  // in memory that the CPU device computes with too
     double piece_seconds = 0.1;  // of estimated work in one submit
-    // Steps meet the CPU midway, in shared memory (ADR 22). Off: Vulkan forbids events that the host sets while the queue
-    // waits for them (VUID-vkSetEvent-event-09543).
-    bool meetings = false;
+    bool meetings = true;         // steps meet the CPU midway, in shared memory (ADR 22)
     // Of all races of tunings together; 0: none. Without a number a second and a half, and none on software devices.
     std::optional<double> race_seconds = {};
 };
@@ -126,7 +124,10 @@ class VulkanDevice final : public Device {
         std::vector<std::shared_ptr<VulkanBuffer>> outgrown;  // scratch that grew while the step was noted, and that it names
         std::vector<LayerMark> layers;
         std::vector<HelpMark> helps;
-        std::vector<size_t> piece_ends;    // dispatches
+        struct Submit {
+            size_t dispatch_end = 0, piece_end = 0;
+        };
+        std::vector<Submit> submits;       // of all pieces, in one call or several
         std::vector<Operation> operations;
         const KvTable* tables[2] = {};     // by KvClass; null: the step has none
         const KvSegment* scratch = nullptr;

@@ -71,10 +71,18 @@ void VulkanDevice::cut_pieces(Kept& kept, std::vector<Dispatch> dispatches) {
     options.find_hazards = options_.find_hazards;
     options.timestamps = kept.timestamps;
     options.meetings = meetings_.get();
-    kept.piece_ends = cut(seconds, options_.piece_seconds / pace_);
-    kept.step = std::make_unique<RecordedStep>(*queue_, *pipelines_, std::move(dispatches), kept.piece_ends, options);
+    const std::vector<size_t> ends = cut(seconds, options_.piece_seconds / pace_);
+    std::vector<size_t> cuts;  // takes too
+    kept.submits.clear();
+    for (size_t i = 1; i < dispatches.size(); ++i) {
+        const bool ends_here = std::binary_search(ends.begin(), ends.end(), i);
+        if (!ends_here && dispatches[i].meeting != Meeting::take) continue;
+        cuts.push_back(i);
+        if (ends_here) kept.submits.push_back({i, cuts.size()});
+    }
+    kept.submits.push_back({dispatches.size(), cuts.size() + 1});
+    kept.step = std::make_unique<RecordedStep>(*queue_, *pipelines_, std::move(dispatches), std::move(cuts), options);
     kept.step->label(labels_of(kept.operations));
-    kept.piece_ends.push_back(kept.step->dispatches().size());
     if (!block_in_sight()) {
         const uint64_t bytes = inputs_bytes(shape_) + kSegmentBytes;
         kept.step->copy_before({upload_->block().buffer, block_->block().buffer, {upload_->offset(), block_->offset(), bytes}});
@@ -124,31 +132,35 @@ Ticket VulkanDevice::submit() {
 
 Result<void> VulkanDevice::submit_pieces(Kept& kept) {
     std::vector<uint64_t> tickets;
-    size_t mark = 0, helped = 0;
+    size_t mark = 0, helped = 0, taken = 0, piece = 0;
     LAP_TRY(meetings_->reset(kept.helps.size()));
-    for (size_t i = 0; i < kept.step->pieces(); ++i) {
+    for (size_t i = 0; i < kept.submits.size(); ++i) {
         if (i >= kInFlight) {
-            LAP_TRY(help(kept, helped, kept.piece_ends[i - kInFlight]));  // else that piece waits for ever
+            LAP_TRY(help(kept, helped, kept.submits[i - kInFlight].dispatch_end));  // else that one waits for ever
             if (!stopped_) LAP_TRY(queue_->wait(tickets[i - kInFlight]));
         }
-        for (; mark < kept.layers.size() && kept.layers[mark].dispatch < kept.piece_ends[i]; ++mark)
+        for (; mark < kept.layers.size() && kept.layers[mark].dispatch < kept.submits[i].dispatch_end; ++mark)
             if (const int32_t layer = kept.layers[mark].layer; watch_ && !stopped_ && layer >= 0) ask([&] { return watch_(layer); });
         if (stopped_) break;
         const int64_t start = now_ns();
-        LAP_ASSIGN(const VkCommandBuffer commands, kept.step->piece(i));
-        LAP_ASSIGN(const uint64_t submitted, queue_->submit(commands));
+        std::vector<Queue::Part> parts;
+        for (; piece < kept.submits[i].piece_end; ++piece) {
+            LAP_ASSIGN(const VkCommandBuffer commands, kept.step->piece(piece));
+            parts.push_back(kept.step->takes(piece) ? meetings_->awaiting(commands, taken++) : Queue::Part{commands});
+        }
+        LAP_ASSIGN(const uint64_t submitted, queue_->submit(parts));
         tickets.push_back(submitted);
         last_submit_ = submitted;
         ++counts_.submits;
         counts_.host_seconds += static_cast<double>(now_ns() - start) * 1e-9;
     }
-    LAP_TRY(help(kept, helped, kept.piece_ends.back()));
+    LAP_TRY(help(kept, helped, kept.submits.back().dispatch_end));
     counts_.dispatches += static_cast<int64_t>(kept.step->dispatches().size());
     counts_.barriers += static_cast<int64_t>(kept.step->barriers());
     return {};
 }
 
-// What the CPU does for the pieces that end here, each time as soon as the GPU has come there.
+// What the CPU does for the submits that end here, each time as soon as the GPU has come there.
 Result<void> VulkanDevice::help(const Kept& kept, size_t& helped, size_t end) {
     for (; !stopped_ && helped < kept.helps.size() && kept.helps[helped].dispatch < end; ++helped) {
         const HelpMark& mark = kept.helps[helped];

@@ -7,10 +7,11 @@ import shutil
 import subprocess
 import unittest
 
+from invented_stores import Ollama, environment_of
 from support import PROGRAM, CliTest, clean_environment, main
 
 EXPECTED = "LAPIDARY_EXPECT_TOOLS" in os.environ  # then what is missing is a failure
-VERBS = ["run", "logits", "tokenize", "inspect", "bench", "perplexity", "kld", "pack", "synth", "doctor", "completions", "man"]
+VERBS = ["run", "logits", "tokenize", "inspect", "list", "bench", "perplexity", "kld", "pack", "synth", "doctor", "completions", "man"]
 
 
 def options_of(page):
@@ -18,13 +19,17 @@ def options_of(page):
 
 
 class Completions(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.env = clean_environment()
+
     def script(self, shell):
         return self.file("completion." + shell, self.ok("completions", shell))
 
     def shell(self, program, *args):
         if shutil.which(program) is None and not EXPECTED:
             self.skipTest(f"{program} is not installed")
-        done = subprocess.run([program, *args], capture_output=True, text=True, env=clean_environment(), timeout=60,
+        done = subprocess.run([program, *args], capture_output=True, text=True, env=self.env, timeout=60,
                               cwd=self.folder, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(done.stderr, "")
@@ -61,6 +66,31 @@ class Completions(CliTest):
             with self.subTest(verb=verb):
                 self.assertEqual({name for name in self.bash(f"lapidary {verb} --") if name.startswith("--")},
                                  options_of(self.ok(verb, "--help")))
+
+    def names(self):
+        """An environment with one model of Ollama, and the program in the path."""
+        ollama = Ollama(self.folder / "home")
+        ollama.manifest("registry.ollama.ai/library/gemma4/12b", ollama.layer("model", b"GGUF"))
+        path = os.pathsep.join((os.path.dirname(PROGRAM), os.environ.get("PATH", "")))
+        return environment_of(self.folder / "home", PATH=path)
+
+    def test_names_that_other_programs_gave(self):
+        self.env = self.names()
+        self.assertIn("ollama:gemma4:12b", self.bash("lapidary run "))
+        # bash cuts words at colons, and replaces what is behind the last one
+        self.assertIn("gemma4:12b", self.bash("lapidary run ollama : gem"))
+        self.assertIn("12b", self.bash("lapidary inspect ollama : gemma4 : 1"))
+        self.assertIn("12b", self.bash("lapidary run ollama : gemma4 :"))
+        self.assertNotIn("ollama:gemma4:12b", self.bash("lapidary synth ") | self.bash("lapidary run --image "))
+        script = self.script("fish")
+        self.assertIn("ollama:gemma4:12b", self.shell("fish", "--no-config", "-c", f"source {script}; complete -C 'lapidary run oll'"))
+        script = self.script("zsh")
+        self.assertIn("ollama:gemma4:12b", self.shell("zsh", "-f", "-c", f"""
+            compdef() {{ :; }}
+            compadd() {{ print -rl -- "$@"; }}
+            _files() {{ :; }}
+            source {script}
+            service=lapidary _lapidary_models"""))
 
     def test_fish(self):
         script = self.script("fish")

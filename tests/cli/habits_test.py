@@ -163,14 +163,14 @@ class Verbs(CliTest):
             self.assertEqual(self.ok(word), want)
 
     def test_later_verbs(self):
-        for verb in ("chat", "list", "serve"):
+        for verb in ("chat", "serve"):
             with self.subTest(verb=verb):
                 error = self.fails(2, verb, TINY, says=[verb, "not in this version"])
                 self.assertNotEqual(error["hint"], "")
 
     def test_verbs_of_others(self):
         for verb, ours in (("quantize", "pack"), ("convert", "pack"), ("ppl", "perplexity"), ("show", "inspect"),
-                           ("completion", "run"), ("benchmark", "bench"), ("pull", "downloaded")):
+                           ("completion", "run"), ("benchmark", "bench"), ("pull", "downloaded"), ("ls", "lapidary list")):
             with self.subTest(verb=verb):
                 self.fails(2, verb, says=[verb, ours])
 

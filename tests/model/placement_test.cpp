@@ -73,6 +73,24 @@ TEST_CASE("placement: a model opens with exactly the memory of its plan and is r
     CHECK(error_of(o).code == Errc::does_not_fit);
 }
 
+TEST_CASE("placement: conversations have room for a checkpoint each, of the size that is taken") {
+    const InventedMachine machine;
+    set_free(machine, 8192 * kMiB);
+    EngineOptions o = options_on(machine);
+    const auto checkpoints = [&] {
+        uint64_t bytes = 0;
+        for (const PlanRegion& r : unwrap(Engine::open(o)).plan().regions)
+            if (r.name == "checkpoints") bytes += r.bytes;
+        return bytes;
+    };
+    CHECK(checkpoints() == 0);
+    o.conversations = true;
+    o.sessions = 3;
+    const Engine engine = unwrap(Engine::open(o));
+    const Session session = unwrap(engine.new_session());
+    CHECK(checkpoints() == 3 * model::Access::state(session).caches[0].checkpoint_bytes());
+}
+
 TEST_CASE("placement: free memory and limits of control groups bound what may be used") {
     const InventedMachine machine;
     set_free(machine, 900 * kMiB);  // 819 MiB of the 16 GiB are left alone

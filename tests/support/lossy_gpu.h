@@ -55,7 +55,7 @@ inline Result<std::vector<model::DevicePart>> part_on(std::shared_ptr<runtime::v
     parts[0].last = static_cast<int32_t>(loaded.config.layers.size());
     LAP_ASSIGN(parts[0].device,
                runtime::vulkan::VulkanDevice::create(std::move(context), {.precise = options.precise, .self_test = false, .find_hazards = true,
-                                                       .shared_weights = true, .piece_seconds = piece_seconds, .meetings = true}));
+                                                       .shared_weights = true, .piece_seconds = piece_seconds}));
     return parts;
 }
 

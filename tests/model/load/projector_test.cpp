@@ -155,3 +155,57 @@ TEST_CASE("projectors: a Hugging Face folder brings its own, \"none\" means noth
     REQUIRE_FALSE(named);
     CHECK(mentions(named.error().message, "brings its own"));
 }
+
+namespace {
+
+// Text and projector in one file, as Ollama's converter writes the sizes of Gemma 4 that it knows.
+GgufBuilder with_towers() {
+    GgufBuilder b = test::small_gguf();
+    b.text("tokenizer.ggml.model", "llama").text("tokenizer.ggml.pre", "gemma4");
+    b.u32("gemma4.vision.patch_size", 2).u32("gemma4.vision.projector.scale_factor", 2).u32("gemma4.vision.num_channels", 3);
+    b.f32("gemma4.vision.attention.layer_norm_epsilon", 1e-5f).u32("gemma4.audio.embedding_length", 8);
+    for (const auto& tensor : test::small_projector().tensors) b.tensors.push_back(tensor);
+    return b;
+}
+
+}  // namespace
+
+TEST_CASE("projectors: towers in the file of the text serve, and need nothing beside it") {
+    const ScratchFolder folder;
+    const auto model = folder.write("a.gguf", with_towers().build());
+    folder.write("mmproj.gguf", test::small_projector().build());
+    for (const bool prompts_only : {false, true}) {
+        const auto loaded = load_model({.model = model, .inputs = kBoth, .prompts_only = prompts_only});
+        REQUIRE_MESSAGE(loaded, loaded.error().message);
+        CHECK(loaded->files.size() == 1);
+        CHECK(loaded->notes.empty());
+        REQUIRE(loaded->config.vision);
+        CHECK(loaded->config.vision->model_patch == 4);
+        CHECK(loaded->config.vision->positions == 5);
+        CHECK(loaded->config.vision->rms_eps == 1e-5f);
+        REQUIRE(loaded->config.audio);
+        CHECK(loaded->config.audio->samples_per_token == 10);
+        if (!prompts_only) CHECK(loaded->weights.vision.pos_y.rows == 5);
+    }
+    const auto given = load_model({.model = model, .mmproj = folder.path() / "mmproj.gguf"});
+    REQUIRE_FALSE(given);
+    CHECK(mentions(given.error().message, "brings its own"));
+}
+
+TEST_CASE("projectors: towers of which a part is missing, and those of encoders, are refused") {
+    const ScratchFolder folder;
+    for (const char* name : {"v.position_embd.weight", "mm.input_projection.weight", "v.patch_norm.1.bias"}) {
+        CAPTURE(name);
+        const auto loaded = load_model({.model = folder.write("a.gguf", with_towers().drop(name).build())});
+        REQUIRE_FALSE(loaded);
+        CHECK(mentions(loaded.error().message, name));
+    }
+    for (const char* name : {"v.blk.0.attn_q.weight", "a.blk.11.ffn_up.weight"}) {
+        CAPTURE(name);
+        const auto loaded = load_model({.model = folder.write("a.gguf", test::small_gguf().floats(name, {8}, 1).build())});
+        REQUIRE_FALSE(loaded);
+        CHECK(loaded.error().code == Errc::unsupported_model);
+        CHECK(mentions(loaded.error().message, "encoders"));
+        CHECK(mentions(loaded.error().message, name));
+    }
+}

@@ -36,6 +36,7 @@ ModelFacts toy() {
     m.chunk = 64;
     m.column_bytes = 1000;
     m.step_bytes = 5000;
+    m.gpu_step_bytes = 17;
     m.program_bytes = 7;
     m.media_bytes = 11;
     return m;
@@ -239,31 +240,31 @@ TEST_CASE("plan cost: what a placement takes, by hand") {
     MachineFacts machine = toy_machine();
     Wishes wishes;
     wishes.context = 601;  // ring: 120 rows of 2 MB; full: 608 of 0.2 MB
-    constexpr uint64_t kRing = 240'000'000, kFull = 121'600'000, kStep = 64'000 + 5'000;
+    constexpr uint64_t kRing = 240'000'000, kFull = 121'600'000, kStep = 64'000 + 5'000, kGpuStep = kStep + 17;
     Footprint f = footprint(model, machine, kCpu, KvFormat::f16, wishes);
     CHECK(f.host_bytes == 6'000'000'000 + kRing + kFull + kStep + 7 + 11);
     CHECK(f.gpu_bytes == 0);
     CHECK(bytes_of(f, "KV cache") == kRing + kFull);
     f = footprint(model, machine, kGpu, KvFormat::f16, wishes);
-    CHECK(f.host_bytes == 6'000'000'000 + kRing + kFull + kStep + 7 + 11 + 13);
+    CHECK(f.host_bytes == 6'000'000'000 + kRing + kFull + kGpuStep + 7 + 11 + 13);
     CHECK(f.gpu_bytes == f.host_bytes - 7);
     f = footprint(model, machine, kLayers, KvFormat::f16, wishes);  // the table and the buffers on both
-    CHECK(f.host_bytes == 7'000'000'000 + kRing + kFull + 2 * kStep + 7 + 11 + 13);
-    CHECK(f.gpu_bytes == 4'000'000'000 + kFull + kStep + 13);
+    CHECK(f.host_bytes == 7'000'000'000 + kRing + kFull + kStep + kGpuStep + 7 + 11 + 13);
+    CHECK(f.gpu_bytes == 4'000'000'000 + kFull + kGpuStep + 13);
     f = footprint(model, machine, rows(0.25), KvFormat::f16, wishes);
-    CHECK(f.host_bytes == 6'000'000'000 + kRing + kFull + 2 * kStep + 7 + 11 + 13);
-    CHECK(f.gpu_bytes == 2'250'000'000 + kRing + kFull + kStep + 11 + 13);
+    CHECK(f.host_bytes == 6'000'000'000 + kRing + kFull + kStep + kGpuStep + 7 + 11 + 13);
+    CHECK(f.gpu_bytes == 2'250'000'000 + kRing + kFull + kGpuStep + 11 + 13);
     const PlannedPlacement two_shares{PlacementKind::rows, 2, 0.25, 0.75};
     const uint64_t apart = f.host_bytes;
     f = footprint(model, machine, two_shares, KvFormat::f16, wishes);  // one copy, in the memory of both
     CHECK(f.host_bytes == apart);
-    CHECK(f.gpu_bytes == 6'000'000'000 + kRing + kFull + kStep + 11 + 13);
+    CHECK(f.gpu_bytes == 6'000'000'000 + kRing + kFull + kGpuStep + 11 + 13);
     model.exact = true;  // and what the CPU may be asked for in rows of its own
     CHECK(footprint(model, machine, two_shares, KvFormat::f16, wishes).host_bytes == apart + 3'750'000'000);
     model.exact = false;
     f = footprint(model, machine, kPhases, KvFormat::f16, wishes);  // the CPU takes 8 columns at most
     constexpr uint64_t kFewStep = 8'000 + 5'000;
-    CHECK(f.host_bytes == 6'000'000'000 + kRing + kFull + kStep + kFewStep + 7 + 11 + 13);
+    CHECK(f.host_bytes == 6'000'000'000 + kRing + kFull + kGpuStep + kFewStep + 7 + 11 + 13);
     CHECK(f.gpu_bytes == f.host_bytes - kFewStep - 7);
     model.exact = true;  // and then rows of its own
     CHECK(footprint(model, machine, kPhases, KvFormat::f16, wishes).host_bytes == f.host_bytes + 6'000'000'000);
@@ -276,12 +277,20 @@ TEST_CASE("plan cost: what a placement takes, by hand") {
     f = footprint(model, machine, kCpu, KvFormat::q8_0, wishes);
     CHECK(f.host_bytes == 6'000'000'000 + 3 * (kRing + kFull) / 2 + kStep + 7);
 
+    // Copies of the rings, one for each session, where their cache is.
+    wishes.checkpoints = true;
+    f = footprint(model, machine, kCpu, KvFormat::q8_0, wishes);
+    CHECK(bytes_of(f, "checkpoints") == 3 * kRing / 2);
+    CHECK(f.host_bytes == 6'000'000'000 + 3 * (2 * kRing + kFull) / 2 + kStep + 7);
+    CHECK(bytes_of(footprint(model, machine, kGpu, KvFormat::q8_0, wishes), "checkpoints") == 3 * kRing / 2);
+    wishes.checkpoints = false;
+
     // A card's memory is not the machine's.
     machine.gpu->unified = false;
     wishes.sessions = 1;
     f = footprint(model, machine, kLayers, KvFormat::f16, wishes);
     CHECK(f.host_bytes == 3'000'000'000 + kRing + kStep + 7);
-    CHECK(f.gpu_bytes == 4'000'000'000 + kFull + kStep + 13);
+    CHECK(f.gpu_bytes == 4'000'000'000 + kFull + kGpuStep + 13);
 }
 
 TEST_CASE("plan cost: what is counted are the regions, each once") {

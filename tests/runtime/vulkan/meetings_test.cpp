@@ -78,7 +78,7 @@ class Meeter {
 
 TEST_CASE("meetings: a step with some is one recording and one submit, and gives the same whenever it is replayed") {
     VulkanFaults faults;
-    const auto device = make_device(faults, {.meetings = true});
+    const auto device = make_device(faults, {});
     REQUIRE(device->meets());
     Meeter meeter(*device);
     for (const float given : {1.0f, 2.0f, -3.0f}) {
@@ -92,7 +92,7 @@ TEST_CASE("meetings: a step with some is one recording and one submit, and gives
 
 TEST_CASE("meetings: in a step of many submits") {
     VulkanFaults faults;
-    const auto device = make_device(faults, {.piece_seconds = kTiny, .meetings = true});
+    const auto device = make_device(faults, {.piece_seconds = kTiny});
     Meeter meeter(*device);
     for (const float given : {1.0f, 2.0f}) {
         REQUIRE(meeter.run(given));
@@ -103,19 +103,33 @@ TEST_CASE("meetings: in a step of many submits") {
 
 TEST_CASE("meetings: a device with memory of its own has none") {
     VulkanFaults faults(VulkanFaults::Memory::card);
-    CHECK_FALSE(make_device(faults, {.meetings = true})->meets());
+    CHECK_FALSE(make_device(faults, {})->meets());
 }
 
-void without_wait(VkCommandBuffer, uint32_t, const VkEvent*, VkPipelineStageFlags, VkPipelineStageFlags, uint32_t, const VkMemoryBarrier*,
-                  uint32_t, const VkBufferMemoryBarrier*, uint32_t, const VkImageMemoryBarrier*) {}
+// As if nothing that is submitted waited for anybody.
+PFN_vkQueueSubmit real_submit = nullptr;
+VkResult without_wait(VkQueue queue, uint32_t count, const VkSubmitInfo* infos, VkFence fence) {
+    std::vector<VkSubmitInfo> own(infos, infos + count);
+    std::vector<VkTimelineSemaphoreSubmitInfo> values(count);
+    for (uint32_t i = 0; i < count; ++i) {
+        values[i] = *static_cast<const VkTimelineSemaphoreSubmitInfo*>(own[i].pNext);
+        values[i].waitSemaphoreValueCount = own[i].waitSemaphoreCount = 0;
+        own[i].pNext = &values[i];
+    }
+    return real_submit(queue, count, own.data(), fence);
+}
+void never_wait(VulkanFaults& faults) {
+    real_submit = faults.context->vk().vkQueueSubmit;
+    faults.context->vk_for_tests().vkQueueSubmit = without_wait;
+}
 void without_set(VkCommandBuffer, VkEvent, VkPipelineStageFlags) {}
 VkResult always_set(VkDevice, VkEvent) { return VK_EVENT_SET; }
 
 TEST_CASE("meetings: without the GPU's wait, or without the CPU's, the results are wrong") {
     {
         VulkanFaults faults;
-        faults.context->vk_for_tests().vkCmdWaitEvents = without_wait;
-        const auto device = make_device(faults, {.meetings = true});
+        never_wait(faults);
+        const auto device = make_device(faults, {});
         Meeter meeter(*device);
         meeter.before = [](int) { std::this_thread::sleep_for(std::chrono::milliseconds(20)); };
         REQUIRE(meeter.run(1));
@@ -123,7 +137,7 @@ TEST_CASE("meetings: without the GPU's wait, or without the CPU's, the results a
     }
     VulkanFaults faults;
     faults.context->vk_for_tests().vkGetEventStatus = always_set;
-    const auto device = make_device(faults, {.meetings = true});
+    const auto device = make_device(faults, {});
     Meeter meeter(*device);
     REQUIRE(meeter.run(1));
     CHECK_FALSE(meeter.right(1));
@@ -132,8 +146,8 @@ TEST_CASE("meetings: without the GPU's wait, or without the CPU's, the results a
 TEST_CASE("meetings: a GPU that ends without having come there is lost") {
     VulkanFaults faults;
     faults.context->vk_for_tests().vkCmdSetEvent = without_set;
-    faults.context->vk_for_tests().vkCmdWaitEvents = without_wait;
-    const auto device = make_device(faults, {.meetings = true});
+    never_wait(faults);
+    const auto device = make_device(faults, {});
     const auto done = Meeter(*device).run(1);
     REQUIRE_FALSE(done);
     CHECK(done.error().code == Errc::device_lost);
@@ -154,7 +168,7 @@ TEST_CASE("meetings: the device is lost at any of them, and what is on the queue
             VulkanFaults faults;
             real_status = faults.context->vk().vkGetEventStatus;
             faults.context->vk_for_tests().vkGetEventStatus = lost_at_last;
-            const auto device = make_device(faults, {.piece_seconds = piece, .meetings = true});
+            const auto device = make_device(faults, {.piece_seconds = piece});
             Meeter meeter(*device);
             calls_left = n;
             const auto done = meeter.run(1);
@@ -167,7 +181,7 @@ TEST_CASE("meetings: a submit that fails in the midst leaves nobody waiting") {
     for (int64_t at = 1; at <= 1 + 4 * kMeetings; ++at) {
         CAPTURE(at);
         VulkanFaults faults;
-        const auto device = make_device(faults, {.piece_seconds = kTiny, .meetings = true});
+        const auto device = make_device(faults, {.piece_seconds = kTiny});
         Meeter meeter(*device);
         faults.submit.once(at, VK_ERROR_OUT_OF_HOST_MEMORY);
         CHECK_FALSE(meeter.run(1));
@@ -180,7 +194,7 @@ TEST_CASE("meetings: a submit that fails in the midst leaves nobody waiting") {
 TEST_CASE("meetings: a step that is stopped, and one whose help throws, end, and the next one is right") {
     for (const double piece : {0.1, kTiny}) {
         VulkanFaults faults;
-        const auto device = make_device(faults, {.piece_seconds = piece, .meetings = true});
+        const auto device = make_device(faults, {.piece_seconds = piece});
         Meeter meeter(*device);
         for (int at = 0; at < kMeetings; ++at) {
             CAPTURE(at);
@@ -200,7 +214,7 @@ TEST_CASE("meetings: a step that is stopped, and one whose help throws, end, and
 
 TEST_CASE("meetings: both waits are events of a trace") {
     VulkanFaults faults;
-    const auto device = make_device(faults, {.meetings = true});
+    const auto device = make_device(faults, {});
     Recorder recorder(1000);
     device->observe(&recorder);
     Meeter meeter(*device);
