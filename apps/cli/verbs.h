@@ -47,7 +47,7 @@ struct Verb {
     std::string_view name, summary;
     Result<int> (*run)(Program&, Args);
 };
-inline constexpr std::array<Verb, 15> kVerbs = {{
+inline constexpr std::array<Verb, 16> kVerbs = {{
     {"run", "one prompt in, one answer out; text, pictures, recordings", run_verb},
     {"chat", "a conversation at the terminal, or line by line through a pipe", chat_verb},
     {"logits", "the forward pass: scores of the next token, to a file", logits_verb},

@@ -83,8 +83,8 @@ class Consumers(unittest.TestCase):
     def static_libs(self):
         return ["-l:liblapidary.a" if flag == "-llapidary" else flag for flag in self.pkg_config("--static", "--libs")]
 
-    def start(self, program, *arguments):
-        return run(program, *arguments, env={**os.environ, "LD_LIBRARY_PATH": self.libs})
+    def start(self, program, *arguments, **more):
+        return run(program, *arguments, env={**os.environ, "LD_LIBRARY_PATH": self.libs}, **more)
 
     def check_linked(self, program, shared):
         self.assertEqual("liblapidary.so" in run("readelf", "-d", program), shared)
@@ -94,6 +94,8 @@ class Consumers(unittest.TestCase):
         self.assertEqual(self.start(folder / "picture", TINY, TINY / "samples/image_2.png"),
                          "A pink square and a yellow triangle.\n")
         self.assertRegex(self.start(folder / "stream_cancel", TINY), r"stopped after 5 tokens\ncancelled\n$")
+        talked = self.start(folder / "chat", TINY, input="What is the weather in Paris?\nWho are you?\n")
+        self.assertRegex(talked, r'^\(get_weather \{"city":"Paris"\}\)\n.*21.*\n\(\d+ of \d+ tokens were known\)\n')
         first, second = self.start(folder / "two_sessions", TINY).splitlines()
         self.assertEqual(first, second)
         self.assertIn(WHO, first)

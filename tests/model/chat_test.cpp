@@ -301,3 +301,55 @@ TEST_CASE("chat: the model's own system prompt is the default") {
     CHECK(unwrap(chat.regenerate(greedy_chat(1))).usage.prompt == with);
     CHECK(without < with);
 }
+
+TEST_CASE("chat: saved and loaded, it goes on as the unbroken one") {
+    const ScratchFolder folder;
+    const auto file = folder.path() / "kept";
+    Chat chat = new_chat({.system = "You are a helpful assistant.", .max_rounds = 3});
+    say(chat, "My name is Emma.");
+    unwrap(chat.send({.role = Role::user, .parts = {Part::image(kTiny / "samples/image_2.png"), Part::text("What do you see?")}}, greedy_chat()));
+    unwrap(chat.send({.role = Role::user, .parts = {Part::image(std::vector<uint8_t>(48 * 48 * 3, 200), 48, 48), Part::text("Which color?")}}, greedy_chat()));
+    unwrap(chat.save(file));
+    Chat loaded = unwrap(Chat::load(chat_engine(), file, with_weather([](const std::string&) { return Result<std::string>("1"); })));
+    CHECK(loaded.context() == chat.context());
+    CHECK(loaded.options().system == "You are a helpful assistant.");
+    CHECK(loaded.options().max_rounds == 3);
+    CHECK(loaded.options().tools.size() == 1);
+    loaded.options().tools.clear();
+    CHECK(roles_of(loaded) == roles_of(chat));
+    const Reply here = unwrap(chat.send(Part::text("What is my name?"), greedy_chat()));
+    const Reply there = unwrap(loaded.send(Part::text("What is my name?"), greedy_chat()));
+    CHECK(there.tokens == here.tokens);
+    CHECK(there.usage.cached == here.usage.cached);
+    CHECK(there.usage.cached > 100);
+    CHECK(loaded.undo().has_value());
+    CHECK(loaded.undo().has_value());
+    CHECK(chat.undo().has_value());
+    CHECK(chat.undo().has_value());
+    CHECK(loaded.context() == chat.context());
+    CHECK(say(loaded, "What is my name?") == say(chat, "What is my name?"));
+}
+
+TEST_CASE("chat: after an error or an undone turn it is saved as it stands, and what is no chat is refused") {
+    const ScratchFolder folder;
+    const auto file = folder.path() / "kept";
+    Chat chat = new_chat();
+    say(chat, "My name is Emma.");
+    CHECK(!chat.send(Part::image(kTiny / "no such file.png"), greedy_chat()));
+    unwrap(chat.send(Part::text("Who are you?"), greedy_chat(), [](const Token&) { return Flow::discard; }));
+    unwrap(chat.save(file));
+    Chat loaded = unwrap(Chat::load(chat_engine(), file));
+    CHECK(say(loaded, "What is my name?") == "Your name is Emma.");
+    Chat empty = new_chat();
+    unwrap(empty.save(file));
+    CHECK(unwrap(Chat::load(chat_engine(), file)).history().empty());
+    // A session alone is none; a chat's session is one.
+    unwrap(chat.session().save(file));
+    const auto refused = Chat::load(chat_engine(), file);
+    REQUIRE(!refused);
+    CHECK(refused.error().code == Errc::bad_session_file);
+    unwrap(chat.save(file));
+    CHECK(unwrap(Session::restore(chat_engine(), file)).position() == chat.context());
+    CHECK(Chat::load(chat_engine(), folder.path() / "nothing").error().code == Errc::not_found);
+    CHECK(chat.save(folder.path() / "no" / "folder").error().code == Errc::io_error);
+}
