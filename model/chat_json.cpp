@@ -135,7 +135,8 @@ Message message_from_json(const ChatJson& json) {
     message.reasoning = json.value("reasoning", std::string());
     message.plain_string = json.value("plain_string", false);
     for (const ChatJson& call : json.value("tool_calls", ChatJson::array()))
-        message.tool_calls.push_back({call.at("id").get<std::string>(), call.at("name").get<std::string>(), call.at("arguments").get<std::string>()});
+        message.tool_calls.push_back({call.at("id").get<std::string>(), call.at("name").get<std::string>(),
+                                      call.at("arguments").get<std::string>()});
     for (const ChatJson& response : json.value("tool_responses", ChatJson::array()))
         message.tool_responses.push_back({response.at("name").get<std::string>(), response.at("value").get<std::string>()});
     message.tool_call_id = json.value("tool_call_id", std::string());

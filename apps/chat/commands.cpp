@@ -24,7 +24,8 @@ Error unknown_command(std::string_view name) {
     for (const CommandForm& form : kChatCommands) names.emplace_back(form.name);
     const std::string guess = nearest(name, names);
     return usage(fmt::format("there is no command /{}", name),
-                 guess.empty() ? "/help lists them; a blank in front of the slash sends the line as it is" : fmt::format("did you mean /{}?", guess));
+                 guess.empty() ? "/help lists them; a blank in front of the slash sends the line as it is"
+                               : fmt::format("did you mean /{}?", guess));
 }
 
 }  // namespace
@@ -53,9 +54,11 @@ Result<Order> read_order(std::string_view line) {
 std::string commands_page(size_t width) {
     std::string page;
     for (const CommandForm& form : kChatCommands)
-        if (form.listed) page += fmt::format("  /{:<26} {}\n", fmt::format("{} {}", form.name, form.metavar), wrapped(form.help, width, 30, 30));
-    return page + "\n" + wrapped("\"\"\" begins and ends a text of several lines; so does a backslash at the end of a line, which goes on. "
-                                 "Tab completes commands and files. Ctrl-C stops an answer, and leaves where nothing was typed; Ctrl-D leaves.", width, 0, 0) + "\n";
+        if (form.listed)
+            page += fmt::format("  /{:<26} {}\n", fmt::format("{} {}", form.name, form.metavar), wrapped(form.help, width, 30, 30));
+    return page + "\n" +
+           wrapped("\"\"\" begins and ends a text of several lines; a backslash at the end of a line goes on in the next one. Tab completes "
+                   "commands and files. Ctrl-C stops an answer, and leaves where nothing was typed; Ctrl-D leaves.", width, 0, 0) + "\n";
 }
 
 }  // namespace lapidary::cli

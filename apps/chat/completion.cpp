@@ -22,7 +22,8 @@ void offer(Completions& out, std::string_view typed, std::string_view word) {
 Completions files(std::string_view typed) {
     Completions out;
     const size_t slash = typed.rfind('/');
-    const std::string_view folder = slash == typed.npos ? std::string_view() : typed.substr(0, slash + 1), name = typed.substr(folder.size());
+    const std::string_view folder = slash == typed.npos ? std::string_view() : typed.substr(0, slash + 1);
+    const std::string_view name = typed.substr(folder.size());
     out.typed = name.size();
     std::error_code failed;
     const fs::path place = folder.empty() ? fs::path(".") : fs::path(path_of(folder));

@@ -270,7 +270,8 @@ class LineEditor final : public LineReader {
 
 }  // namespace
 
-std::unique_ptr<LineReader> line_editor(WatchedInput& input, Interrupt& interrupt, int fd, const std::vector<std::string>& history, std::filesystem::path file) {
+std::unique_ptr<LineReader> line_editor(WatchedInput& input, Interrupt& interrupt, int fd, const std::vector<std::string>& history,
+                                        std::filesystem::path file) {
     auto editor = std::make_unique<LineEditor>(input, interrupt, fd, std::move(file));
     if (!editor->start(history)) return nullptr;
     return editor;

@@ -9,8 +9,9 @@
 
 namespace lapidary::cli {
 
-// `fd`: the terminal to draw on. Null where libedit cannot use it. The entries of `history` can be come back to, as what remember() gets;
-// that also goes to the file, where one is named.
-std::unique_ptr<LineReader> line_editor(WatchedInput& input, Interrupt& interrupt, int fd, const std::vector<std::string>& history, std::filesystem::path file);
+// `fd`: the terminal to draw on. Null where libedit cannot use it. The entries of `history` can be come back to, as what
+// remember() gets; that also goes to the file, where one is named.
+std::unique_ptr<LineReader> line_editor(WatchedInput& input, Interrupt& interrupt, int fd, const std::vector<std::string>& history,
+                                        std::filesystem::path file);
 
 }  // namespace lapidary::cli

@@ -77,7 +77,8 @@ Result<Typed> read_entry(LineReader& reader, const std::string& prompt) {
         Typed more = reader.line(kMore);
         if (more.kind == Typed::Kind::stopped) return Typed{.kind = Typed::Kind::stopped, .had_text = true};
         if (more.kind == Typed::Kind::end)
-            return usage(block ? "the input ends inside a block that \"\"\" opened" : "the input ends behind a backslash, which continues a line",
+            return usage(block ? "the input ends inside a block that \"\"\" opened"
+                               : "the input ends behind a backslash, which continues a line",
                          block ? "close it with \"\"\"" : "leave it out at the end");
         if (!block) entry.text.pop_back();
         entry.text += '\n' + more.text;

@@ -17,6 +17,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+
 // Media are no more than their files' names, and those are not for the file of the history.
 bool names_media(const std::string& entry) {
     return entry.starts_with("/image") || entry.starts_with("/video") || entry.starts_with("/audio");
@@ -167,7 +169,7 @@ Result<void> Repl::set(const std::string& words) {
     const Json values = settings_json(settings_, chat_.options().think);
     std::string page;
     for (const auto& [name, value] : values.items())
-        page += fmt::format("  {:<11} {}\n", name, value.is_null() ? "the model's own" : value.is_string() ? value.get<std::string>() : value.dump());
+        page += fmt::format("  {:<11} {}\n", name, value.is_null() ? "the model's own" : text_of(value));
     show(page, "settings", values);
     return {};
 }
@@ -187,7 +189,7 @@ void Repl::show_all() {
     if (!system.empty()) page += fmt::format("  system      {}\n", system);
     for (const std::string& name : outbox_.names()) page += fmt::format("  waiting     {}\n", name);
     for (const auto& [name, value] : json["settings"].items())
-        if (!value.is_null()) page += fmt::format("  {:<11} {}\n", name, value.is_string() ? value.get<std::string>() : value.dump());
+        if (!value.is_null()) page += fmt::format("  {:<11} {}\n", name, text_of(value));
     show(page, "show", json);
 }
 

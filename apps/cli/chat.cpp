@@ -34,7 +34,8 @@ void describe_chat(Command& command, ChatVerbOptions& options, Console& console)
     command.flag("--hide-thinking", options.hide_thinking, "show no thoughts");
     command.text("--load", options.load, "FILE", "go on with a chat that /save wrote");
     command.flag("--no-history", options.no_history, "neither read nor write the history of what was typed");
-    command.unavailable({"--tools"}, true, Errc::invalid_argument, "nobody would run them here: `lapidary run --tools FILE` prints the calls");
+    command.unavailable({"--tools"}, true, Errc::invalid_argument,
+                        "nobody would run them here: `lapidary run --tools FILE` prints the calls");
     command.heading("Sampling (default: the model's own settings)");
     add_sampling_options(command, options.settings.generate);
     command.heading("Model and machine");

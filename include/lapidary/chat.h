@@ -37,7 +37,8 @@ class Chat {
     // Calls that were returned are answered by messages of the role tool, one for each, or by one with several tool_responses,
     // in their order. An error, Flow::discard, or what a sink or tool throws leaves the conversation as it was before the call (the
     // session then holds what it has in common with the new one); a cancelled reply, or one cut by max_tokens, stays as far as it
-    // got, which may be nothing; cancelled while media are read is an error. GenerateOptions::progress hears of those, too. GenerateOptions::tools and hold_tools are the chat's own.
+    // got, which may be nothing; one that is cancelled while media are read is an error. Of GenerateOptions, `progress` hears
+    // of those media too, and tools and hold_tools are the chat's own.
     Result<Reply> send(Message message, const GenerateOptions& options = {}, const TokenSink& sink = {});
     Result<Reply> send(Part part, const GenerateOptions& options = {}, const TokenSink& sink = {});  // a user's message
     // Has the last user's message answered anew: invalid_argument without one.

@@ -236,7 +236,7 @@ class Terminal(CliTest):
         said = who.enter(PASTE + "/help with\rtwo lines\x07\t." + PASTED, "/help takes nothing, and 'with\\ntwo lines\\t.' was given")
         self.assertIn("two lines", said)
         who.type('"""\r')
-        who.shows("... ")
+        who.until(lambda: who.screen.last() == "...", "second line")
         who.type("/help is no command here\rWho are you?\"\"\"\r")
         who.prompt()
         who.type("never\\\r")

@@ -104,7 +104,7 @@ class Options(CliTest):
         for options, hint in ((["--repeat-penalty", "1.1"], "--top-k"), (["--no-mmap"], "mapped"), (["--no-mmproj"], "--mmproj none"),
                               (["-fa", "on"], "leave it out"),
                               (["-ctk", "q8_0"], "--kv"), (["--cache-type-v", "f16"], "--kv"), (["--jinja"], "built in"),
-                              (["-hf", "google/x"], "downloaded"), (["-cnv"], "later version"), (["-no-cnv"], "one prompt"),
+                              (["-hf", "google/x"], "downloaded"), (["-cnv"], "lapidary chat"), (["-no-cnv"], "one prompt"),
                               (["-ub", "512"], "leave it out"), (["--verbose"], "--profile"), (["-v"], "--profile"),
                               (["--format", "json"], "--json"), (["-r", "User:"], "--stop"), (["--version"], "lapidary --version"), (["--numa", "distribute"], "numactl"), (["--prio", "2"], "nice"),
                               (["-j", "{}"], "schema"), (["--port", "1"], "server"), (["--override-kv", "a=b"], "model file"),
@@ -163,7 +163,7 @@ class Verbs(CliTest):
             self.assertEqual(self.ok(word), want)
 
     def test_later_verbs(self):
-        for verb in ("chat", "serve"):
+        for verb in ("serve",):
             with self.subTest(verb=verb):
                 error = self.fails(2, verb, TINY, says=[verb, "not in this version"])
                 self.assertNotEqual(error["hint"], "")

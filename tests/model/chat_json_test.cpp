@@ -108,6 +108,7 @@ TEST_CASE("chat json: what is damaged is named, and what is no text is not saved
     changed("/system", 1);
     changed("/turns", nlohmann::json{"a"});
     what(std::string(100000, '['));
+    what(std::string(100000, '[') + std::string(100000, ']'));
     const std::vector<Message> bytes = {{.role = Role::user, .parts = {Part::image("/\xff.png")}}};
     const auto refused = model::chat_to_json({}, bytes, std::vector<uint32_t>{0});
     REQUIRE(!refused);
