@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/describe.h"
 #include "base/try.h"
 #include "model/text/chat_template.h"
 
@@ -59,10 +60,17 @@ std::span<const uint8_t> bytes_of_samples(const std::vector<float>& samples) {
     return {reinterpret_cast<const uint8_t*>(samples.data()), samples.size() * sizeof(float)};
 }
 
+// The name as it is where there is no current folder any more.
+std::string absolute_name(const std::filesystem::path& file) {
+    std::error_code failed;
+    const std::filesystem::path absolute = std::filesystem::absolute(file, failed);
+    return (failed ? file : absolute.lexically_normal()).string();
+}
+
 ChatJson part_to_json(const Part& part) {
     ChatJson json = {{"kind", kKindNames[static_cast<size_t>(part.kind)]}};
     if (!part.text_value.empty()) json["text"] = part.text_value;
-    if (!part.path.empty()) json["path"] = std::filesystem::absolute(part.path).lexically_normal().string();
+    if (!part.path.empty()) json["path"] = absolute_name(part.path);
     if (!part.rgb.empty()) json["rgb"] = to_base64(part.rgb);
     if (part.width != 0) json["width"] = part.width;
     if (part.height != 0) json["height"] = part.height;
@@ -99,7 +107,7 @@ struct BadField {
 template <size_t n>
 size_t index_of(const std::array<const char*, n>& names, const std::string& name) {
     const auto found = std::find(names.begin(), names.end(), name);
-    if (found == names.end()) throw BadField{"'" + name + "' is not known"};
+    if (found == names.end()) throw BadField{in_quotes(name) + " is not known"};
     return static_cast<size_t>(found - names.begin());
 }
 
@@ -185,7 +193,7 @@ Result<ChatRecord> chat_from_json(std::string_view text) try {
     if (const Result<void> checked = check_messages(record.messages); !checked) return damaged_chat(checked.error().message);
     return record;
 } catch (const nlohmann::json::exception& problem) {
-    return damaged_chat(problem.what());
+    return damaged_chat(in_quotes(problem.what()));
 } catch (const BadField& field) {
     return damaged_chat(field.what);
 }

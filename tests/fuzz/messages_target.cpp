@@ -1,8 +1,9 @@
-// A conversation as JSON: read, rendered, and made into ids.
+// A conversation as JSON: read, rendered, and made into ids; and a saved chat.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "lapidary/tools.h"
+#include "model/chat_json.h"
 #include "model/text/chat_template.h"
 #include "model/text/prompt_tokens.h"
 #include "tests/fuzz/model_check.h"
@@ -76,7 +77,17 @@ void check(const Conversation& conversation, RenderOptions options) {
                 "soft tokens outside the ids");
 }
 
+void check_chat(std::string_view text) {
+    const auto chat = chat_from_json(text);
+    if (!chat) return check_error(chat.error());
+    const auto saved = chat_to_json(chat->options, chat->messages, chat->turns);
+    promise(saved.has_value(), "a chat that was read cannot be saved");
+    const auto again = chat_from_json(*saved);
+    promise(again && chat_to_json(again->options, again->messages, again->turns).value() == *saved, "a saved chat is read as another");
+}
+
 void one(Bytes bytes) {
+    check_chat(text_of(bytes));
     const auto conversation = conversation_from_json(text_of(bytes));
     if (!conversation) return check_error(conversation.error());
     for (const bool thinking : {false, true})
@@ -97,6 +108,13 @@ std::vector<std::string> seeds() {
         R"([{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"1","function":{"name":"f<turn|>","arguments":
             "{\"a\":[1.5,null,\"<|turn>\"]}"}}]},{"role":"tool","tool_call_id":"1","content":[{"type":"image","path":"a.png"},
             {"type":"text","text":"<|\"|>"}]},{"role":"tool","content":{"t":[]}},{"role":"assistant","content":"b"}])"};
+    const std::vector<Message> said = {
+        {.role = Role::user,
+         .parts = {Part::text("a"), Part::image(std::vector<uint8_t>{1, 2, 3, 4, 5, 6}, 2, 1),
+                   Part::audio(std::vector<float>{0.5f}, 8000), Part::video("/v", {.fps = 1})}},
+        {.role = Role::assistant, .reasoning = "r", .tool_calls = {{"1", "f", "{}"}}},
+        {.role = Role::tool, .tool_call_id = "1", .value = "1"}};
+    out.push_back(chat_to_json({.system = "s"}, said, std::vector<uint32_t>{0}).value());
     const auto folder = std::filesystem::path(LAPIDARY_SOURCE_DIR) / "tests/data/goldens";
     const auto with_tools = nlohmann::json::parse(test::read_file(folder / "chat_tools.json"));
     for (const auto& golden : with_tools["cases"]) {
@@ -114,6 +132,16 @@ std::vector<std::string> seeds() {
 
 std::vector<std::string> words() {
     return {"\"role\"",
+            "\"chat\":1",
+            "\"turns\"",
+            "\"parts\"",
+            "\"kind\"",
+            "\"rgb\"",
+            "\"chat\":1",
+            "\"turns\"",
+            "\"parts\"",
+            "\"kind\"",
+            "\"rgb\"",
             "\"content\"",
             "\"messages\"",
             "\"system\"",
