@@ -7,7 +7,6 @@
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "base/describe.h"
 #include "base/try.h"
@@ -35,23 +34,22 @@ std::string to_base64(std::span<const uint8_t> bytes) {
     return out;
 }
 
-std::optional<std::vector<uint8_t>> from_base64(std::string_view text) {
-    if (text.size() % 4 != 0) return std::nullopt;
-    std::vector<uint8_t> out;
+bool from_base64(std::string_view text, std::vector<uint8_t>& out) {
+    if (text.size() % 4 != 0) return false;
     out.reserve(text.size() / 4 * 3);
     for (size_t i = 0; i < text.size(); i += 4) {
         const std::string_view four = text.substr(i, 4);
         const size_t digits = std::min(four.find('='), four.size());
-        if (digits < 2 || (digits < 4 && (i + 4 < text.size() || four.find_first_not_of('=', digits) != four.npos))) return std::nullopt;
+        if (digits < 2 || (digits < 4 && (i + 4 < text.size() || four.find_first_not_of('=', digits) != four.npos))) return false;
         uint32_t group = 0;
         for (size_t k = 0; k < 4; ++k) {
             const size_t digit = k < digits ? kDigits64.find(four[k]) : 0;
-            if (digit == kDigits64.npos) return std::nullopt;
+            if (digit == kDigits64.npos) return false;
             group = group << 6 | static_cast<uint32_t>(digit);
         }
         for (size_t k = 0; k + 1 < digits; ++k) out.push_back(static_cast<uint8_t>(group >> (16 - 8 * k)));
     }
-    return out;
+    return true;
 }
 
 // ---- to JSON: fields that say nothing are left out -------------------------------------------------
@@ -112,9 +110,9 @@ size_t index_of(const std::array<const char*, n>& names, const std::string& name
 }
 
 std::vector<uint8_t> bytes_at(const ChatJson& json, const char* key) {
-    auto bytes = from_base64(json.value(key, std::string()));
-    if (!bytes) throw BadField{std::string(key) + " is not base64"};
-    return std::move(*bytes);
+    std::vector<uint8_t> bytes;
+    if (!from_base64(json.value(key, std::string()), bytes)) throw BadField{std::string(key) + " is not base64"};
+    return bytes;
 }
 
 Part part_from_json(const ChatJson& json) {
