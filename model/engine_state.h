@@ -16,6 +16,7 @@
 #include "model/access.h"
 #include "model/forward.h"
 #include "model/load/loader.h"
+#include "model/text/schema/token_trie.h"
 #include "model/text/tokenizer.h"
 #include "model/turns.h"
 #include "runtime/cpu/make_cpu_device.h"
@@ -67,6 +68,10 @@ struct EngineState {
     LoadedModel loaded;  // its weights are sources, of which some are given back; its media parts may come later
     std::mutex media_lock;
     std::optional<Tokenizer> tokenizer;
+    // The tokens as trees of bytes; made when a reply is first held to a schema. Needs the tokenizer.
+    const TokenTrie& token_trie() const;
+    mutable std::mutex trie_lock;
+    mutable std::unique_ptr<const TokenTrie> trie;
     PartsMaker make_parts;
     std::vector<DevicePart> parts;  // in the order of their layers; none while a lost one is replaced
     uint64_t generation = 0;        // of the parts: caches of another one belong to devices that are gone
