@@ -8,10 +8,14 @@
 namespace lapidary::model {
 namespace {
 
-constexpr uint32_t kWholeTree = UINT32_MAX;
 constexpr size_t kMaxKept = 512;  // masks; 32 KiB each for 262,144 tokens
 
 }  // namespace
+
+TokenMask::TokenMask(const Grammar& grammar, const TokenTrie& trie, int32_t quote)
+    : grammar_(grammar), trie_(trie), quote_(quote), levels_(trie.deepest() + 1) {
+    for (const Dfa& table : grammar.tables) by_table_.emplace_back(table, trie.plain());
+}
 
 // Of a thread between two characters of a string.
 const TextRule* TokenMask::text_of(const Thread& thread) const {
@@ -22,15 +26,15 @@ const TextRule* TokenMask::text_of(const Thread& thread) const {
 void TokenMask::add(Matcher& matcher, std::span<uint32_t> bits) {
     Threads outside;  // of strings
     for (const Thread& thread : matcher.now()) {
-        if (!text_of(thread)) {
+        const TextRule* text = text_of(thread);
+        if (!text) {
             outside.push_back(thread);
             continue;
         }
-        add_inside(thread, kWholeTree, 0, bits);
+        add_inside(thread, *text, bits);
         walk(matcher, trie_.others(), {&thread, 1}, bits);
         // A bare key ends with a plain byte. Tokens that end one in their midst are left out: there are others for the same text.
-        const uint16_t close = text_of(thread)->close;
-        if (close != '"' && close < kQuoteSymbol) walk(matcher, trie_.plain(), {&thread, 1}, bits, close);
+        if (text->close != '"' && text->close < kQuoteSymbol) walk(matcher, trie_.plain(), {&thread, 1}, bits, text->close);
     }
     if (!outside.empty()) {
         walk(matcher, trie_.plain(), outside, bits);
@@ -67,48 +71,38 @@ void TokenMask::walk(Matcher& matcher, const TokenTrie::Tree& tree, std::span<co
         here.characters = above.characters + ((node.byte & 0xC0) != 0x80 ? 1 : 0);
         for (uint32_t t = node.first; t < node.own; ++t) set_bit(bits, tree.tokens[t]);
         ++i;
-        if (plain && i < node.end && here.threads.size() == 1 && add_inside(here.threads[0], i - 1, here.characters, bits)) i = node.end;
+        const TextRule* text = plain && i < node.end && here.threads.size() == 1 ? text_of(here.threads[0]) : nullptr;
+        if (!text) continue;
+        add_below(here.threads[0], *text, i - 1, here.characters, bits);
+        i = node.end;
     }
     matcher.release(before);
 }
 
-bool TokenMask::add_inside(const Thread& thread, uint32_t node, uint32_t characters, std::span<uint32_t> bits) {
-    const TextRule* text = text_of(thread);
-    if (!text) return false;
-    const TokenTrie::Tree& tree = trie_.plain();
+void TokenMask::add_inside(const Thread& thread, const TextRule& text, std::span<uint32_t> bits) {
     const auto join = [&](const TokenBits& more) {
         for (size_t w = 0; w < bits.size(); ++w) bits[w] |= more[w];
     };
-    if (text->table >= 0) {
-        const Dfa& table = grammar_.tables[static_cast<size_t>(text->table)];
-        const auto state = static_cast<uint16_t>(thread.at);
-        if (node != kWholeTree) {
-            add_by_table(table, state, node, bits);
-            return true;
-        }
-        if (inside_.size() >= kMaxKept) inside_.clear();
-        const auto [at, fresh] = inside_.try_emplace({text->table, thread.at}, TokenBits(bits.size(), 0));
-        if (fresh) add_by_table(table, state, kWholeTree, at->second);
-        join(at->second);
-        return true;
-    }
-    const uint32_t left = text->most == UINT32_MAX ? UINT32_MAX : text->most - thread.at;
-    if (node == kWholeTree) {
-        join(trie_.plain_up_to(left));
-        return true;
-    }
-    for (uint32_t t = tree.nodes[node].own; t < tree.tokens_end(node); ++t)
-        if (left == UINT32_MAX || tree.characters[t] - characters <= left) set_bit(bits, tree.tokens[t]);
-    return true;
+    if (text.table < 0) return join(trie_.plain_up_to(text.most == UINT32_MAX ? UINT32_MAX : text.most - thread.at));
+    if (inside_.size() >= kMaxKept) inside_.clear();
+    const auto [at, fresh] = inside_.try_emplace({text.table, thread.at}, TokenBits(bits.size(), 0));
+    const auto table = static_cast<size_t>(text.table);
+    if (fresh) by_table_[table].add(grammar_.tables[table], static_cast<uint16_t>(thread.at), at->second);
+    join(at->second);
 }
 
-void TokenMask::add_by_table(const Dfa& table, uint16_t state, uint32_t node, std::span<uint32_t> bits) const {
+void TokenMask::add_below(const Thread& thread, const TextRule& text, uint32_t node, uint32_t characters, std::span<uint32_t> bits) const {
     const TokenTrie::Tree& tree = trie_.plain();
-    const bool whole = node == kWholeTree;
-    const uint32_t end = whole ? static_cast<uint32_t>(tree.nodes.size()) : tree.nodes[node].end;
+    if (text.table < 0) {
+        const uint32_t left = text.most == UINT32_MAX ? UINT32_MAX : text.most - thread.at;
+        for (uint32_t t = tree.nodes[node].own; t < tree.tokens_end(node); ++t)
+            if (left == UINT32_MAX || tree.characters[t] - characters <= left) set_bit(bits, tree.tokens[t]);
+        return;
+    }
+    const Dfa& table = grammar_.tables[static_cast<size_t>(text.table)];
     std::array<uint16_t, 256> states{};  // by depth
-    states[whole ? 0 : tree.nodes[node].depth] = state;
-    for (uint32_t i = whole ? 0 : node + 1; i < end;) {
+    states[tree.nodes[node].depth] = static_cast<uint16_t>(thread.at);
+    for (uint32_t i = node + 1; i < tree.nodes[node].end;) {
         const TokenTrie::Node& n = tree.nodes[i];
         const uint16_t to = table.states[states[n.depth - 1u]].next[n.byte];
         if (to == Dfa::kDead) {

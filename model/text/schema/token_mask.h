@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "model/text/schema/class_trie.h"
 #include "model/text/schema/matcher.h"
 #include "model/text/schema/token_trie.h"
 
@@ -14,8 +15,7 @@ namespace lapidary::model {
 class TokenMask {
   public:
     // Both must outlive it. `quote`: the token `<|"|>`; -1: there is none.
-    TokenMask(const Grammar& grammar, const TokenTrie& trie, int32_t quote = -1)
-        : grammar_(grammar), trie_(trie), quote_(quote), levels_(trie.deepest() + 1) {}
+    TokenMask(const Grammar& grammar, const TokenTrie& trie, int32_t quote = -1);
 
     // Adds to `bits` the tokens that the matcher can read whole. It is as before afterwards.
     void add(Matcher& matcher, std::span<uint32_t> bits);
@@ -29,15 +29,17 @@ class TokenMask {
 
     // The tokens that begin with the byte; -1: all.
     void walk(Matcher& matcher, const TokenTrie::Tree& tree, std::span<const Thread> from, std::span<uint32_t> bits, int byte = -1);
-    // All tokens below the node (UINT32_MAX: all there are) that stay in the string of the thread.
-    bool add_inside(const Thread& thread, uint32_t node, uint32_t characters, std::span<uint32_t> bits);
-    void add_by_table(const Dfa& table, uint16_t state, uint32_t node, std::span<uint32_t> bits) const;
+    // All plain tokens that stay in the string of the thread.
+    void add_inside(const Thread& thread, const TextRule& text, std::span<uint32_t> bits);
+    // The same of those below a node, which has so many characters in front.
+    void add_below(const Thread& thread, const TextRule& text, uint32_t node, uint32_t characters, std::span<uint32_t> bits) const;
     const TextRule* text_of(const Thread& thread) const;
 
     const Grammar& grammar_;
     const TokenTrie& trie_;
     int32_t quote_;
     std::vector<Place> levels_;  // by depth
+    std::vector<ClassTrie> by_table_;                           // of the grammar
     std::map<std::pair<int32_t, uint32_t>, TokenBits> inside_;  // by table and its state
 };
 
