@@ -16,7 +16,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CODE = {".h", ".cpp", ".inl", ".inc", ".comp", ".glsl"}
 MAX_LINES = 600
-MAX_LINES_IN_ALL = 52_500  # of code in all rooms, without tests: videos, media of every kind and the whole chat protocol since 49,500
+MAX_LINES_IN_ALL = 56_000  # of code in all rooms, without tests: videos, the whole chat protocol and JSON Schema since 49,500
 
 # Room -> what its #include "..." may name: a folder with all below it ("x/"), the files of one folder ("x/*.h"), or a file.
 # The longest matching room counts.

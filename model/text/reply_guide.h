@@ -15,10 +15,10 @@
 namespace lapidary::model {
 
 struct GuideOptions {
-    std::string_view schema;            // empty: the answer is free
+    std::string_view schema = {};            // empty: the answer is free
     bool hold_tools = false;            // arguments as the tools' schemas say; beside a schema calls can at least be read
     const JsonValue* tools = nullptr;   // tool_markup.h
-    std::span<const int32_t> stop_ids;  // that end a reply
+    std::span<const int32_t> stop_ids = {};  // that end a reply
 };
 
 // With a schema: [thought] and then one JSON text, or calls. A reply that stops is one of both.

@@ -19,6 +19,7 @@ class TokenMask {
 
     // Adds to `bits` the tokens that the matcher can read whole. It is as before afterwards.
     void add(Matcher& matcher, std::span<uint32_t> bits);
+    void forget() { inside_.clear(); }  // what was kept
 
   private:
     struct Place {          // of a walk
