@@ -32,6 +32,10 @@ Result<ReplyGuide> ReplyGuide::create(const Tokenizer& tokenizer, const TokenTri
         LAP_ASSIGN(Grammar grammar, grammar_of_calls(*options.tools, options.hold_tools));
         guide.call_ = std::make_unique<Held>(std::move(grammar), tokens, guide.quote_);
     }
+    // Who was not asked to think, or has thought, answers.
+    const int32_t think = mark("<|think|>");
+    const bool asked = think >= 0 && std::find(before.begin(), before.end(), think) != before.end();
+    guide.thought_ = !asked || before.back() == guide.channel_close_;
     if (const auto open = open_mark(tokenizer, before))
         for (const int32_t id : before.subspan(*open)) guide.feed(id);
     return guide;

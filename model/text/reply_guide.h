@@ -21,7 +21,8 @@ struct GuideOptions {
     std::span<const int32_t> stop_ids = {};  // that end a reply
 };
 
-// With a schema: [thought] and then one JSON text, or calls. A reply that stops is one of both.
+// With a schema: [thought] and then one JSON text, or calls. A reply that stops is one of both. A thought may be opened where the
+// prompt asks for thinking (`<|think|>`) and has none that is closed already.
 class ReplyGuide {
   public:
     // Tokenizer and tokens must outlive it. `before`: the sequence that the reply goes on. A thought or call that it left open goes on.
@@ -55,7 +56,8 @@ class ReplyGuide {
     int32_t channel_open_ = -1, channel_close_ = -1, call_open_ = -1, call_close_ = -1, response_ = -1, quote_ = -1;
     std::unique_ptr<Held> answer_, call_;  // none: free; none: no tools
     Where where_ = Where::answer;
-    bool answered_ = false, thought_ = false, called_ = false;
+    bool answered_ = false, called_ = false;
+    bool thought_ = false;  // there was one, or none may come
     bool lost_ = false;  // a call began unheld, and is nothing that the grammar knows
 };
 

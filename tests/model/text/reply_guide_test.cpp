@@ -84,7 +84,9 @@ TEST_CASE("guide: an answer to a schema, and then the end alone") {
 }
 
 TEST_CASE("guide: one thought may stand in front, and does not end the reply") {
-    Guided g({.schema = kSchema});
+    CHECK(!Guided({.schema = kSchema}).allows(mark("<|channel>")));  // nobody asked for it
+    CHECK(!Guided({.schema = kSchema}, {mark("<|think|>"), mark("<|channel>"), mark("<channel|>")}).allows(mark("<|channel>")));
+    Guided g({.schema = kSchema}, {mark("<|think|>")});
     g.say(mark("<|channel>"));
     g.say("thought\n{anything} \"at all\"");
     CHECK(!g.allows(mark("<turn|>")));
