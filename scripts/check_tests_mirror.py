@@ -119,6 +119,7 @@ COVERED_ELSEWHERE = {
 # Test (without _test.cpp) -> what it tests, where no single source file carries its name.
 TESTS_OF_MANY = {
     "kernels/check_close": "tests/support/check_close.h: the judge of the kernel tests",
+    "model/held_replies": "replies held to schemas and tools: generate.cpp and text/reply_guide.cpp on devices of every kind",
     "model/long_context": "a context of the full length, in minutes: forward.cpp and kv_cache.cpp",
     "model/result": "include/lapidary/result.h, and what the public classes keep to themselves",
     "model/vulkan/gpu": "whole models on a Vulkan device that is lost; only in builds with Vulkan",
