@@ -132,11 +132,15 @@ std::optional<Dfa> product(const Dfa& a, const Other& start, const Step& step, c
         const auto [state, other] = pairs[i];
         Dfa::State made{{}, a.states[state].accepts && done(other)};
         made.next.fill(Dfa::kDead);
+        std::pair<uint16_t, Other> last{Dfa::kDead, {}};  // bytes side by side often lead to the same
+        uint16_t number = 0;
         for (size_t byte = 0; byte < 256; ++byte) {
             const uint16_t to = a.states[state].next[byte];
             if (to == Dfa::kDead) continue;
             const std::optional<Other> along = step(other, static_cast<uint8_t>(byte));
-            if (along) made.next[byte] = number_of({to, *along});
+            if (!along) continue;
+            if (last != std::pair{to, *along}) number = number_of(last = {to, *along});
+            made.next[byte] = number;
         }
         out.states.push_back(made);
     }

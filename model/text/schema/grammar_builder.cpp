@@ -17,7 +17,7 @@ namespace {
 
 using Kind = JsonValue::Kind;
 
-constexpr size_t kMaxStates = 500'000, kMaxRules = 20'000, kMaxMembers = 1000;
+constexpr size_t kMaxStates = 500'000, kMaxRules = 20'000, kMaxMembers = 256, kMaxFacts = 100'000;
 constexpr uint32_t kMostCounted = 2000;  // items, where they are counted
 
 enum class Notation { json, call };
@@ -57,8 +57,9 @@ class GrammarBuilder {
             const Waiting next = waiting_.front();
             waiting_.pop_front();
             LAP_TRY(write_rule(next));
-            if (out.size() > kMaxStates || out.rules() > kMaxRules)
-                return next.reader->refused(place_of(next), "", concat("the schema needs more than ", kMaxStates, " states or ", kMaxRules, " rules"),
+            if (out.size() > kMaxStates || out.rules() > kMaxRules || facts_ > kMaxFacts)
+                return next.reader->refused(place_of(next), "",
+                                            concat("the schema needs more than ", kMaxStates, " states, ", kMaxRules, " rules or ", kMaxFacts, " alternatives"),
                                             "make it smaller, or its enums and counts");
         }
         return {};
@@ -78,6 +79,7 @@ class GrammarBuilder {
 
     Result<void> write_rule(const Waiting& w) {
         LAP_ASSIGN(const auto alternatives, w.reader->alternatives(w.goal));
+        facts_ += alternatives.size();
         const uint32_t done = out.done();
         std::vector<uint32_t> ways;
         std::vector<Symbols> literals;
@@ -265,7 +267,9 @@ class GrammarBuilder {
         if (names.size() > kMaxMembers)
             return w.reader->refused(place_of(w), "properties", concat(names.size(), " are declared, at most ", kMaxMembers, " are served"), "declare fewer");
         const bool named = std::any_of(facts.members.begin(), facts.members.end(), [](const Facts::Members& m) { return m.others != nullptr; });
-        const bool others = named || names.empty();
+        const bool declared = !names.empty() || std::any_of(facts.members.begin(), facts.members.end(),
+                                                            [](const Facts::Members& m) { return m.properties != nullptr; });
+        const bool others = named || !declared;
         const auto is_required = [&](const std::string& name) {
             return std::find(facts.required.begin(), facts.required.end(), name) != facts.required.end();
         };
@@ -294,6 +298,7 @@ class GrammarBuilder {
     Notation notation_;
     std::map<std::tuple<SchemaReader*, Goal, bool>, uint32_t> rules_;
     std::deque<Waiting> waiting_;
+    size_t facts_ = 0;  // of all rules
     std::map<std::string, uint32_t> numbers_;
     std::map<std::string, int32_t> tables_;
     int32_t bare_keys_ = -1;

@@ -1,6 +1,6 @@
 // Schemas and declarations of tools to grammars. Members are written in the order in which a schema declares them (arguments of
 // calls: sorted, as the chat template prints them), optional ones may be left out; members that are not declared follow,
-// where additionalProperties asks for them or nothing is declared.
+// where additionalProperties asks for them or there is no `properties`.
 #pragma once
 
 #include <string_view>

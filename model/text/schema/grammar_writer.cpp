@@ -4,8 +4,11 @@
 #include <algorithm>
 
 namespace lapidary::model {
+namespace {
 
 using Op = Grammar::Op;
+
+}  // namespace
 
 Symbols symbols_of(std::string_view bytes) {
     Symbols out;

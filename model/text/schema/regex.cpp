@@ -14,7 +14,7 @@
 namespace lapidary::model {
 namespace {
 
-constexpr size_t kMaxNfaStates = 100'000;
+constexpr size_t kMaxNfaStates = 100'000, kMaxSteps = 1'000'000;
 constexpr int kDeepestGroup = 100;
 constexpr uint32_t kMostRepeats = 10'000, kNoLimit = UINT32_MAX;
 
@@ -261,12 +261,12 @@ class PatternParser {
 
 class PatternCompiler {
   public:
-    bool too_large() const { return nfa.states.size() > kMaxNfaStates; }
+    bool too_large() const { return nfa.states.size() > kMaxNfaStates || steps_ > kMaxSteps; }
 
     // The state that reads the node and goes on to `next`; kNone: nothing matches it.
     uint32_t state_of(const RegexNode& node, uint32_t next) {
         using Kind = RegexNode::Kind;
-        if (next == Nfa::kNone || too_large()) return Nfa::kNone;
+        if (++steps_; next == Nfa::kNone || too_large()) return Nfa::kNone;
         switch (node.kind) {
             case Kind::begin: return nfa.byte(Nfa::kBegin, Nfa::kBegin, next);
             case Kind::end: return nfa.byte(Nfa::kEnd, Nfa::kEnd, next);
@@ -305,6 +305,9 @@ class PatternCompiler {
     }
 
     Nfa nfa;
+
+  private:
+    size_t steps_ = 0;  // of what may add no state, as empty groups
 };
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace {
 
 using Kind = JsonValue::Kind;
 
-constexpr int kDeepestProof = 8, kMostProofs = 20'000;  // levels of values that a proof of exclusion looks into, and pairs of facts
+constexpr int kDeepestProof = 8, kMostProofs = 100'000;  // levels of values that a proof of exclusion looks into, and pairs of facts
 
 template <class T>
 void append_new(std::vector<T>& into, const std::vector<T>& more) {
@@ -105,7 +105,6 @@ bool same_value(const JsonValue& a, const JsonValue& b) {
 }
 
 Result<std::vector<Facts>> SchemaReader::alternatives(const Goal& goal) {
-    constexpr size_t kMost = 1000;
     std::vector<Facts> out(1);
     for (const JsonValue* schema : goal) {
         LAP_ASSIGN(const auto more, read(schema, 0));
@@ -114,7 +113,8 @@ Result<std::vector<Facts>> SchemaReader::alternatives(const Goal& goal) {
             for (const Facts& b : more) {
                 Facts facts = a;
                 if (meet(facts, b)) both.push_back(std::move(facts));
-                if (both.size() > kMost) return refused(schema, "", concat("more than ", kMost, " alternatives"), "have fewer in anyOf");
+                if (both.size() > kMostAlternatives)
+                    return refused(schema, "", concat("more than ", kMostAlternatives, " alternatives"), "have fewer in anyOf");
             }
         out = std::move(both);
     }

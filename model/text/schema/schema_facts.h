@@ -18,6 +18,9 @@ namespace lapidary::model {
 // Schemas that a value must meet, all of them. None: any value will do.
 using Goal = std::vector<const JsonValue*>;
 
+// Of one value; each is followed by itself until the text tells them apart.
+inline constexpr size_t kMostAlternatives = 256;
+
 struct Facts {
     enum Type : uint8_t { null = 1, boolean = 2, number = 4, string = 8, list = 16, object = 32, every = 63 };
     struct Items {  // of one schema

@@ -141,7 +141,8 @@ Result<std::vector<Facts>> SchemaReader::read(const JsonValue* schema, int depth
             for (const Facts& b : factor) {
                 Facts facts = a;
                 if (meet(facts, b)) both.push_back(std::move(facts));
-                if (both.size() > 1000) return refused(schema, "", "more than 1000 alternatives", "have fewer in anyOf");
+                if (both.size() > kMostAlternatives)
+                    return refused(schema, "", concat("more than ", kMostAlternatives, " alternatives"), "have fewer in anyOf");
             }
         out = std::move(both);
     }

@@ -79,7 +79,8 @@ TEST_CASE("schema: members in their order, required or left out, others where th
     check({R"({"type":"object"})", {"{}", R"({"a":{"a":1}})"}, {R"({"a":1,"a":2})"}});
     check({R"({"type":"object","properties":{"a":false,"b":{"type":"null"}}})", {"{}", R"({"b":null})"}, {R"({"a":1})"}});
     check({R"({"properties":{"quote\"\\\n":{"type":"null"}},"required":["quote\"\\\n"]})", {R"({"quote\"\\\n":null})"}, {R"({"quote":null})"}});
-    check({R"({"type":"object","properties":{},"additionalProperties":false})", {"{}", "{ }"}, {R"({"a":1})"}});
+    check({R"({"type":"object","properties":{}})", {"{}", "{ }"}, {R"({"a":1})"}});
+    check({R"({"type":"object","properties":{},"additionalProperties":true})", {"{}", R"({"a":1})"}, {}});
 }
 
 TEST_CASE("schema: lists and their items") {
@@ -214,6 +215,20 @@ TEST_CASE("schema: what is not served is refused by name, with its place") {
     refused(R"({"items":{"anyOf":[3]}})", "#/items/anyOf/0", "no schema");
     CHECK(grammar_of_schema("{").error().code == Errc::bad_grammar);
     CHECK(grammar_of_schema(R"({"a":1,"a":2})").error().message.find("twice") != std::string::npos);
+}
+
+TEST_CASE("schema: what would grow without end is refused soon") {
+    std::string many = R"({"anyOf":[)", wide = R"({"properties":{)", product = R"({"allOf":[)";
+    for (int i = 0; i < 300; ++i) many += (i ? "," : "") + std::string(R"({"type":"string","maxLength":)") + std::to_string(i) + "}";
+    for (int i = 0; i < 300; ++i) wide += (i ? ",\"k" : "\"k") + std::to_string(i) + "\":{}";
+    for (int i = 0; i < 30; ++i) product += std::string(i ? "," : "") + R"({"anyOf":[{"minItems":1},{"maxItems":2}]})";
+    refused(many + "]}", "#", "256 alternatives");
+    refused(wide + "}}", "#/properties", "300 are declared");
+    refused(product + "]}", "#", "256 alternatives");
+    refused(R"x({"pattern":"(((){9999}){9999}){9999}"})x", "#/pattern", "states");
+    refused(R"({"pattern":"^.{9000}$"})", "#/pattern", "states");
+    refused(R"({"pattern":"^a*$","maxLength":9000})", "#", "states");
+    refused(R"({"items":{"items":{"items":{"maxItems":1999,"items":{"maxItems":1999}},"maxItems":1999},"maxItems":1999},"minItems":3000})", "#/minItems", "2000");
 }
 
 TEST_CASE("schema: one that nothing meets is refused") {

@@ -2,6 +2,7 @@
 // LAPIDARY_SCHEMA_WALKS schema_walks.py has them written there and gives them to a validator of its own.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -10,6 +11,8 @@
 
 #include "model/text/schema/grammar_builder.h"
 #include "model/text/schema/token_mask.h"
+#include "model/text/tool_calls.h"
+#include "model/text/tool_markup.h"
 #include "tests/model/text/text_test_support.h"
 
 using namespace lapidary;
@@ -126,22 +129,85 @@ int32_t any_bit(const TokenBits& bits, TestRandom& random) {
     return -1;
 }
 
+const Tokenizer& tokenizer() { return test::real_tokenizer(); }
+const TokenTrie& trie() {
+    static const TokenTrie trie(tokenizer(), tokenizer().size());
+    return trie;
+}
+
+// What random texts would hardly ever say.
+const TokenBits& closers() {
+    static const TokenBits closers = [] {
+        TokenBits bits(trie().words(), 0);
+        for (int32_t id = 0; id < tokenizer().size(); ++id) {
+            const std::string bytes = tokenizer().token_bytes(id);
+            if (bytes.find_first_of("\"]}") != std::string::npos || (bytes.size() == 1 && static_cast<uint8_t>(bytes[0]) < 0x80)) set_bit(bits, id);
+        }
+        return bits;
+    }();
+    return closers;
+}
+
+// A text of the grammar; empty: it was not complete after some hundred tokens. `slips`: in their stead some tokens are the next
+// one's, which the grammar is not told.
+std::string walk(const Grammar& grammar, uint32_t seed, int32_t quote, bool slips, bool& slipped) {
+    Matcher matcher(grammar);
+    TokenMask mask(grammar, trie(), quote);
+    TestRandom random(seed);
+    std::string text;
+    for (int step = 0; step < 400; ++step) {
+        CAPTURE(text);
+        if (matcher.complete() && random.below(2) == 0) break;
+        TokenBits bits(trie().words(), 0), few(trie().words(), 0);
+        mask.add(matcher, bits);
+        for (size_t w = 0; w < bits.size(); ++w) few[w] = bits[w] & closers()[w];
+        if (quote >= 0 && has_bit(bits, quote)) set_bit(few, quote);
+        int32_t id = random.below(100) < 30 + static_cast<uint32_t>(std::min(step, 60)) ? any_bit(few, random) : -1;
+        if (id == -1) id = any_bit(bits, random);
+        if (id == -1) {
+            REQUIRE(matcher.complete());
+            break;
+        }
+        if (slips && random.below(12) == 0) {
+            text += tokenizer().token_bytes(std::min(id + 1, tokenizer().size() - 1));
+            slipped = true;
+            continue;
+        }
+        if (id == quote) {
+            REQUIRE(matcher.feed(kQuoteSymbol));
+            text += kQuoteMark;
+            continue;
+        }
+        const std::string bytes = tokenizer().token_bytes(id);
+        REQUIRE(matcher.feed(bytes));
+        text += bytes;
+    }
+    return matcher.complete() ? text : "";
+}
+
+// For schema_walks.py, which names a file.
+class Walks {
+  public:
+    Walks() : file_(std::getenv("LAPIDARY_SCHEMA_WALKS")) {
+        if (file_) out_.open(file_, std::ios::app);
+    }
+    int wanted(int all) const { return file_ ? all : all / 10; }  // of whole runs
+    void add(const std::string& schema, const std::string& text) {
+        if (file_) out_ << nlohmann::json{{"schema", schema}, {"text", text}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    }
+
+  private:
+    const char* file_;
+    std::ofstream out_;
+};
+
 }  // namespace
 
 TEST_CASE("schema: random choices among allowed tokens never get stuck, and end in JSON") {
-    const char* file = std::getenv("LAPIDARY_SCHEMA_WALKS");
-    const bool slips = std::getenv("LAPIDARY_SCHEMA_SLIPS") != nullptr;  // the control: some tokens are the next one's
-    const Tokenizer& tokenizer = test::real_tokenizer();
-    const TokenTrie trie(tokenizer, tokenizer.size());
-    TokenBits closers(trie.words(), 0);  // what random texts would hardly ever say
-    for (int32_t id = 0; id < tokenizer.size(); ++id) {
-        const std::string bytes = tokenizer.token_bytes(id);
-        if (bytes.find_first_of("\"]}") != std::string::npos || (bytes.size() == 1 && static_cast<uint8_t>(bytes[0]) < 0x80)) set_bit(closers, id);
-    }
-    std::ofstream out;
-    if (file) out.open(file);
+    const bool slips = std::getenv("LAPIDARY_SCHEMA_SLIPS") != nullptr;
+    Walks walks;
     int finished = 0, refused = 0;
-    for (uint32_t seed = 1; finished < (file ? 200 : 40); ++seed) {
+    for (uint32_t seed = 1; finished < walks.wanted(slips ? 100 : 200); ++seed) {
         REQUIRE(seed < 2000);
         const std::string schema = SchemaMaker(seed * 2654435761u).make().dump();
         CAPTURE(schema);
@@ -151,36 +217,35 @@ TEST_CASE("schema: random choices among allowed tokens never get stuck, and end 
             ++refused;
             continue;
         }
-        Matcher matcher(*grammar);
-        TokenMask mask(*grammar, trie);
-        TestRandom random(seed);
-        std::string text;
         bool slipped = false;
-        for (int step = 0; step < 400; ++step) {
-            CAPTURE(text);
-            if (matcher.complete() && random.below(2) == 0) break;
-            TokenBits bits(trie.words(), 0), few(trie.words(), 0);
-            mask.add(matcher, bits);
-            for (size_t w = 0; w < bits.size(); ++w) few[w] = bits[w] & closers[w];
-            int32_t id = random.below(100) < 30 + static_cast<uint32_t>(std::min(step, 60)) ? any_bit(few, random) : -1;
-            if (id < 0) id = any_bit(bits, random);
-            if (id < 0) {
-                REQUIRE(matcher.complete());
-                break;
-            }
-            if (slips && random.below(12) == 0) {
-                text += tokenizer.token_bytes(std::min(id + 1, tokenizer.size() - 1));
-                slipped = true;
-                continue;
-            }
-            const std::string bytes = tokenizer.token_bytes(id);
-            REQUIRE(matcher.feed(bytes));
-            text += bytes;
-        }
-        if (!matcher.complete()) continue;
+        const std::string text = walk(*grammar, seed, -1, slips, slipped);
+        if (text.empty()) continue;
         ++finished;
         if (!slips) CHECK(nlohmann::json::accept(text));
-        if (file && (slipped || !slips)) out << nlohmann::json{{"schema", schema}, {"text", text}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+        if (slipped || !slips) walks.add(schema, text);
     }
     CHECK(refused < finished);
+}
+
+TEST_CASE("schema: random choices in calls of tools never get stuck, and are read as arguments") {
+    Walks walks;
+    const int32_t quote = *tokenizer().special(kQuoteToken);
+    int finished = 0;
+    for (uint32_t seed = 1; finished < walks.wanted(50); ++seed) {
+        REQUIRE(seed < 2000);
+        const std::string schema = SchemaMaker(seed * 2654435761u).make().dump();
+        CAPTURE(schema);
+        const auto tools = parse_tools("[{\"function\":{\"name\":\"f\",\"parameters\":" + schema + "}}]");
+        const auto grammar = tools ? grammar_of_calls(*tools, true) : Result<Grammar>(tools.error());
+        if (!grammar) continue;  // no object, or as above
+        bool slipped = false;
+        const std::string text = walk(*grammar, seed, quote, false, slipped);
+        if (text.empty()) continue;
+        ++finished;
+        CAPTURE(call_text(text));
+        const auto call = parse_call(text, JsonValue{JsonValue::Kind::list});
+        REQUIRE(call);
+        CHECK(call->name == "f");
+        walks.add(schema, call->arguments);
+    }
 }
