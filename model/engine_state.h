@@ -17,6 +17,7 @@
 #include "model/forward.h"
 #include "model/load/loader.h"
 #include "model/media_memory.h"
+#include "model/text/schema/token_trie.h"
 #include "model/text/tokenizer.h"
 #include "model/turns.h"
 #include "runtime/cpu/make_cpu_device.h"
@@ -62,6 +63,10 @@ struct EngineState {
     std::mutex media_lock;
     MediaMemory media;
     std::optional<Tokenizer> tokenizer;
+    // The tokens as trees of bytes; made when a reply is first held to a schema. Needs the tokenizer.
+    const TokenTrie& token_trie() const;
+    mutable std::mutex trie_lock;
+    mutable std::unique_ptr<const TokenTrie> trie;
     PartsMaker make_parts;
     std::vector<DevicePart> parts;  // in the order of their layers; none while a lost one is replaced
     uint64_t generation = 0;        // of the parts: caches of another one belong to devices that are gone

@@ -5,6 +5,7 @@
 
 #include "base/try.h"
 #include "model/session_state.h"
+#include "model/text/reply_guide.h"
 #include "model/text/reply_parser.h"
 #include "model/text/sampler.h"
 #include "model/text/stop_matcher.h"
@@ -103,6 +104,30 @@ Result<model::Sampler> make_sampler(const model::EngineState& engine, const Gene
     return model::Sampler::create(std::move(o), c.vocab);
 }
 
+// What holds the reply to a schema or to tools; null: nothing does.
+Result<std::unique_ptr<model::ReplyGuide>> make_guide(const model::EngineState& engine, std::span<const int32_t> before,
+                                                      const GenerateOptions& options) {
+    if (options.schema.empty() && !options.hold_tools) return std::unique_ptr<model::ReplyGuide>();
+    LAP_ASSIGN(const model::Tokenizer* tokenizer, tokenizer_of(engine));
+    if (!options.schema.empty() && !options.stop.empty())
+        return Error{Errc::invalid_argument, "a stop text would cut the answer that is held to a schema", "leave GenerateOptions::stop or schema out"};
+    if (options.ignore_eos)
+        return Error{Errc::invalid_argument, "a reply that is held to a schema or to tools ends where these end", "leave GenerateOptions::ignore_eos out"};
+    LAP_ASSIGN(const auto tools, model::parse_tools(options.tools));
+    const model::GuideOptions held{.schema = options.schema, .hold_tools = options.hold_tools, .tools = &tools,
+                                   .stop_ids = engine.loaded.config.stop_ids};
+    LAP_ASSIGN(auto guide, model::ReplyGuide::create(*tokenizer, engine.token_trie(), held, before));
+    return std::make_unique<model::ReplyGuide>(std::move(guide));
+}
+
+// Without the tokens that are never said.
+std::span<const uint32_t> joined(std::span<const uint32_t> mask, std::span<const uint32_t> allowed, std::vector<uint32_t>& out) {
+    if (mask.empty() || allowed.empty()) return mask.empty() ? allowed : mask;
+    out.assign(mask.begin(), mask.end());
+    for (size_t i = 0; i < out.size(); ++i) out[i] &= allowed[i];
+    return out;
+}
+
 // How many of the best tokens tell the sampler what it needs; 0: it wants all scores.
 int32_t candidates_of(const model::Sampler& sampler, const model::ModelConfig& config) {
     const int32_t wanted = std::min(sampler.best_wanted(), config.vocab);
@@ -133,6 +158,12 @@ void count(double seconds, const model::Effort& effort, const model::SessionStat
 
 }  // namespace
 
+const model::TokenTrie& model::EngineState::token_trie() const {
+    const std::lock_guard lock(trie_lock);
+    if (!trie) trie = std::make_unique<const TokenTrie>(*tokenizer, loaded.config.vocab);
+    return *trie;
+}
+
 Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink& sink) try {
     model::SessionState& s = *state_;
     const model::EngineState& engine = *s.engine;
@@ -146,20 +177,22 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
     reply.usage.cached = static_cast<uint32_t>(s.computed);  // until it is known what the cache could keep
     LAP_ASSIGN(auto sampler, make_sampler(engine, options, reply.seed));
     LAP_ASSIGN(auto text, TextStream::create(engine, s.ids, options));
+    LAP_ASSIGN(const auto guide, make_guide(engine, s.ids, options));
     reply.finish = FinishReason::length;
 
     Result<void> failure;
     const model::Stopwatch total;
     ForwardOptions how{.rows = Rows::last, .cancel = options.cancel, .progress = options.progress};
     model::Sample sample;
-    const int32_t candidates = candidates_of(sampler, engine.loaded.config);
+    model::Wanted wanted{.candidates = candidates_of(sampler, engine.loaded.config)};
+    std::vector<uint32_t> allowed;
     const auto choose = [&](int32_t, const model::Scores& scores) -> Result<bool> {
         if (auto quick = sampler.sample_best(ranked(scores))) {
             sample = std::move(*quick);
             return true;
         }
         LAP_ASSIGN(const auto all, scores.all());
-        auto chosen = sampler.sample(all);
+        auto chosen = sampler.sample(all, wanted.mask);
         if (!chosen) {
             failure = chosen.error();
             return false;
@@ -171,7 +204,8 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
         const model::Stopwatch watch;
         const bool decoding = !reply.tokens.empty();
         model::Effort effort;
-        if (auto done = s.compute(how, candidates, choose, effort); !done) {
+        wanted.mask = joined(guide ? guide->mask() : std::span<const uint32_t>(), sampler.allowed(), allowed);
+        if (auto done = s.compute(how, wanted, choose, effort); !done) {
             if (done.error().code != Errc::cancelled) return done.error();
             reply.finish = FinishReason::cancelled;
             break;
@@ -191,6 +225,7 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
         const bool full = s.size() == s.context();  // the token has no position of its own
         if (!full) s.ids.push_back(sample.id);
         const bool ends = !options.ignore_eos && std::count(stop_ids.begin(), stop_ids.end(), sample.id) > 0;
+        if (guide) guide->feed(sample.id);
         const bool stop_text = text.feed(sample.id, reply);
         Flow flow = Flow::go;
         if (sink) {

@@ -72,7 +72,7 @@ runtime::ModelFacts plan_facts(const ModelConfig& config, const Weights& weights
     facts.step_bytes = Workspace::row_bytes(config) + blocks * static_cast<uint64_t>(config.heads) * (head + 2) * sizeof(float) +
                        static_cast<uint64_t>(step.threads) * static_cast<uint64_t>(widest_input(config)) * sizeof(float);
     facts.gpu_step_bytes = runtime::vulkan::attention_scratch_bytes({.columns = static_cast<int32_t>(runtime::vulkan::kSplitRows),
-                                                                     .widest = widest_input(config), .head_dim = largest_head(config)});
+                                                                     .widest = static_cast<int32_t>(widest_input(config)), .head_dim = largest_head(config)});
     if (config.vision || config.audio) facts.step_bytes += Workspace::media_bytes(config);
     facts.program_bytes = kProgram + static_cast<uint64_t>(config.vocab) * kPiece;
     return facts;

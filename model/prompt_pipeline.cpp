@@ -31,7 +31,7 @@ class WaitRecorder final : public runtime::PipelineObserver {
 
 }  // namespace
 
-Result<void> SessionState::compute_chunks(int32_t tokens, int32_t candidates, const RowSink& sink, const ChunkWatch& go_on,
+Result<void> SessionState::compute_chunks(int32_t tokens, const Wanted& of_row, const RowSink& sink, const ChunkWatch& go_on,
                                           const std::stop_token& cancel) {
     std::vector<int32_t> bounds = {computed};  // chunk c has positions [bounds[c], bounds[c + 1])
     while (bounds.back() < size()) bounds.push_back(chunk_end(bounds.back(), size(), tokens, soft));
@@ -43,7 +43,8 @@ Result<void> SessionState::compute_chunks(int32_t tokens, int32_t candidates, co
                     .ids = std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
                     .soft = soft,
                     .rows_wanted = end == size() ? 1 : 0,
-                    .candidates = candidates,
+                    .candidates = of_row.candidates,
+                    .mask = of_row.mask,
                     .blocks_everywhere = engine->options.research.vision_blocks_everywhere};
     };
     std::vector<const float*> left(caches.size());  // the residual behind each part, until the next one has taken it

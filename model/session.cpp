@@ -88,7 +88,7 @@ Result<void> Session::forward(const ForwardOptions& options, const LogitsSink& s
         return flow == Flow::go;
     };
     model::Effort effort;
-    LAP_TRY(state_->compute(options, 0, row_sink, effort));
+    LAP_TRY(state_->compute(options, {}, row_sink, effort));
     if (discard) return state_->rewind(begin);
     return {};
 } catch (const std::bad_alloc&) {
@@ -308,7 +308,7 @@ Result<void> model::SessionState::compute_step(int32_t end, Step step, const Row
     return {};
 }
 
-Result<void> model::SessionState::compute(const ForwardOptions& options, int32_t candidates, const RowSink& sink,
+Result<void> model::SessionState::compute(const ForwardOptions& options, const Wanted& of_row, const RowSink& sink,
                                           Effort& effort) {
     if (ids.empty())
         return Error{Errc::invalid_argument, "there is nothing to compute: the sequence is empty",
@@ -348,14 +348,14 @@ Result<void> model::SessionState::compute(const ForwardOptions& options, int32_t
         if (caches.size() > 1 && end < size() && options.rows == Rows::last && observed.empty()) {
             const int32_t layers = e.parts.front().last;
             const auto go_on = [&](int32_t from, int32_t to, int32_t layer) { return report_layer(from, to, layer, layers); };
-            LAP_TRY(compute_chunks(chunk, candidates, counted, go_on, options.cancel));
+            LAP_TRY(compute_chunks(chunk, of_row, counted, go_on, options.cancel));
             effort.tokens = computed - start;
             return {};
         }
         int32_t wanted = end == size() ? 1 : 0;
         if (options.rows == Rows::all) wanted = std::max(0, end - std::max(begin, first_row + row));
         if (!go) wanted = 0;
-        const Step step{.rows_wanted = wanted, .candidates = candidates, .observed = observed};
+        const Step step{.rows_wanted = wanted, .candidates = of_row.candidates, .mask = of_row.mask, .observed = observed};
         LAP_TRY(compute_step(end, step, counted, hidden, [&](int32_t layer) { return report_layer(begin, end, layer, e.info.layers); }));
         effort.tokens = end - start;
         return {};

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <span>
 #include <stop_token>
 #include <vector>
 
@@ -14,6 +15,12 @@ namespace lapidary::model {
 struct Effort {
     double wait_s = 0, sink_s = 0;  // for turns of other sessions; in the sink of rows
     int32_t tokens = 0;             // computed
+};
+
+// What is wanted of a row of scores.
+struct Wanted {
+    int32_t candidates = 0;               // the best so many; 0: all scores
+    std::span<const uint32_t> mask = {};  // of those that may be among them, as Step::mask
 };
 
 struct SessionState {
@@ -49,9 +56,9 @@ struct SessionState {
     int32_t size() const { return static_cast<int32_t>(ids.size()); }
     int32_t context() const { return static_cast<int32_t>(engine->info.context); }
 
-    // Computes every queued token and hands out the rows of scores and residuals that `options` names, with so many
-    // candidates each.
-    Result<void> compute(const ForwardOptions& options, int32_t candidates, const RowSink& sink, Effort& effort);
+    // Computes every queued token and hands out the rows of scores and residuals that `options` names, with what is wanted of
+    // each.
+    Result<void> compute(const ForwardOptions& options, const Wanted& of_row, const RowSink& sink, Effort& effort);
     // Makes position `target` (or an earlier one the cache can go back to) the next to be computed.
     void roll_back(int32_t target);
     Result<void> rewind(int32_t position);
@@ -79,7 +86,7 @@ struct SessionState {
     // Steps of so many tokens until all is computed or others wait for their turn, each part of the engine at another one.
     // The last row is wanted. `go_on` is asked in front of each layer of the first part, in a step that ends there.
     using ChunkWatch = std::function<bool(int32_t begin, int32_t end, int32_t layer)>;
-    Result<void> compute_chunks(int32_t tokens, int32_t candidates, const RowSink& sink, const ChunkWatch& go_on,
+    Result<void> compute_chunks(int32_t tokens, const Wanted& of_row, const RowSink& sink, const ChunkWatch& go_on,
                                 const std::stop_token& cancel);
 };
 

@@ -20,7 +20,7 @@ std::vector<Stage> cut(std::span<const Stage> stages, std::span<const int32_t> o
 runtime::StepKey key_of(const Stage& s, const Step& step, bool given) {
     runtime::StepKey key{.shape = shape_of(s.net.config, step, given), .first_layer = s.first, .last_layer = s.last};
     if (s.first > 0 && !given) key.shape.row_width = 0;  // the residual is here already
-    if (!s.ends_model()) key.shape.leaving = key.shape.rows_wanted = key.shape.scored = key.shape.candidates = 0;
+    if (!s.ends_model()) key.shape.leaving = key.shape.rows_wanted = key.shape.scored = key.shape.candidates = key.shape.mask_words = 0;
     key.weights = s.net.weights.identity;
     key.cache = s.kv.identity();
     key.workspace = s.ws.identity;

@@ -91,7 +91,7 @@ void write_inputs(const ModelConfig& config, const KvCache& kv, const Step& step
             if (step.blocks_everywhere) full_last[t] = s.end();
         }
     }
-    std::copy(step.mask.begin(), step.mask.end(), inputs.mask());
+    if (inputs.has_mask()) std::copy(step.mask.begin(), step.mask.end(), inputs.mask());
     kv.plan_step(begin, columns, inputs.kv(KvClass::window), inputs.kv(KvClass::linear));
     for (const auto& [kind, c] : {std::pair{LayerKind::sliding, KvClass::window}, {LayerKind::full, KvClass::linear}})
         fill_rope(config.rope(kind), rotated_head(config, kind), begin, columns, inputs.cosine(c), inputs.sine(c));

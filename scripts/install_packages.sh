@@ -10,7 +10,7 @@ build=(g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config python3:pytho
        libsndfile1-dev libmpg123-dev libvorbis-dev libsamplerate0-dev libxxhash-dev libwebp-dev libgif-dev libedit-dev
        libavformat-dev libavcodec-dev libswscale-dev libswresample-dev
        glslc:glslc libvulkan-dev libvulkan-volk-dev)
-test=("${build[@]}" doctest-dev libbenchmark-dev libeigen3-dev python3-numpy libopenblas0-serial nm:binutils
+test=("${build[@]}" doctest-dev libbenchmark-dev libeigen3-dev python3-numpy python3-jsonschema libopenblas0-serial nm:binutils
       libvulkan1 mesa-vulkan-drivers vulkan-validationlayers
       make:make xz:xz-utils qemu-x86_64-static:qemu-user-static)
 clang=("${test[@]}" clang++:clang)

@@ -24,6 +24,9 @@ void describe(Command& command, RunOptions& options, Console& console) {
     add_prompt_options(command, options.prompt);
     command.heading("Sampling (default: the model's own settings)");
     add_sampling_options(command, options.generate);
+    command.heading("Form of the answer");
+    add_schema_option(command, options.prompt);
+    command.flag("--hold-tools", options.generate.hold_tools, "no calls but of these tools, as their schemas say");
     command.heading("Model and machine");
     add_model_options(command, options.model);
     add_engine_options(command, options.engine);
@@ -95,6 +98,7 @@ Result<int> run_verb(Program& program, Args args) {
     note_unread_stdin(program.console, options.prompt);
     options.generate.think_budget = options.prompt.think_budget;
     options.generate.tools = source.conversation.tools;
+    options.generate.schema = source.schema;
     return answer(program, engine, prompt, options.generate, options.engine.diagnostics);
 }
 

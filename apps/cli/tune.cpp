@@ -59,15 +59,18 @@ Result<void> compute(const Engine& engine, const std::stop_token& cancel) {
         LAP_TRY(session.forward({.rows = rows, .cancel = cancel}, [](int64_t, std::span<const float>) { return Flow::go; }));
         if (cancel.stop_requested()) return Error{Errc::cancelled, "interrupted"};
     }
-    // The greatest scores: as many as the model's own settings want, and one.
+    // The greatest scores: as many as the model's own settings want, and one, among all tokens and among those that a schema allows.
     LAP_TRY(session.rewind(0));
     const std::array first = {10 % engine.info().vocab};
     LAP_ASSIGN(const Prompt prompt, engine.tokens(first));
     LAP_TRY(session.append(prompt));
-    GenerateOptions one{.max_tokens = 1, .ignore_eos = true, .cancel = cancel};
-    LAP_TRY(session.generate(one));
-    one.sampling.temperature = 0.0f;
-    LAP_TRY(session.generate(one));
+    for (const bool held : {false, true}) {
+        if (held && !engine.info().text) continue;
+        GenerateOptions one{.max_tokens = 1, .ignore_eos = !held, .schema = held ? "{}" : "", .cancel = cancel};
+        LAP_TRY(session.generate(one));
+        one.sampling.temperature = 0.0f;
+        LAP_TRY(session.generate(one));
+    }
     if (cancel.stop_requested()) return Error{Errc::cancelled, "interrupted"};
     return {};
 }

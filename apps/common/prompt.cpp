@@ -29,6 +29,12 @@ Result<void> take_think(PromptOptions& options, const std::string& option, const
     return {};
 }
 
+// No file's name, but the text itself.
+bool is_json(const std::string& schema) {
+    const size_t first = schema.find_first_not_of(" \t\r\n");
+    return first != std::string::npos && schema[first] == '{';
+}
+
 bool has_media(const PromptOptions& options) {
     return !options.images.empty() || !options.audios.empty() || !options.videos.empty();
 }
@@ -44,7 +50,7 @@ int64_t media_from_stdin(const PromptOptions& options) {
 // How many things are, media among them: it can be read once.
 int64_t uses_of_stdin(const PromptOptions& options) {
     int64_t count = media_from_stdin(options) + options.then_stdin;
-    for (const auto* file : {&options.text, &options.file, &options.messages, &options.tools}) count += *file == "-";
+    for (const auto* file : {&options.text, &options.file, &options.messages, &options.tools, &options.schema}) count += *file == "-";
     return count;
 }
 
@@ -205,6 +211,10 @@ void add_tools_option(Command& command, PromptOptions& options) {
     command.text("--tools", options.tools, "FILE", "tools the model may call, as JSON declarations; - for stdin");
 }
 
+void add_schema_option(Command& command, PromptOptions& options) {
+    command.text("--schema", options.schema, "FILE|JSON", "hold the answer to this JSON Schema; - for stdin");
+}
+
 bool names_a_prompt(const PromptOptions& options) {
     return options.text || options.file || options.then_stdin || options.messages || has_media(options);
 }
@@ -257,6 +267,10 @@ Result<PromptSource> read_source(const PromptOptions& options) {
 Result<PromptSource> read_prompt(const PromptOptions& options) {
     LAP_TRY(check_combination(options));
     LAP_ASSIGN(PromptSource source, read_source(options));
+    if (options.schema) {
+        LAP_ASSIGN(source.schema, is_json(*options.schema) ? Result<std::string>(*options.schema) : read_plain_text(*options.schema));
+        if (source.schema.empty()) return usage("--schema names an empty text", "give a JSON Schema; {} allows any JSON text");
+    }
     for (const auto& parts : parts_of(source))
         for (const Part& part : parts)
             if (!part.path.empty()) LAP_TRY(check_media_name(part.path.string()));
@@ -282,6 +296,7 @@ Inputs inputs_of(const PromptOptions& options, const PromptSource& source) {
     if (options.file) inputs.add("the file of the prompt", *options.file);
     if (options.messages) inputs.add("the file of the messages", *options.messages);
     if (options.tools) inputs.add("the file of the tools", *options.tools);
+    if (options.schema && !is_json(*options.schema)) inputs.add("the file of the schema", *options.schema);
     for (const auto& parts : parts_of(source))
         for (const Part& part : parts)
             if (!part.path.empty()) inputs.add("a picture, recording or video of the prompt", part.path);

@@ -16,6 +16,7 @@ namespace lapidary::cli {
 
 struct PromptOptions {
     std::optional<std::string> text, file, messages, system, tools;
+    std::optional<std::string> schema;  // --schema: a file, or the JSON text itself
     std::vector<std::string> images, audios, videos;
     VideoFrames frames;
     bool sound = false;  // of the videos too
@@ -29,6 +30,7 @@ void add_media_options(Command& command, PromptOptions& options, const std::stri
 Result<void> check_video_options(const PromptOptions& options);       // whether those of them fit together
 void add_think_option(Command& command, PromptOptions& options);
 void add_tools_option(Command& command, PromptOptions& options);
+void add_schema_option(Command& command, PromptOptions& options);
 bool names_a_prompt(const PromptOptions& options);
 // Takes a lone - off the arguments, which asks for standard input behind the text.
 void take_stdin_mark(PromptOptions& options, std::vector<std::string>& positionals);
@@ -40,6 +42,7 @@ struct PromptSource {
     bool raw = false;
     Conversation conversation;  // unless raw
     std::vector<Part> parts;    // raw
+    std::string schema;         // JSON text that the answer is held to; empty: none
 };
 // Reads stdin only with `-p -`, `-f -`, `--messages -`, - for a medium, a lone -, or without a text when stdin is no terminal. Every
 // file that the prompt names is opened and checked, so that nothing is loaded for a prompt that cannot be.

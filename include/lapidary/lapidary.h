@@ -313,11 +313,13 @@ struct GenerateOptions {
     bool ignore_eos = false;     // benchmarks: run to max_tokens
     std::optional<uint32_t> think_budget = {};  // tokens of thoughts, after which an open one is closed by force
     std::string tools = {};      // Conversation::tools: a call with an unquoted string can be read by their schemas
-    // Only calls of these tools, with arguments as their schemas say, can be written. What tool_schema_check() refuses is
-    // bad_grammar here.
+    // Only calls of these tools, with arguments as their schemas say, can be written. What of the schemas is not served is
+    // bad_grammar.
     bool hold_tools = false;
-    // JSON text of a JSON Schema that the answer is held to, behind thoughts and beside calls of tools: a finished reply is one JSON text
-    // that validates. Keywords that are not served are named in the error: bad_grammar.
+    // JSON text of a JSON Schema that the answer is held to, behind thoughts and beside calls of tools: a reply that stops is one
+    // JSON text that validates, or calls; one cut by max_tokens is the beginning of such a text, which no later reply goes on
+    // with. Keywords that are not served are named in the error before anything is computed: bad_grammar (docs/adr/0026-schema.md
+    // has the list). `stop` and ignore_eos do not go with it. Probabilities are those among the tokens that may come.
     std::string schema = {};
     // Honoured between layers. The sequence stays as it is; a prompt that was stopped inside a chunk is computed from its
     // beginning by the next call, because the windows of the layers that were through have moved on.

@@ -17,7 +17,9 @@ namespace {
 
 constexpr std::string_view kThoughtName = "thought";
 
-// Where the thought or call begins that the end of a sequence lies in. A turn ends every one of the turn before it.
+}  // namespace
+
+// A turn ends every one of the turn before it.
 std::optional<size_t> open_mark(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
     const auto among = [&](int32_t id, std::initializer_list<std::string_view> marks) {
         return std::any_of(marks.begin(), marks.end(), [&](auto mark) { return tokenizer.special(mark) == id; });
@@ -29,8 +31,6 @@ std::optional<size_t> open_mark(const Tokenizer& tokenizer, std::span<const int3
     }
     return std::nullopt;
 }
-
-}  // namespace
 
 std::optional<size_t> open_thought(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
     const auto mark = open_mark(tokenizer, ids);

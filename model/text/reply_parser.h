@@ -25,7 +25,9 @@ struct ReplyDelta {
     std::string broken_call;       // the text of one that cannot be read
 };
 
-// Where the thought begins that the end of a sequence lies in: the index of its channel mark.
+// Where the thought or call begins that the end of a sequence lies in: the index of its mark.
+std::optional<size_t> open_mark(const Tokenizer& tokenizer, std::span<const int32_t> ids);
+// The same of thoughts alone.
 std::optional<size_t> open_thought(const Tokenizer& tokenizer, std::span<const int32_t> ids);
 
 class ReplyParser {

@@ -58,7 +58,7 @@ Result<Sampler> Sampler::create(SamplerOptions options, int32_t vocabulary_size)
             return invalid(concat("the suppressed id ", id, " is outside the vocabulary of ", vocabulary_size),
                            concat("give ids from 0 to ", vocabulary_size - 1));
     Sampler sampler(std::move(options), vocabulary_size);
-    if (std::all_of(sampler.suppressed_.begin(), sampler.suppressed_.end(), [](auto flag) { return flag != 0; }))
+    if (!sampler.allowed_.empty() && std::all_of(sampler.allowed_.begin(), sampler.allowed_.end(), [](auto word) { return word == 0; }))
         return none_left();
     return sampler;
 }
@@ -66,12 +66,15 @@ Result<Sampler> Sampler::create(SamplerOptions options, int32_t vocabulary_size)
 Sampler::Sampler(SamplerOptions options, int32_t vocabulary_size)
     : options_(std::move(options)),
       vocabulary_size_(vocabulary_size),
-      suppressed_(static_cast<size_t>(vocabulary_size), 0),
       random_(options_.seed) {
-    for (const int32_t id : options_.suppressed) suppressed_[id] = 1;
+    if (options_.suppressed.empty()) return;
+    allowed_.assign((static_cast<size_t>(vocabulary_size) + 31) / 32, UINT32_MAX);
+    if (vocabulary_size % 32 != 0) allowed_.back() = (1u << (vocabulary_size % 32)) - 1;
+    for (const int32_t id : options_.suppressed) allowed_[static_cast<size_t>(id) / 32] &= ~(1u << (id % 32));
 }
 
-Result<Sample> Sampler::sample(std::span<const float> logits) {
+Result<Sample> Sampler::sample(std::span<const float> logits, std::span<const uint32_t> mask) {
+    now_ = mask.empty() ? std::span<const uint32_t>(allowed_) : mask;
     if (logits.size() != static_cast<size_t>(vocabulary_size_))
         return invalid(concat(logits.size(), " logits for a vocabulary of ", vocabulary_size_), "give one logit for every token");
     LAP_ASSIGN(const int32_t best, greatest(logits));
@@ -82,10 +85,9 @@ Result<Sample> Sampler::sample(std::span<const float> logits) {
 }
 
 int32_t Sampler::best_wanted() const {
-    const auto suppressed = static_cast<int32_t>(std::count(suppressed_.begin(), suppressed_.end(), 1));
     if (options_.want_logprobs) return 0;
-    if (options_.temperature == 0.0f) return 1 + suppressed;
-    return options_.top_k == 0 ? 0 : options_.top_k + 1 + suppressed;  // one more, to see that no equal one is missing
+    if (options_.temperature == 0.0f) return 1;
+    return options_.top_k == 0 ? 0 : options_.top_k + 1;  // one more, to see that no equal one is missing
 }
 
 std::optional<Sample> Sampler::sample_best(std::span<const Ranked> best) {
@@ -93,13 +95,13 @@ std::optional<Sample> Sampler::sample_best(std::span<const Ranked> best) {
     if (best.empty() || !std::isfinite(best.front().logit)) return {};
     const size_t k = options_.temperature == 0.0f ? 1 : static_cast<size_t>(options_.top_k);
     std::vector<Ranked> kept;  // the k greatest, and those equal to the last of them
-    bool complete = best.size() == static_cast<size_t>(vocabulary_size_);
+    bool complete = best.size() < static_cast<size_t>(best_wanted()) || best.size() == static_cast<size_t>(vocabulary_size_);
     for (const Ranked& token : best) {
         if (token.logit == kMinusInfinity || (kept.size() >= k && token.logit < kept[k - 1].logit)) {
             complete = true;
             break;
         }
-        if (!is_suppressed(token.id)) kept.push_back(token);
+        kept.push_back(token);
     }
     if (kept.empty()) return {};
     const Ranked first = kept.front();

@@ -47,7 +47,7 @@ struct Ranked {
 
 struct Sample {
     int32_t id = 0;
-    // With want_logprobs: under the model's own distribution (temperature 1, nothing cut but the suppressed).
+    // With want_logprobs: under the model's own distribution (temperature 1, nothing cut but what may not be chosen).
     float logprob = 0.0f;
     std::vector<TokenLogprob> alternatives;  // by falling logprob, then rising id
 };
@@ -56,11 +56,16 @@ class Sampler {
   public:
     static Result<Sampler> create(SamplerOptions options, int32_t vocabulary_size);
 
-    // `logits` must have vocabulary_size entries. NaN, +infinity or no choosable token is an error.
-    Result<Sample> sample(std::span<const float> logits);
+    // Which tokens may be chosen: bit id % 32 of word id / 32, without those that are suppressed; empty: all.
+    std::span<const uint32_t> allowed() const { return allowed_; }
 
-    // The same from the best tokens alone, greatest logit first, equal ones by id, NaN before all: how many are enough
-    // (0: only the whole row is), and the choice; nothing where they leave it open after all, as with many equal logits.
+    // `logits` must have vocabulary_size entries. NaN, +infinity or no choosable token is an error. `mask`: what may be chosen
+    // now, in place of allowed() and none that is suppressed.
+    Result<Sample> sample(std::span<const float> logits, std::span<const uint32_t> mask = {});
+
+    // The same from the best tokens alone that may be chosen, greatest logit first, equal ones by id, NaN before all: how many are
+    // enough (0: only the whole row is), and the choice; nothing where they leave it open after all, as with many equal logits.
+    // Fewer than wanted are all there are.
     int32_t best_wanted() const;
     std::optional<Sample> sample_best(std::span<const Ranked> best);
 
@@ -72,7 +77,9 @@ class Sampler {
     };
 
     Sampler(SamplerOptions options, int32_t vocabulary_size);
-    bool is_suppressed(int32_t id) const { return suppressed_[id] != 0; }
+    bool is_suppressed(int32_t id) const {
+        return !now_.empty() && (now_[static_cast<size_t>(id) / 32] >> (id % 32) & 1) == 0;
+    }
     Result<int32_t> greatest(std::span<const float> logits) const;
     int32_t draw(std::span<const float> logits, float greatest_logit);
     void collect(std::span<const float> logits, float greatest_logit);
@@ -84,7 +91,8 @@ class Sampler {
 
     SamplerOptions options_;
     int32_t vocabulary_size_;
-    std::vector<uint8_t> suppressed_;  // by id
+    std::vector<uint32_t> allowed_;
+    std::span<const uint32_t> now_;      // of the row that is being sampled: allowed_ or the caller's
     RandomStream random_;
     std::vector<Candidate> candidates_;  // scratch, kept between calls
     std::vector<float> best_logits_;     // scratch: min-heap of the k greatest

@@ -41,16 +41,6 @@ std::u32string folded(std::string_view key) {
     return out;
 }
 
-// Places of the keys in the order of Jinja's dictsort: without regard to case, equal ones as they came.
-std::vector<size_t> sorted(const JsonValue& object) {
-    std::vector<std::u32string> keys;
-    for (const std::string& key : object.keys) keys.push_back(folded(key));
-    std::vector<size_t> order(keys.size());
-    std::iota(order.begin(), order.end(), size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return keys[a] < keys[b]; });
-    return order;
-}
-
 // As Python prints what it read: integers as they are, others as the shortest digits that give the same value, with an
 // exponent below 1e-4 and from 1e16 on.
 std::string python_number(const std::string& spelled) {
@@ -72,7 +62,7 @@ void write_value(PromptWriter& out, const JsonValue& value, Keys keys);
 
 void write_members(PromptWriter& out, const JsonValue& object, Keys keys) {
     bool first = true;
-    for (const size_t i : sorted(object)) {
+    for (const size_t i : printed_order(object.keys)) {
         if (!first) out.typed(",");
         first = false;
         keys == Keys::quoted ? write_quoted(out, object.keys[i]) : out.typed(object.keys[i]);
@@ -172,7 +162,7 @@ void write_property(PromptWriter& out, const JsonValue& schema);
 void write_properties(PromptWriter& out, const JsonValue& properties, bool own_keywords = false) {
     constexpr std::string_view kKeywords[] = {"description", "type", "properties", "required", "nullable"};
     Braces braces(out);
-    for (const size_t i : sorted(properties)) {
+    for (const size_t i : printed_order(properties.keys)) {
         const std::string& key = properties.keys[i];
         if (own_keywords && std::find(std::begin(kKeywords), std::end(kKeywords), key) != std::end(kKeywords)) continue;
         write_property(braces.member(key), properties.items[i]);
@@ -181,7 +171,7 @@ void write_properties(PromptWriter& out, const JsonValue& properties, bool own_k
 
 void write_items(PromptWriter& out, const JsonValue& items) {
     Braces braces(out);
-    for (const size_t i : sorted(items)) {
+    for (const size_t i : printed_order(items.keys)) {
         const std::string& key = items.keys[i];
         const JsonValue& value = items.items[i];
         if (value.is(Kind::null)) continue;
@@ -282,6 +272,16 @@ Result<void> check_declaration(const JsonValue& tool, const std::string& where) 
 }
 
 }  // namespace
+
+// Jinja's dictsort.
+std::vector<size_t> printed_order(const std::vector<std::string>& keys) {
+    std::vector<std::u32string> names;
+    for (const std::string& key : keys) names.push_back(folded(key));
+    std::vector<size_t> order(names.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return names[a] < names[b]; });
+    return order;
+}
 
 std::vector<std::string> types_of(const JsonValue& schema) {
     std::vector<std::string> types;

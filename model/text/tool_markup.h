@@ -24,6 +24,9 @@ void write_declarations(PromptWriter& out, const JsonValue& tools);
 void write_call(PromptWriter& out, std::string_view name, const JsonValue& arguments);
 void write_response(PromptWriter& out, std::string_view name, const JsonValue& result);
 
+// Places of keys in the order in which the template prints them: without regard to case, equal ones as they came.
+std::vector<size_t> printed_order(const std::vector<std::string>& keys);
+
 // A property's `type` in capitals; of a union the types that are not null.
 std::vector<std::string> types_of(const JsonValue& schema);
 

@@ -22,9 +22,9 @@ struct Target {
     std::string (*mend)(std::string) = nullptr;     // a changed input with its checksums right again
 };
 
-extern const Target kCalls, kFolder, kGguf, kLapidary, kManifest, kMessages, kPicture, kSound, kTokenizer, kVideo;
-inline const Target* const kTargets[] = {&kCalls,    &kFolder,  &kGguf,  &kLapidary,  &kManifest,
-                                         &kMessages, &kPicture, &kSound, &kTokenizer, &kVideo};
+extern const Target kCalls, kFolder, kGguf, kLapidary, kManifest, kMessages, kPicture, kSchema, kSound, kTokenizer, kVideo;
+inline const Target* const kTargets[] = {&kCalls,   &kFolder,  &kGguf,   &kLapidary, &kManifest, &kMessages,
+                                         &kPicture, &kSchema, &kSound, &kTokenizer, &kVideo};
 
 // A promise of the code under test that does not hold for this input.
 struct Broken : std::logic_error {

@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "lapidary/tools.h"
 #include "tests/support/goldens.h"
 #include "tests/support/open_engine.h"
 #include "tests/support/small_model.h"
@@ -221,20 +220,4 @@ TEST_CASE("session file: numbers that contradict each other are no session, with
     rows->patches.x[1] = 1 << 24;
     state.pending[0].rows = rows;
     refused("a patch of a picture at place 16777216");
-}
-
-TEST_CASE("session file: a packed model takes the sessions of its source, a quantised one does not") {
-    const ScratchFolder scratch;
-    const auto identity_of = [](const std::filesystem::path& model) {
-        EngineOptions o = options();
-        o.model = model;
-        return model::Access::state(unwrap(Engine::open(o))).identity;
-    };
-    const std::string source = identity_of(kTiny);
-    CHECK(source.size() == 32);
-    for (const char* type : {"", "q8_0"}) {
-        const auto out = scratch.path() / "tiny.lapidary";
-        unwrap(pack({.model = kTiny, .out = out, .type = type}));
-        CHECK((identity_of(out) == source) == (*type == '\0'));
-    }
 }

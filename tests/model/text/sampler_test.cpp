@@ -219,10 +219,11 @@ TEST_CASE("a model that forbids all it could say is the file's fault, found befo
     CHECK(Sampler::create({.suppressed = {0, 2, 2}}, 3));
 }
 
-// The best few of a row, as a device gives them.
-std::vector<Ranked> best_of(const std::vector<float>& logits, int32_t count) {
+// The best few of a row that may be chosen, as a device gives them.
+std::vector<Ranked> best_of(const std::vector<float>& logits, int32_t count, std::span<const uint32_t> mask = {}) {
     std::vector<Ranked> all;
-    for (size_t id = 0; id < logits.size(); ++id) all.push_back({static_cast<int32_t>(id), logits[id]});
+    for (size_t id = 0; id < logits.size(); ++id)
+        if (mask.empty() || (mask[id / 32] >> (id % 32) & 1) != 0) all.push_back({static_cast<int32_t>(id), logits[id]});
     std::stable_sort(all.begin(), all.end(), [](const Ranked& a, const Ranked& b) {
         return std::isnan(a.logit) != std::isnan(b.logit) ? std::isnan(a.logit) : a.logit > b.logit;
     });
@@ -247,15 +248,32 @@ TEST_CASE("sampler: the best tokens alone give the choices of whole rows, or non
                     l = static_cast<float>(seed % static_cast<uint32_t>(levels)) * 10.0f / static_cast<float>(levels);
                     if (seed >> 28 == 0) l = -kInfinity;
                 }
-                const auto quick = few.sample_best(best_of(logits, few.best_wanted()));
-                const int32_t id = quick ? quick->id : few.sample(logits)->id;
+                std::vector<uint32_t> some(few.allowed().begin(), few.allowed().end());  // in every other round, of a third of the tokens
+                if (round % 2 == 1) {
+                    some.resize(10, UINT32_MAX);
+                    for (size_t w = 0; w < some.size(); ++w) some[w] &= 0x24924924u >> (w % 3);
+                }
+                const auto quick = few.sample_best(best_of(logits, few.best_wanted(), some));
+                const int32_t id = quick ? quick->id : few.sample(logits, some)->id;
                 (quick ? chosen : open)++;
-                REQUIRE(id == whole.sample(logits)->id);
+                REQUIRE(id == whole.sample(logits, some)->id);
+                REQUIRE((some.empty() || (some[static_cast<size_t>(id) / 32] >> (id % 32) & 1) != 0));
             }
         }
     }
     CHECK(chosen > 500);
     CHECK(open > 50);  // rows of few levels have more equal logits than candidates
+}
+
+TEST_CASE("sampler: probabilities are those among the tokens that may be chosen") {
+    Sampler sampler = make({.want_logprobs = true, .top_alternatives = 3}, 4);
+    const uint32_t mask[] = {0b1010};
+    const auto sample = sampler.sample(std::vector<float>{9, 0, 9, 0}, mask);
+    REQUIRE(sample);
+    CHECK((sample->id == 1 || sample->id == 3));
+    CHECK(sample->logprob == doctest::Approx(std::log(0.5)));
+    CHECK(sample->alternatives.size() == 2);
+    CHECK(sampler.sample(std::vector<float>{9, 0, 9, 0}, std::vector<uint32_t>{0}).error().code == Errc::bad_model_file);
 }
 
 TEST_CASE("sampler: the best tokens leave it to the whole row to say what is wrong with it") {
