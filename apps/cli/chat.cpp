@@ -31,6 +31,7 @@ void describe_chat(Command& command, ChatVerbOptions& options, Console& console)
     add_media_options(command, options.prompt);
     command.text("--system", options.prompt.system, "TEXT", "the system prompt");
     add_think_option(command, options.prompt);
+    add_schema_option(command, options.prompt);
     command.flag("--hide-thinking", options.hide_thinking, "show no thoughts");
     command.text("--load", options.load, "FILE", "go on with a chat that /save wrote");
     command.flag("--no-history", options.no_history, "neither read nor write the history of what was typed");
@@ -48,6 +49,7 @@ void describe_chat(Command& command, ChatVerbOptions& options, Console& console)
 Result<void> check_together(const PromptOptions& prompt, const std::optional<std::string>& load) {
     if (prompt.text) LAP_TRY(check_plain_text(*prompt.text, "the prompt"));
     if (prompt.system) LAP_TRY(check_plain_text(*prompt.system, "--system"));
+    if (prompt.schema == "-") return usage("--schema cannot be read from standard input, where the conversation comes from", "name a file");
     if (load && (prompt.system || prompt.think_given))
         return usage("--load excludes --system and --think", "/system and /think change them afterwards");
     return check_video_options(prompt);
@@ -107,6 +109,7 @@ Result<int> chat_verb(Program& program, Args args) {
     if (!go) return program.show(command.page());
     LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, false));
     LAP_TRY(check_together(options.prompt, options.load));
+    LAP_ASSIGN(options.settings.generate.schema, read_schema(options.prompt));
     LAP_TRY(check_model_named(arguments.model));
     LAP_ASSIGN(Outbox outbox, first_outbox(options.prompt));
     LAP_ASSIGN(EngineOptions engine_opts, engine_options(program.console, options.engine, options.model, arguments.model));

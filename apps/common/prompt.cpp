@@ -264,13 +264,17 @@ Result<PromptSource> read_source(const PromptOptions& options) {
 
 }  // namespace
 
+Result<std::string> read_schema(const PromptOptions& options) {
+    if (!options.schema) return std::string();
+    LAP_ASSIGN(std::string schema, is_json(*options.schema) ? Result<std::string>(*options.schema) : read_plain_text(*options.schema));
+    if (schema.empty()) return usage("--schema names an empty text", "give a JSON Schema; {} allows any JSON text");
+    return schema;
+}
+
 Result<PromptSource> read_prompt(const PromptOptions& options) {
     LAP_TRY(check_combination(options));
     LAP_ASSIGN(PromptSource source, read_source(options));
-    if (options.schema) {
-        LAP_ASSIGN(source.schema, is_json(*options.schema) ? Result<std::string>(*options.schema) : read_plain_text(*options.schema));
-        if (source.schema.empty()) return usage("--schema names an empty text", "give a JSON Schema; {} allows any JSON text");
-    }
+    LAP_ASSIGN(source.schema, read_schema(options));
     for (const auto& parts : parts_of(source))
         for (const Part& part : parts)
             if (!part.path.empty()) LAP_TRY(check_media_name(part.path.string()));

@@ -47,6 +47,7 @@ struct PromptSource {
 // Reads stdin only with `-p -`, `-f -`, `--messages -`, - for a medium, a lone -, or without a text when stdin is no terminal. Every
 // file that the prompt names is opened and checked, so that nothing is loaded for a prompt that cannot be.
 Result<PromptSource> read_prompt(const PromptOptions& options);
+Result<std::string> read_schema(const PromptOptions& options);  // the text of --schema; empty: none
 // The same check of a medium in a file, and of names that are none: -, URLs, pipes.
 Result<void> check_medium(const Part& part);
 // The files that it was read from: no result may replace one.

@@ -175,6 +175,11 @@ class Pipe(CliTest):
             self.assertEqual(out, answer)
             self.assertNotIn("Borrow", said)
 
+    def test_answers_held_to_a_schema(self):
+        out, _ = self.chat("Who are you?\nHi\n", "--schema", '{"type":"object","properties":{"name":{"type":"string","maxLength":20}},"required":["name"],"additionalProperties":false}')
+        self.assertEqual([list(json.loads(line)) for line in out.splitlines()], [["name"], ["name"]])
+        self.fails(2, "chat", TINY, "--schema", "-", says="--schema", stdin=b"Hi\n")
+
     def test_usage(self):
         for args, words in ((("--tools", "f"), "run --tools"), (("--image", "nowhere.png"), "nowhere.png"), (("--load", "x", "--system", "y"), "--load excludes"),
                             (("a", "b"), "unexpected argument"), (("--frames", "3"), "--frames needs --video"), (("-p", b"\xff"), "UTF-8")):

@@ -128,6 +128,12 @@ TEST_CASE("chat: a tool that nobody declared gets an answer that says so") {
     REQUIRE(chat.history()[1].tool_calls.size() == 1);
     CHECK(chat.history()[1].tool_calls[0].name == "get_weather");
     CHECK(chat.history()[2].value == R"({"error":"there is no tool get_weather; the tools are get_time"})");
+    options.hold_tools = true;  // then there is no such call
+    Chat held = new_chat(options);
+    unwrap(held.send(paris(), greedy_chat()));
+    for (const Message& message : held.history())
+        for (const ToolCall& call : message.tool_calls) CHECK(call.name == "get_time");
+    CHECK(roles_of(held).starts_with("uat"));
 }
 
 TEST_CASE("chat: calls are returned where a tool cannot be called, and their results are sent") {
