@@ -104,9 +104,9 @@ Result<std::unique_ptr<model::ReplyGuide>> make_guide(const model::EngineState& 
     if (options.schema.empty() && !options.hold_tools) return std::unique_ptr<model::ReplyGuide>();
     LAP_ASSIGN(const model::Tokenizer* tokenizer, tokenizer_of(engine));
     if (!options.schema.empty() && !options.stop.empty())
-        return Error{Errc::invalid_argument, "a stop text would cut the answer that is held to a schema", "leave GenerateOptions::stop or schema out"};
+        return Error{Errc::invalid_argument, "a stop text would cut the answer that is held to a schema", "leave GenerateOptions::stop out, or GenerateOptions::schema"};
     if (options.ignore_eos)
-        return Error{Errc::invalid_argument, "a reply that is held to a schema or to tools ends where these end", "leave GenerateOptions::ignore_eos out"};
+        return Error{Errc::invalid_argument, "a reply that is held to a schema or to tools ends where these end", "leave ignore_eos out"};
     LAP_ASSIGN(const auto tools, model::parse_tools(options.tools));
     const model::GuideOptions held{.schema = options.schema, .hold_tools = options.hold_tools, .tools = &tools,
                                    .stop_ids = engine.loaded.config.stop_ids};
