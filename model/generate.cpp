@@ -159,6 +159,7 @@ const model::TokenTrie& model::EngineState::token_trie() const {
 }
 
 Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink& sink) try {
+    const model::Stopwatch total;
     model::SessionState& s = *state_;
     const model::EngineState& engine = *s.engine;
     const std::vector<int32_t>& stop_ids = engine.loaded.config.stop_ids;
@@ -175,7 +176,6 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
     reply.finish = FinishReason::length;
 
     Result<void> failure;
-    const model::Stopwatch total;
     ForwardOptions how{.rows = Rows::last, .cancel = options.cancel, .progress = options.progress};
     model::Sample sample;
     model::Wanted wanted{.candidates = candidates_of(sampler, engine.loaded.config)};
@@ -199,6 +199,7 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
         const bool decoding = !reply.tokens.empty();
         model::Effort effort;
         wanted.mask = joined(guide ? guide->mask() : std::span<const uint32_t>(), sampler.allowed(), allowed);
+        const double masked_s = watch.seconds();
         if (auto done = s.compute(how, wanted, choose, effort); !done) {
             if (done.error().code != Errc::cancelled) return done.error();
             reply.finish = FinishReason::cancelled;
@@ -209,6 +210,7 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
             sample.id = *mark;
             sample.logprob = 0;
         }
+        effort.sink_s += masked_s;
         count(watch.seconds(), effort, s, decoding, reply);
         if (!decoding) {
             reply.timings.ttft_s = total.seconds();
