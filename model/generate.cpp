@@ -110,9 +110,9 @@ Result<std::unique_ptr<model::ReplyGuide>> make_guide(const model::EngineState& 
     if (options.schema.empty() && !options.hold_tools) return std::unique_ptr<model::ReplyGuide>();
     LAP_ASSIGN(const model::Tokenizer* tokenizer, tokenizer_of(engine));
     if (!options.schema.empty() && !options.stop.empty())
-        return Error{Errc::invalid_argument, "a stop text would cut the answer that is held to a schema", "leave GenerateOptions::stop or schema out"};
+        return Error{Errc::invalid_argument, "a stop text would cut the answer that is held to a schema", "leave GenerateOptions::stop out, or GenerateOptions::schema"};
     if (options.ignore_eos)
-        return Error{Errc::invalid_argument, "a reply that is held to a schema or to tools ends where these end", "leave GenerateOptions::ignore_eos out"};
+        return Error{Errc::invalid_argument, "a reply that is held to a schema or to tools ends where these end", "leave ignore_eos out"};
     LAP_ASSIGN(const auto tools, model::parse_tools(options.tools));
     const model::GuideOptions held{.schema = options.schema, .hold_tools = options.hold_tools, .tools = &tools,
                                    .stop_ids = engine.loaded.config.stop_ids};
@@ -165,6 +165,7 @@ const model::TokenTrie& model::EngineState::token_trie() const {
 }
 
 Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink& sink) try {
+    const model::Stopwatch total;
     model::SessionState& s = *state_;
     const model::EngineState& engine = *s.engine;
     const std::vector<int32_t>& stop_ids = engine.loaded.config.stop_ids;
@@ -181,7 +182,6 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
     reply.finish = FinishReason::length;
 
     Result<void> failure;
-    const model::Stopwatch total;
     ForwardOptions how{.rows = Rows::last, .cancel = options.cancel, .progress = options.progress};
     model::Sample sample;
     model::Wanted wanted{.candidates = candidates_of(sampler, engine.loaded.config)};
@@ -205,6 +205,7 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
         const bool decoding = !reply.tokens.empty();
         model::Effort effort;
         wanted.mask = joined(guide ? guide->mask() : std::span<const uint32_t>(), sampler.allowed(), allowed);
+        const double masked_s = watch.seconds();
         if (auto done = s.compute(how, wanted, choose, effort); !done) {
             if (done.error().code != Errc::cancelled) return done.error();
             reply.finish = FinishReason::cancelled;
@@ -215,6 +216,7 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
             sample.id = *mark;
             sample.logprob = 0;
         }
+        effort.sink_s += masked_s;
         count(watch.seconds(), effort, s, decoding, reply);
         if (!decoding) {
             reply.timings.ttft_s = total.seconds();

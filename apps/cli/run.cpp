@@ -22,9 +22,8 @@ struct RunOptions {
 void describe(Command& command, RunOptions& options, Console& console) {
     command.heading("Prompt");
     add_prompt_options(command, options.prompt);
-    command.heading("Sampling (default: the model's own settings)");
+    command.heading("Reply (sampling by default: the model's own settings)");
     add_sampling_options(command, options.generate);
-    command.heading("Form of the answer");
     add_schema_option(command, options.prompt);
     command.flag("--hold-tools", options.generate.hold_tools, "no calls but of these tools, as their schemas say");
     command.heading("Model and machine");

@@ -26,6 +26,8 @@ constexpr FieldName kFields[] = {
     {"EngineOptions::threads", "--threads"},
     {"Excerpt::ids", "--tokens-file"},
     {"Excerpt::random_tokens", "--random-tokens"},
+    {"GenerateOptions::schema", "--schema"},
+    {"GenerateOptions::stop", "--stop"},
     {"PackOptions::type", "--type"},
     {"ResearchOptions::trace_events", "--trace"},
 };

@@ -176,7 +176,7 @@ void add_engine_options(Command& command, EngineChoices& choices, ContextOption 
     command.parsed("--image-tokens", "N", "70, 140, 280, 560 or 1120 per picture", engine.image_tokens, parse_image_tokens,
                    {"70", "140", "280", "560", "1120"});
     command.choice("--vision-mask", choices.vision_mask, {"sliding", "all"}, "layers with picture blocks");
-    command.unavailable({"--draft", "--schema", "--video-tokens"}, true,
+    command.unavailable({"--draft", "--video-tokens"}, true,
                         Errc::invalid_argument, "leave it out");
     add_diagnostic_options(command, choices.diagnostics);
 }

@@ -26,7 +26,7 @@ struct Dfa {
 };
 
 // No table is larger, and none costs more to make than reading so many states of the other automaton.
-inline constexpr size_t kMaxDfaStates = 8192, kMaxDfaWork = size_t{1} << 22;
+inline constexpr size_t kMaxDfaStates = 32'768, kMaxDfaWork = size_t{1} << 22;
 
 // `marked`: the texts stand between the two marks. Nothing where that needs a larger table.
 std::optional<Dfa> determinize(const Nfa& nfa, bool marked);

@@ -14,6 +14,7 @@ namespace {
     LAP_LEAP_YEAR "-02-29)"
 #define LAP_TIME "(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d{1,6})?(?:Z|[+-](?:[01]\\d|2[0-3]):[0-5]\\d)"
 #define LAP_LABEL "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+#define LAP_SHORT_LABEL "[A-Za-z0-9](?:[A-Za-z0-9-]{0,14}[A-Za-z0-9])?"  // so that lengths can be counted along
 #define LAP_HOST LAP_LABEL "(?:\\." LAP_LABEL "){0,3}"
 #define LAP_BYTE "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)"
 #define LAP_HEX "[0-9a-fA-F]"
@@ -27,7 +28,7 @@ constexpr FormatRow kFormats[] = {
     {"time", "^" LAP_TIME "$"},
     {"date-time", "^" LAP_DATE "T" LAP_TIME "$"},
     {"uuid", "^" LAP_HEX "{8}(?:-" LAP_HEX "{4}){3}-" LAP_HEX "{12}$"},
-    {"email", "^[A-Za-z0-9_+-]+(?:\\.[A-Za-z0-9_+-]+)*@" LAP_LABEL "(?:\\." LAP_LABEL ")*\\.[A-Za-z]{2,18}$"},
+    {"email", "^[A-Za-z0-9_+-]+(?:\\.[A-Za-z0-9_+-]+)*@" LAP_SHORT_LABEL "(?:\\." LAP_SHORT_LABEL ")*\\.[A-Za-z]{2,6}$"},
     {"hostname", "^" LAP_HOST "$"},
     {"ipv4", "^" LAP_BYTE "(?:\\." LAP_BYTE "){3}$"},
     {"uri", "^(?:[a-z][a-z0-9+.-]*://" LAP_HOST "(?::[1-9]\\d{0,3})?(?:/" LAP_PATH "*)*|urn:[a-z0-9]+:" LAP_PATH "+|mailto:" LAP_PATH "+)"

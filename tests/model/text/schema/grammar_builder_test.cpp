@@ -227,7 +227,7 @@ TEST_CASE("schema: what would grow without end is refused soon") {
     refused(product + "]}", "#", "256 alternatives");
     refused(R"x({"pattern":"(((){9999}){9999}){9999}"})x", "#/pattern", "states");
     refused(R"({"pattern":"^.{9000}$"})", "#/pattern", "states");
-    refused(R"({"pattern":"^a*$","maxLength":9000})", "#", "states");
+    refused(R"({"pattern":"^a*$","maxLength":40000})", "#", "states");
     refused(R"({"items":{"items":{"items":{"maxItems":1999,"items":{"maxItems":1999}},"maxItems":1999},"maxItems":1999},"minItems":3000})", "#/minItems", "2000");
 }
 
