@@ -119,6 +119,7 @@ Result<int> chat_verb(Program& program, Args args) {
     Progress progress(program.console, program.interrupt);
     engine_opts.progress = progress.sink();
     engine_opts.needs = outbox.needs();
+    engine_opts.conversations = true;
     LAP_ASSIGN(const Engine engine, Engine::open(engine_opts));
     progress.clear();
     tell_notes(program.console, engine.info().notes);

@@ -25,7 +25,8 @@ struct ChatOptions {
     bool hold_tools = false;      // GenerateOptions::hold_tools
 };
 
-// A conversation that keeps its messages and renders them anew for each turn; what was computed is kept (Session::replace).
+// A conversation that keeps its messages and renders them anew for each turn; what was computed is kept (Session::replace, for which
+// EngineOptions::conversations has memory planned).
 // One thread at a time, like its session.
 class Chat {
   public:
