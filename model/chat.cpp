@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <iterator>
 #include <new>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "base/describe.h"
@@ -22,15 +24,17 @@ struct Chat::State {
     std::vector<Message> messages = {};
     // Of every user's message: so much of the sequence is older. Any of them may be rewound to.
     std::vector<uint32_t> turns = {};
+    bool answering = false;  // a call is under way, whose sinks and tools may call back
 
     class Turn;
+    Result<void> check_idle() const;
 
     void add(Message message);
     void add_results(Message message);
     Conversation conversation(const std::string& tools) const;
     Result<Reply> answer(Turn& turn, const GenerateOptions& given, const TokenSink& sink);
-    bool wants_tools(const Reply& reply, int round) const;
-    Result<bool> run_tools(const std::vector<ToolCall>& calls, const std::stop_token& cancel);
+    bool wants_tools(const Reply& reply, const std::vector<Tool>& tools, int round) const;
+    Result<bool> run_tools(const std::vector<ToolCall>& calls, const std::vector<Tool>& tools, const std::stop_token& cancel);
     size_t last_user() const;  // messages.size(): there is none
     void go_back(uint32_t position);
 };
@@ -43,8 +47,10 @@ class Chat::State::Turn {
         const auto begin = chat.messages.begin() + static_cast<std::ptrdiff_t>(first);
         before_.assign(std::make_move_iterator(begin), std::make_move_iterator(chat.messages.end()));
         chat.messages.erase(begin, chat.messages.end());
+        chat.answering = true;
     }
     ~Turn() {
+        chat_.answering = false;
         if (kept_) return;
         chat_.messages.erase(chat_.messages.begin() + static_cast<std::ptrdiff_t>(first_), chat_.messages.end());
         std::move(before_.begin(), before_.end(), std::back_inserter(chat_.messages));
@@ -88,7 +94,10 @@ Result<std::string> declarations(const std::vector<Tool>& tools) {
 }
 
 Result<void> check_tools(const std::vector<Tool>& tools) {
+    std::set<std::string_view> names;
     for (const Tool& tool : tools) {
+        if (!names.insert(tool.name).second)
+            return Error{Errc::invalid_argument, concat("there are two tools called ", in_quotes(tool.name)), "give each a name of its own"};
         LAP_TRY(check_text(tool.name, "the name of a tool"));
         LAP_TRY(check_text(tool.description, "the description of the tool " + in_quotes(tool.name)));
     }
@@ -125,6 +134,11 @@ Error no_turn(const char* what) {
 }
 
 }  // namespace
+
+Result<void> Chat::State::check_idle() const {
+    if (!answering) return {};
+    return Error{Errc::invalid_argument, "a sink or tool of the chat changes it while it answers", "do so when the call has returned"};
+}
 
 size_t Chat::State::last_user() const {
     const auto found = std::find_if(messages.rbegin(), messages.rend(), [](const Message& m) { return m.role == Role::user; });
@@ -175,29 +189,30 @@ Conversation Chat::State::conversation(const std::string& tools) const {
     return out;
 }
 
-bool Chat::State::wants_tools(const Reply& reply, int round) const {
-    const auto only_declared = [this](const ToolCall& call) {
-        return std::any_of(options.tools.begin(), options.tools.end(), [&](const Tool& t) { return t.name == call.name && !t.call; });
+bool Chat::State::wants_tools(const Reply& reply, const std::vector<Tool>& tools, int round) const {
+    const auto only_declared = [&tools](const ToolCall& call) {
+        return std::any_of(tools.begin(), tools.end(), [&](const Tool& t) { return t.name == call.name && !t.call; });
     };
-    return reply.finish == FinishReason::tool_calls && round < options.max_rounds && !options.tools.empty() &&
+    return reply.finish == FinishReason::tool_calls && round < options.max_rounds && !tools.empty() &&
            std::none_of(reply.tool_calls.begin(), reply.tool_calls.end(), only_declared);
 }
 
 // False: stopped on request, in front of one of them.
-Result<bool> Chat::State::run_tools(const std::vector<ToolCall>& calls, const std::stop_token& cancel) {
+Result<bool> Chat::State::run_tools(const std::vector<ToolCall>& calls, const std::vector<Tool>& tools, const std::stop_token& cancel) {
     for (const ToolCall& call : calls) {
         if (cancel.stop_requested()) return false;
         Message result{.role = Role::tool, .tool_call_id = call.id, .name = call.name};
-        LAP_ASSIGN(result.value, result_of(call, options.tools));
+        LAP_ASSIGN(result.value, result_of(call, tools));
         messages.push_back(std::move(result));
     }
     return true;
 }
 
 Result<Reply> Chat::State::answer(Turn& turn, const GenerateOptions& given, const TokenSink& sink) {
-    LAP_TRY(check_tools(options.tools));
+    const std::vector<Tool> tools = options.tools;  // one of them may change these
+    LAP_TRY(check_tools(tools));
     GenerateOptions how = given;
-    LAP_ASSIGN(how.tools, declarations(options.tools));
+    LAP_ASSIGN(how.tools, declarations(tools));
     how.hold_tools = options.hold_tools && !how.tools.empty();
     bool discarded = false;
     TokenSink watched;
@@ -216,9 +231,9 @@ Result<Reply> Chat::State::answer(Turn& turn, const GenerateOptions& given, cons
         if (discarded) return reply;
         if (!reply.tokens.empty()) messages.push_back(message_of(reply));
         broken.insert(broken.end(), reply.broken_calls.begin(), reply.broken_calls.end());
-        bool more = wants_tools(reply, round);
+        bool more = wants_tools(reply, tools, round);
         if (more) {
-            LAP_ASSIGN(more, run_tools(reply.tool_calls, given.cancel));
+            LAP_ASSIGN(more, run_tools(reply.tool_calls, tools, given.cancel));
             if (!more) reply.finish = FinishReason::cancelled;
         }
         if (more) continue;
@@ -243,6 +258,7 @@ const Session& Chat::session() const { return state_->session; }
 uint32_t Chat::context() const { return state_->session.position(); }
 
 Result<Reply> Chat::send(Message message, const GenerateOptions& options, const TokenSink& sink) try {
+    LAP_TRY(state_->check_idle());
     State::Turn turn(*state_, state_->messages.size());
     state_->add(std::move(message));
     return state_->answer(turn, options, sink);
@@ -258,6 +274,7 @@ Result<Reply> Chat::send(Part part, const GenerateOptions& options, const TokenS
 }
 
 Result<Reply> Chat::regenerate(const GenerateOptions& options, const TokenSink& sink) try {
+    LAP_TRY(state_->check_idle());
     const size_t user = state_->last_user();
     if (user == state_->messages.size()) return no_turn("answer anew");
     State::Turn turn(*state_, user + 1);
@@ -267,6 +284,7 @@ Result<Reply> Chat::regenerate(const GenerateOptions& options, const TokenSink& 
 }
 
 Result<void> Chat::undo() {
+    LAP_TRY(state_->check_idle());
     const size_t user = state_->last_user();
     if (user == state_->messages.size()) return no_turn("undo");
     state_->messages.resize(user);
@@ -275,10 +293,12 @@ Result<void> Chat::undo() {
     return {};
 }
 
-void Chat::clear() {
+Result<void> Chat::clear() {
+    LAP_TRY(state_->check_idle());
     state_->messages.clear();
     state_->turns.clear();
     state_->go_back(0);
+    return {};
 }
 
 Result<Chat> Chat::fork() const try {

@@ -167,6 +167,8 @@ const model::TokenTrie& model::EngineState::token_trie() const {
 Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink& sink) try {
     const model::Stopwatch total;
     model::SessionState& s = *state_;
+    LAP_TRY(s.check_idle("has another one of"));
+    const model::Replying replying(s);
     const model::EngineState& engine = *s.engine;
     const std::vector<int32_t>& stop_ids = engine.loaded.config.stop_ids;
     const int32_t start = s.size();

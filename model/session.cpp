@@ -67,6 +67,7 @@ Result<Session> Session::fork() const try {
 }
 
 Result<void> Session::rewind(uint32_t position) {
+    LAP_TRY(state_->check_idle("rewinds"));
     if (position > state_->ids.size())
         return Error{Errc::invalid_argument,
                      "cannot rewind to " + std::to_string(position) + ": the sequence has " +
@@ -76,6 +77,7 @@ Result<void> Session::rewind(uint32_t position) {
 }
 
 Result<void> Session::forward(const ForwardOptions& options, const LogitsSink& sink) try {
+    LAP_TRY(state_->check_idle("computes with"));
     bool discard = false;
     const int32_t begin = state_->delivered;
     const auto row_sink = [&](int32_t row, const model::Scores& scores) -> Result<bool> {
@@ -103,6 +105,11 @@ model::SessionState::SessionState(std::shared_ptr<EngineState> of) : engine(std:
 model::SessionState::~SessionState() {
     const std::lock_guard lock(engine->caches_lock);
     engine->sessions.erase(this);
+}
+
+Result<void> model::SessionState::check_idle(const char* what) const {
+    if (!replying) return {};
+    return Error{Errc::invalid_argument, std::string("a sink of the session's own reply ") + what + " it", "do so when generate has returned"};
 }
 
 void model::SessionState::roll_back(int32_t target) {

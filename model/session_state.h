@@ -42,6 +42,7 @@ struct SessionState {
     int32_t computed = 0;              // positions whose keys and values are in the cache
     int32_t stored = 0;                // highest position ever written since the cache was empty, >= computed
     int32_t delivered = 0;             // tokens below were computed once: `forward` gives no rows for them
+    bool replying = false;             // a reply of this session is under way, whose sink may call back
 
     // Where the last reply began, kept for the next turn: its prompt parts from this sequence a few tokens in front of there.
     struct Checkpoint {
@@ -65,6 +66,7 @@ struct SessionState {
     // Of a new session: as if these were computed, on made-up keys and values.
     Result<void> pretend(std::vector<int32_t> made_up);
     uint64_t read_bytes(int32_t position) const;  // of the caches, by one decoded token there
+    Result<void> check_idle(const char* what) const;  // invalid_argument while it replies
     void begin_reply();           // at the end of the sequence: what a checkpoint is for
     void append(const PromptData& data, size_t from);  // its ids from there on, and the media among them
     void forget_caches();         // everything is to be computed again
@@ -88,6 +90,18 @@ struct SessionState {
     using ChunkWatch = std::function<bool(int32_t begin, int32_t end, int32_t layer)>;
     Result<void> compute_chunks(int32_t tokens, const Wanted& of_row, const RowSink& sink, const ChunkWatch& go_on,
                                 const std::stop_token& cancel);
+};
+
+// Until its end the session replies.
+class Replying {
+  public:
+    explicit Replying(SessionState& session) : session_(session) { session_.replying = true; }
+    ~Replying() { session_.replying = false; }
+    Replying(const Replying&) = delete;
+    Replying& operator=(const Replying&) = delete;
+
+  private:
+    SessionState& session_;
 };
 
 // Wall-clock seconds since it was made.

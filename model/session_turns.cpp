@@ -67,6 +67,7 @@ Result<void> check_length(const model::SessionState& session, size_t before, siz
 }  // namespace
 
 Result<void> Session::append(const Prompt& prompt) try {
+    LAP_TRY(state_->check_idle("appends to"));
     const model::PromptData& data = model::Access::data(prompt);
     LAP_TRY(check_prompt(*state_, data));
     LAP_TRY(check_length(*state_, state_->ids.size(), data.ids.size()));
@@ -77,6 +78,7 @@ Result<void> Session::append(const Prompt& prompt) try {
 }
 
 Result<uint32_t> Session::replace(const Prompt& prompt) try {
+    LAP_TRY(state_->check_idle("replaces"));
     const model::PromptData& data = model::Access::data(prompt);
     LAP_TRY(check_prompt(*state_, data));
     LAP_TRY(check_length(*state_, 0, data.ids.size()));

@@ -117,7 +117,7 @@ Result<void> Repl::obey(const Order& order) {
         case ChatCommand::video: return outbox_.add_medium(Part::Kind::video, argument);
         case ChatCommand::audio: return outbox_.add_medium(Part::Kind::audio, argument);
         case ChatCommand::read: return outbox_.add_text(argument);
-        case ChatCommand::clear: chat_.clear(); outbox_.clear(); return {};
+        case ChatCommand::clear: outbox_.clear(); return chat_.clear();
         case ChatCommand::undo: return chat_.undo();
         case ChatCommand::regen:
             answer([&](const GenerateOptions& options, const TokenSink& sink) { return chat_.regenerate(options, sink); });

@@ -27,7 +27,8 @@ struct ChatOptions {
 
 // A conversation that keeps its messages and renders them anew for each turn; what was computed is kept (Session::replace, for which
 // EngineOptions::conversations has memory planned).
-// One thread at a time, like its session.
+// One thread at a time, like its session. While it answers, sinks and tools may look at it, save and fork it; what would change it is
+// invalid_argument then, and it must not be moved or destroyed.
 class Chat {
   public:
     Chat(const Engine& engine, Session session, ChatOptions options = {});
@@ -46,7 +47,7 @@ class Chat {
     Result<Reply> regenerate(const GenerateOptions& options = {}, const TokenSink& sink = {});
     // Forgets the last user's message and everything behind it: invalid_argument without one.
     Result<void> undo();
-    void clear();                                  // every message but the system prompt
+    Result<void> clear();                          // every message but the system prompt
 
     const std::vector<Message>& history() const;   // without the system prompt
     ChatOptions& options();                        // what is changed counts from the next turn on

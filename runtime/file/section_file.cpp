@@ -121,6 +121,7 @@ Result<void> SectionReader::read_header() {
         return Error{Errc::bad_session_file,
                      concat(in_quotes(path_.string()), " has version ", first.version, " of the format of ", kind_.name, ", this program reads version ", kind_.version),
                      "use the version of the program that saved it"};
+    if (there >= sizeof first && first.reserved != 0) return damaged("bytes of its beginning that are 0 are not");
     if (there < sizeof first || first.file_bytes != there)
         return damaged(there < sizeof first ? concat("it ends behind ", there, " bytes")
                                             : concat("it has ", there, " bytes and should have ", first.file_bytes));

@@ -214,6 +214,54 @@ TEST_CASE("chat: an error, a discarded reply and an exception leave the chat as 
     CHECK(chat.context() < 40);
 }
 
+TEST_CASE("chat: while it answers, tools and sinks may look, save and fork, and change nothing") {
+    const ScratchFolder folder;
+    Chat chat = new_chat();
+    say(chat, "Who are you?");
+    const auto refused = [](const auto& result) {
+        CHECK(result.error().code == Errc::invalid_argument);
+        CHECK(result.error().message == "a sink or tool of the chat changes it while it answers");
+    };
+    int looked = 0;
+    const auto meddle = [&] {
+        if (looked++ > 0) return;
+        refused(chat.undo());
+        refused(chat.clear());
+        refused(chat.regenerate());
+        refused(chat.send(Part::text("Hi")));
+        CHECK(chat.history().size() > 2);
+        CHECK(chat.context() > 0);
+    };
+    chat.options() = with_weather([&](const std::string&) -> Result<std::string> {
+        meddle();
+        unwrap(chat.save(folder.path() / "chat"));
+        chat.options().tools.clear();  // counts from the next turn on
+        return std::string(R"({"temp_c":18})");
+    });
+    const Reply reply = unwrap(chat.send(paris(), greedy_chat()));
+    CHECK(looked == 1);
+    CHECK(reply.text.find("18") != std::string::npos);
+    CHECK(roles_of(chat) == "uauata");
+    looked = 0;
+    unwrap(chat.regenerate(greedy_chat(), [&](const Token&) {
+        meddle();
+        return Flow::go;
+    }));
+    CHECK(looked > 1);
+    CHECK(roles_of(unwrap(Chat::load(chat_engine(), folder.path() / "chat"))) == "uaua");
+    unwrap(chat.undo());
+    CHECK(roles_of(chat) == "ua");
+}
+
+TEST_CASE("chat: two tools of one name are refused") {
+    Chat chat = new_chat(with_weather([](const std::string&) -> Result<std::string> { return std::string("1"); }));
+    chat.options().tools.push_back(chat.options().tools[0]);
+    const auto reply = chat.send(paris(), greedy_chat());
+    CHECK(reply.error().code == Errc::invalid_argument);
+    CHECK(reply.error().message == "there are two tools called 'get_weather'");
+    CHECK(chat.history().empty());
+}
+
 TEST_CASE("chat: what was cancelled or cut stays as far as it got") {
     Chat chat = new_chat();
     const Reply whole = unwrap(chat.send(Part::text("Who are you?"), greedy_chat()));
@@ -280,7 +328,7 @@ TEST_CASE("chat: turns are undone, answered anew, cleared and forked") {
     CHECK(chat.undo().has_value());
     CHECK(chat.context() == 0);
     CHECK(!chat.undo());
-    twin.clear();
+    unwrap(twin.clear());
     CHECK(twin.context() == 0);
     CHECK(twin.history().empty());
     CHECK(say(twin, "Who are you?") == who);

@@ -455,3 +455,24 @@ TEST_CASE("session: layers that do not exist and residuals that nobody takes are
     CHECK(refused({.hidden_layers = {0}}).find("nobody") != std::string::npos);
     unwrap(session.forward({}, {}));
 }
+
+TEST_CASE("session: a sink of its own reply may look at it and fork it, and change nothing") {
+    const Engine engine = unwrap(open_engine({.model = kTiny, .context = 256, .threads = 2}));
+    const Prompt prompt = unwrap(engine.render({.messages = {{Role::user, {Part::text("Who are you?")}}}}));
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(prompt));
+    GenerateOptions greedy;
+    greedy.sampling.temperature = 0.0f;
+    int calls = 0;
+    const Reply reply = unwrap(session.generate(greedy, [&](const Token&) {
+        if (calls++ > 0) return Flow::go;
+        for (const Errc code : {session.generate(greedy).error().code, session.forward({}, {}).error().code, session.append(prompt).error().code,
+                                session.replace(prompt).error().code, session.rewind(1).error().code})
+            CHECK(code == Errc::invalid_argument);
+        CHECK(unwrap(session.fork()).position() == session.position());
+        return Flow::go;
+    }));
+    CHECK(calls > 1);
+    CHECK(reply.finish == FinishReason::stop);
+    unwrap(session.rewind(1));
+}
