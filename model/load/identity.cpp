@@ -31,15 +31,17 @@ class Digest {
         if (!m) return;
         add(static_cast<int64_t>(m.format));
         const std::byte* blocks = runtime::host_bytes(m);
-        std::vector<std::byte> row(static_cast<size_t>(kernels::row_bytes(m.format, m.cols)));
-        if (m.layout == Layout::panels) {
-            runtime::read_alone(blocks, static_cast<size_t>(kernels::panel_bytes(m.format, m.cols)));
+        const bool panels = m.layout == Layout::panels;
+        const auto row_bytes = static_cast<size_t>(kernels::row_bytes(m.format, m.cols));
+        if (m.buffer->refills())
+            runtime::read_alone(blocks, panels ? static_cast<size_t>(kernels::panel_bytes(m.format, m.cols)) : row_bytes);
+        std::vector<std::byte> row;
+        if (panels) {
+            row.resize(row_bytes);
             kernels::select("ref", nullptr)->unpack_panel_row[static_cast<size_t>(m.format)](blocks, m.cols, 0, row.data());
             blocks = row.data();
-        } else {
-            runtime::read_alone(blocks, row.size());
         }
-        add(blocks, row.size());
+        add(blocks, row_bytes);
     }
     std::string text() const {
         const XXH128_hash_t sum = XXH3_128bits_digest(state_.get());
