@@ -112,8 +112,8 @@ class Typist:
 
 
 class Pipe(CliTest):
-    def chat(self, lines, *args, code=0, **options):
-        done = lapidary("chat", TINY, "--temp", "0", *args, stdin=lines.encode() if isinstance(lines, str) else lines, **options)
+    def chat(self, lines, *args, code=0, model=(TINY,), **options):
+        done = lapidary("chat", *model, "--temp", "0", *args, stdin=lines.encode() if isinstance(lines, str) else lines, **options)
         self.assertEqual(done.returncode, code, done.stderr)
         self.assertNotIn(b"\x1b", done.stdout + done.stderr)
         self.assertNotIn(b" > ", done.stderr)
@@ -269,6 +269,28 @@ class Terminal(CliTest):
         without.type("/quit\r")
         without.leaves(0)
         self.assertEqual((self.folder / "state/lapidary/history").read_bytes(), before)
+
+    def test_histories_that_are_none(self):
+        history = self.folder / "state/lapidary/history"
+        history.parent.mkdir(parents=True)
+        os.mkfifo(history)
+        waits = Typist(self, TINY, "-t", "1")
+        waits.enter("/first", "no command /first")
+        waits.enter(UP, "no command /first")
+        waits.type(ctrl("D"))
+        waits.leaves(0)
+        self.assertTrue(history.is_fifo())
+        for rest in ("no JSON\n" * 3000, "\0" * 3000000 + "\n"):
+            history.unlink()
+            history.write_text('"/old"\n' + rest + '"/recent"\n')
+            who = Typist(self, TINY, "-t", "1")
+            who.enter(UP, "no command /recent")
+            who.enter("/next")
+            who.type(ctrl("D"))
+            who.leaves(0)
+            kept = history.read_text().splitlines()
+            self.assertEqual(kept[-3:], ['"/recent"', '"/recent"', '"/next"'])
+            self.assertLess(len(kept), 5)
 
     def test_conversation(self):
         os.symlink(SAMPLES, self.folder / "samples")
