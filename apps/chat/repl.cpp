@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "apps/common/files.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "apps/common/reply_output.h"
@@ -38,6 +39,11 @@ Result<int> Repl::run(LineReader& reader) {
             fail(typed.error());
         } else if (typed->kind == Typed::Kind::end) {
             leave(0);
+        } else if (typed->kind == Typed::Kind::too_long) {
+            // Its rest may have no end, so nothing behind it is waited for.
+            const Error error{Errc::io_error, fmt::format("a message is longer than {} bytes", kMaxTextBytes)};
+            fail(error);
+            leave(exit_code(error.code));
         } else if (typed->kind == Typed::Kind::stopped) {
             // Ctrl-C takes a line back, and leaves where there is none; in a pipe, or from `kill`, it always does.
             Interrupt& interrupt = program_.interrupt;

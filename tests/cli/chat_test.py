@@ -187,6 +187,17 @@ class Pipe(CliTest):
             self.assertNotEqual(error["hint"] + error["message"], "")
         self.fails(3, "chat", "nowhere.gguf", says="nowhere.gguf", stdin=b"Hi\n")
 
+    def test_input_that_is_none_or_has_no_end(self):
+        endless, block = self.file("endless", ""), self.file("block", '"""\n')
+        os.truncate(endless, 2**28 + 2)
+        os.truncate(block, 2**28 + 4)
+        for source, problem in ((self.folder, "cannot read standard input: Is a directory"),
+                                (endless, "a message is longer than 268435456 bytes"), (block, "a message is longer than 268435456 bytes")):
+            stdin = os.open(source, os.O_RDONLY)
+            done = subprocess.run([PROGRAM, "chat", TINY, "-q"], stdin=stdin, capture_output=True, env=clean_environment(), timeout=120, check=False)
+            os.close(stdin)
+            self.assertEqual((done.returncode, done.stdout, done.stderr.decode()), (1, b"", f"lapidary: {problem}\n"))
+
     def test_a_pipe_that_closes_ends_it(self):
         reader, writer = os.pipe()
         os.close(reader)
