@@ -68,6 +68,8 @@ std::string Repl::prompt() const {
 void Repl::take_entry(LineReader& reader, const Typed& typed) {
     const std::string& entry = typed.text;
     if (entry.find_first_not_of(" \t\r\n") == entry.npos) return;
+    if (const size_t nul = entry.find('\0'); nul != entry.npos)
+        return fail({Errc::invalid_argument, fmt::format("the line is no text: its byte at offset {} is NUL", nul), "give text in UTF-8"});
     reader.remember(entry, !names_media(entry));
     if (typed.literal || !entry.starts_with('/')) return say(entry);
     const Result<Order> order = read_order(entry);

@@ -187,6 +187,11 @@ class Pipe(CliTest):
             self.assertNotEqual(error["hint"] + error["message"], "")
         self.fails(3, "chat", "nowhere.gguf", says="nowhere.gguf", stdin=b"Hi\n")
 
+    def test_bytes_that_are_no_text(self):
+        answers, said = self.chat(b"a\0b\nWho are you?\n", "-q", code=2)
+        self.assertIn("tiny demo model", answers)
+        self.assertRegex(said, r"^lapidary: .* offset 1 is NUL .*\n$")
+
     def test_input_that_is_none_or_has_no_end(self):
         endless, block = self.file("endless", ""), self.file("block", '"""\n')
         os.truncate(endless, 2**28 + 2)
