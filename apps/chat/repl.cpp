@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "apps/common/arguments.h"
 #include "apps/common/files.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
@@ -103,6 +104,8 @@ void Repl::answer(const Ask& ask) {
         after_reply(*reply, computed);
     else if (reply.error().code == Errc::cancelled && at_terminal_ && !program_.interrupt.asks_to_end())
         note("stopped while media were read; nothing was sent");
+    else if (reply.error().code == Errc::context_full && !chat_.history().empty())
+        fail({Errc::context_full, reply.error().message, "/clear or /undo make room"});
     else
         fail(reply.error());
     Interrupt& interrupt = program_.interrupt;
@@ -115,7 +118,7 @@ void Repl::after_reply(const Reply& reply, uint64_t computed) {
         console_.write_json(reply_json(reply, engine_.info()));
     else
         show_timing(console_, reply, computed, engine_.info());
-    note_flaws(console_, reply, engine_.info());
+    note_flaws(console_, reply, engine_.info(), true);
 }
 
 Result<void> Repl::obey(const Order& order) {
@@ -156,8 +159,13 @@ Result<void> Repl::obey(const Order& order) {
 }
 
 Result<void> Repl::save(const std::string& file) {
+    std::error_code ignored;
+    if (file == "-") return usage("/save needs the name of a file, and - is none", "./- is one of that name");
+    if (std::filesystem::is_directory(file, ignored))
+        return Error{Errc::io_error, fmt::format("cannot write {}: it is a folder", file), "name a file in it"};
     LAP_TRY(inputs_.check("/save", file));
-    LAP_TRY(check_overwrite(file, {.kind = "a saved chat", .same = is_saved_chat}, false));
+    if (const auto free = check_overwrite(file, {.kind = "a saved chat", .same = is_saved_chat}, false); !free)
+        return usage(free.error().message, "give another name");
     LAP_TRY(chat_.save(file));
     note(fmt::format("saved to {}", file));
     return {};
@@ -165,8 +173,13 @@ Result<void> Repl::save(const std::string& file) {
 
 Result<void> Repl::load(const std::string& file) {
     ChatOptions options;
-    LAP_ASSIGN(Chat loaded, Chat::load(engine_, file, std::move(options)));
-    chat_ = std::move(loaded);
+    Result<Chat> loaded = Chat::load(engine_, file, std::move(options));
+    if (!loaded) {
+        Error error = loaded.error();
+        if (error.hint.starts_with("set EngineOptions::")) error.hint = "start the chat anew: " + error.hint;
+        return error;
+    }
+    chat_ = std::move(*loaded);
     outbox_.clear();
     note(fmt::format("{} messages, {} tokens", chat_.history().size(), chat_.context()));
     return {};

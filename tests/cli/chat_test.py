@@ -187,6 +187,23 @@ class Pipe(CliTest):
             self.assertNotEqual(error["hint"] + error["message"], "")
         self.fails(3, "chat", "nowhere.gguf", says="nowhere.gguf", stdin=b"Hi\n")
 
+    def test_hints_name_what_a_chat_has(self):
+        note = self.file("note.txt", "My name is Emma.")
+        _, said = self.chat(f"/save -\n/save {note}\n/save {self.folder}\n", code=2)
+        self.assertEqual(note.read_text(), "My name is Emma.")
+        for hint, line in zip(("./- is one of that name", "give another name", "name a file in it"), said.splitlines(), strict=True):
+            self.assertIn(hint, line)
+        self.assertNotIn("--force", said)
+        _, said = self.chat("/set max-tokens 3\nWho are you?\n" + "Who are you?\n" * 3, "-c", "48", code=1)
+        self.assertIn("/set max-tokens N sets it", said)
+        self.assertIn("are free (/clear or /undo make room)", said)
+        self.assertNotIn("--", said)
+        _, said = self.chat("Who are you?\n", "-m", self.endless_model(), "-c", "48", "-n", "-1", model=())
+        self.assertIn("the context of 48 tokens is full; /clear or /undo make room", said)
+        kept = self.folder / "kept"
+        self.chat(f"Who are you?\n/save {kept}\n")
+        self.assertIn("start the chat anew: set --ctx to", self.chat(f"/load {kept}\n", "-c", "16", code=1)[1])
+
     def test_bytes_that_are_no_text(self):
         answers, said = self.chat(b"a\0b\nWho are you?\n", "-q", code=2)
         self.assertIn("tiny demo model", answers)
