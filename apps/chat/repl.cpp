@@ -75,7 +75,9 @@ void Repl::take_entry(LineReader& reader, const Typed& typed) {
     if (typed.literal || !entry.starts_with('/')) return say(entry);
     const Result<Order> order = read_order(entry);
     const Result<void> done = order ? obey(*order) : order.error();
-    if (!done) fail(done.error());
+    if (!done) return fail(done.error());
+    const Json told = console_.json ? outcome(*order) : Json();
+    if (!told.is_null()) console_.write_json(told);
 }
 
 void Repl::say(const std::string& text) {
@@ -154,6 +156,32 @@ Result<void> Repl::obey(const Order& order) {
             return {};
         }
         case ChatCommand::exit: leave(0); return {};
+    }
+    return {};
+}
+
+// For programs: what was done. Null where the command told it, or tells nothing.
+Json Repl::outcome(const Order& order) {
+    switch (order.command) {
+        case ChatCommand::image:
+        case ChatCommand::video:
+        case ChatCommand::audio:
+        case ChatCommand::read: return {{"attached", order.argument}};
+        case ChatCommand::clear: return {{"cleared", true}};
+        case ChatCommand::undo: return {{"undone", true}};
+        case ChatCommand::save: return {{"saved", order.argument}};
+        case ChatCommand::load:
+            return {{"loaded", order.argument}, {"messages", chat_.history().size()}, {"context", chat_.context()}};
+        case ChatCommand::system: return {{"system", chat_.options().system}};
+        case ChatCommand::set:
+            if (order.argument.empty()) return {};
+            return {{"settings", settings_json(settings_, chat_.options().think)}};
+        case ChatCommand::think: return {{"settings", settings_json(settings_, chat_.options().think)}};
+        case ChatCommand::regen:
+        case ChatCommand::tokens:
+        case ChatCommand::show:
+        case ChatCommand::help:
+        case ChatCommand::exit: return {};
     }
     return {};
 }

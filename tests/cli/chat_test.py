@@ -187,6 +187,17 @@ class Pipe(CliTest):
             self.assertNotEqual(error["hint"] + error["message"], "")
         self.fails(3, "chat", "nowhere.gguf", says="nowhere.gguf", stdin=b"Hi\n")
 
+    def test_json_tells_what_was_done(self):
+        kept, note = self.folder / "kept", self.file("note.txt", "My name is Emma.")
+        out, _ = self.chat(f"/read {note}\nHi\n/save {kept}\n/undo\n/load {kept}\n/system Be brief.\n/set temp 0.5\n/think 9\n/undo\n/clear\n/set temp x\n/exit\n",
+                           "--json", code=2)
+        lines = [json.loads(line) for line in out.splitlines()]
+        used = lines.pop(1)["usage"]
+        self.assertEqual(lines[:5], [{"attached": str(note)}, {"saved": str(kept)}, {"undone": True},
+                                     {"loaded": str(kept), "messages": 2, "context": used["prompt"] + used["generated"]}, {"system": "Be brief."}])
+        self.assertEqual((lines[5]["settings"]["temp"], lines[6]["settings"]["think"]), (0.5, 9))
+        self.assertEqual((lines[7:9], list(lines[9]), len(lines)), ([{"undone": True}, {"cleared": True}], ["error"], 10))
+
     def test_hints_name_what_a_chat_has(self):
         note = self.file("note.txt", "My name is Emma.")
         _, said = self.chat(f"/save -\n/save {note}\n/save {self.folder}\n", code=2)
