@@ -22,9 +22,9 @@ What this version lacks says so, and exits with the code of its kind:
 |---|---|
 | a GPU that is not there (`--placement gpu`, `--placement split`, `--device`) | 5 |
 | a video or m4a where the FFmpeg module was left out of the build (`LAP_FFMPEG=OFF`) | 1 |
-| every other option, value or verb of later versions (`--draft`, `--schema`, `chat`, ...) | 2 |
+| every other option, value or verb of later versions (`--draft`, `serve`, ...) | 2 |
 END
 page lapidary --help
-for verb in run logits tokenize inspect list bench perplexity kld pack synth doctor tune completions man; do
+for verb in run chat logits tokenize inspect list plan bench perplexity kld pack synth doctor tune completions man; do
     page "$verb" "$verb" --help
 done

@@ -13,8 +13,9 @@ inline constexpr size_t kHistoryEntries = 1000;  // that are kept
 // lapidary/history in $XDG_STATE_HOME, else in ~/.local/state; empty: neither is known.
 std::filesystem::path history_path();
 // The newest entries, oldest first. A file that has become much longer is cut to them. What cannot be read is left out.
+// Of a large file the last part is read.
 std::vector<std::string> read_history(const std::filesystem::path& file);
-// Readable to its owner alone. Without a word where it cannot be written: a history is a convenience.
+// Readable to its owner alone. Without a word where it cannot be written or is very long: a history is a convenience.
 void append_history(const std::filesystem::path& file, const std::string& entry);
 
 }  // namespace lapidary::cli

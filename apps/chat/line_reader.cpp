@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "apps/common/arguments.h"
+#include "apps/common/files.h"
 
 namespace lapidary::cli {
 namespace {
@@ -32,6 +33,7 @@ class PlainReader final : public LineReader {
                 case WatchedInput::Event::byte:
                     if (byte != '\n') {
                         text += byte;
+                        if (text.size() > kMaxTextBytes) return {.kind = Typed::Kind::too_long};
                         break;
                     }
                     if (text.ends_with('\r')) text.pop_back();
@@ -75,6 +77,7 @@ Result<Typed> read_entry(LineReader& reader, const std::string& prompt) {
     std::string inside;
     while (block ? !closed(entry.text, inside) : entry.text.ends_with('\\')) {
         Typed more = reader.line(kMore);
+        if (more.kind == Typed::Kind::too_long) return more;
         if (more.kind == Typed::Kind::stopped) return Typed{.kind = Typed::Kind::stopped, .had_text = true};
         if (more.kind == Typed::Kind::end)
             return usage(block ? "the input ends inside a block that \"\"\" opened"
@@ -82,6 +85,7 @@ Result<Typed> read_entry(LineReader& reader, const std::string& prompt) {
                          block ? "close it with \"\"\"" : "leave it out at the end");
         if (!block) entry.text.pop_back();
         entry.text += '\n' + more.text;
+        if (entry.text.size() > kMaxTextBytes) return Typed{.kind = Typed::Kind::too_long};
     }
     if (block) entry.text = inside;
     entry.literal = block;

@@ -10,7 +10,7 @@
 namespace lapidary::cli {
 
 struct Typed {
-    enum class Kind { text, end, stopped };  // stopped: by a signal, or Ctrl-C
+    enum class Kind { text, end, stopped, too_long };  // stopped: by a signal, or Ctrl-C; too_long: kMaxTextBytes and more
     Kind kind = Kind::text;
     std::string text = {};
     bool literal = false;   // between """ and """: no command, whatever it begins with

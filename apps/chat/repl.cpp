@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "apps/common/arguments.h"
+#include "apps/common/files.h"
 #include "apps/common/options.h"
 #include "apps/common/progress.h"
 #include "apps/common/reply_output.h"
@@ -38,6 +40,11 @@ Result<int> Repl::run(LineReader& reader) {
             fail(typed.error());
         } else if (typed->kind == Typed::Kind::end) {
             leave(0);
+        } else if (typed->kind == Typed::Kind::too_long) {
+            // Its rest may have no end, so nothing behind it is waited for.
+            const Error error{Errc::io_error, fmt::format("a message is longer than {} bytes", kMaxTextBytes)};
+            fail(error);
+            leave(exit_code(error.code));
         } else if (typed->kind == Typed::Kind::stopped) {
             // Ctrl-C takes a line back, and leaves where there is none; in a pipe, or from `kill`, it always does.
             Interrupt& interrupt = program_.interrupt;
@@ -62,11 +69,15 @@ std::string Repl::prompt() const {
 void Repl::take_entry(LineReader& reader, const Typed& typed) {
     const std::string& entry = typed.text;
     if (entry.find_first_not_of(" \t\r\n") == entry.npos) return;
+    if (const size_t nul = entry.find('\0'); nul != entry.npos)
+        return fail({Errc::invalid_argument, fmt::format("the line is no text: its byte at offset {} is NUL", nul), "give text in UTF-8"});
     reader.remember(entry, !names_media(entry));
     if (typed.literal || !entry.starts_with('/')) return say(entry);
     const Result<Order> order = read_order(entry);
     const Result<void> done = order ? obey(*order) : order.error();
-    if (!done) fail(done.error());
+    if (!done) return fail(done.error());
+    const Json told = console_.json ? outcome(*order) : Json();
+    if (!told.is_null()) console_.write_json(told);
 }
 
 void Repl::say(const std::string& text) {
@@ -95,6 +106,8 @@ void Repl::answer(const Ask& ask) {
         after_reply(*reply, computed);
     else if (reply.error().code == Errc::cancelled && at_terminal_ && !program_.interrupt.asks_to_end())
         note("stopped while media were read; nothing was sent");
+    else if (reply.error().code == Errc::context_full && !chat_.history().empty())
+        fail({Errc::context_full, reply.error().message, "/clear or /undo make room"});
     else
         fail(reply.error());
     Interrupt& interrupt = program_.interrupt;
@@ -107,7 +120,7 @@ void Repl::after_reply(const Reply& reply, uint64_t computed) {
         console_.write_json(reply_json(reply, engine_.info()));
     else
         show_timing(console_, reply, computed, engine_.info());
-    note_flaws(console_, reply, engine_.info());
+    note_flaws(console_, reply, engine_.info(), true);
 }
 
 Result<void> Repl::obey(const Order& order) {
@@ -147,9 +160,40 @@ Result<void> Repl::obey(const Order& order) {
     return {};
 }
 
+// For programs: what was done. Null where the command told it, or tells nothing.
+Json Repl::outcome(const Order& order) {
+    switch (order.command) {
+        case ChatCommand::image:
+        case ChatCommand::video:
+        case ChatCommand::audio:
+        case ChatCommand::read: return {{"attached", order.argument}};
+        case ChatCommand::clear: return {{"cleared", true}};
+        case ChatCommand::undo: return {{"undone", true}};
+        case ChatCommand::save: return {{"saved", order.argument}};
+        case ChatCommand::load:
+            return {{"loaded", order.argument}, {"messages", chat_.history().size()}, {"context", chat_.context()}};
+        case ChatCommand::system: return {{"system", chat_.options().system}};
+        case ChatCommand::set:
+            if (order.argument.empty()) return {};
+            return {{"settings", settings_json(settings_, chat_.options().think)}};
+        case ChatCommand::think: return {{"settings", settings_json(settings_, chat_.options().think)}};
+        case ChatCommand::regen:
+        case ChatCommand::tokens:
+        case ChatCommand::show:
+        case ChatCommand::help:
+        case ChatCommand::exit: return {};
+    }
+    return {};
+}
+
 Result<void> Repl::save(const std::string& file) {
+    std::error_code ignored;
+    if (file == "-") return usage("/save needs the name of a file, and - is none", "./- is one of that name");
+    if (std::filesystem::is_directory(file, ignored))
+        return Error{Errc::io_error, fmt::format("cannot write {}: it is a folder", file), "name a file in it"};
     LAP_TRY(inputs_.check("/save", file));
-    LAP_TRY(check_overwrite(file, {.kind = "a saved chat", .same = is_saved_chat}, false));
+    if (const auto free = check_overwrite(file, {.kind = "a saved chat", .same = is_saved_chat}, false); !free)
+        return usage(free.error().message, "give another name");
     LAP_TRY(chat_.save(file));
     note(fmt::format("saved to {}", file));
     return {};
@@ -157,8 +201,13 @@ Result<void> Repl::save(const std::string& file) {
 
 Result<void> Repl::load(const std::string& file) {
     ChatOptions options;
-    LAP_ASSIGN(Chat loaded, Chat::load(engine_, file, std::move(options)));
-    chat_ = std::move(loaded);
+    Result<Chat> loaded = Chat::load(engine_, file, std::move(options));
+    if (!loaded) {
+        Error error = loaded.error();
+        if (error.hint.starts_with("set EngineOptions::")) error.hint = "start the chat anew: " + error.hint;
+        return error;
+    }
+    chat_ = std::move(*loaded);
     outbox_.clear();
     note(fmt::format("{} messages, {} tokens", chat_.history().size(), chat_.context()));
     return {};

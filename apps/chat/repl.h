@@ -36,6 +36,7 @@ class Repl {
     std::string prompt() const;
     void take_entry(LineReader& reader, const Typed& typed);
     Result<void> obey(const Order& order);
+    nlohmann::ordered_json outcome(const Order& order);
     void answer(const Ask& ask);
     void after_reply(const Reply& reply, uint64_t computed);
     Result<void> save(const std::string& file);

@@ -109,6 +109,7 @@ Result<int> chat_verb(Program& program, Args args) {
     if (!go) return program.show(command.page());
     LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, false));
     LAP_TRY(check_together(options.prompt, options.load));
+    LAP_TRY(check_stdin());
     LAP_ASSIGN(options.settings.generate.schema, read_schema(options.prompt));
     LAP_TRY(check_model_named(arguments.model));
     LAP_ASSIGN(Outbox outbox, first_outbox(options.prompt));

@@ -83,6 +83,7 @@ Result<int64_t> write_rows(Program& program, Session& session, ResultFile& file,
 Result<ResultFile> create_rows(const LogitsOptions& options, Inputs inputs, const EngineOptions& engine) {
     const std::filesystem::path out = *options.out;
     const Diagnostics& diagnostics = options.engine.diagnostics;
+    if (out == "-") return ResultFile::create(out);  // whatever is called so
     add_inputs(inputs, engine);
     if (diagnostics.trace) inputs.add("the file of --trace", *diagnostics.trace);
     LAP_TRY(inputs.check("--out", options.out));

@@ -1,6 +1,8 @@
 // The `lapidary` program: picks the verb, runs it, reports its error. No verb prints an error itself.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <exception>
@@ -63,6 +65,13 @@ Result<int> dispatch(Program& program, Args args) {
     return verb->run(program, Args(args.begin() + 1, args.end()));
 }
 
+// A standard descriptor that is closed would be the number of the next thing opened, and answers would go there. What is put
+// in its place is at its end at once, and fails to be written as a closed one does.
+void fill_closed_descriptors() {
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (fcntl(fd, F_GETFD) < 0) open("/dev/null", O_RDONLY);  // gets the lowest number that is free
+}
+
 int run_program(Args args) {
     Program program;
     Console& console = program.console;
@@ -105,6 +114,7 @@ int Program::show(const HelpPage& page) {
 }  // namespace lapidary::cli
 
 int main(int argc, char** argv) {
+    lapidary::cli::fill_closed_descriptors();
     // `lapidary run ... | head -1`: the failed write tells us, and we end in good order.
     signal(SIGPIPE, SIG_IGN);
     // The same for a file size limit: an error to report, not a death.

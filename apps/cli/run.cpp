@@ -79,6 +79,8 @@ Result<int> run_verb(Program& program, Args args) {
     if (arguments.own) options.prompt.text = *arguments.own;
     if (!names_a_prompt(options.prompt)) LAP_TRY(check_model_named(arguments.model));
     LAP_ASSIGN(const PromptSource source, read_prompt(options.prompt));
+    if (options.generate.hold_tools && source.conversation.tools.empty())
+        return usage("--hold-tools was given, and there are no tools", "give --tools FILE");
     tell_notes(program.console, source.conversation.notes);
     LAP_ASSIGN(EngineOptions engine_opts,
                engine_options(program.console, options.engine, options.model, arguments.model,

@@ -73,6 +73,12 @@ bool looks_like_utf16(std::string_view text) {
 
 bool stdin_is_terminal() { return isatty(STDIN_FILENO) != 0; }
 
+Result<void> check_stdin() {
+    struct stat info = {};
+    if (fstat(STDIN_FILENO, &info) == 0 && S_ISDIR(info.st_mode)) return cannot("read", "standard input", EISDIR);
+    return {};
+}
+
 bool stdin_holds_something() {
     struct stat info = {};
     int waiting = 0;

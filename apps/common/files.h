@@ -18,6 +18,8 @@ bool stdin_is_terminal();
 // UTF-16 with or without mark, NUL bytes, pictures, recordings.
 Result<std::string> read_plain_text(const std::string& name);
 Result<void> check_plain_text(std::string_view text, std::string_view name);
+// An error where it is none that can be read, as a folder.
+Result<void> check_stdin();
 // Bytes wait in a pipe, or a file has a rest; answers at once.
 bool stdin_holds_something();
 

@@ -29,6 +29,8 @@ Result<void> take_think(PromptOptions& options, const std::string& option, const
     return {};
 }
 
+constexpr const char* kSchemaForms = "give a file, or JSON that begins with {; {} allows any JSON text";
+
 // No file's name, but the text itself.
 bool is_json(const std::string& schema) {
     const size_t first = schema.find_first_not_of(" \t\r\n");
@@ -266,8 +268,11 @@ Result<PromptSource> read_source(const PromptOptions& options) {
 
 Result<std::string> read_schema(const PromptOptions& options) {
     if (!options.schema) return std::string();
-    LAP_ASSIGN(std::string schema, is_json(*options.schema) ? Result<std::string>(*options.schema) : read_plain_text(*options.schema));
-    if (schema.empty()) return usage("--schema names an empty text", "give a JSON Schema; {} allows any JSON text");
+    if (options.schema->empty()) return usage("--schema is empty", kSchemaForms);
+    Result<std::string> schema = is_json(*options.schema) ? Result<std::string>(*options.schema) : read_plain_text(*options.schema);
+    if (!schema && schema.error().code == Errc::not_found)
+        return Error{Errc::not_found, "--schema: " + schema.error().message, kSchemaForms};
+    if (schema && schema->empty()) return usage("--schema names an empty text", "give a JSON Schema; {} allows any JSON text");
     return schema;
 }
 

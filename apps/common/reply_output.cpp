@@ -67,15 +67,16 @@ std::string timing_line(const Reply& reply, const ModelInfo& info) {
 }
 
 // Why the reply ends before the model ended it; empty where it did not.
-std::string cut_note(const Reply& reply, const ModelInfo& info) {
+std::string cut_note(const Reply& reply, const ModelInfo& info, bool chat) {
     if (reply.finish != FinishReason::length) return "";
     const char* place = !reply.in_thought ? "" : reply.text.empty() ? " inside a thought, before any answer"
                                                                     : " inside a thought";
     return fmt::format("note: the reply was cut{}: {}", place,
                        reply.context_full
-                           ? fmt::format("the context of {} tokens is full; --ctx sets it", info.context)
-                           : fmt::format("{} tokens are the most asked for; --max-tokens sets it",
-                                         reply.usage.generated));
+                           ? fmt::format("the context of {} tokens is full; {}", info.context,
+                                         chat ? "/clear or /undo make room" : "--ctx sets it")
+                           : fmt::format("{} tokens are the most asked for; {} sets it", reply.usage.generated,
+                                         chat ? "/set max-tokens N" : "--max-tokens"));
 }
 
 }  // namespace
@@ -145,8 +146,8 @@ void show_timing(const Console& console, const Reply& reply, uint64_t computed, 
     console.aside("\n");
 }
 
-void note_flaws(const Console& console, const Reply& reply, const ModelInfo& info) {
-    if (const std::string cut = cut_note(reply, info); !cut.empty()) console.note(cut);
+void note_flaws(const Console& console, const Reply& reply, const ModelInfo& info, bool chat) {
+    if (const std::string cut = cut_note(reply, info, chat); !cut.empty()) console.note(cut);
     for (const std::string& call : reply.broken_calls)
         console.note("note: a call that is cut or cannot be read: " + in_quotes(call));
 }

@@ -33,7 +33,7 @@ class ReplyStream {
 nlohmann::ordered_json reply_json(const Reply& reply, const ModelInfo& info, std::span<const int32_t> prompt_tokens = {});
 // Dimmed, on stderr. `computed`: tokens of the prompt, for a reply that was stopped before the prompt was through.
 void show_timing(const Console& console, const Reply& reply, uint64_t computed, const ModelInfo& info);
-// Why the reply ends before the model ended it, and calls that nobody can read.
-void note_flaws(const Console& console, const Reply& reply, const ModelInfo& info);
+// Why the reply ends before the model ended it, and calls that nobody can read; `chat`: what to do is one of its commands.
+void note_flaws(const Console& console, const Reply& reply, const ModelInfo& info, bool chat = false);
 
 }  // namespace lapidary::cli

@@ -112,8 +112,8 @@ class Typist:
 
 
 class Pipe(CliTest):
-    def chat(self, lines, *args, code=0, **options):
-        done = lapidary("chat", TINY, "--temp", "0", *args, stdin=lines.encode() if isinstance(lines, str) else lines, **options)
+    def chat(self, lines, *args, code=0, model=(TINY,), **options):
+        done = lapidary("chat", *model, "--temp", "0", *args, stdin=lines.encode() if isinstance(lines, str) else lines, **options)
         self.assertEqual(done.returncode, code, done.stderr)
         self.assertNotIn(b"\x1b", done.stdout + done.stderr)
         self.assertNotIn(b" > ", done.stderr)
@@ -186,6 +186,50 @@ class Pipe(CliTest):
             error = self.fails(1 if "nowhere" in words else 2, "chat", *([TINY] if args[0] != "a" else []), *args, says=words, stdin=b"Hi\n")
             self.assertNotEqual(error["hint"] + error["message"], "")
         self.fails(3, "chat", "nowhere.gguf", says="nowhere.gguf", stdin=b"Hi\n")
+
+    def test_json_tells_what_was_done(self):
+        kept, note = self.folder / "kept", self.file("note.txt", "My name is Emma.")
+        out, _ = self.chat(f"/read {note}\nHi\n/save {kept}\n/undo\n/load {kept}\n/system Be brief.\n/set temp 0.5\n/think 9\n/undo\n/clear\n/set temp x\n/exit\n",
+                           "--json", code=2)
+        lines = [json.loads(line) for line in out.splitlines()]
+        used = lines.pop(1)["usage"]
+        self.assertEqual(lines[:5], [{"attached": str(note)}, {"saved": str(kept)}, {"undone": True},
+                                     {"loaded": str(kept), "messages": 2, "context": used["prompt"] + used["generated"]}, {"system": "Be brief."}])
+        self.assertEqual((lines[5]["settings"]["temp"], lines[6]["settings"]["think"]), (0.5, 9))
+        self.assertEqual((lines[7:9], list(lines[9]), len(lines)), ([{"undone": True}, {"cleared": True}], ["error"], 10))
+
+    def test_hints_name_what_a_chat_has(self):
+        note = self.file("note.txt", "My name is Emma.")
+        _, said = self.chat(f"/save -\n/save {note}\n/save {self.folder}\n", code=2)
+        self.assertEqual(note.read_text(), "My name is Emma.")
+        for hint, line in zip(("./- is one of that name", "give another name", "name a file in it"), said.splitlines(), strict=True):
+            self.assertIn(hint, line)
+        self.assertNotIn("--force", said)
+        _, said = self.chat("/set max-tokens 3\nWho are you?\n" + "Who are you?\n" * 3, "-c", "48", code=1)
+        self.assertIn("/set max-tokens N sets it", said)
+        self.assertIn("are free (/clear or /undo make room)", said)
+        self.assertNotIn("--", said)
+        _, said = self.chat("Who are you?\n", "-m", self.endless_model(), "-c", "48", "-n", "-1", model=())
+        self.assertIn("the context of 48 tokens is full; /clear or /undo make room", said)
+        kept = self.folder / "kept"
+        self.chat(f"Who are you?\n/save {kept}\n")
+        self.assertIn("start the chat anew: set --ctx to", self.chat(f"/load {kept}\n", "-c", "16", code=1)[1])
+
+    def test_bytes_that_are_no_text(self):
+        answers, said = self.chat(b"a\0b\nWho are you?\n", "-q", code=2)
+        self.assertIn("tiny demo model", answers)
+        self.assertRegex(said, r"^lapidary: .* offset 1 is NUL .*\n$")
+
+    def test_input_that_is_none_or_has_no_end(self):
+        endless, block = self.file("endless", ""), self.file("block", '"""\n')
+        os.truncate(endless, 2**28 + 2)
+        os.truncate(block, 2**28 + 4)
+        for source, problem in ((self.folder, "cannot read standard input: Is a directory"),
+                                (endless, "a message is longer than 268435456 bytes"), (block, "a message is longer than 268435456 bytes")):
+            stdin = os.open(source, os.O_RDONLY)
+            done = subprocess.run([PROGRAM, "chat", TINY, "-q"], stdin=stdin, capture_output=True, env=clean_environment(), timeout=120, check=False)
+            os.close(stdin)
+            self.assertEqual((done.returncode, done.stdout, done.stderr.decode()), (1, b"", f"lapidary: {problem}\n"))
 
     def test_a_pipe_that_closes_ends_it(self):
         reader, writer = os.pipe()
@@ -269,6 +313,28 @@ class Terminal(CliTest):
         without.type("/quit\r")
         without.leaves(0)
         self.assertEqual((self.folder / "state/lapidary/history").read_bytes(), before)
+
+    def test_histories_that_are_none(self):
+        history = self.folder / "state/lapidary/history"
+        history.parent.mkdir(parents=True)
+        os.mkfifo(history)
+        waits = Typist(self, TINY, "-t", "1")
+        waits.enter("/first", "no command /first")
+        waits.enter(UP, "no command /first")
+        waits.type(ctrl("D"))
+        waits.leaves(0)
+        self.assertTrue(history.is_fifo())
+        for rest in ("no JSON\n" * 3000, "\0" * 3000000 + "\n"):
+            history.unlink()
+            history.write_text('"/old"\n' + rest + '"/recent"\n')
+            who = Typist(self, TINY, "-t", "1")
+            who.enter(UP, "no command /recent")
+            who.enter("/next")
+            who.type(ctrl("D"))
+            who.leaves(0)
+            kept = history.read_text().splitlines()
+            self.assertEqual(kept[-3:], ['"/recent"', '"/recent"', '"/next"'])
+            self.assertLess(len(kept), 5)
 
     def test_conversation(self):
         os.symlink(SAMPLES, self.folder / "samples")

@@ -120,6 +120,9 @@ class Logits(CliTest):
         self.ok("logits", TINY, "--tokens", "2,15", "--all", "--out", out)
         done = lapidary("logits", TINY, "--tokens", "2,15", "--all", "--out", "-")
         self.assertEqual((done.returncode, done.stdout), (0, out.read_bytes()))
+        self.file("-", "somebody's letter")
+        done = lapidary("logits", TINY, "--tokens", "2,15", "--all", "--out", "-", cwd=self.folder)
+        self.assertEqual((done.returncode, done.stdout), (0, out.read_bytes()), done.stderr)
         done = lapidary("logits", TINY, "--tokens", "2", "--out", "-", "--json")
         self.assertEqual((done.returncode, json.loads(done.stdout)["error"]["code"]), (2, "invalid_argument"))
 

@@ -36,10 +36,14 @@ class Schema(CliTest):
         ask = ("run", TINY, "-p", CASE["messages"][0]["content"], "--temp", "0", "--tools", self.file("tools.json", json.dumps(tools)))
         reply = self.ok_json(*ask, "--hold-tools")
         self.assertIn(json.loads(reply["tool_calls"][0]["function"]["arguments"])["city"], ("Rome", "Oslo"))
+        self.fails(2, "run", TINY, "-p", "x", "--hold-tools", says=["--hold-tools", "no tools", "--tools FILE"])
 
     def test_mistakes(self):
         ask = ("run", TINY, "-p", "x", "--schema")
         self.fails(1, *ask, self.folder / "none.json", says="none.json")
+        for neither in ("true", "[1]", "schema"):
+            self.fails(1, *ask, neither, says=[neither, "a file, or JSON that begins with {"])
+        self.fails(2, *ask, "", says="--schema is empty")
         self.fails(2, *ask, self.file("empty.json", ""), says="empty")
         self.fails(2, *ask, self.file("bad.json", "["), says="the schema: not valid JSON")
         self.fails(2, *ask, '{"properties":{"a":{"uniqueItems":true}}}', says="#/properties/a/uniqueItems")

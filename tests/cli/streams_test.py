@@ -136,6 +136,16 @@ class Streams(CliTest):
                 self.assertEqual(done.returncode, 1)
                 self.assertIn("No space left", done.stderr.decode())
 
+    def test_closed_standard_descriptors(self):
+        """`lapidary ... >&-`: nothing that the program opens takes their places."""
+        for number, args, code in ((0, ["chat", TINY, "-q"], 0), (0, ["run", TINY, "-q"], 2), (1, ["run", TINY, "-p", "Hi", "-q"], 1),
+                                   (1, ["tokenize", TINY, "hi"], 1), (2, ["run", TINY, "-p", "Hi"], 0)):
+            with self.subTest(args=args, closed=number):
+                done = lapidary(*args, stdin=None, preexec_fn=lambda number=number: os.close(number))
+                self.assertEqual(done.returncode, code, done.stderr)
+                if number == 1:
+                    self.assertIn("cannot write to standard output: Bad file descriptor", done.stderr.decode())
+
 
 class Stdin(CliTest):
     QUESTION = b"Who are you?"
