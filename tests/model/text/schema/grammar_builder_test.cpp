@@ -244,7 +244,7 @@ TEST_CASE("schema: long lists are read once, or refused at once") {
     const std::string numbers = listed(50'000, number), texts = listed(50'000, text);
     check({("{\"enum\":[" + numbers + "]}").c_str(), {"0", "49999", "777"}, {"50000", "01", "", "-1"}});
     check({("{\"enum\":[" + texts + "]}").c_str(), {"\"item 0\"", "\"item 49999\""}, {"\"item 50000\"", "\"item\"", "\"item 01\""}});
-    check({("{\"allOf\":[{\"enum\":[" + numbers + "]},{\"enum\":[" + listed(50'000, [](const std::string& i) { return i + "0.0"; }) + "]}]}").c_str(),
+    check({("{\"allOf\":[{\"enum\":[" + numbers + "]},{\"enum\":[" + listed(50'000, [](const std::string& i) { return i + "e1"; }) + "]}]}").c_str(),
            {"0", "10", "49990"}, {"11", "50000"}});
     check({("{\"oneOf\":[{\"enum\":[" + numbers + "]},{\"enum\":[" + texts + "]}]}").c_str(), {"5", "\"item 5\""}, {"\"5\""}});
     check({("{\"enum\":[" + listed(50'000, list) + "],\"items\":{\"enum\":[" + numbers + "]}}").c_str(), {"[5]"}, {"5", "[50000]"}});
