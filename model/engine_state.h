@@ -17,6 +17,7 @@
 #include "model/forward.h"
 #include "model/load/loader.h"
 #include "model/media_memory.h"
+#include "model/text/schema/grammar_cache.h"
 #include "model/text/schema/token_trie.h"
 #include "model/text/tokenizer.h"
 #include "model/turns.h"
@@ -67,6 +68,7 @@ struct EngineState {
     const TokenTrie& token_trie() const;
     mutable std::mutex trie_lock;
     mutable std::unique_ptr<const TokenTrie> trie;
+    mutable GrammarCache grammars;  // that hold replies
     PartsMaker make_parts;
     std::vector<DevicePart> parts;  // in the order of their layers; none while a lost one is replaced
     uint64_t generation = 0;        // of the parts: caches of another one belong to devices that are gone

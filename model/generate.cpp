@@ -115,7 +115,7 @@ Result<std::unique_ptr<model::ReplyGuide>> make_guide(const model::EngineState& 
         return Error{Errc::invalid_argument, "a reply that is held to a schema or to tools ends where these end", "leave ignore_eos out"};
     LAP_ASSIGN(const auto tools, model::parse_tools(options.tools));
     const model::GuideOptions held{.schema = options.schema, .hold_tools = options.hold_tools, .tools = &tools,
-                                   .stop_ids = engine.loaded.config.stop_ids};
+                                   .stop_ids = engine.loaded.config.stop_ids, .grammars = &engine.grammars};
     LAP_ASSIGN(auto guide, model::ReplyGuide::create(*tokenizer, engine.token_trie(), held, before));
     return std::make_unique<model::ReplyGuide>(std::move(guide));
 }

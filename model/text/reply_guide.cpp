@@ -5,7 +5,6 @@
 
 #include "base/try.h"
 #include "model/text/reply_parser.h"
-#include "model/text/schema/grammar_builder.h"
 #include "model/text/tool_markup.h"
 
 namespace lapidary::model {
@@ -21,15 +20,17 @@ Result<ReplyGuide> ReplyGuide::create(const Tokenizer& tokenizer, const TokenTri
     guide.response_ = mark("<|tool_response>");
     guide.quote_ = mark(kQuoteToken);
     guide.stops_.assign(options.stop_ids.begin(), options.stop_ids.end());
+    GrammarCache own;
+    GrammarCache& grammars = options.grammars ? *options.grammars : own;
     if (!options.schema.empty()) {
-        LAP_ASSIGN(Grammar grammar, grammar_of_schema(options.schema));
+        LAP_ASSIGN(auto grammar, grammars.of_schema(options.schema));
         guide.answer_ = std::make_unique<Held>(std::move(grammar), tokens, -1);
         if (guide.stops_.empty())
             return Error{Errc::bad_model_file, "the model names no token that ends a reply, so an answer to a schema could not end",
                          "fetch the model again, with its generation settings"};
     }
     if (options.tools && !options.tools->items.empty()) {
-        LAP_ASSIGN(Grammar grammar, grammar_of_calls(*options.tools, options.hold_tools));
+        LAP_ASSIGN(auto grammar, grammars.of_calls(*options.tools, options.hold_tools));
         guide.call_ = std::make_unique<Held>(std::move(grammar), tokens, guide.quote_);
     }
     // Who was not asked to think, or has thought, answers.
@@ -44,7 +45,7 @@ Result<ReplyGuide> ReplyGuide::create(const Tokenizer& tokenizer, const TokenTri
 void ReplyGuide::call_begins() {
     where_ = Where::call;
     lost_ = !call_;
-    if (call_) call_->matcher = Matcher(call_->grammar);
+    if (call_) call_->matcher = Matcher(*call_->grammar);
 }
 
 void ReplyGuide::feed(int32_t id) {

@@ -10,6 +10,7 @@
 
 #include "lapidary/result.h"
 #include "model/text/json_value.h"
+#include "model/text/schema/grammar_cache.h"
 #include "model/text/schema/token_mask.h"
 
 namespace lapidary::model {
@@ -19,6 +20,7 @@ struct GuideOptions {
     bool hold_tools = false;            // arguments as the tools' schemas say; beside a schema calls can at least be read
     const JsonValue* tools = nullptr;   // tool_markup.h
     std::span<const int32_t> stop_ids = {};  // that end a reply
+    GrammarCache* grammars = nullptr;        // where grammars are kept for other replies; null: nowhere
 };
 
 // With a schema: [thought] and then one JSON text, or calls. A reply that stops is one of both. A thought may be opened where the
@@ -36,11 +38,11 @@ class ReplyGuide {
   private:
     enum class Where { answer, thought, call };
     struct Held {  // a grammar that is being followed
-        Grammar grammar;
+        SharedGrammar grammar;
         Matcher matcher;
         TokenMask mask;
-        Held(Grammar of, const TokenTrie& tokens, int32_t quote)
-            : grammar(std::move(of)), matcher(grammar), mask(grammar, tokens, quote) {}
+        Held(SharedGrammar of, const TokenTrie& tokens, int32_t quote)
+            : grammar(std::move(of)), matcher(*grammar), mask(*grammar, tokens, quote) {}
     };
 
     ReplyGuide(const Tokenizer& tokenizer, const TokenTrie& tokens) : tokenizer_(&tokenizer), tokens_(&tokens), bits_(tokens.words()) {}

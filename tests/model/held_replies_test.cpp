@@ -3,9 +3,11 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "lapidary/lapidary.h"
+#include "model/engine_state.h"
 #include "tests/support/goldens.h"
 #include "tests/support/open_engine.h"
 
@@ -135,4 +137,31 @@ TEST_CASE("generate: calls are held to their tools") {
     REQUIRE(held_call.tool_calls.size() == 1);
     CHECK(held_call.tool_calls[0].arguments == R"({"city":"Oslo"})");
     CHECK(held_call.finish == FinishReason::tool_calls);
+}
+
+TEST_CASE("generate: replies to one schema share its grammar, side by side too") {
+    model::GrammarCache& grammars = model::Access::state(tiny()).grammars;
+    const auto reply = [](uint64_t seed, const TokenSink& sink) {
+        Session session = unwrap(tiny().new_session());
+        REQUIRE(session.append(text_prompt("Who are you?")));
+        return unwrap(session.generate(held(seed), sink)).text;
+    };
+    const std::string alone = reply(1, {}), other = reply(2, {});
+    const model::SharedGrammar grammar = unwrap(grammars.of_schema(kPersonSchema));
+    const long idle = grammar.use_count();
+    CHECK(idle == 2);  // here, and where it is kept
+    bool shared = false;
+    reply(1, [&](const Token&) {
+        shared = grammar.use_count() > idle;
+        return Flow::go;
+    });
+    CHECK(shared);
+    CHECK(unwrap(grammars.of_schema(kPersonSchema)) == grammar);
+    std::string left, right;
+    std::thread one([&] { left = reply(1, {}); }), two([&] { right = reply(2, {}); });
+    one.join();
+    two.join();
+    CHECK(left == alone);
+    CHECK(right == other);
+    CHECK(unwrap(grammars.of_schema(kPersonSchema)) == grammar);
 }

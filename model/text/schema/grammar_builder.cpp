@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "base/describe.h"
@@ -17,7 +18,7 @@ namespace {
 
 using Kind = JsonValue::Kind;
 
-constexpr size_t kMaxStates = 500'000, kMaxRules = 20'000, kMaxMembers = 256, kMaxFacts = 100'000;
+constexpr size_t kMaxStates = 500'000, kMaxRules = 20'000, kMaxFacts = 200'000;
 constexpr uint32_t kMostCounted = 2000;  // items, where they are counted
 
 enum class Notation { json, call };
@@ -57,10 +58,7 @@ class GrammarBuilder {
             const Waiting next = waiting_.front();
             waiting_.pop_front();
             LAP_TRY(write_rule(next));
-            if (out.size() > kMaxStates || out.rules() > kMaxRules || facts_ > kMaxFacts)
-                return next.reader->refused(place_of(next), "",
-                                            concat("the schema needs more than ", kMaxStates, " states, ", kMaxRules, " rules or ", kMaxFacts, " alternatives"),
-                                            "make it smaller, or its enums and counts");
+            if (too_large()) return refused_as_too_large(next);
         }
         return {};
     }
@@ -73,23 +71,31 @@ class GrammarBuilder {
         uint32_t rule;
     };
 
+    bool too_large() const { return out.size() > kMaxStates || out.rules() > kMaxRules || facts_ > kMaxFacts; }
+    static Error refused_as_too_large(const Waiting& w) {
+        return w.reader->refused(place_of(w), "",
+                                 concat("the schema needs more than ", kMaxStates, " states, ", kMaxRules, " rules or ", kMaxFacts, " values and alternatives"),
+                                 "make it smaller, or its enums and counts");
+    }
+
     static const JsonValue* place_of(const Waiting& w) { return w.goal.empty() ? &w.reader->root() : w.goal.front(); }
     bool json() const { return notation_ == Notation::json; }
     uint32_t gap(uint32_t next) { return json() ? out.gap(next) : next; }
 
     Result<void> write_rule(const Waiting& w) {
-        LAP_ASSIGN(const auto alternatives, w.reader->alternatives(w.goal));
-        facts_ += alternatives.size();
+        LAP_ASSIGN(const auto* alternatives, w.reader->alternatives(w.goal));
         const uint32_t done = out.done();
         std::vector<uint32_t> ways;
         std::vector<Symbols> literals;
-        for (Facts facts : alternatives) {
-            if (facts.types == Facts::every && !facts.has_values && facts.meant) facts.types = facts.meant;
+        for (Facts facts : *alternatives) {
+            facts_ += 1 + (facts.values ? facts.values->size() : 0);
+            if (too_large()) return refused_as_too_large(w);
+            if (facts.types == Facts::every && !facts.values && facts.meant) facts.types = facts.meant;
             if (w.object_only) facts.types &= Facts::object;
-            if (facts.has_values) {
-                for (const JsonValue* value : facts.values) {
-                    LAP_ASSIGN(const bool good, w.reader->admits(facts, *value));
-                    if (good) literals.push_back(literal_of(*value));
+            if (facts.values) {
+                for (const Facts::Value& one : *facts.values) {
+                    LAP_ASSIGN(const bool good, w.reader->admits(facts, *one.value));
+                    if (good) literals.push_back(literal_of(*one.value));
                 }
                 continue;
             }
@@ -298,7 +304,7 @@ class GrammarBuilder {
     Notation notation_;
     std::map<std::tuple<SchemaReader*, Goal, bool>, uint32_t> rules_;
     std::deque<Waiting> waiting_;
-    size_t facts_ = 0;  // of all rules
+    size_t facts_ = 0;  // of all rules, with their values
     std::map<std::string, uint32_t> numbers_;
     std::map<std::string, int32_t> tables_;
     int32_t bare_keys_ = -1;
@@ -330,6 +336,7 @@ Result<Grammar> grammar_of_calls(const JsonValue& tools, bool held) {
     GrammarBuilder builder(Notation::call);
     std::deque<SchemaReader> readers;
     std::vector<uint32_t> calls, rules;
+    std::set<std::string> names;
     const uint32_t done = builder.out.done();
     for (const JsonValue& tool : tools.items) {
         const JsonValue& function = *tool.find("function");
@@ -338,6 +345,9 @@ Result<Grammar> grammar_of_calls(const JsonValue& tools, bool held) {
         if (name.empty() || std::any_of(name.begin(), name.end(), odd))
             return Error{Errc::bad_grammar, concat("the tool ", in_double_quotes(name), " cannot be called by that name"),
                          "names have no white space and no {"};
+        if (held && !names.insert(name).second)
+            return Error{Errc::bad_grammar, concat("two tools have the name ", in_double_quotes(name), ", and calls could not be held to either"),
+                         "give each a name of its own"};
         const JsonValue* parameters = function.find("parameters");
         readers.emplace_back(!held ? kAnyArguments : parameters ? *parameters : kNoArguments, concat("the tool ", in_double_quotes(name)), true);
         rules.push_back(builder.rule_of(readers.back(), {&readers.back().root()}, true));

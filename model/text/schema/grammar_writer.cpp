@@ -2,6 +2,8 @@
 #include "model/text/schema/grammar_writer.h"
 
 #include <algorithm>
+#include <array>
+#include <numeric>
 
 namespace lapidary::model {
 namespace {
@@ -117,40 +119,70 @@ uint8_t GrammarWriter::levels_of(uint32_t rule) const {
     return inside == Grammar::kHopeless ? inside : static_cast<uint8_t>(std::min(inside + grammar_.rules[rule].levels, Grammar::kHopeless - 1));
 }
 
-uint8_t GrammarWriter::levels_at(const Grammar::State& state) const {
-    const auto at = [&](uint32_t next) { return grammar_.states[next].levels; };
-    uint8_t best = Grammar::kHopeless;
+template <class Visit>
+void GrammarWriter::for_each_next(const Grammar::State& state, const Visit& visit) const {
     switch (state.op) {
         case Op::bytes:
-            for (uint32_t i = state.a; i < state.b; ++i) best = std::min(best, at(grammar_.edges[i].next));
-            return best;
+            for (uint32_t i = state.a; i < state.b; ++i) visit(grammar_.edges[i].next);
+            break;
         case Op::fork:
-            for (uint32_t i = state.a; i < state.b; ++i) best = std::min(best, at(grammar_.targets[i]));
-            return best;
-        case Op::call: return std::max(levels_of(state.a), at(state.b));
-        case Op::gap: return at(state.a);
-        case Op::text: {
-            const TextRule& text = grammar_.texts[state.a];
-            const bool any = text.table >= 0 ? !grammar_.tables[static_cast<size_t>(text.table)].empty() : text.least <= text.most;
-            return any ? at(state.b) : Grammar::kHopeless;
-        }
+            for (uint32_t i = state.a; i < state.b; ++i) visit(grammar_.targets[i]);
+            break;
+        case Op::call:
+            visit(grammar_.rules[state.a].start);
+            visit(state.b);
+            break;
+        case Op::gap: visit(state.a); break;
+        case Op::text: visit(state.b); break;
         case Op::done: break;
     }
-    return 0;
+}
+
+// What the way to the end takes that begins with this state and goes on with `next`.
+uint8_t GrammarWriter::levels_by(const Grammar::State& state, uint32_t next) const {
+    const uint8_t behind = grammar_.states[next].levels;
+    if (state.op == Op::call) return std::max(levels_of(state.a), grammar_.states[state.b].levels);
+    if (state.op != Op::text) return behind;
+    const TextRule& text = grammar_.texts[state.a];
+    const bool any = text.table >= 0 ? !grammar_.tables[static_cast<size_t>(text.table)].empty() : text.least <= text.most;
+    return any ? behind : Grammar::kHopeless;
+}
+
+// From the ends back, those with the fewest levels first (Knuth 1977), so that no state is looked at again and again.
+void GrammarWriter::find_levels() {
+    auto& states = grammar_.states;
+    std::vector<uint32_t> begin(states.size() + 1, 0);  // of each state those that lead to it
+    for (Grammar::State& state : states) {
+        state.levels = Grammar::kHopeless;
+        for_each_next(state, [&](uint32_t next) { ++begin[next + 1]; });
+    }
+    std::partial_sum(begin.begin(), begin.end(), begin.begin());
+    std::vector<uint32_t> from(begin.back()), filled(begin.begin(), begin.end() - 1);
+    std::array<std::vector<uint32_t>, Grammar::kHopeless> waiting;  // by levels
+    for (uint32_t i = 0; i < states.size(); ++i) {
+        for_each_next(states[i], [&](uint32_t next) { from[filled[next]++] = i; });
+        if (states[i].op != Op::done) continue;
+        states[i].levels = 0;
+        waiting[0].push_back(i);
+    }
+    for (size_t levels = 0; levels < waiting.size(); ++levels)
+        while (!waiting[levels].empty()) {
+            const uint32_t next = waiting[levels].back();
+            waiting[levels].pop_back();
+            if (states[next].levels != levels) continue;  // found with fewer
+            for (uint32_t i = begin[next]; i < begin[next + 1]; ++i) {
+                Grammar::State& state = states[from[i]];
+                const uint8_t by = levels_by(state, next);
+                if (by >= state.levels) continue;
+                state.levels = by;
+                waiting[by].push_back(from[i]);
+            }
+        }
 }
 
 void GrammarWriter::finish(uint32_t root) {
     grammar_.root = root;
-    for (Grammar::State& state : grammar_.states) state.levels = Grammar::kHopeless;
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (Grammar::State& state : grammar_.states) {
-            const uint8_t levels = levels_at(state);
-            if (levels >= state.levels) continue;
-            state.levels = levels;
-            changed = true;
-        }
-    }
+    find_levels();
     const auto hopeless = [&](uint32_t state) { return grammar_.states[state].levels == Grammar::kHopeless; };
     for (Grammar::State& state : grammar_.states) {
         if (state.op == Op::bytes) {

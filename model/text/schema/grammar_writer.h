@@ -45,7 +45,10 @@ class GrammarWriter {
     uint32_t add(const Grammar::State& state);
     uint32_t shared(const std::vector<Symbols>& sorted, size_t begin, size_t end, size_t depth, uint32_t next);
     uint8_t levels_of(uint32_t rule) const;
-    uint8_t levels_at(const Grammar::State& state) const;
+    void find_levels();
+    uint8_t levels_by(const Grammar::State& state, uint32_t next) const;
+    template <class Visit>
+    void for_each_next(const Grammar::State& state, const Visit& visit) const;
 
     Grammar grammar_;
 };

@@ -9,7 +9,7 @@ namespace {
 using Op = Grammar::Op;
 
 // Phases of a text. Behind a backslash; so many digits of \uXXXX read; then the same of the lower half of a pair.
-constexpr uint8_t kBackslash = 1, kDigits = 2, kLowBackslash = 6, kLowU = 7, kLowDigits = 8;
+constexpr uint8_t kBackslash = 1, kHexDigits = 2, kLowBackslash = 6, kLowU = 7, kLowDigits = 8;
 // So many continuation bytes are to come; the second byte of some characters has narrower bounds.
 constexpr uint8_t kOneMore = 16, kTwoMore = 17, kThreeMore = 18, kAfterE0 = 19, kAfterED = 20, kAfterF0 = 21, kAfterF4 = 22;
 
@@ -230,7 +230,7 @@ bool Matcher::step_characters(Thread& thread, const TextRule& rule, uint8_t byte
         return byte >= 0x20 || (!rule.json && (byte == '\t' || byte == '\n' || byte == '\r'));
     }
     if (phase == kBackslash) {
-        phase = byte == 'u' ? kDigits : Thread::kBetween;
+        phase = byte == 'u' ? kHexDigits : Thread::kBetween;
         thread.unit = 0;
         return byte == 'u' || byte == '/' || escaped(byte) >= 0;
     }
@@ -239,7 +239,7 @@ bool Matcher::step_characters(Thread& thread, const TextRule& rule, uint8_t byte
     if (digit < 0) return false;
     thread.unit = static_cast<uint16_t>(thread.unit << 4 | digit);
     const bool low = phase >= kLowDigits;
-    const int digits = ++phase - (low ? kLowDigits : kDigits);
+    const int digits = ++phase - (low ? kLowDigits : kHexDigits);
     if (low) {  // DC00 to DFFF
         if (digits == 1 && thread.unit != 0xD) return false;
         if (digits == 2 && thread.unit < 0xDC) return false;

@@ -2,6 +2,7 @@
 #include "model/text/schema/schema_facts.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/describe.h"
 #include "base/try.h"
@@ -12,7 +13,9 @@ namespace {
 
 using Kind = JsonValue::Kind;
 
-constexpr int kDeepestProof = 8, kMostProofs = 100'000;  // levels of values that a proof of exclusion looks into, and pairs of facts
+constexpr int kDeepestProof = 8;           // levels of values that a proof of exclusion looks into
+constexpr size_t kMostProofs = 1'000'000;  // pairs of facts, and values
+constexpr size_t kMostMet = 256;           // keywords of a kind that one value meets
 
 template <class T>
 void append_new(std::vector<T>& into, const std::vector<T>& more) {
@@ -29,6 +32,54 @@ const JsonValue* property_of(const JsonValue* properties, std::string_view name)
     const auto found = std::find(properties->keys.begin(), properties->keys.end(), name);
     return found == properties->keys.end() ? nullptr : &properties->items[static_cast<size_t>(found - properties->keys.begin())];
 }
+
+// Appends a text that equal values share, and no others.
+void spell(const JsonValue& value, std::string& out) {
+    const auto sized = [&](std::string_view text) { out += concat(text.size(), ":", text); };
+    switch (value.kind) {
+        case Kind::null: out += 'z'; break;
+        case Kind::boolean: out += value.text == "true" ? 't' : 'f'; break;
+        case Kind::number: {
+            const auto number = decimal_of(value.text);
+            out += 'n';
+            sized(number ? concat(number->negative ? "-" : "", number->whole, ".", number->fraction) : value.text);
+            break;
+        }
+        case Kind::string:
+            out += 's';
+            sized(value.text);
+            break;
+        case Kind::list:
+            out += '[';
+            for (const JsonValue& item : value.items) spell(item, out);
+            out += ']';
+            break;
+        case Kind::object: {
+            std::vector<std::pair<std::string_view, const JsonValue*>> members;
+            for (size_t i = 0; i < value.items.size(); ++i) members.emplace_back(value.keys[i], &value.items[i]);
+            std::sort(members.begin(), members.end());
+            out += '{';
+            for (const auto& [key, item] : members) {
+                sized(key);
+                spell(*item, out);
+            }
+            out += '}';
+        }
+    }
+}
+
+std::shared_ptr<const Facts::Values> values_in_both(const Facts::Values& a, const Facts::Values& b) {
+    auto out = std::make_shared<Facts::Values>();
+    std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(*out),
+                          [](const Facts::Value& x, const Facts::Value& y) { return x.id < y.id; });
+    return out;
+}
+
+bool has_id(const Facts::Values& values, uint32_t id) {
+    const auto at = std::lower_bound(values.begin(), values.end(), id, [](const Facts::Value& v, uint32_t wanted) { return v.id < wanted; });
+    return at != values.end() && at->id == id;
+}
+
 
 }  // namespace
 
@@ -66,14 +117,7 @@ Goal Facts::other_members() const {
 bool meet(Facts& into, const Facts& other) {
     into.types &= other.types;
     into.meant |= other.meant;
-    if (into.has_values && other.has_values) {
-        std::erase_if(into.values, [&](const JsonValue* value) {
-            return std::none_of(other.values.begin(), other.values.end(), [&](const JsonValue* v) { return same_value(*v, *value); });
-        });
-    } else if (other.has_values) {
-        into.has_values = true;
-        into.values = other.values;
-    }
+    if (other.values) into.values = into.values ? values_in_both(*into.values, *other.values) : other.values;
     const NumberRange& numbers = other.numbers;
     if (numbers.low.there) into.numbers.at_least(numbers.low.value, numbers.low.open);
     if (numbers.high.there) into.numbers.at_most(numbers.high.value, numbers.high.open);
@@ -82,43 +126,50 @@ bool meet(Facts& into, const Facts& other) {
     append_new(into.patterns, other.patterns);
     into.min_length = std::max(into.min_length, other.min_length);
     into.max_length = std::min(into.max_length, other.max_length);
-    into.items.insert(into.items.end(), other.items.begin(), other.items.end());
+    append_new(into.items, other.items);
     into.min_items = std::max(into.min_items, other.min_items);
     into.max_items = std::min(into.max_items, other.max_items);
-    into.members.insert(into.members.end(), other.members.begin(), other.members.end());
+    append_new(into.members, other.members);
     append_new(into.required, other.required);
     return into.types != 0;
 }
 
-bool same_value(const JsonValue& a, const JsonValue& b) {
-    if (a.kind != b.kind) return false;
-    if (a.is(Kind::number)) {
-        const auto left = decimal_of(a.text), right = decimal_of(b.text);
-        return left && right ? *left == *right : a.text == b.text;
+uint32_t SchemaReader::id_of(const JsonValue& value) {
+    const auto [at, fresh] = ids_.try_emplace(&value, 0);
+    if (fresh) {
+        std::string spelling;
+        spell(value, spelling);
+        at->second = spellings_.try_emplace(std::move(spelling), static_cast<uint32_t>(spellings_.size())).first->second;
     }
-    if (a.text != b.text || a.items.size() != b.items.size()) return false;
-    for (size_t i = 0; i < a.items.size(); ++i) {
-        const JsonValue* other = a.is(Kind::object) ? property_of(&b, a.keys[i]) : &b.items[i];
-        if (!other || !same_value(a.items[i], *other)) return false;
-    }
-    return true;
+    return at->second;
 }
 
-Result<std::vector<Facts>> SchemaReader::alternatives(const Goal& goal) {
+// One of each, both at once.
+Result<std::vector<Facts>> SchemaReader::met(const std::vector<Facts>& some, const std::vector<Facts>& others, const JsonValue* place) const {
+    std::vector<Facts> both;
+    for (const Facts& a : some)
+        for (const Facts& b : others) {
+            Facts facts = a;
+            if (!meet(facts, b)) continue;
+            const size_t most = std::max({facts.items.size(), facts.members.size(), facts.patterns.size(), facts.required.size(),
+                                          facts.numbers.divisors.size()});
+            if (most > kMostMet)
+                return refused(place, "", concat("more than ", kMostMet, " schemas, patterns or names are asked of one value"), "have fewer in allOf and required");
+            both.push_back(std::move(facts));
+            if (both.size() > kMostAlternatives)
+                return refused(place, "", concat("more than ", kMostAlternatives, " alternatives"), "have fewer in anyOf");
+        }
+    return both;
+}
+
+Result<const std::vector<Facts>*> SchemaReader::alternatives(const Goal& goal) {
+    if (const auto known = goals_.find(goal); known != goals_.end()) return &known->second;
     std::vector<Facts> out(1);
     for (const JsonValue* schema : goal) {
         LAP_ASSIGN(const auto more, read(schema, 0));
-        std::vector<Facts> both;
-        for (const Facts& a : out)
-            for (const Facts& b : more) {
-                Facts facts = a;
-                if (meet(facts, b)) both.push_back(std::move(facts));
-                if (both.size() > kMostAlternatives)
-                    return refused(schema, "", concat("more than ", kMostAlternatives, " alternatives"), "have fewer in anyOf");
-            }
-        out = std::move(both);
+        LAP_ASSIGN(out, met(out, more, schema));
     }
-    return out;
+    return &(goals_[goal] = std::move(out));
 }
 
 Result<const Dfa*> SchemaReader::texts_of_pattern(const std::string& pattern, const JsonValue* place) {
@@ -134,8 +185,8 @@ Result<const Dfa*> SchemaReader::texts_of_pattern(const std::string& pattern, co
 }
 
 Result<bool> SchemaReader::goal_admits(const Goal& goal, const JsonValue& value) {
-    LAP_ASSIGN(const auto all, alternatives(goal));
-    for (const Facts& facts : all) {
+    LAP_ASSIGN(const auto* all, alternatives(goal));
+    for (const Facts& facts : *all) {
         LAP_ASSIGN(const bool good, admits(facts, value));
         if (good) return true;
     }
@@ -145,9 +196,7 @@ Result<bool> SchemaReader::goal_admits(const Goal& goal, const JsonValue& value)
 Result<bool> SchemaReader::admits(const Facts& facts, const JsonValue& value) {
     constexpr Facts::Type kTypes[] = {Facts::null, Facts::boolean, Facts::number, Facts::string, Facts::list, Facts::object};
     if (!(facts.types & kTypes[static_cast<size_t>(value.kind)])) return false;
-    if (facts.has_values &&
-        std::none_of(facts.values.begin(), facts.values.end(), [&](const JsonValue* v) { return same_value(*v, value); }))
-        return false;
+    if (facts.values && !has_id(*facts.values, id_of(value))) return false;
     if (value.is(Kind::number)) {
         const auto number = decimal_of(value.text);
         return number && facts.numbers.holds(*number);
@@ -172,10 +221,10 @@ Result<bool> SchemaReader::admits(const Facts& facts, const JsonValue& value) {
 }
 
 Result<bool> SchemaReader::goals_exclude(const Goal& a, const Goal& b, int depth) {
-    LAP_ASSIGN(const auto all_a, alternatives(a));
-    LAP_ASSIGN(const auto all_b, alternatives(b));
-    for (const Facts& one : all_a)
-        for (const Facts& other : all_b) {
+    LAP_ASSIGN(const auto* all_a, alternatives(a));
+    LAP_ASSIGN(const auto* all_b, alternatives(b));
+    for (const Facts& one : *all_a)
+        for (const Facts& other : *all_b) {
             LAP_ASSIGN(const bool apart, exclude(one, other, depth));
             if (!apart) return false;
         }
@@ -186,15 +235,15 @@ Result<bool> SchemaReader::goals_exclude(const Goal& a, const Goal& b, int depth
 Result<bool> SchemaReader::exclude(const Facts& a, const Facts& b, int depth) {
     if (depth > kDeepestProof || ++proofs_ > kMostProofs) return false;
     const int types = a.types & b.types;
-    for (const auto& [one, other] : {std::pair{&a, &b}, {&b, &a}}) {
-        if (!one->has_values) continue;
-        bool apart = true;
-        for (size_t i = 0; apart && i < one->values.size(); ++i) {
-            LAP_ASSIGN(const bool in_one, admits(*one, *one->values[i]));
-            LAP_ASSIGN(const bool in_other, admits(*other, *one->values[i]));
-            apart = !in_one || !in_other;
+    if (a.values || b.values) {
+        const auto values = !a.values ? b.values : b.values ? values_in_both(*a.values, *b.values) : a.values;
+        for (const Facts::Value& one : *values) {
+            if (++proofs_ > kMostProofs) return false;
+            LAP_ASSIGN(const bool in_a, admits(a, *one.value));
+            LAP_ASSIGN(const bool in_b, admits(b, *one.value));
+            if (in_a && in_b) return false;
         }
-        return apart;
+        return true;
     }
     if (types & (Facts::null | Facts::boolean)) return false;
     if (types & Facts::number) {

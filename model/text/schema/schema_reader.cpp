@@ -1,6 +1,7 @@
 // The keywords of a schema, one after the other.
 #include <algorithm>
 #include <charconv>
+#include <span>
 
 #include "base/describe.h"
 #include "base/try.h"
@@ -97,6 +98,17 @@ const JsonValue* SchemaReader::settled(const JsonValue* schema) const {
     return schema;
 }
 
+// As JsonValue::find; $defs may be many.
+const JsonValue* SchemaReader::member_of(const JsonValue& object, std::string_view name) const {
+    constexpr size_t kFew = 16;
+    if (object.keys.size() <= kFew) return object.find(name);
+    const auto [at, fresh] = large_.try_emplace(&object);
+    if (fresh)
+        for (size_t i = 0; i < object.keys.size(); ++i) at->second.emplace(object.keys[i], &object.items[i]);
+    const auto found = at->second.find(name);
+    return found == at->second.end() || found->second->is(Kind::null) ? nullptr : found->second;
+}
+
 Result<const JsonValue*> SchemaReader::target_of(const JsonValue& schema, const std::string& reference) const {
     if (reference != "#" && !reference.starts_with("#/"))
         return refused(&schema, "$ref", concat(in_double_quotes(reference), " does not point into the document"),
@@ -110,7 +122,7 @@ Result<const JsonValue*> SchemaReader::target_of(const JsonValue& schema, const 
         rest.remove_prefix(end);
         const JsonValue* next = nullptr;
         if (at->is(Kind::object)) {
-            next = at->find(part);
+            next = member_of(*at, part);
         } else if (at->is(Kind::list)) {
             size_t index = at->items.size();
             std::from_chars(part.data(), part.data() + part.size(), index);
@@ -136,15 +148,7 @@ Result<std::vector<Facts>> SchemaReader::read(const JsonValue* schema, int depth
     for (size_t i = 0; i < schema->keys.size(); ++i) LAP_TRY(read_keyword(*schema, i, draft, depth));
     std::vector<Facts> out = {draft.facts};
     for (const auto& factor : draft.factors) {
-        std::vector<Facts> both;
-        for (const Facts& a : out)
-            for (const Facts& b : factor) {
-                Facts facts = a;
-                if (meet(facts, b)) both.push_back(std::move(facts));
-                if (both.size() > kMostAlternatives)
-                    return refused(schema, "", concat("more than ", kMostAlternatives, " alternatives"), "have fewer in anyOf");
-            }
-        out = std::move(both);
+        LAP_ASSIGN(out, met(out, factor, schema));
     }
     for (size_t i = 0; i < draft.apart.size(); ++i)
         for (size_t j = 0; j < i; ++j)
@@ -264,6 +268,8 @@ Result<void> SchemaReader::read_keyword(const JsonValue& schema, size_t index, D
     }
     if (keyword == "allOf" || keyword == "anyOf" || keyword == "oneOf") {
         if (!value.is(Kind::list) || value.items.empty()) return wrong("this is no list of schemas");
+        if (value.items.size() > kMostAlternatives)
+            return refused(&schema, keyword, concat(value.items.size(), " schemas, at most ", kMostAlternatives, " are served"), "have fewer");
         if (keyword == "oneOf") return read_exclusive(value, draft, depth);
         std::vector<Facts> any;
         for (const JsonValue& one : value.items) {
@@ -277,15 +283,16 @@ Result<void> SchemaReader::read_keyword(const JsonValue& schema, size_t index, D
         return {};
     }
     if (keyword == "enum" || keyword == "const") {
-        Facts values;
-        values.has_values = true;
-        if (keyword == "const") {
-            values.values = {&value};
-        } else {
-            if (!value.is(Kind::list)) return wrong("this is no list");
-            for (const JsonValue& one : value.items) values.values.push_back(&one);
-        }
-        meet(facts, values);
+        const bool list = keyword == "enum";
+        if (list && !value.is(Kind::list)) return wrong("this is no list");
+        if (list && value.items.size() > kMaxValues)
+            return refused(&schema, keyword, concat(value.items.size(), " values, at most ", kMaxValues, " are served"), "write a pattern, or have fewer");
+        auto values = std::make_shared<Facts::Values>();
+        for (const JsonValue& one : list ? std::span(value.items) : std::span(&value, 1)) values->push_back({id_of(one), &one});
+        std::stable_sort(values->begin(), values->end(), [](const Facts::Value& a, const Facts::Value& b) { return a.id < b.id; });
+        Facts these;
+        these.values = std::move(values);
+        meet(facts, these);
         return {};
     }
     if (keyword == "pattern" || keyword == "format") {
@@ -302,6 +309,8 @@ Result<void> SchemaReader::read_keyword(const JsonValue& schema, size_t index, D
     }
     if (keyword == "properties") {
         if (!value.is(Kind::object)) return wrong("this is no object of schemas");
+        if (value.items.size() > kMaxMembers)
+            return refused(&schema, keyword, concat(value.items.size(), " are declared, at most ", kMaxMembers, " are served"), "declare fewer");
         facts.members.push_back({&value, schema.find("additionalProperties")});
         facts.meant |= Facts::object;
         return {};
@@ -314,6 +323,8 @@ Result<void> SchemaReader::read_keyword(const JsonValue& schema, size_t index, D
     }
     if (keyword == "required") {
         if (!value.is(Kind::list)) return wrong("this is no list of names");
+        if (value.items.size() > kMaxMembers)
+            return refused(&schema, keyword, concat(value.items.size(), " names, at most ", kMaxMembers, " are served"), "require fewer");
         for (const JsonValue& name : value.items) {
             if (!name.is(Kind::string)) return wrong("this is no list of names");
             if (std::find(facts.required.begin(), facts.required.end(), name.text) == facts.required.end()) facts.required.push_back(name.text);

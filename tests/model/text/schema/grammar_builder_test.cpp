@@ -222,13 +222,53 @@ TEST_CASE("schema: what would grow without end is refused soon") {
     for (int i = 0; i < 300; ++i) many += (i ? "," : "") + std::string(R"({"type":"string","maxLength":)") + std::to_string(i) + "}";
     for (int i = 0; i < 300; ++i) wide += (i ? ",\"k" : "\"k") + std::to_string(i) + "\":{}";
     for (int i = 0; i < 30; ++i) product += std::string(i ? "," : "") + R"({"anyOf":[{"minItems":1},{"maxItems":2}]})";
-    refused(many + "]}", "#", "256 alternatives");
+    refused(many + "]}", "#/anyOf", "300 schemas");
     refused(wide + "}}", "#/properties", "300 are declared");
     refused(product + "]}", "#", "256 alternatives");
     refused(R"x({"pattern":"(((){9999}){9999}){9999}"})x", "#/pattern", "states");
     refused(R"({"pattern":"^.{9000}$"})", "#/pattern", "states");
     refused(R"({"pattern":"^a*$","maxLength":40000})", "#", "states");
     refused(R"({"items":{"items":{"items":{"maxItems":1999,"items":{"maxItems":1999}},"maxItems":1999},"maxItems":1999},"minItems":3000})", "#/minItems", "2000");
+}
+
+// Each would take minutes if its cost grew with the square of what it lists.
+TEST_CASE("schema: long lists are read once, or refused at once") {
+    const auto listed = [](int count, const auto& item) {
+        std::string out;
+        for (int i = 0; i < count; ++i) out += (i ? "," : "") + item(std::to_string(i));
+        return out;
+    };
+    const auto number = [](const std::string& i) { return i; };
+    const auto text = [](const std::string& i) { return "\"item " + i + "\""; };
+    const auto list = [](const std::string& i) { return "[" + i + "]"; };
+    const std::string numbers = listed(50'000, number), texts = listed(50'000, text);
+    check({("{\"enum\":[" + numbers + "]}").c_str(), {"0", "49999", "777"}, {"50000", "01", "", "-1"}});
+    check({("{\"enum\":[" + texts + "]}").c_str(), {"\"item 0\"", "\"item 49999\""}, {"\"item 50000\"", "\"item\"", "\"item 01\""}});
+    check({("{\"allOf\":[{\"enum\":[" + numbers + "]},{\"enum\":[" + listed(50'000, [](const std::string& i) { return i + "e1"; }) + "]}]}").c_str(),
+           {"0", "10", "49990"}, {"11", "50000"}});
+    check({("{\"oneOf\":[{\"enum\":[" + numbers + "]},{\"enum\":[" + texts + "]}]}").c_str(), {"5", "\"item 5\""}, {"\"5\""}});
+    check({("{\"enum\":[" + listed(50'000, list) + "],\"items\":{\"enum\":[" + numbers + "]}}").c_str(), {"[5]"}, {"5", "[50000]"}});
+    check({("{\"const\":{" + listed(50'000, [](const std::string& i) { return "\"" + i + "\":1"; }) + "}}").c_str(), {}, {"{}"}});
+    refused("{\"enum\":[" + listed(300'000, text) + "]}", "#/enum", "300000 values, at most 100000");
+    refused("{\"properties\":{" + listed(300'000, [](const std::string& i) { return "\"k" + i + "\":{}"; }) + "}}", "#/properties", "300000 are declared, at most 256");
+    refused("{\"required\":[" + listed(300'000, text) + "]}", "#/required", "300000 names, at most 256");
+    for (const std::string word : {"allOf", "anyOf", "oneOf"})
+        refused("{\"" + word + "\":[" + listed(300'000, [](const std::string&) { return std::string("{}"); }) + "]}", "#/" + word, "300000 schemas, at most 256");
+    // One schema refers to the next, thousands of times; twice to the next, so that all ways are countless.
+    const auto chain = [&](int count, const std::string& begin, const std::string& end) {
+        return "{\"$ref\":\"#/$defs/0\",\"$defs\":{" + listed(count, [&](const std::string& i) {
+                   const std::string next = "{\"$ref\":\"#/$defs/" + std::to_string(std::stoi(i) + 1) + "\"}";
+                   return "\"" + i + "\":{\"type\":\"object\"," + begin + next + end + "}";
+               }) + ",\"" + std::to_string(count) + "\":{\"type\":\"object\",\"properties\":{}}}}";
+    };
+    check({chain(15'000, "\"properties\":{\"a\":", "}").c_str(), {"{}", R"({"a":{"a":{}}})"}, {R"({"b":1})"}});
+    refused(chain(15'000, "\"required\":[\"a\"],\"properties\":{\"a\":", "}"), "#", "no value meets");
+    std::string doubled = "{\"$ref\":\"#/$defs/0\",\"$defs\":{";
+    for (int i = 0; i < 40; ++i) {
+        const std::string next = "{\"$ref\":\"#/$defs/" + std::to_string(i + 1) + "\"}";
+        doubled += "\"" + std::to_string(i) + "\":{\"allOf\":[" + next + "," + next + "]},";
+    }
+    check({(doubled + "\"40\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"null\"}}}}}").c_str(), {R"({"a":null})"}, {R"({"a":1})"}});
 }
 
 TEST_CASE("schema: one that nothing meets is refused") {
@@ -266,6 +306,12 @@ TEST_CASE("schema: calls of tools in their own notation") {
     REQUIRE(readable);
     CHECK(good(*readable, "call:stop{a:1,b:|x|}"));
     CHECK(!good(*readable, "call:other{}"));
+    const auto twins = parse_tools(R"([{"function":{"name":"f"}},{"function":{"name":"g"}},{"function":{"name":"f"}}])");
+    const auto refusal = grammar_of_calls(*twins, true);
+    REQUIRE(!refusal);
+    CHECK(refusal.error().code == Errc::bad_grammar);
+    CHECK(refusal.error().message.find("two tools have the name \"f\"") != std::string::npos);
+    CHECK(grammar_of_calls(*twins, false));
     const auto bad = grammar_of_calls(*parse_tools(R"([{"function":{"name":"f","parameters":{"properties":{"a":{"uniqueItems":true}}}}}])"), true);
     CHECK(bad.error().message.find("the tool \"f\": '#/properties/a/uniqueItems'") != std::string::npos);
 }
