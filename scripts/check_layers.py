@@ -16,7 +16,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CODE = {".h", ".cpp", ".inl", ".inc", ".comp", ".glsl"}
 MAX_LINES = 600
-MAX_LINES_IN_ALL = 61_000  # of code in all rooms, without tests: chat, schemas, saved sessions and the stores of others since 52,500
+MAX_LINES_IN_ALL = 61_500  # of code in all rooms, without tests: chat, schemas, saved sessions and the stores of others since 52,500
 
 # Room -> what its #include "..." may name: a folder with all below it ("x/"), the files of one folder ("x/*.h"), or a file.
 # The longest matching room counts.

@@ -191,17 +191,17 @@ class GrammarBuilder {
         const auto [at, fresh] = tables_.try_emplace(name, 0);
         if (!fresh) return at->second;
         std::optional<Dfa> all;
-        const auto too_large = [&] {
+        const auto table_too_large = [&] {
             return w.reader->refused(place_of(w), "", concat("the patterns and lengths of its strings need more than ", kMaxDfaStates, " states together"),
                                      "make a pattern simpler, or the lengths smaller");
         };
         for (const std::string& pattern : facts.patterns) {
             LAP_ASSIGN(const Dfa* texts, w.reader->texts_of_pattern(pattern, place_of(w)));
             all = all ? intersect(*all, *texts) : *texts;
-            if (!all) return too_large();
+            if (!all) return table_too_large();
         }
         if (facts.min_length > 0 || facts.max_length != UINT32_MAX) all = with_length(*all, facts.min_length, facts.max_length);
-        if (!all) return too_large();
+        if (!all) return table_too_large();
         at->second = static_cast<int32_t>(out.table(trimmed(*all, [&](uint8_t byte) { return may_be_written(byte, notation_); })));
         return at->second;
     }
