@@ -36,28 +36,27 @@ Queue::~Queue() {
     if (pool_) c.vk().vkDestroyCommandPool(c.device(), pool_, nullptr);
 }
 
-Result<uint64_t> Queue::submit(std::span<const Part> parts) {
+Result<uint64_t> Queue::submit(const Part& part) {
     const Context& c = *context_;
     const uint64_t value = submitted_ + 1;
     constexpr VkPipelineStageFlags kWaiting = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
-    std::vector<VkTimelineSemaphoreSubmitInfo> values(parts.size(), {VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO});
-    std::vector<VkSubmitInfo> infos(parts.size(), {VK_STRUCTURE_TYPE_SUBMIT_INFO});
-    for (size_t i = 0; i < parts.size(); ++i) {
-        infos[i].pNext = &values[i];
-        infos[i].commandBufferCount = 1;
-        infos[i].pCommandBuffers = &parts[i].commands;
-        if (parts[i].awaited) {
-            values[i].waitSemaphoreValueCount = infos[i].waitSemaphoreCount = 1;
-            values[i].pWaitSemaphoreValues = &parts[i].value;
-            infos[i].pWaitSemaphores = &parts[i].awaited;
-            infos[i].pWaitDstStageMask = &kWaiting;
-        }
+    VkTimelineSemaphoreSubmitInfo timeline{VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO};
+    timeline.signalSemaphoreValueCount = 1;
+    timeline.pSignalSemaphoreValues = &value;
+    VkSubmitInfo info{VK_STRUCTURE_TYPE_SUBMIT_INFO};
+    info.pNext = &timeline;
+    info.commandBufferCount = 1;
+    info.pCommandBuffers = &part.commands;
+    info.signalSemaphoreCount = 1;
+    info.pSignalSemaphores = &timeline_;
+    if (part.awaited) {
+        timeline.waitSemaphoreValueCount = info.waitSemaphoreCount = 1;
+        timeline.pWaitSemaphoreValues = &part.value;
+        info.pWaitSemaphores = &part.awaited;
+        info.pWaitDstStageMask = &kWaiting;
     }
-    values.back().signalSemaphoreValueCount = infos.back().signalSemaphoreCount = 1;
-    values.back().pSignalSemaphoreValues = &value;
-    infos.back().pSignalSemaphores = &timeline_;
     const std::lock_guard guard(c.queue_lock());
-    if (const VkResult r = c.vk().vkQueueSubmit(c.queue(), static_cast<uint32_t>(infos.size()), infos.data(), VK_NULL_HANDLE); r != VK_SUCCESS)
+    if (const VkResult r = c.vk().vkQueueSubmit(c.queue(), 1, &info, VK_NULL_HANDLE); r != VK_SUCCESS)
         return failure("submitting to " + c.facts().name, r);
     return submitted_ = value;
 }

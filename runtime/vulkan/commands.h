@@ -28,12 +28,9 @@ class Queue {
         VkSemaphore awaited = VK_NULL_HANDLE;
         uint64_t value = 0;
     };
-    // Submits all in one call; the returned number goes to wait(). Work of one queue runs in the order of its submits.
-    Result<uint64_t> submit(std::span<const Part> parts);
-    Result<uint64_t> submit(VkCommandBuffer commands) {
-        const Part part{commands};
-        return submit(std::span(&part, 1));
-    }
+    // Submits; the returned number goes to wait(). Work of one queue runs in the order of its submits.
+    Result<uint64_t> submit(const Part& part);
+    Result<uint64_t> submit(VkCommandBuffer commands) { return submit(Part{commands}); }
     Result<void> wait(uint64_t submitted);
     Result<bool> is_done(uint64_t submitted) const;
 

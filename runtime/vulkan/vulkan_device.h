@@ -127,7 +127,7 @@ class VulkanDevice final : public Device {
         struct Submit {
             size_t dispatch_end = 0, piece_end = 0;
         };
-        std::vector<Submit> submits;       // of all pieces, in one call or several
+        std::vector<Submit> submits;       // pieces that go to the queue together
         std::vector<Operation> operations;
         const KvTable* tables[2] = {};     // by KvClass; null: the step has none
         const KvSegment* scratch = nullptr;
