@@ -14,10 +14,10 @@
 namespace lapidary {
 namespace {
 
-// The caller's stop texts, else those that a store keeps with the model.
+// The caller's stop texts, else those that a store keeps with the model. None goes with a schema, whose answers they would cut.
 const std::vector<std::string>& stops_of(const model::EngineState& engine, const GenerateOptions& options) {
     const auto& stored = engine.loaded.stored;
-    return options.stop.empty() && stored ? stored->defaults.stop : options.stop;
+    return options.stop.empty() && options.schema.empty() && stored ? stored->defaults.stop : options.stop;
 }
 
 // The text side of a reply; does nothing for models without a tokenizer.

@@ -125,6 +125,7 @@ Result<int> chat_verb(Program& program, Args args) {
     progress.clear();
     tell_notes(program.console, engine.info().notes);
     LAP_ASSIGN(Chat chat, open_chat(engine, options));
+    if (chat.options().system.empty() && !engine.info().system.empty()) note_stored_system(program.console, engine.info().system);
     options.settings.generate.think_budget = options.prompt.think_budget;
     options.settings.show_thoughts = !options.hide_thinking;
 

@@ -322,13 +322,17 @@ Needs needs_of(const PromptSource& source) {
     return needs;
 }
 
+void note_stored_system(const Console& console, const std::string& system) {
+    constexpr size_t kShown = 60;
+    console.note(fmt::format("note: the system prompt that is kept with the model: {} (--system TEXT replaces it)", in_quotes(system, kShown)));
+}
+
 PromptSource with_stored_system(const Console& console, const Engine& engine, PromptSource source) {
     const std::string& system = engine.info().system;
     auto& messages = source.conversation.messages;
     const auto instructs = [](const Message& m) { return m.role == Role::system || m.role == Role::developer; };
     if (system.empty() || source.raw || std::any_of(messages.begin(), messages.end(), instructs)) return source;
-    constexpr size_t kShown = 60;
-    console.note(fmt::format("note: the system prompt that is kept with the model: {} (--system TEXT replaces it)", in_quotes(system, kShown)));
+    note_stored_system(console, system);
     messages.insert(messages.begin(), plain(Role::system, system));
     return source;
 }

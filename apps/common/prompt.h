@@ -54,6 +54,8 @@ Result<void> check_medium(const Part& part);
 Inputs inputs_of(const PromptOptions& options, const PromptSource& source);
 // What the model must take.
 Needs needs_of(const PromptSource& source);
+// Says that the system prompt is the one that its store keeps with the model.
+void note_stored_system(const Console& console, const std::string& system);
 // The prompt with the system prompt that its store keeps with the model, where it has none of its own; stderr says so.
 PromptSource with_stored_system(const Console& console, const Engine& engine, PromptSource source);
 Result<Prompt> render_prompt(const Engine& engine, const PromptSource& source, const ProgressSink& progress);

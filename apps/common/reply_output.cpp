@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "apps/common/numbers.h"
+#include "apps/common/text_width.h"
 #include "base/describe.h"
 
 namespace lapidary::cli {
@@ -50,20 +52,27 @@ Json calls_to_json(const std::vector<ToolCall>& calls) {
     return list;
 }
 
-std::string timing_line(const Reply& reply, const ModelInfo& info) {
+// The longest form that `width` columns hold; 0: any number.
+std::string timing_line(const Reply& reply, const ModelInfo& info, size_t width) {
     const Speed speed = speed_of(reply);
     const Usage& usage = reply.usage;
     const std::string cached = usage.cached > 0 ? fmt::format(" ({} cached)", usage.cached) : "";
     // The last token of a full context has no place in it.
     const double filled = std::min(100.0, 100.0 * (usage.prompt + usage.generated) / std::max(info.context, 1u));
     // A reply of one token has no step of its own to measure.
-    const std::string decoding =
-        reply.timings.decode_steps == 0
-            ? ""
-            : fmt::format(" · {} tok/s · {} GB/s", three_digits(speed.decode_tps), three_digits(speed.decode_gbps));
-    return fmt::format("prompt {} tok{} · {} tok/s │ first token {} s │ reply {} tok{} │ ctx {:.0f} %{}", usage.prompt,
-                       cached, three_digits(speed.prefill_tps), three_digits(reply.timings.ttft_s), usage.generated, decoding,
-                       filled, reply.finish == FinishReason::cancelled ? " │ stopped" : "");
+    const bool decoded = reply.timings.decode_steps > 0;
+    const std::string rate = decoded ? fmt::format(" · {} tok/s", three_digits(speed.decode_tps)) : "";
+    const std::string read = decoded ? fmt::format(" · {} GB/s", three_digits(speed.decode_gbps)) : "";
+    const std::string first = three_digits(reply.timings.ttft_s);
+    const std::string end = fmt::format("ctx {:.0f} %{}", filled, reply.finish == FinishReason::cancelled ? " │ stopped" : "");
+    const std::string forms[] = {
+        fmt::format("prompt {} tok{} · {} tok/s │ first token {} s │ reply {} tok{}{} │ {}", usage.prompt, cached,
+                    three_digits(speed.prefill_tps), first, usage.generated, rate, read, end),
+        fmt::format("prompt {}{} │ first {} s │ reply {}{} │ {}", usage.prompt, cached, first, usage.generated, rate, end),
+        fmt::format("reply {}{} │ {}", usage.generated, rate, end)};
+    const auto* fits = std::find_if(std::begin(forms), std::end(forms) - 1,
+                                    [width](const std::string& form) { return width == 0 || text_width(form) <= width; });
+    return *fits;
 }
 
 // Why the reply ends before the model ended it; empty where it did not.
@@ -141,7 +150,7 @@ void show_timing(const Console& console, const Reply& reply, uint64_t computed, 
     const bool in_prompt = reply.finish == FinishReason::cancelled && reply.usage.generated == 0;
     console.dim(true);
     console.aside(in_prompt ? fmt::format("prompt {} of {} tok computed │ stopped", computed, reply.usage.prompt)
-                            : timing_line(reply, info));
+                            : timing_line(reply, info, console.note_width()));
     console.dim(false);
     console.aside("\n");
 }

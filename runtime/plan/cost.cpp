@@ -188,11 +188,11 @@ Footprint footprint(const ModelFacts& model, const MachineFacts& machine, const 
         for (int32_t i = first; i < last; ++i) bytes += model.layers[static_cast<size_t>(i)].weight_bytes;
         return bytes;
     };
-    const auto cache = [&](int32_t first, int32_t last) {
+    const auto cache = [&](int32_t first, int32_t last, bool rings_alone = false) {
         uint64_t bytes = 0;
         for (int32_t i = first; i < last; ++i) {
             const LayerFacts& l = model.layers[static_cast<size_t>(i)];
-            bytes += static_cast<uint64_t>(model.rows(l, wishes.context)) * l.position_bytes[static_cast<size_t>(kv)];
+            if (!rings_alone || l.ring) bytes += static_cast<uint64_t>(model.rows(l, wishes.context)) * l.position_bytes[static_cast<size_t>(kv)];
         }
         return bytes * static_cast<uint64_t>(wishes.sessions);
     };
@@ -218,15 +218,8 @@ Footprint footprint(const ModelFacts& model, const MachineFacts& machine, const 
     if (on_cpu > 0) add(on_cpu < layers ? range("KV cache", 0, on_cpu) : "KV cache", Where::cpu, cache(0, on_cpu), rows);
     if (on_cpu < layers) add(on_cpu > 0 ? range("KV cache", on_cpu, layers) : "KV cache", device, cache(on_cpu, layers), rows);
     if (wishes.checkpoints) {
-        const auto rings = [&](int32_t from, int32_t to) {
-            uint64_t bytes = 0;
-            for (int32_t i = from; i < to; ++i)
-                if (const LayerFacts& l = model.layers[static_cast<size_t>(i)]; l.ring)
-                    bytes += static_cast<uint64_t>(model.rows(l, wishes.context)) * l.position_bytes[static_cast<size_t>(kv)];
-            return bytes * static_cast<uint64_t>(wishes.sessions);
-        };
-        add(on_cpu > 0 && on_cpu < layers ? range("checkpoints", 0, on_cpu) : "checkpoints", Where::cpu, rings(0, on_cpu), "of where replies began");
-        add(on_cpu > 0 ? range("checkpoints", on_cpu, layers) : "checkpoints", device, rings(on_cpu, layers), "of where replies began");
+        add(on_cpu > 0 && on_cpu < layers ? range("checkpoints", 0, on_cpu) : "checkpoints", Where::cpu, cache(0, on_cpu, true), "of where replies began");
+        add(on_cpu > 0 ? range("checkpoints", on_cpu, layers) : "checkpoints", device, cache(on_cpu, layers, true), "of where replies began");
     }
     const uint64_t step = model.column_bytes * static_cast<uint64_t>(model.chunk) + model.step_bytes;
     const std::string chunk = std::to_string(model.chunk) + " tokens a step";

@@ -336,6 +336,9 @@ class Companions(Stores):
                 self.assertEqual(self.ok_json("tokenize", name, "--messages", messages, env=self.env)["ids"], given)
         self.assertIn("Be a pirate.", self.said("run", name, "Hi", "-n", "1"))
         self.assertEqual(lapidary("run", name, "Hi", "-n", "1", "-q", env=self.env).stderr, b"")
+        for options, told in (([], True), (["--system", "No."], False)):
+            done = lapidary("chat", name, "-n", "1", *options, stdin=b"Hi\n", env=self.env)
+            self.assertEqual(b"Be a pirate." in done.stderr, told, done.stderr)
         packed = self.folder / "p.lapidary"
         self.assertIn("not in the packed file", self.said("pack", name, packed))
 

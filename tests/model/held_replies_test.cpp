@@ -2,6 +2,7 @@
 // device: their names begin as those of generate_test.cpp.
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -164,4 +165,20 @@ TEST_CASE("generate: replies to one schema share its grammar, side by side too")
     CHECK(left == alone);
     CHECK(right == other);
     CHECK(unwrap(grammars.of_schema(kPersonSchema)) == grammar);
+}
+
+TEST_CASE("generate: stop texts that a store keeps with the model end free answers, and cut none that is held to a schema") {
+    const Engine engine = unwrap(open_engine({.model = kTiny, .threads = 2}));
+    auto stored = std::make_shared<stores::StoredModel>();
+    stored->defaults.stop = {"\""};
+    model::Access::shared(engine)->loaded.stored = stored;
+    const Prompt prompt = unwrap(engine.render({{{Role::user, {Part::text("Who are you?")}}}}));
+    Session session = unwrap(engine.new_session());
+    unwrap(session.append(prompt));
+    check_person(unwrap(session.generate(held(1))).text);
+    stored->defaults.stop = {"tiny"};
+    GenerateOptions greedy;
+    greedy.sampling.temperature = 0.0f;
+    unwrap(session.replace(prompt));
+    CHECK(unwrap(session.generate(greedy)).text == "I am a ");
 }
