@@ -82,11 +82,14 @@ void Repl::take_entry(LineReader& reader, const Typed& typed) {
 
 void Repl::say(const std::string& text) {
     if (const Result<void> checked = check_text(text, "the message"); !checked) return fail(checked.error());
+    Outbox waiting = outbox_;
     Message message = outbox_.take(text);
-    answer([&](const GenerateOptions& options, const TokenSink& sink) { return chat_.send(std::move(message), options, sink); });
+    const auto failed = answer([&](const GenerateOptions& options, const TokenSink& sink) { return chat_.send(std::move(message), options, sink); });
+    // What was not at fault goes with the next message.
+    if (failed == Errc::cancelled || failed == Errc::context_full) outbox_ = std::move(waiting);
 }
 
-void Repl::answer(const Ask& ask) {
+std::optional<Errc> Repl::answer(const Ask& ask) {
     GenerateOptions options = settings_.generate;
     options.cancel = program_.interrupt.token();
     Progress progress(console_, program_.interrupt);
@@ -113,6 +116,7 @@ void Repl::answer(const Ask& ask) {
     Interrupt& interrupt = program_.interrupt;
     if (interrupt.requested() && (!at_terminal_ || interrupt.asks_to_end())) leave(interrupt.exit_code());
     interrupt.rearm();
+    return reply ? std::nullopt : std::optional(reply.error().code);
 }
 
 void Repl::after_reply(const Reply& reply, uint64_t computed) {

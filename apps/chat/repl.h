@@ -37,7 +37,7 @@ class Repl {
     void take_entry(LineReader& reader, const Typed& typed);
     Result<void> obey(const Order& order);
     nlohmann::ordered_json outcome(const Order& order);
-    void answer(const Ask& ask);
+    std::optional<Errc> answer(const Ask& ask);  // why nothing was said
     void after_reply(const Reply& reply, uint64_t computed);
     Result<void> save(const std::string& file);
     Result<void> load(const std::string& file);

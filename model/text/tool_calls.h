@@ -14,9 +14,10 @@ namespace lapidary::model {
 // Stands for the token `<|"|>` in the text of a call: no byte of UTF-8, so strings may spell that token.
 inline constexpr char kQuoteMark = '\xFF';
 
-// The call without an id, its numbers as they were spelled; nothing where the text cannot be read. Tried in this order,
-// each with those before it: as it stands, values in single quotes, a quote missing before the last bracket, the last
-// bracket missing, and values without quotes where `tools` (tool_markup.h) say that a string belongs there.
+// `text` is valid UTF-8 before, between and behind those marks. The call without an id, its numbers as they were spelled;
+// nothing where the text cannot be read. Tried in this order, each with those before it: as it stands, values in single
+// quotes, a quote missing before the last bracket, the last bracket missing, and values without quotes where `tools`
+// (tool_markup.h) say that a string belongs there.
 std::optional<ToolCall> parse_call(std::string_view text, const JsonValue& tools);
 // With the quotes spelled out.
 std::string call_text(std::string_view text);

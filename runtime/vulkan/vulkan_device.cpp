@@ -112,15 +112,17 @@ Result<void> VulkanDevice::upload(std::span<const std::byte> from, const Buffer&
 
 Result<void> VulkanDevice::fill(const Buffer& buffer, uint32_t word) { return transfers_->fill(vulkan_buffer(*buffer), word); }
 
-// Whatever recordings name by address grows here, and then they go.
-Result<void> VulkanDevice::grow(std::shared_ptr<VulkanBuffer>& buffer, uint64_t bytes, Memory kind, const char* name) {
+// Whatever recordings name by address grows here, and then they go. What could not be zeroed is not there.
+Result<void> VulkanDevice::grow(std::shared_ptr<VulkanBuffer>& buffer, uint64_t bytes, Memory kind, const char* name, Content content) {
     if (buffer && buffer->bytes >= bytes) return {};
     forget();
     if (buffer && notes_) notes_->outgrown.push_back(std::move(buffer));
     buffer.reset();
     uint64_t size = 64 << 10;
     while (size < bytes) size *= 2;
-    LAP_ASSIGN(buffer, allocate_buffer(context_, size, kind, name));
+    LAP_ASSIGN(auto grown, allocate_buffer(context_, size, kind, name));
+    if (content == Content::zeros) LAP_TRY(transfers_->fill(*grown, 0));
+    buffer = std::move(grown);
     return {};
 }
 
@@ -130,9 +132,7 @@ Result<void> VulkanDevice::reserve(const StepShape& shape) {
     if (!block_in_sight()) LAP_TRY(grow(upload_, block, Memory::upload, "inputs of a step"));
     const uint64_t images = product_image_bytes(shape.columns, shape.widest);
     LAP_TRY(grow(image_, images, Memory::device, "int8 rows of a step"));
-    const auto* const before = gated_image_.get();
-    LAP_TRY(grow(gated_image_, kCounterBytes + images, Memory::device, "int8 rows between products"));
-    if (gated_image_.get() != before) LAP_TRY(transfers_->fill(*gated_image_, 0));
+    LAP_TRY(grow(gated_image_, kCounterBytes + images, Memory::device, "int8 rows between products", Content::zeros));
     return grow(partials_, attention_scratch_bytes(shape), Memory::device, "partial results of attention");
 }
 

@@ -177,7 +177,8 @@ class VulkanDevice final : public Device {
     Error distrust(const std::string& shader) const;
     Result<void> reserve(const StepShape& shape);
     Result<void> reserve_candidates(uint64_t bytes);
-    Result<void> grow(std::shared_ptr<VulkanBuffer>& buffer, uint64_t bytes, Memory kind, const char* name);
+    enum class Content : uint8_t { any, zeros };
+    Result<void> grow(std::shared_ptr<VulkanBuffer>& buffer, uint64_t bytes, Memory kind, const char* name, Content content = Content::any);
     bool block_in_sight() const;
     void forget();
     void forget(Kept& kept);

@@ -211,6 +211,9 @@ class Pipe(CliTest):
         self.assertNotIn("--", said)
         _, said = self.chat("Who are you?\n", "-m", self.endless_model(), "-c", "48", "-n", "-1", model=())
         self.assertIn("the context of 48 tokens is full; /clear or /undo make room", said)
+        out, said = self.chat(f"Who are you?\n/read {note}\nSo what do you think that my name is?\n/undo\nWhat is my name?\n", "-c", "48", "-n", "8", code=1)
+        self.assertIn("make room", said)
+        self.assertIn(EMMA, out)  # the note was still attached
         kept = self.folder / "kept"
         self.chat(f"Who are you?\n/save {kept}\n")
         self.assertIn("start the chat anew: set --ctx to", self.chat(f"/load {kept}\n", "-c", "16", code=1)[1])

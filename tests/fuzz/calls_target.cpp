@@ -47,7 +47,7 @@ void one(Bytes bytes) {
         "s":{"type":"string"},"t":{"type":["string","null"]},"n":{"type":"integer"}}}}}])");
     const std::string text = text_of(bytes);
     std::string letters = text;
-    std::erase(letters, kQuoteMark);
+    std::replace(letters.begin(), letters.end(), kQuoteMark, '"');  // a mark parts characters
     if (!valid_utf8(letters)) return;
     promise(!call_text(text).empty() || text.empty(), "a call has no text");
     const auto call = parse_call(text, tools);

@@ -21,9 +21,12 @@ namespace {
 
 constexpr double kTolerance = 1e-4;  // of the logit range
 const char* const kCheckpoints[] = {"five_layers", "sharded", "full_first", "old_form", "text_defaults"};
-// All goldens take a software GPU a quarter of an hour: unless asked for more it computes the longest text and all media at once of
-// one checkpoint, and a short text of the others.
-bool few_goldens() { return on_gpu() && !std::getenv("LAPIDARY_TEST_ALL_GOLDENS"); }
+// All goldens take a software GPU a quarter of an hour, and several far devices compute what one does: unless asked for more they
+// compute the longest text and all media at once of one checkpoint, and a short text of the others.
+bool few_goldens() {
+    const char* devices = std::getenv("LAPIDARY_TEST_DEVICES");
+    return (on_gpu() || (devices && std::string(devices).find(',') != std::string::npos)) && !std::getenv("LAPIDARY_TEST_ALL_GOLDENS");
+}
 bool among_few(const std::string& checkpoint, const std::string& name) {
     return checkpoint == kCheckpoints[0] ? name == "text_long" || name == "mixed" : name == "text_short";
 }

@@ -102,6 +102,33 @@ TEST_CASE("self-test: each passes, and sees every single dispatch that is left o
     }
 }
 
+// The workgroups of a gated product count themselves in memory that grows with its rows, and that the driver gives as it is.
+TEST_CASE("self-test: what a gated product counts in begins at zero, however often it grows, and when zeroing it failed") {
+    const auto product = [](SelfTest& t, int64_t k, int64_t columns) {
+        ProductCase behind = reader(kImageRows);
+        behind.columns = columns;
+        return t.product({.format = Format::q4_0, .k = k, .columns = columns, .gated = true}, &behind);
+    };
+    VulkanFaults faults;
+    Subject subject(faults);
+    for (const auto& [k, columns] : {std::pair{256, 1}, {15360, 4}, {32768, 4}, {65536, 4}}) {
+        CAPTURE(k);
+        const auto right = product(subject.test, k, columns);
+        CHECK_MESSAGE(right, right.error().message);
+    }
+    bool failed = true;
+    for (int64_t n = 1; failed; ++n) {
+        CAPTURE(n);
+        REQUIRE(n < 20);
+        Subject other(faults);
+        faults.submit.once(n, VK_ERROR_OUT_OF_DEVICE_MEMORY);
+        failed = !product(other.test, 15360, 4);
+        faults.submit.never();
+        const auto right = product(other.test, 15360, 4);
+        CHECK_MESSAGE(right, right.error().message);
+    }
+}
+
 TEST_CASE("self-test: a product reads the image that was left, and sees when it alone is wrong") {
     if (!test::VulkanRig::get().can(Shader::matvec_q4_0_dot)) {
         MESSAGE("not run: matvec_q4_0_dot");
