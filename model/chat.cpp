@@ -159,10 +159,11 @@ void Chat::State::add(Message message) {
 void Chat::State::add_results(Message message) {
     auto responses = std::exchange(message.tool_responses, {});
     const auto asked = std::find_if(messages.rbegin(), messages.rend(), [](const Message& m) { return m.role != Role::tool; });
+    const bool any = asked != messages.rend();
     auto answered = static_cast<size_t>(asked - messages.rbegin());
     const auto add_one = [&](Message one) {
         const size_t index = answered++;
-        if (asked != messages.rend() && one.tool_call_id.empty() && one.name.empty()) {
+        if (any && one.tool_call_id.empty() && one.name.empty()) {
             const auto& calls = messages[messages.size() - 1 - index].tool_calls;
             if (index < calls.size()) {
                 one.tool_call_id = calls[index].id;

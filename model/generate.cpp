@@ -257,8 +257,12 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
     }
     reply.in_thought = text.in_thought();
     text.finish(reply);
-    if (sink && !(text.text().empty() && text.thinking().empty())) sink({-1, text.text(), text.thinking(), nullptr, 0, {}});
     reply.usage.generated = static_cast<uint32_t>(reply.tokens.size());
+    if (!sink || (text.text().empty() && text.thinking().empty())) return reply;
+    if (sink({-1, text.text(), text.thinking(), nullptr, 0, {}}) == Flow::discard) {
+        LAP_TRY(s.rewind(start));
+        reply.finish = FinishReason::cancelled;
+    }
     return reply;
 } catch (const std::bad_alloc&) {
     return memory_ran_out();

@@ -190,13 +190,18 @@ Result<void> model::EngineState::ready() {
 
 Result<void> model::EngineState::recover(const Error& lost) {
     const auto gpu = std::find_if(parts.begin(), parts.end(), [](const DevicePart& part) { return !part.gpu.empty(); });
-    if (gpu == parts.end() || loaded.files.empty()) return lost;  // nothing to go on with
+    const auto has_files = [this] {
+        const std::lock_guard lock(media_lock);
+        return !loaded.files.empty();
+    };
+    if (gpu == parts.end() || !has_files()) return lost;  // nothing to go on with
     const std::string what = concat("the GPU (", in_quotes(gpu->gpu), ") was lost: ", lost.message, "; ");
     const bool first = !std::exchange(lost_before, true);
     {
         std::vector<DevicePart> dead;  // whose memory goes before the next device wants as much
         const std::lock_guard lock(parts_lock);
         dead.swap(parts);
+        ++generation;
     }
     std::string failure;
     if (first) {

@@ -78,6 +78,7 @@ Result<void> Session::rewind(uint32_t position) {
 
 Result<void> Session::forward(const ForwardOptions& options, const LogitsSink& sink) try {
     LAP_TRY(state_->check_idle("computes with"));
+    const model::Replying busy(*state_);  // its sinks must not change what is being computed
     bool discard = false;
     const int32_t begin = state_->delivered;
     const auto row_sink = [&](int32_t row, const model::Scores& scores) -> Result<bool> {
@@ -109,7 +110,7 @@ model::SessionState::~SessionState() {
 
 Result<void> model::SessionState::check_idle(const char* what) const {
     if (!replying) return {};
-    return Error{Errc::invalid_argument, std::string("a sink of the session's own reply ") + what + " it", "do so when generate has returned"};
+    return Error{Errc::invalid_argument, std::string("a sink of the session's own call ") + what + " it", "do so when that call has returned"};
 }
 
 void model::SessionState::roll_back(int32_t target) {

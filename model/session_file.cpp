@@ -329,8 +329,10 @@ Result<void> read_rows(SectionReader& file, const Facts& f, model::SessionState&
         return read_runs(file, device, cache.runs(layer, first, end, &checkpoint.rings[i].ring));
     };
     LAP_TRY(each_layer(e, s.caches, read_layer));
+    // Rows of rings that were to come back from a copy for which there is no room: all is computed anew.
+    if (f.checkpoint.pending && !ring_fits) return {};
     const std::lock_guard lock(e.caches_lock);
-    s.checkpoint = std::move(checkpoint);
+    if (ring_fits) s.checkpoint = std::move(checkpoint);
     s.computed = f.computed;
     s.stored = f.stored;
     return {};

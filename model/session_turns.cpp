@@ -152,10 +152,12 @@ Result<void> model::SessionState::keep_checkpoint(int32_t end) {
             made.rings.push_back(std::move(*ring));
     }
     if (!done && done.error().code == Errc::device_lost) return done;
-    const std::lock_guard lock(engine->caches_lock);
     if (!done) made = {};
-    checkpoint = std::move(made);
-    if (!done)
+    {
+        const std::lock_guard lock(engine->caches_lock);
+        checkpoint = std::move(made);
+    }
+    if (!done)  // told without the lock: whoever hears it may close a session
         engine->tell(concat("no checkpoint at position ", begun, ", so the next turn computes its prompt from the beginning: ",
                             done.error().message));
     return {};

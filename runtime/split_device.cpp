@@ -141,7 +141,14 @@ Result<void> SplitDevice::run_piece(size_t index) {
     }
     const Ticket ticket = main_->submit();
     if (piece.products) {
-        if (auto helped = run_share(*piece.gives, key.piece); !helped) {
+        Result<void> helped;
+        try {
+            helped = run_share(*piece.gives, key.piece);
+        } catch (...) {
+            (void)main_->wait(ticket);
+            throw;
+        }
+        if (!helped) {
             (void)main_->wait(ticket);  // it must not run on into the next step
             return helped;
         }

@@ -385,7 +385,7 @@ struct ForwardOptions {
 // Receives one row of logits [vocab] after the soft cap; row counts from 0. Valid during the call.
 using LogitsSink = std::function<Flow(int64_t row, std::span<const float> logits)>;
 
-// A sink of its own reply may look at a session, save and fork it; what would change it is invalid_argument then.
+// A sink of its own reply or forward may look at a session, save and fork it; what would change it is invalid_argument then.
 class Session {
   public:
     // Queues tokens; they are computed by the next generate or forward. context_full when they do not fit.

@@ -173,6 +173,18 @@ Result<LoadedModel> load_gguf_file(const LoadOptions& options) {
 }
 
 Result<void> add_projector(const Gguf& projector, const LoadOptions& options, LoadedModel& model) {
+    // What joined in part is gone again: whoever asks next must not take it for a projector.
+    struct Joining {
+        LoadedModel& model;
+        bool whole = false;
+        ~Joining() {
+            if (whole) return;
+            model.config.vision.reset();
+            model.config.audio.reset();
+            model.weights.vision = {};
+            model.weights.audio = {};
+        }
+    } joining{model};
     LAP_TRY(read_projector_config(projector, model.config));
     LAP_TRY(check_projector_keys(projector, model.notes));
     const std::string file = projector.parts.front().path.string();
@@ -186,6 +198,7 @@ Result<void> add_projector(const Gguf& projector, const LoadOptions& options, Lo
     list_tensors(source, kProjectorGroup, kGgufNames, options, model);
     list_metadata(projector, model);
     if (options.carry) model.texts.emplace_back(kProjectorGroup, metadata_of(projector));
+    joining.whole = true;
     return {};
 }
 

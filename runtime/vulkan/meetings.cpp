@@ -73,16 +73,18 @@ Result<void> Meetings::wait_for_gpu(size_t n, Queue& queue, uint64_t submitted) 
 }
 
 Result<void> Meetings::answer(size_t n) {
-    answered_ = n + 1;
     VkSemaphoreSignalInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO};
     info.semaphore = pairs_[n].taken;
     info.value = step_;
     const VkResult r = context_->vk().vkSignalSemaphore(context_->device(), &info);
-    return r == VK_SUCCESS ? Result<void>() : failure("answering " + context_->facts().name, r);
+    if (r != VK_SUCCESS) return failure("answering " + context_->facts().name, r);
+    answered_ = n + 1;
+    return {};
 }
 
 void Meetings::answer_all() {
-    while (answered_ < count_) (void)answer(answered_);  // of a device that is lost nobody waits
+    for (size_t n = answered_; n < count_; ++n) (void)answer(n);  // of a device that is lost nobody waits
+    answered_ = count_;
 }
 
 }  // namespace lapidary::runtime::vulkan

@@ -113,12 +113,21 @@ Result<VkPipeline> Pipelines::make_once(const PipelineKey& key, bool waited) {
         one_made_.wait(guard);
     }
     guard.unlock();
-    const Result<VkPipeline> pipeline = make(key);
-    guard.lock();
-    being_made_.erase(key);
+    const auto made_it = [&] {
+        guard.lock();
+        being_made_.erase(key);
+        one_made_.notify_all();
+    };
+    Result<VkPipeline> pipeline = VkPipeline{VK_NULL_HANDLE};
+    try {
+        pipeline = make(key);
+    } catch (...) {  // of memory
+        made_it();
+        throw;
+    }
+    made_it();
     if (pipeline) made_.emplace(key, *pipeline);
     if (pipeline && waited) ++waited_for_;
-    one_made_.notify_all();
     return pipeline;
 }
 
@@ -129,7 +138,11 @@ void Pipelines::warm() {
     warmer_ = std::thread([this, keys = std::move(keys)] {
         for (const PipelineKey& key : keys) {
             if (stop_) return;
-            (void)make_once(key, false);  // who needs it meets the error
+            try {
+                (void)make_once(key, false);  // who needs it meets the error
+            } catch (const std::bad_alloc&) {
+                return;
+            }
         }
     });
 }

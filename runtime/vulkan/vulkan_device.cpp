@@ -70,8 +70,8 @@ Result<void> VulkanDevice::make_trust() {
 }
 
 VulkanDevice::~VulkanDevice() {
-    meetings_->answer_all();
-    (void)queue_->wait(last_submit_);  // of a step that nobody waited for
+    if (meetings_) meetings_->answer_all();
+    if (queue_) (void)queue_->wait(last_submit_);  // of a step that nobody waited for
     forget();
     if (options_.self_test) (void)pipelines_->save();  // without it the next start compiles again, and nothing else
 }
@@ -156,12 +156,13 @@ void VulkanDevice::forget() {
     current_ = nullptr;
 }
 
-// Instead of the rest of a step: nothing of it runs any more, and what was not recorded whole is not kept.
+// Instead of the rest of a step: nothing of it runs any more, and what was not recorded whole, or failed, is not kept.
 void VulkanDevice::drop() {
     (void)queue_->wait(last_submit_);
-    if (current_ && !replays_) {
-        forget(kept_.back());
-        kept_.pop_back();
+    if (current_ && (!replays_ || !outcome_)) {
+        const auto at = std::find_if(kept_.begin(), kept_.end(), [this](const Kept& k) { return &k == current_; });
+        forget(*at);
+        kept_.erase(at);
     }
     current_ = nullptr;
 }
@@ -184,6 +185,7 @@ const Error& VulkanDevice::noted(const Error& error) {
 }
 
 Result<Recording> VulkanDevice::begin(const StepKey& key, const StepWatch& watch) {
+    if (const auto idle = queue_->wait(last_submit_); !idle) return noted(idle.error());  // whoever left a step behind
     weights_->rest();
     transfers_->forget_reads();
     if (const auto room = reserve(key.shape); !room) return noted(room.error());

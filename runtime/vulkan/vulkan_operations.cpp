@@ -239,7 +239,8 @@ void VulkanDevice::gated_matmul(const TensorView& gate, const TensorView& up, co
     if (!trust_product(gate, x.rows, results, true) || !trust_product(up, x.rows, results, true)) return;
     bool image = products_->leaves_images() && products_->wants_image(gate, x.rows);
     if (trust_ && in.norm) image = trust_joined_norm(in, at_work(gate, x.rows, results, false), image);
-    const bool leaves = trust_gated_image(gate, up, x.rows, rows);
+    // Of a share of the rows there is no image of the result.
+    const bool leaves = out.cols == gate.rows && trust_gated_image(gate, up, x.rows, rows);
     if (!outcome_) return;
     note_norm(in, image);
     const OpCost cost = product_cost(gate, rows, x.rows) + product_cost(up, rows, x.rows);

@@ -64,7 +64,6 @@ std::vector<OperationLabel> VulkanDevice::labels_of(const std::vector<Operation>
 
 void VulkanDevice::cut_pieces(Kept& kept, std::vector<Dispatch> dispatches) {
     const std::vector<double> seconds = seconds_of(kept.operations, dispatches);
-    kept.seconds = std::accumulate(seconds.begin(), seconds.end(), 0.0);
     RecordingOptions options;
     options.barrier_everywhere = options_.barrier_everywhere;
     options.omit_barrier = options_.omit_barrier;
@@ -73,20 +72,23 @@ void VulkanDevice::cut_pieces(Kept& kept, std::vector<Dispatch> dispatches) {
     options.meetings = meetings_.get();
     const std::vector<size_t> ends = cut(seconds, options_.piece_seconds / pace_);
     std::vector<size_t> cuts;  // takes too
-    kept.submits.clear();
+    std::vector<Kept::Submit> submits;
     for (size_t i = 1; i < dispatches.size(); ++i) {
         const bool ends_here = std::binary_search(ends.begin(), ends.end(), i);
         if (!ends_here && dispatches[i].meeting != Meeting::take) continue;
         cuts.push_back(i);
-        if (ends_here) kept.submits.push_back({i, cuts.size()});
+        if (ends_here) submits.push_back({i, cuts.size()});
     }
-    kept.submits.push_back({dispatches.size(), cuts.size() + 1});
-    kept.step = std::make_unique<RecordedStep>(*queue_, *pipelines_, std::move(dispatches), std::move(cuts), options);
-    kept.step->label(labels_of(kept.operations));
+    submits.push_back({dispatches.size(), cuts.size() + 1});
+    auto step = std::make_unique<RecordedStep>(*queue_, *pipelines_, std::move(dispatches), std::move(cuts), options);
+    step->label(labels_of(kept.operations));
     if (!block_in_sight()) {
         const uint64_t bytes = inputs_bytes(shape_) + kSegmentBytes;
-        kept.step->copy_before({upload_->block().buffer, block_->block().buffer, {upload_->offset(), block_->offset(), bytes}});
+        step->copy_before({upload_->block().buffer, block_->block().buffer, {upload_->offset(), block_->offset(), bytes}});
     }
+    kept.seconds = std::accumulate(seconds.begin(), seconds.end(), 0.0);  // together: memory may run out above
+    kept.submits = std::move(submits);
+    kept.step = std::move(step);
 }
 
 // A long step that is replayed further down its sequence has more to attend to: its pieces would outgrow their limit.

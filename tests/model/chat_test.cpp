@@ -157,6 +157,10 @@ TEST_CASE("chat: calls are returned where a tool cannot be called, and their res
     const Reply same = unwrap(twin.send({.role = Role::tool, .tool_responses = {{"", R"({"weather":"rainy","temperature":9})"}}}, greedy_chat()));
     CHECK(same.tokens == answer.tokens);
     CHECK(roles_of(twin) == "uata");
+    // Two where nobody asked.
+    Chat unasked = new_chat({});
+    CHECK(unasked.send({.role = Role::tool, .tool_responses = {{"", "1"}, {"", "2"}}}, greedy_chat()).error().code == Errc::invalid_argument);
+    CHECK(unasked.history().empty());
     // So are those behind the last round.
     ChatOptions options = with_weather([](const std::string&) -> Result<std::string> { throw std::logic_error("not to be called"); });
     options.max_rounds = 0;

@@ -387,6 +387,14 @@ TEST_CASE("generate: stop texts, sinks and cancelling end a reply") {
     CHECK(c.position() == prompt.ids().size());
     CHECK(unwrap(c.generate(greedy())).text == whole);
 
+    // Also by who was told last what a stop text had held back.
+    Session last = fresh();
+    GenerateOptions held = greedy();
+    held.stop = {whole.substr(whole.size() - 3) + "and more"};
+    const Reply dropped = unwrap(last.generate(held, [](const Token& t) { return t.id < 0 ? Flow::discard : Flow::go; }));
+    CHECK(dropped.finish == FinishReason::cancelled);
+    CHECK(last.position() == prompt.ids().size());
+
     std::stop_source source;
     GenerateOptions cancelled = greedy();
     cancelled.cancel = source.get_token();

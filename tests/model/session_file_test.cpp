@@ -162,6 +162,25 @@ TEST_CASE("session file: a shorter context takes it as long as it holds the toke
     check_refused(unwrap(open_engine(options(20))), file, Errc::context_full, "tokens, the context has 20");
 }
 
+TEST_CASE("session file: gone back to where a reply began, a context without room for the checkpoint computes it anew") {
+    const ScratchFolder folder;
+    const auto file = folder.path() / "session";
+    const Engine engine = unwrap(open_engine(options()));
+    Session session = unwrap(engine.new_session());
+    unwrap(session.replace(user(engine, {Part::text(words(150))})));
+    const uint32_t begin = session.position();
+    unwrap(session.generate(saying(60)));
+    unwrap(session.rewind(begin));
+    REQUIRE(model::Access::state(session).checkpoint.pending);
+    unwrap(session.save(file));
+    const auto want = rest(std::move(session), 3);
+    const Engine shorter = unwrap(open_engine(options(begin + 4)));
+    Session restored = unwrap(Session::restore(shorter, file));
+    unwrap(restored.save(file));  // before anything is computed
+    CHECK(rest(std::move(restored), 3) == want);
+    CHECK(rest(unwrap(Session::restore(shorter, file)), 3) == want);
+}
+
 TEST_CASE("session file: damage anywhere, other models, formats and kinds of files are refused and named") {
     const ScratchFolder folder;
     const auto file = folder.path() / "session";

@@ -475,4 +475,16 @@ TEST_CASE("session: a sink of its own reply may look at it and fork it, and chan
     CHECK(calls > 1);
     CHECK(reply.finish == FinishReason::stop);
     unwrap(session.rewind(1));
+    unwrap(session.append(prompt));
+    const uint32_t position = session.position();
+    calls = 0;
+    unwrap(session.forward({}, [&](int64_t, std::span<const float>) {
+        ++calls;
+        for (const Errc code : {session.rewind(0).error().code, session.append(prompt).error().code, session.forward({}, {}).error().code})
+            CHECK(code == Errc::invalid_argument);
+        return Flow::stop;
+    }));
+    CHECK(calls == 1);
+    CHECK(session.position() == position);
+    unwrap(session.rewind(0));
 }

@@ -4,11 +4,18 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cmath>
+#include <random>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "kernels/select.h"
+#include "runtime/cpu/cpu_device.h"
 #include "runtime/memory/host_access.h"
+#include "runtime/memory/host_buffer.h"
+#include "runtime/split_device.h"
 #include "runtime/trace/recorder.h"
 #include "tests/support/vulkan_chain.h"
 
@@ -104,6 +111,73 @@ TEST_CASE("meetings: in a step of many submits") {
 TEST_CASE("meetings: a device with memory of its own has none") {
     VulkanFaults faults(VulkanFaults::Memory::card);
     CHECK_FALSE(make_device(faults, {})->meets());
+}
+
+// Of rows a multiple of 256 a whole product would leave an int8 image; a share's is not that of the results.
+TEST_CASE("meetings: what is behind a gated product that is shared reads the rows of both") {
+    constexpr int64_t kWidth = 256, kFfn = 512;
+    const auto feed = [&](Device& device) {
+        std::mt19937 random(3);
+        const auto matrix = [&](int64_t rows, int64_t cols) {
+            const auto host = *allocate_host(static_cast<size_t>(rows * kernels::row_bytes(Format::q4_0, cols)));
+            for (size_t i = 0; i < host->bytes; ++i) host_bytes(*host)[i] = static_cast<std::byte>(i % 18 == 0 ? 0 : i % 18 == 1 ? 0x20 : random());
+            return *device.place(view(host, Format::q4_0, rows, cols), Use::matrix, {});
+        };
+        const Placed gate = matrix(kFfn, kWidth), up = matrix(kFfn, kWidth), down = matrix(kWidth, kFfn);
+        const auto row = [&](int64_t cols) { return *device.allocate(static_cast<size_t>(cols) * sizeof(float), MemoryKind::shared); };
+        const Buffer in = row(kWidth), scratch = row(kFfn), middle = row(kFfn), out = row(kWidth);
+        const auto of = [](const Buffer& b) { return view(b, Format::f32, 1, static_cast<int64_t>(b->bytes / sizeof(float))); };
+        const StepKey key{.shape = {.kind = StepKind::rows, .columns = 1, .row_width = kWidth, .widest = kFfn},
+                          .weights = new_identity(), .workspace = new_identity()};
+        const auto recording = device.begin(key, {});
+        REQUIRE(recording);
+        for (int64_t i = 0; i < kWidth; ++i) recording->inputs.rows()[i] = static_cast<float>(random() % 1000) / 500.0f - 1;
+        device.input_rows(Device::Rows::all, of(in), 0);
+        device.gated_matmul(gate.view, up.view, of(in), of(scratch), of(middle), {});
+        const MatmulPart part{.weights = down.view, .out = of(out)};
+        device.matmul({&part, 1}, of(middle));
+        device.end();
+        REQUIRE(device.wait(device.submit()));
+        const auto* values = reinterpret_cast<const float*>(device.read(of(out)));
+        REQUIRE(values);
+        return std::vector<float>(values, values + kWidth);
+    };
+    const auto cpu = [] { return std::make_unique<CpuDevice>(*kernels::select("ref", nullptr), 1, false); };
+    VulkanFaults faults;
+    auto gpu = make_device(faults, {.shared_weights = true});
+    REQUIRE(gpu->meets());
+    if (!gpu->products().leaves_images()) {
+        MESSAGE("not run: nothing leaves images here");
+        return;
+    }
+    SplitDevice both(std::move(gpu), cpu(), [](int64_t rows, int64_t, int64_t) { return rows / 2; });
+    const auto got = feed(both), wanted = feed(*cpu());
+    double largest = 0, off = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+        largest = std::max(largest, std::fabs(double{wanted[i]}));
+        off = std::max(off, std::fabs(double{got[i]} - wanted[i]));
+    }
+    // Both round the same rows to int8; a quotient at a half may go either way, each 1/127 of the largest.
+    CHECK(off <= largest / 20);
+}
+
+TEST_CASE("meetings: an answer that fails is given once more, and the step ends") {
+    VulkanFaults faults;
+    const auto device = make_device(faults, {});
+    Meeter meeter(*device);
+    static PFN_vkSignalSemaphore real = nullptr;
+    static bool fails = false;
+    real = faults.context->vk().vkSignalSemaphore;
+    faults.context->vk_for_tests().vkSignalSemaphore = [](VkDevice d, const VkSemaphoreSignalInfo* info) {
+        return std::exchange(fails, false) ? VK_ERROR_OUT_OF_HOST_MEMORY : real(d, info);
+    };
+    for (const bool recorded : {false, true}) {
+        CAPTURE(recorded);
+        fails = true;
+        CHECK(meeter.run(1.0f).error().code == Errc::out_of_memory);
+        REQUIRE(meeter.run(2.0f));
+        CHECK(meeter.right(2.0f));
+    }
 }
 
 // As if nothing that is submitted waited for anybody.
