@@ -7,6 +7,9 @@
 #include <iterator>
 #include <string>
 
+#include <unistd.h>
+
+#include "base/describe.h"
 #include "tests/support/scratch_folder.h"
 
 using namespace lapidary;
@@ -69,6 +72,24 @@ TEST_CASE("verdicts: a test that was announced and never came back has failed") 
     REQUIRE(v.of("hangs"));
     CHECK_FALSE(v.of("hangs")->passed);
     CHECK(v.of("hangs")->reason == "did not come back from its self-test");
+}
+
+TEST_CASE("verdicts: a test that another process is at has no verdict yet") {
+    const test::ScratchFolder folder;
+    const auto file = folder.path() / "gpu.json";
+    REQUIRE(Verdicts::open(file, some_device()).begin("slow"));
+    const std::string own = concat("\"process\": ", ::getpid()), text = text_of(file);
+    REQUIRE(text.find(own) != std::string::npos);
+    const auto of_process = [&](int64_t id) {
+        std::string changed = text;
+        folder.write("gpu.json", changed.replace(text.find(own), own.size(), concat("\"process\": ", id)));
+        return Verdicts::open(file, some_device()).of("slow");
+    };
+    CHECK_FALSE(of_process(::getppid()));
+    for (const int64_t gone : {int64_t{INT32_MAX}, int64_t{0}, int64_t{-1}, int64_t{1} << 40}) {
+        REQUIRE(of_process(gone));
+        CHECK_FALSE(of_process(gone)->passed);
+    }
 }
 
 TEST_CASE("verdicts: another driver, device or damage begins anew") {
