@@ -43,10 +43,10 @@ Result<void> model::EngineState::follow_power() {
     facts->limited_by = machine.limited_by;
     machine = std::move(*facts);
     const std::string before = std::exchange(power, now);
-    std::unique_lock media(media_lock);  // a projector may join meanwhile
+    std::unique_lock lock_of_media(media_lock);  // a projector may join meanwhile
     LAP_ASSIGN(const runtime::Plan stay, plan_again(true));
     LAP_ASSIGN(const runtime::Plan best, plan_again(!may_move || machine.power != now));  // others only by rates of this state
-    media.unlock();
+    lock_of_media.unlock();
     const double faster = seconds_of(best) > 0 ? seconds_of(stay) / seconds_of(best) : 0;
     if (!best.fits || faster < kPays || best.placement == placement) return publish(stay), Result<void>();
     drop_caches(std::chrono::steady_clock::time_point::max());

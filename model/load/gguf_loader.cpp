@@ -152,7 +152,7 @@ Result<void> refuse_other_parts(const TensorSource& source) {
 Result<void> take_tensors(const Gguf& gguf, const LoadOptions& options, LoadedModel& model) {
     LAP_ASSIGN(TensorSource source, TensorSource::collect(gguf, same_name));
     if (source.find("rope_freqs.weight")) LAP_TRY(source.take("rope_freqs.weight"));  // the config read it
-    LAP_TRY(refuse_own_head(source, options.weights));
+    LAP_TRY(refuse_own_head(source, options.weights || options.carry));
     LAP_TRY(refuse_other_parts(source));
     LAP_TRY(bind_text(source, kGgufNames, model.config, options.weights, model.weights));
     LAP_TRY(bind_media(source, kGgufNames, model.config, options.weights, model.weights));

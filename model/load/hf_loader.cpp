@@ -59,7 +59,8 @@ Result<void> check_head(const TensorSource& source, bool tied, bool weights, con
                      kHint};
     }
     if (!embedding) return {};  // bind_text names it
-    const bool alike = head->format == embedding->format && head->shape == embedding->shape;
+    const bool alike = head->type() == embedding->type() && head->shape == embedding->shape && head->layout == embedding->layout &&
+                       head->bytes == embedding->bytes;
     if (alike && !weights) return {};
     if (alike && std::memcmp(host_bytes(*head->buffer) + head->offset,
                              host_bytes(*embedding->buffer) + embedding->offset,
@@ -165,7 +166,7 @@ Result<LoadedModel> load_hf_model(const TextFiles& texts, const runtime::Safeten
 
     LAP_ASSIGN(TensorSource source, TensorSource::collect(tensors, canonical_name));
     const bool tied = config.tied_head || texts.packed();  // pack took it only with a head that repeats the embedding
-    LAP_TRY(check_head(source, tied, options.weights, file));
+    LAP_TRY(check_head(source, tied, options.weights || options.carry, file));
     LAP_TRY(bind_text(source, kHfNames, model.config, options.weights, model.weights));
     LAP_TRY(bind_media(source, kHfNames, model.config, options.weights, model.weights));
     LAP_TRY(refuse_unused_layers(source, kHfNames));

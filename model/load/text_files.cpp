@@ -41,8 +41,10 @@ std::string TextFiles::where(const std::string& name) const {
 }
 
 std::string TextFiles::title() const {
-    return packed_ ? packed_->title
-                   : std::filesystem::absolute(folder_).lexically_normal().filename().string();
+    if (packed_) return packed_->title;
+    std::error_code gone;  // the folder that a relative path begins at
+    const auto whole = std::filesystem::absolute(folder_, gone);
+    return (gone ? folder_ : whole).lexically_normal().filename().string();
 }
 
 }  // namespace lapidary::model

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -33,8 +34,10 @@ fs::path folder_of(const fs::path& path) {
     return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
+// Of its own for every writer, also of the same target.
 fs::path temporary_name(const fs::path& target) {
-    return folder_of(target) / concat(".", target.filename().string(), ".", ::getpid(), ".part");
+    static std::atomic<uint64_t> count = 0;
+    return folder_of(target) / concat(".", target.filename().string(), ".", ::getpid(), ".", ++count, ".part");
 }
 
 // "out/" names the same as "out".

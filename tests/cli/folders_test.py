@@ -74,6 +74,8 @@ class Heads(Folders):
             folder = self.with_head(f"nudged{tied}", nudged, tie_word_embeddings=tied)
             error = self.fails(3, "run", folder, *ASK, says="lm_head.weight")
             self.assertEqual(error["code"], "unsupported_model")
+            self.fails(3, "pack", folder, folder.parent / "nudged.lapidary", says="lm_head.weight")
+        self.assertFalse((folder.parent / "nudged.lapidary").exists())
 
     def test_head_that_is_the_embedding_changes_nothing(self):
         for tied in (True, False):

@@ -106,6 +106,7 @@ class ForeignGguf(CliTest):
         other[1000] ^= 4
         self.gguf.tensors[b"output.weight"] = embedding._replace(data=bytes(other))
         self.fails(3, "run", self.model(), "-p", "Hello", says=("output.weight", "m.gguf"))
+        self.fails(3, "pack", self.model(), self.folder / "other.lapidary", says=("output.weight", "m.gguf"))
 
     def test_what_is_not_needed_changes_nothing(self):
         whole = self.reply(self.model())

@@ -15,6 +15,7 @@ int start_converter(LapidaryStream& s, LapidaryText* why) {
     if (code < 0 || swr_init(s.converter.get()) < 0) return say(why, "its samples cannot be converted", code);
     s.sample_rate = f.sample_rate;
     s.channels = f.ch_layout.nb_channels;
+    s.sample_format = f.format;
     return 0;
 }
 
@@ -26,6 +27,8 @@ int fill(LapidaryStream& s, LapidaryText* why) {
         if (s.frame->nb_samples <= 0) continue;
         if (s.converter && (s.frame->sample_rate != s.sample_rate || s.frame->ch_layout.nb_channels != s.channels))
             return say(why, "its rate or its channels change on the way");
+        // Some decoders choose anew with every packet. The converter is empty here: it holds nothing back at equal rates.
+        if (s.converter && s.frame->format != s.sample_format && start_converter(s, why) < 0) return -1;
         s.frame_waits = true;
     }
     return 1;

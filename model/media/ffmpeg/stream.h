@@ -9,6 +9,7 @@ extern "C" {
 }
 
 #include <memory>
+#include <vector>
 
 #include "model/media/ffmpeg/interface.h"
 
@@ -57,7 +58,8 @@ struct LapidaryStream {
     bool draining = false;  // all packets are with the decoder
 
     lapidary::ffmpeg::Scaler scaler;             // of pictures
+    std::vector<uint8_t> pixels;                 // a frame whose rows have room at their ends
     lapidary::ffmpeg::SoundConverter converter;  // of samples
-    int sample_rate = 0, channels = 0;
+    int sample_rate = 0, channels = 0, sample_format = -1;
     bool frame_waits = false;                    // it was decoded, and the converter has not seen it
 };

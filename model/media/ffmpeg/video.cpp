@@ -1,6 +1,8 @@
 // Frames of a video stream, counted, decoded and turned into RGB.
 #include <climits>
 #include <cmath>
+#include <cstring>
+#include <new>
 
 extern "C" {
 #include <libavutil/display.h>
@@ -34,6 +36,8 @@ int32_t orientation_of(const AVStream& stream) {
     if (turned) return b >= 0 ? (c >= 0 ? 5 : 6) : (c >= 0 ? 8 : 7);
     return a >= 0 ? (d >= 0 ? 1 : 4) : (d >= 0 ? 2 : 3);
 }
+
+constexpr int kAligned = 64;  // pixels; no vector holds more
 
 AVRational rate_of(const AVStream& stream) {
     const AVRational mean = stream.avg_frame_rate, lowest = stream.r_frame_rate;
@@ -80,10 +84,19 @@ int32_t frame_to_rgb(LapidaryStream* s, uint8_t* rgb, LapidaryText* why) {
     const int* matrix = sws_getCoefficients(f.colorspace);
     sws_setColorspaceDetails(s->scaler.get(), matrix, f.color_range == AVCOL_RANGE_JPEG, sws_getCoefficients(SWS_CS_DEFAULT), 1, 0,
                              1 << 16, 1 << 16);
-    if (f.width > INT_MAX / 3) return say(why, "its rows are too long");
-    uint8_t* rows[4] = {rgb};
-    const int stride[4] = {3 * f.width};
+    if (f.width > INT_MAX / 3 - kAligned) return say(why, "its rows are too long");
+    // swscale's loops write whole vectors, or leave out the rest of a row that has no room for one: rows get it.
+    const int row = 3 * f.width, stride[4] = {(f.width + kAligned - 1) / kAligned * kAligned * 3};
+    const bool direct = stride[0] == row;
+    try {
+        if (!direct) s->pixels.resize(static_cast<size_t>(stride[0]) * static_cast<size_t>(f.height));
+    } catch (const std::bad_alloc&) {
+        return say(why, "there is no memory for its pixels");
+    }
+    uint8_t* rows[4] = {direct ? rgb : s->pixels.data()};
     const int done = sws_scale(s->scaler.get(), f.data, f.linesize, 0, f.height, rows, stride);
+    for (int y = 0; !direct && y < done; ++y)
+        std::memcpy(rgb + int64_t{y} * row, s->pixels.data() + int64_t{y} * stride[0], static_cast<size_t>(row));
     return done == f.height ? 0 : say(why, "its pixels cannot be converted to RGB");
 }
 

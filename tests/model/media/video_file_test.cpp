@@ -9,6 +9,7 @@
 
 #include "tests/model/media/support.h"
 #include "tests/support/goldens.h"
+#include "tests/support/raw_avi.h"
 #include "tests/support/scratch_folder.h"
 
 using namespace lapidary;
@@ -84,6 +85,21 @@ TEST_CASE("read_frames: a video that was filmed upright stands upright" * doctes
             for (uint32_t c = 0; c < 3; ++c)  // a quarter turn anticlockwise, as the ffmpeg program shows it
                 REQUIRE(standing.rgb[(y * standing.width + x) * 3 + c] ==
                         lying.rgb[(x * lying.width + lying.width - 1 - y) * 3 + c]);
+}
+
+TEST_CASE("read_frames: every pixel of a row, whatever its width" * doctest::skip(!kFfmpeg)) {
+    for (const uint32_t width : {2u, 4u, 6u, 8u, 10u, 34u, 64u, 100u, 426u, 854u})
+        for (const uint32_t height : {2u, 6u, 48u}) {
+            CAPTURE(width);
+            CAPTURE(height);
+            const auto frames = frames_of(MediaSource::memory(test::grey_avi(width, height, 128), "a grey frame"), {0});
+            REQUIRE(frames.size() == 1);
+            const auto& rgb = frames[0].image.rgb;
+            REQUIRE(rgb.size() == size_t{3} * width * height);
+            CHECK(rgb[0] > 120);  // (128 - 16) * 255 / 219
+            CHECK(rgb[0] < 140);
+            CHECK(std::all_of(rgb.begin(), rgb.end(), [&](uint8_t v) { return v == rgb[0]; }));
+        }
 }
 
 TEST_CASE("read_frames: from memory as from a file, and a sink that gives up is heard" * doctest::skip(!kFfmpeg)) {
