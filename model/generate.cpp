@@ -49,12 +49,15 @@ class TextStream {
         const bool spent = budget_ && parser_->behind_header() && thought_tokens_ >= *budget_;
         return spent ? std::optional(close_) : std::nullopt;
     }
-    void finish(Reply& reply) {
-        if (!parser_) return;
-        if (take(parser_->finish(), reply)) return;
+    // True when a stop text was completed only now.
+    bool finish(Reply& reply) {
+        if (!parser_) return false;
+        const bool before = matcher_->stopped();
+        if (take(parser_->finish(), reply)) return !before;
         const std::string held = matcher_->finish();
         text_ += held;
         reply.text += held;
+        return false;
     }
     bool in_thought() const { return parser_ && parser_->in_thought(); }
     std::string_view text() const { return text_; }
@@ -69,6 +72,10 @@ class TextStream {
         if (!delta.broken_call.empty()) reply.broken_calls.push_back(std::move(delta.broken_call));
         auto step = matcher_->feed(delta.text);
         text_ = std::move(step.text);
+        if (matcher_->completes(parser_->held_spaces())) {  // a stop text may end in white space, or be it
+            step = matcher_->feed(parser_->held_spaces());
+            text_ += step.text;
+        }
         reply.thinking += thinking_;
         reply.text += text_;
         return step.stopped;
@@ -256,7 +263,10 @@ Result<Reply> Session::generate(const GenerateOptions& options, const TokenSink&
         }
     }
     reply.in_thought = text.in_thought();
-    text.finish(reply);
+    if (text.finish(reply)) {
+        reply.finish = FinishReason::stop;
+        reply.context_full = false;
+    }
     reply.usage.generated = static_cast<uint32_t>(reply.tokens.size());
     if (!sink || (text.text().empty() && text.thinking().empty())) return reply;
     if (sink({-1, text.text(), text.thinking(), nullptr, 0, {}}) == Flow::discard) {

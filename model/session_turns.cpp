@@ -93,6 +93,10 @@ Result<uint32_t> Session::replace(const Prompt& prompt) try {
 
 void model::SessionState::append(const PromptData& data, size_t from) {
     const int32_t base = size() - static_cast<int32_t>(from);
+    // Memory runs out here or not at all: half a prompt must not stay.
+    ids.reserve(ids.size() + data.ids.size() - from);
+    soft.reserve(soft.size() + data.media.size());
+    pending.reserve(pending.size() + data.media.size());
     for (const auto& m : data.media) {
         if (static_cast<size_t>(m.first) < from) continue;
         SoftRows rows;

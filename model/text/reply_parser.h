@@ -40,6 +40,8 @@ class ReplyParser {
     ReplyDelta feed(int32_t id);
     // At the end of the reply: what was held back.
     ReplyDelta finish();
+    // White space of the answer that waits for what follows it.
+    std::string_view held_spaces() const { return state_ == State::answer ? held_spaces_ : std::string_view(); }
     bool in_thought() const { return state_ == State::header || state_ == State::thought; }
     bool behind_header() const { return state_ == State::thought; }  // in a thought, and its name was read
 

@@ -67,6 +67,7 @@ Sampler::Sampler(SamplerOptions options, int32_t vocabulary_size)
     : options_(std::move(options)),
       vocabulary_size_(vocabulary_size),
       random_(options_.seed) {
+    options_.top_k = std::min(options_.top_k, vocabulary_size);
     if (options_.suppressed.empty()) return;
     allowed_.assign((static_cast<size_t>(vocabulary_size) + 31) / 32, UINT32_MAX);
     if (vocabulary_size % 32 != 0) allowed_.back() = (1u << (vocabulary_size % 32)) - 1;

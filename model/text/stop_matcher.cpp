@@ -39,6 +39,12 @@ StopMatcher::Step StopMatcher::feed(std::string_view text) {
     return step;
 }
 
+bool StopMatcher::completes(std::string_view text) const {
+    if (text.empty() || stops_.empty()) return false;
+    const std::string whole = concat(held_, text);
+    return std::any_of(stops_.begin(), stops_.end(), [&](const std::string& stop) { return whole.find(stop) != std::string::npos; });
+}
+
 size_t StopMatcher::held_bytes() const {
     size_t longest = 0;
     for (const std::string& stop : stops_) {

@@ -23,6 +23,9 @@ class StopMatcher {
     // Of several stop strings the one that is complete first counts, of those the longest. After a stop,
     // feed gives nothing more.
     Step feed(std::string_view text);
+    bool stopped() const { return stopped_; }
+    // Whether a stop string would be complete with this text behind what was fed.
+    bool completes(std::string_view text) const;
     // At the end of the text without a stop: what was held back.
     std::string finish();
 

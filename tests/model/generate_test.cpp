@@ -355,6 +355,30 @@ TEST_CASE("generate: a seed repeats itself, another one differs, none is reporte
     CHECK(free.tokens == reply(free.seed).tokens);
 }
 
+// The parser keeps white space back until it knows what follows.
+TEST_CASE("generate: a stop text of white space ends a reply at once") {
+    auto loaded = unwrap(model::load_model({.model = kTiny}));
+    const int32_t line = unwrap(tiny().tokenize("\n")).back();
+    for (int32_t id = 0; id < loaded.config.vocab; ++id)
+        if (id != line) loaded.config.suppress_ids.push_back(id);
+    EngineOptions options;
+    options.model = kTiny;
+    options.threads = 1;
+    const Engine engine = unwrap(make_engine(options, std::move(loaded), {}));
+    for (const std::string stop : {"\n", "\n\n", "\n\n\n", "x\n\n\n"}) {
+        CAPTURE(stop);
+        const size_t tokens = stop.size() < 4 ? stop.size() : 4;
+        Session session = unwrap(engine.new_session());
+        unwrap(session.append(unwrap(engine.render({{{Role::user, {Part::text("Who are you?")}}}}))));
+        GenerateOptions how = greedy(4);
+        how.stop = {stop};
+        const Reply reply = unwrap(session.generate(how));
+        CHECK(reply.tokens.size() == tokens);
+        CHECK(reply.finish == (tokens < 4 ? FinishReason::stop : FinishReason::length));
+        CHECK(reply.text == (tokens < 4 ? "" : "\n\n\n\n"));
+    }
+}
+
 TEST_CASE("generate: stop texts, sinks and cancelling end a reply") {
     const Prompt prompt = unwrap(tiny().render({{{Role::user, {Part::text("Who are you?")}}}}));
     const auto fresh = [&] {

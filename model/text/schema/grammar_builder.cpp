@@ -187,7 +187,7 @@ class GrammarBuilder {
 
     Result<int32_t> table_of(const Waiting& w, const Facts& facts) {
         std::string name = concat(facts.min_length, ",", facts.max_length);
-        for (const std::string& pattern : facts.patterns) name += concat("\n", pattern.size(), pattern);
+        for (const std::string& pattern : facts.patterns) name += concat("\n", pattern.size(), ":", pattern);
         const auto [at, fresh] = tables_.try_emplace(name, 0);
         if (!fresh) return at->second;
         std::optional<Dfa> all;

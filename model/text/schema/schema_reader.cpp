@@ -150,6 +150,9 @@ Result<std::vector<Facts>> SchemaReader::read(const JsonValue* schema, int depth
     for (const auto& factor : draft.factors) {
         LAP_ASSIGN(out, met(out, factor, schema));
     }
+    Known& known = known_[schema];  // already for the proofs: what it refers to itself by stands inside of values
+    known.done = true;
+    known.alternatives = out;
     for (size_t i = 0; i < draft.apart.size(); ++i)
         for (size_t j = 0; j < i; ++j)
             for (Facts a : draft.apart[i])
@@ -160,9 +163,6 @@ Result<std::vector<Facts>> SchemaReader::read(const JsonValue* schema, int depth
                         return refused(schema, "oneOf", concat("it is not plain that a value cannot meet both ", j, " and ", i),
                                        "write anyOf, or tell them apart by a required property with const");
                 }
-    Known& known = known_[schema];
-    known.done = true;
-    known.alternatives = out;
     return out;
 }
 

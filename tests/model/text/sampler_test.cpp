@@ -285,5 +285,6 @@ TEST_CASE("sampler: the best tokens leave it to the whole row to say what is wro
     }
     CHECK(!sampler.sample_best(best_of(std::vector<float>(8, -kInfinity), sampler.best_wanted())));
     CHECK(make({.top_k = 0}, 8).best_wanted() == 0);
+    CHECK(make({.top_k = INT32_MAX}, 8).best_wanted() == 9);
     CHECK(make({.top_k = 3, .want_logprobs = true}, 8).best_wanted() == 0);
 }

@@ -91,6 +91,16 @@ TEST_CASE("stop: every cutting gives what the definition says") {
     CHECK(stopped < 2990);
 }
 
+TEST_CASE("stop: what would complete one, without being fed") {
+    auto matcher = *StopMatcher::create({"a\n\n", " "});
+    CHECK(matcher.feed("xa").text == "x");
+    CHECK_FALSE(matcher.completes("\n"));
+    CHECK(matcher.completes("\n\n\n"));
+    CHECK(matcher.completes("b b"));
+    CHECK_FALSE(matcher.completes(""));
+    CHECK(matcher.finish() == "a");
+}
+
 TEST_CASE("stop: bad stop strings") {
     CHECK(StopMatcher::create({"a", ""}).error().message == "stop string 1 is empty");
     CHECK(StopMatcher::create({"\xC3"}).error().code == Errc::invalid_argument);

@@ -111,9 +111,9 @@ TEST_CASE("self-test: what a gated product counts in begins at zero, however oft
     };
     VulkanFaults faults;
     Subject subject(faults);
-    for (const auto& [k, columns] : {std::pair{256, 1}, {15360, 4}, {32768, 4}, {65536, 4}}) {
+    for (const int64_t k : {256, 15360, 32768, 65536}) {
         CAPTURE(k);
-        const auto right = product(subject.test, k, columns);
+        const auto right = product(subject.test, k, k > 256 ? 4 : 1);
         CHECK_MESSAGE(right, right.error().message);
     }
     bool failed = true;

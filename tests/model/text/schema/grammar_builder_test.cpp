@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/describe.h"
 #include "model/text/schema/matcher.h"
 #include "model/text/tool_markup.h"
 
@@ -158,6 +159,16 @@ TEST_CASE("schema: anyOf, oneOf, allOf and references") {
                         {"type":"object","properties":{"kind":{"const":"b"}},"required":["kind"]},{"type":"null"}]})",
            {R"({"kind":"a"})", R"({"kind":"b"})", "null"}, {R"({"kind":"c"})"}});
     check({R"({"oneOf":[{"type":"integer","maximum":3},{"type":"integer","exclusiveMinimum":3}]})", {"3", "4"}, {"null"}});
+    for (const char* order : {R"(["left","op"])", R"(["op","left"])"}) {  // one that refers to itself
+        const std::string tree = concat(R"({"$ref":"#/$defs/e","$defs":{"e":{"oneOf":[
+            {"type":"object","properties":{"left":{"$ref":"#/$defs/e"},"op":{"const":"add"}},"required":)", order, R"(,"additionalProperties":false},
+            {"type":"object","properties":{"op":{"const":"num"}},"required":["op"],"additionalProperties":false}]}}})");
+        check({tree.c_str(), {R"({"op":"num"})", R"({"left":{"op":"num"},"op":"add"})"}, {R"({"op":"add"})"}});
+    }
+    // Lengths and patterns of two strings that read the same one behind the other.
+    check({R"({"type":"object","properties":{"a":{"type":"string","allOf":[{"pattern":"1"},{"pattern":"abcdefghi"}]},
+               "b":{"type":"string","pattern":"\n9abcdefghi"}},"required":["a","b"],"additionalProperties":false})",
+           {R"({"a":"1abcdefghi","b":"\n9abcdefghi"})"}, {R"({"a":"1abcdefghi","b":"1abcdefghi"})"}});
     check({R"({"allOf":[{"type":"object","properties":{"a":{"type":"number"}},"required":["a"]},{"properties":{"a":{"minimum":2},"b":{"type":"null"}}}]})",
            {R"({"a":2})", R"({"a":2.5,"b":null})"}, {R"({"a":1})", "{}", R"({"b":null})"}});
     check({R"({"allOf":[{"properties":{"a":{}}},{"properties":{"b":{}},"additionalProperties":false}],"type":"object"})", {"{}", R"({"b":1})"}, {R"({"a":1})"}});
