@@ -103,10 +103,7 @@ Result<void> prepare(Program& program, BenchVerbOptions& options) {
         return usage("--trace makes one file, and -t lists several thread counts");
     if (!options.synthetic.empty() && !arguments.model.empty())
         return usage(fmt::format("--synthetic excludes a model ({})", arguments.model));
-    if (options.synthetic.empty() && options.bench.layers > 0)
-        return usage("--layers needs --synthetic", "a file has the layers it has");
-    if (options.synthetic.empty() && !options.type.empty())
-        return usage("--type needs --synthetic", "a file has the type it has; `lapidary pack MODEL OUT --type` makes another");
+    LAP_TRY(check_synthetic(!options.synthetic.empty(), options.bench.layers, options.type));
     if (!options.type.empty()) options.bench.type = options.type;
     // A synthetic model has no path, and must not fall back to the bundled one.
     const std::string name = options.synthetic.empty() ? arguments.model : options.synthetic;

@@ -42,6 +42,7 @@ void describe_chat(Command& command, ChatVerbOptions& options, Console& console)
     command.heading("Model and machine");
     add_model_options(command, options.model);
     add_engine_options(command, options.engine);
+    add_diagnostic_options(command, options.engine.diagnostics);
     command.heading("Output");
     add_output_options(command, console);
 }

@@ -38,6 +38,7 @@ void describe(Command& command, LogitsOptions& options, Console& console) {
     command.heading("Model and machine");
     add_model_options(command, options.model);
     add_engine_options(command, options.engine);
+    add_diagnostic_options(command, options.engine.diagnostics);
 }
 
 // Either ids or a prompt; read before the model is opened.
@@ -49,6 +50,9 @@ Result<Input> read_input(const LogitsOptions& options, const std::string& model)
     Input input;
     const int sources = (options.tokens ? 1 : 0) + (options.tokens_file ? 1 : 0) + (names_a_prompt(options.prompt) ? 1 : 0);
     if (sources > 1) return usage("--tokens, --tokens-file and a prompt exclude each other");
+    const PromptOptions& p = options.prompt;
+    if ((options.tokens || options.tokens_file) && (p.system || p.tools || p.think_given || p.raw || p.sound || p.frames.count || p.frames.fps))
+        return usage("--tokens and --tokens-file take ids as they are", "leave out what belongs to a prompt");
     if (options.tokens) {
         LAP_ASSIGN(input.ids, parse_list("--tokens", *options.tokens, 0, INT32_MAX));
     } else if (options.tokens_file) {

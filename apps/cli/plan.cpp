@@ -25,6 +25,7 @@ struct PlanVerbOptions {
     PlanOptions plan;
     std::vector<uint32_t> contexts;
     std::optional<std::string> machine;
+    std::string type;
     bool conversation = false;
 };
 
@@ -41,7 +42,7 @@ void describe(Command& command, PlanVerbOptions& options, Console& console) {
     command.flag("--conversation", options.conversation, "with the checkpoint that chat keeps of each session");
     command.text("--machine", options.machine, "NAME", "a modelled laptop instead of this machine; all: a table; list: their names");
     command.choice("--synthetic", options.plan.synthetic, {"12b", "tiny"}, "shapes of that size, no file");
-    add_type_option(command, options.plan.type, "of the synthetic weights: q4_0, q8_0, q4_k, q6_k, bf16, f16");
+    add_type_option(command, options.type, "of the synthetic weights: q4_0, q8_0, q4_k, q6_k, bf16, f16");
     command.count("--layers", options.plan.layers, 1, 1000, "of the synthetic model");
     add_output_options(command, console);
     command.heading("Model and machine");
@@ -147,6 +148,8 @@ Result<int> plan_verb(Program& program, Args args) {
     LAP_ASSIGN(const Arguments arguments, split_positionals(options.model, false));
     const bool synthetic = !options.plan.synthetic.empty();
     if (synthetic && !arguments.model.empty()) return usage(fmt::format("--synthetic excludes a model ({})", arguments.model));
+    LAP_TRY(check_synthetic(synthetic, options.plan.layers, options.type));
+    if (!options.type.empty()) options.plan.type = options.type;
     // A synthetic model has no path, and must not fall back to the bundled one.
     LAP_ASSIGN(options.plan.engine,
                engine_options(console, options.engine, options.model, synthetic ? options.plan.synthetic : arguments.model));

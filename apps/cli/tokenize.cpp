@@ -37,7 +37,7 @@ void describe(Command& command, TokenizeVerbOptions& options, Console& console) 
 // The argument, -p or -f; - is standard input, which also joins a text that it stands behind. Empty texts have no ids.
 Result<std::string> text_of(const PromptOptions& prompt) {
     const bool given = prompt.text && *prompt.text != "-";
-    if (given && prompt.file)
+    if (prompt.text && prompt.file)
         return usage("the text was given as text and as --file", "give one of them");
     if (!given && !prompt.text && !prompt.file && !prompt.then_stdin && stdin_is_terminal())
         return usage("there is no text", "give it as an argument or through a pipe");
@@ -84,6 +84,9 @@ Result<int> tokenize_verb(Program& program, Args args) {
     const bool takes_text = !options.prompt.messages;
     if (takes_text && options.prompt.tools)
         return usage("--tools needs --messages", "a text alone has no place for declarations");
+    if (takes_text && options.prompt.think == "on") return usage("--think needs --messages", "a text alone has no turns");
+    if (!takes_text && (options.tokenize.bos || options.tokenize.special))
+        return usage(fmt::format("--messages excludes --{}", options.tokenize.bos ? "bos" : "special"), "a conversation has these by itself");
     take_stdin_mark(options.prompt, options.model.positionals);
     LAP_ASSIGN(const Arguments arguments,
                split_model_and_text(options.model, !takes_text || options.prompt.text || options.prompt.file));

@@ -28,7 +28,8 @@ std::string milliseconds(const BenchRow& row) {
     return fmt::format("{:.1f}", ms);
 }
 std::string cost(const BenchRow& row) {
-    return row.columns > 0 ? fmt::format("{:.2f} ≤ {:.2f}", row.cost_ratio, row.cost_allowed) : "";
+    if (row.columns == 0) return "";
+    return row.cost_allowed > 0 ? fmt::format("{:.2f} ≤ {:.2f}", row.cost_ratio, row.cost_allowed) : fmt::format("{:.2f}", row.cost_ratio);
 }
 std::string threads(const BenchRow& row) {
     return row.prefill_threads == row.decode_threads ? fmt::format("{}", row.threads)

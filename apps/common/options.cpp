@@ -45,6 +45,13 @@ void add_type_option(Command& command, std::string& type, const std::string& des
     command.parsed("--type", "TYPE", description, type, any, {"q4_0", "q8_0", "q4_k", "q6_k", "bf16", "f16"});
 }
 
+Result<void> check_synthetic(bool synthetic, int layers, const std::string& type) {
+    if (!synthetic && layers > 0) return usage("--layers needs --synthetic", "a file has the layers it has");
+    if (!synthetic && !type.empty())
+        return usage("--type needs --synthetic", "a file has the type it has; `lapidary pack MODEL OUT --type` makes another");
+    return {};
+}
+
 void add_output_options(Command& command, Console& console) {
     command.flag("--json", console.json, "JSON on stdout, errors too");
     command.flag("-q,--quiet", console.quiet, "no notes, thoughts and timings on stderr");
@@ -178,7 +185,6 @@ void add_engine_options(Command& command, EngineChoices& choices, ContextOption 
     command.choice("--vision-mask", choices.vision_mask, {"sliding", "all"}, "layers with picture blocks");
     command.unavailable({"--draft", "--video-tokens"}, true,
                         Errc::invalid_argument, "leave it out");
-    add_diagnostic_options(command, choices.diagnostics);
 }
 
 Result<EngineOptions> engine_options(const Console& console, const EngineChoices& choices,

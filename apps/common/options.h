@@ -22,6 +22,7 @@ struct ModelOptions {
 void add_model_options(Command& command, ModelOptions& options);
 // --type: one of the types that weights can be written in; the library knows which those are.
 void add_type_option(Command& command, std::string& type, const std::string& description);
+Result<void> check_synthetic(bool synthetic, int layers, const std::string& type);  // whether the two options have such a model
 void add_output_options(Command& command, Console& console);  // --json --quiet
 
 // What the user named: MODEL (empty: none) and the verb's own argument (unset: none). A verb with an own

@@ -89,8 +89,21 @@ class Usage(CliTest):
                 self.fails(2, "run", "absent.gguf", "-p", "x", *options, says=options[0])
 
     def test_types_of_files_are_not_chosen(self):
-        self.fails(2, "bench", TINY, "--type", "q8_0", says=["--type needs --synthetic", "pack"])
-        self.fails(2, "bench", TINY, "--layers", "3", says="--layers needs --synthetic")
+        for verb in ("bench", "plan"):
+            self.fails(2, verb, TINY, "--type", "q8_0", says=["--type needs --synthetic", "pack"])
+            self.fails(2, verb, TINY, "--layers", "3", says="--layers needs --synthetic")
+
+    def test_what_a_verb_would_not_heed_is_refused(self):
+        messages = self.file("m.json", '{"messages":[{"role":"user","content":"x"}]}')
+        for options in (["--system", "x"], ["--think", "on"], ["--tools", "nowhere"], ["--raw"], ["--sound"], ["--frames", "4"]):
+            with self.subTest(options=options):
+                self.fails(2, "logits", TINY, "--tokens", "2,105", *options, "-o", self.folder / "rows", says="--tokens")
+        self.fails(2, "tokenize", TINY, "x", "--think", "on", says="--think needs --messages")
+        for option in ("--bos", "--special"):
+            self.fails(2, "tokenize", TINY, "--messages", messages, option, says=option)
+        self.fails(2, "tokenize", TINY, "-p", "-", "-f", messages, says="--file", stdin=b"x")
+        for verb in ("plan", "inspect", "tune"):
+            self.fails(2, verb, TINY, "--profile", says="--profile")
 
     def test_combinations(self):
         messages = self.file("m.json", '{"messages":[{"role":"user","content":"x"}]}')

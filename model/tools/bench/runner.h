@@ -24,8 +24,9 @@ struct Piece {
     StepCost cost;
     Probe machine;
 
-    double bandwidth_share() const { return static_cast<double>(cost.bytes) / seconds / 1e9 / machine.gbps; }
-    double peak_share() const { return cost.macs / seconds / 1e9 / machine.gmacs; }
+    // 0 where the machine's figure is not known.
+    double bandwidth_share() const { return machine.gbps > 0 ? static_cast<double>(cost.bytes) / seconds / 1e9 / machine.gbps : 0; }
+    double peak_share() const { return machine.gmacs > 0 ? cost.macs / seconds / 1e9 / machine.gmacs : 0; }
 };
 struct Repetition {
     std::vector<Piece> pieces;

@@ -44,7 +44,7 @@ void add_columns(const std::vector<Repetition>& repetitions, BenchRow& row) {
         seconds.push_back(r.step_seconds);
         ratios.push_back(r.step_seconds / r.single_seconds);
         const double peak = r.pieces.front().machine.gmacs * 1e9;
-        allowed.push_back(std::max(1.0, r.step_macs / (kArithmeticShare * peak * r.single_seconds)));
+        allowed.push_back(peak > 0 ? std::max(1.0, r.step_macs / (kArithmeticShare * peak * r.single_seconds)) : 0);
     }
     row.step_ms = 1e3 * median(seconds);
     row.cost_ratio = median(ratios);
