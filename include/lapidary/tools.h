@@ -84,7 +84,8 @@ struct DeviceRates {
 struct CalibrateOptions {
     EngineOptions engine = {};              // threads, and the GPU that it asks for; its model is not read
     std::string type = "q4_0", preset = "12b";  // of the layers that are timed, as for synth
-    double seconds = 0.5;                   // of each measurement; there are eight for the CPU, some twenty with a GPU
+    double seconds = 0.5;                   // of each measurement; there are eight for the CPU, some twenty with a GPU. A long
+                                            // step may take four times as much
     std::stop_token cancel = {};
     ProgressSink progress = {};             // stage "measure"
 };

@@ -1,6 +1,6 @@
 // What was found out about a device's shaders: which passed their self-test, and which won a race. One file per device,
 // driver and set of shaders, so that a change of any of them asks anew. A test is announced in the file before it runs: a
-// driver that crashes or hangs in it has given its verdict by the next start.
+// driver that crashes or hangs in it has given its verdict by the next start; while another process is still at it, there is none.
 #pragma once
 
 #include <cstdint>

@@ -174,7 +174,7 @@ Result<int32_t> Meter::long_step(double seconds) {
     int32_t columns = 16;
     while (columns < kLong) {
         LAP_ASSIGN(const double t, subject_.seconds({columns}));
-        if (t > 2 * seconds) break;  // twice as many take a measurement's time four times
+        if (t > 2 * seconds) break;  // so that none takes more than four measurements' time
         columns *= 2;
     }
     return columns;
